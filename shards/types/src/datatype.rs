@@ -1,0 +1,116 @@
+//! SQL types with PostgreSQL's oids, names and lengths.
+//!
+//! Source: PostgreSQL 15 `pg_type.dat`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! data_types {
+    ($($variant:ident, $oid:literal, $array:ident, $array_oid:literal, $name:literal, $sql:literal, $len:literal, $cat:literal;)*) => {
+        /// A type without its modifier; `varchar(10)` is `Varchar` with a typmod of 14 beside it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+        pub enum DataType { $($variant, $array,)* }
+
+        impl DataType {
+            /// Every type, base type then its array.
+            pub const ALL: &'static [DataType] = &[$(DataType::$variant, DataType::$array,)*];
+
+            pub fn oid(self) -> u32 {
+                match self { $(DataType::$variant => $oid, DataType::$array => $array_oid,)* }
+            }
+
+            pub fn from_oid(oid: u32) -> Option<DataType> {
+                match oid { $($oid => Some(DataType::$variant), $array_oid => Some(DataType::$array),)* _ => None }
+            }
+
+            /// `pg_type.typname`.
+            pub fn name(self) -> &'static str {
+                match self { $(DataType::$variant => $name, DataType::$array => concat!("_", $name),)* }
+            }
+
+            /// What error messages and `format_type` print.
+            pub fn sql_name(self) -> &'static str {
+                match self { $(DataType::$variant => $sql, DataType::$array => concat!($sql, "[]"),)* }
+            }
+
+            /// `pg_type.typlen`: bytes, -1 for variable.
+            pub fn len(self) -> i16 {
+                match self { $(DataType::$variant => $len, DataType::$array => -1,)* }
+            }
+
+            /// `pg_type.typcategory`.
+            pub fn category(self) -> char {
+                match self { $(DataType::$variant => $cat, DataType::$array => 'A',)* }
+            }
+
+            /// The element type of an array.
+            pub fn element(self) -> Option<DataType> {
+                match self { $(DataType::$variant => None, DataType::$array => Some(DataType::$variant),)* }
+            }
+
+            /// The array over this type; `None` for an array.
+            pub fn array(self) -> Option<DataType> {
+                match self { $(DataType::$variant => Some(DataType::$array), DataType::$array => None,)* }
+            }
+        }
+    };
+}
+
+data_types! {
+    Bool, 16, BoolArray, 1000, "bool", "boolean", 1, 'B';
+    Int2, 21, Int2Array, 1005, "int2", "smallint", 2, 'N';
+    Int4, 23, Int4Array, 1007, "int4", "integer", 4, 'N';
+    Int8, 20, Int8Array, 1016, "int8", "bigint", 8, 'N';
+    Float4, 700, Float4Array, 1021, "float4", "real", 4, 'N';
+    Float8, 701, Float8Array, 1022, "float8", "double precision", 8, 'N';
+    Numeric, 1700, NumericArray, 1231, "numeric", "numeric", -1, 'N';
+    Text, 25, TextArray, 1009, "text", "text", -1, 'S';
+    Varchar, 1043, VarcharArray, 1015, "varchar", "character varying", -1, 'S';
+    Bpchar, 1042, BpcharArray, 1014, "bpchar", "character", -1, 'S';
+    Name, 19, NameArray, 1003, "name", "name", 64, 'S';
+    InternalChar, 18, InternalCharArray, 1002, "char", "\"char\"", 1, 'Z';
+    Bytea, 17, ByteaArray, 1001, "bytea", "bytea", -1, 'U';
+    Date, 1082, DateArray, 1182, "date", "date", 4, 'D';
+    Time, 1083, TimeArray, 1183, "time", "time without time zone", 8, 'D';
+    Timestamp, 1114, TimestampArray, 1115, "timestamp", "timestamp without time zone", 8, 'D';
+    Timestamptz, 1184, TimestamptzArray, 1185, "timestamptz", "timestamp with time zone", 8, 'D';
+    Interval, 1186, IntervalArray, 1187, "interval", "interval", 16, 'T';
+    Uuid, 2950, UuidArray, 2951, "uuid", "uuid", 16, 'U';
+    Jsonb, 3802, JsonbArray, 3807, "jsonb", "jsonb", -1, 'U';
+    Oid, 26, OidArray, 1028, "oid", "oid", 4, 'N';
+    Regclass, 2205, RegclassArray, 2210, "regclass", "regclass", 4, 'N';
+    Regtype, 2206, RegtypeArray, 2211, "regtype", "regtype", 4, 'N';
+    Regproc, 24, RegprocArray, 1008, "regproc", "regproc", 4, 'N';
+    Regnamespace, 4089, RegnamespaceArray, 4090, "regnamespace", "regnamespace", 4, 'N';
+    Unknown, 705, UnknownArray, 4294967295, "unknown", "unknown", -2, 'X';
+    Void, 2278, VoidArray, 4294967294, "void", "void", 4, 'P';
+}
+
+impl DataType {
+    pub fn is_integer(self) -> bool {
+        matches!(self, DataType::Int2 | DataType::Int4 | DataType::Int8)
+    }
+
+    pub fn is_number(self) -> bool {
+        self.is_integer() || matches!(self, DataType::Float4 | DataType::Float8 | DataType::Numeric)
+    }
+
+    pub fn is_string(self) -> bool {
+        matches!(self, DataType::Text | DataType::Varchar | DataType::Bpchar | DataType::Name)
+    }
+
+    pub fn is_array(self) -> bool {
+        self.element().is_some()
+    }
+
+    /// An oid alias: stored as an oid, shown as a name.
+    pub fn is_reg(self) -> bool {
+        matches!(self, DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace)
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sql_name())
+    }
+}

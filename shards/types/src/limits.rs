@@ -1,0 +1,63 @@
+//! Hard ceilings, with what they mean and what happens at one more. Configurable ones are defaults here.
+
+/// Shards in one process. `Xid` keeps the shard in 10 bits.
+pub const SHARDS_MAX: usize = 1024;
+/// Partitions of a data directory. One more: refused when the directory is created.
+pub const PARTITIONS_MAX: usize = 1024;
+/// Connections of a process, split evenly over its shards. One more: 53300 and a clean close.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// A frame on the SQL port, header excluded (COPY data is streamed in frames of at most this). One more byte: 54000, closed.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// A startup packet; PostgreSQL's own MAX_STARTUP_PACKET_LENGTH.
+pub const STARTUP_BYTES_MAX: usize = 10_000;
+/// An HTTP request body. One more byte: 413.
+pub const HTTP_BODY_BYTES_MAX: usize = 10 << 20;
+/// A statement's text. It must fit the frame. One more byte: 54000.
+pub const STATEMENT_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// Tokens of one statement (a 1 MiB multi-row INSERT has about 500,000). One more: 54001.
+pub const STATEMENT_TOKENS_MAX: usize = 600_000;
+/// Length of a chain of binary operators at one level. The parser builds such chains as a left-deep tree without
+/// counting them as depth, and dropping that tree recurses. One more: 54001.
+pub const OPERATOR_CHAIN_MAX: usize = 1_000;
+/// Nesting of expressions and subqueries that the parser accepts. One more: 54001.
+pub const STATEMENT_DEPTH_MAX: usize = 64;
+/// Bound parameters of a statement: a 16-bit count on the wire. One more: 54023.
+pub const PARAMETERS_MAX: usize = 65_535;
+/// Columns of a table, as PostgreSQL's MaxHeapAttributeNumber. One more: 54011.
+pub const COLUMNS_MAX: usize = 1_600;
+/// Columns of a result. One more: 54011.
+pub const RESULT_COLUMNS_MAX: usize = 1_664;
+/// Columns of an index or key. One more: 54011.
+pub const INDEX_COLUMNS_MAX: usize = 32;
+/// An identifier in bytes; longer ones are cut as PostgreSQL cuts them (NAMEDATALEN - 1).
+pub const IDENTIFIER_BYTES_MAX: usize = 63;
+/// An encoded key of a table or index, so that an inner page holds at least three. One more byte: 54000.
+pub const KEY_BYTES_MAX: usize = 1_024;
+/// An encoded row. One more byte: 54000.
+pub const ROW_BYTES_MAX: usize = 16 << 20;
+/// One value in memory while an expression is evaluated (repeat, concatenation …). One more byte: 54000.
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
+/// Memory of one query's operators and result rows. Over it: 53200.
+pub const QUERY_BYTES_MAX: usize = 64 << 20;
+/// Writes one transaction may hold in one partition before it commits. Over it: 53200.
+pub const TXN_WRITE_BYTES_MAX: usize = 512 << 20;
+/// Prepared statements of a session. One more: 54000.
+pub const PREPARED_MAX: usize = 1_000;
+/// Plans kept by a shard; the least recently used goes.
+pub const PLAN_CACHE_MAX: usize = 10_000;
+/// Requests waiting or running in a process. One more: 53400 / 429.
+pub const PENDING_MAX: usize = 10_000;
+/// A statement or request may take this long by default: then 57014 / 504.
+pub const STATEMENT_TIMEOUT_MS: u64 = 30_000;
+/// Rows of one batch between shards and operators.
+pub const BATCH_ROWS_MAX: usize = 1_024;
+/// Bytes of one batch (one row may exceed it alone).
+pub const BATCH_BYTES_MAX: usize = 128 << 10;
+/// Calls one shard may have outstanding at another, per lane.
+pub const LANE_CREDITS: usize = 1_024;
+
+const _: () = assert!(FRAME_BYTES_MAX >= STATEMENT_BYTES_MAX);
+const _: () = assert!(KEY_BYTES_MAX * 3 < 4096);
+const _: () = assert!(PREPARED_MAX < PLAN_CACHE_MAX);
+const _: () = assert!(BATCH_BYTES_MAX < QUERY_BYTES_MAX);
+const _: () = assert!(SHARDS_MAX <= 1 << 10);
