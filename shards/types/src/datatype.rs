@@ -92,11 +92,18 @@ impl DataType {
     }
 
     pub fn is_number(self) -> bool {
-        self.is_integer() || matches!(self, DataType::Float4 | DataType::Float8 | DataType::Numeric)
+        self.is_integer()
+            || matches!(
+                self,
+                DataType::Float4 | DataType::Float8 | DataType::Numeric
+            )
     }
 
     pub fn is_string(self) -> bool {
-        matches!(self, DataType::Text | DataType::Varchar | DataType::Bpchar | DataType::Name)
+        matches!(
+            self,
+            DataType::Text | DataType::Varchar | DataType::Bpchar | DataType::Name
+        )
     }
 
     pub fn is_array(self) -> bool {
@@ -105,7 +112,10 @@ impl DataType {
 
     /// An oid alias: stored as an oid, shown as a name.
     pub fn is_reg(self) -> bool {
-        matches!(self, DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace)
+        matches!(
+            self,
+            DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace
+        )
     }
 }
 

@@ -31,7 +31,8 @@ impl Serialize for Numeric {
 impl<'de> Deserialize<'de> for Numeric {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Numeric, D::Error> {
         let text = String::deserialize(d)?;
-        text.parse().map_err(|_| serde::de::Error::custom("not a numeric"))
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("not a numeric"))
     }
 }
 

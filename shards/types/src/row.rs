@@ -61,7 +61,13 @@ pub struct Column {
 
 impl Column {
     pub fn new(name: impl Into<String>, ty: DataType) -> Column {
-        Column { name: name.into(), ty, typmod: -1, table: 0, attnum: 0 }
+        Column {
+            name: name.into(),
+            ty,
+            typmod: -1,
+            table: 0,
+            attnum: 0,
+        }
     }
 }
 

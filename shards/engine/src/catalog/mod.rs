@@ -1,0 +1,8 @@
+//! What exists: tables, their columns, indexes and checks, as one immutable versioned snapshot.
+//!
+//! Owns: the model and its encoding. One writer (the owner of partition 0) publishes; every shard reads the
+//! `Arc<Catalog>` a statement started with. Never: holds rows.
+
+pub mod model;
+
+pub use model::{Catalog, Check, ColumnDef, Default, Index, Relation, Table};

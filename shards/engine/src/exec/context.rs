@@ -1,0 +1,32 @@
+//! What an expression may know besides its row: the statement's moment, parameters, session settings and catalog.
+
+use crate::catalog::Catalog;
+use std::sync::Arc;
+use types::Value;
+
+/// Made once a statement by the session; sent along (behind an `Arc`) to every shard that evaluates for it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub params: Vec<Value>,
+    pub catalog: Arc<Catalog>,
+    /// `now()`: when the transaction began, microseconds since 2000-01-01 UTC.
+    pub transaction_micros: i64,
+    /// `statement_timestamp()`.
+    pub statement_micros: i64,
+    pub session: Arc<SessionInfo>,
+}
+
+/// What of a session functions show.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    pub user: String,
+    pub database: String,
+    pub backend_pid: i32,
+    pub client_addr: Option<std::net::IpAddr>,
+    pub server_port: u16,
+    /// When the server started, microseconds since 2000-01-01 UTC.
+    pub server_start_micros: i64,
+    pub time_zone: jiff::tz::TimeZone,
+    /// Current settings as SHOW prints them, for `current_setting()` and `pg_settings`.
+    pub settings: Vec<(String, String)>,
+}

@@ -1,0 +1,9 @@
+//! Running plans: expression evaluation, functions, aggregates, operators.
+//!
+//! Owns: the meaning of every expression and operator. Asked by: `Shard` for the part of a plan that runs where the rows
+//! are, and by the front's session for the rest. Never: reads a page or a lock; rows come from a `Source`.
+
+pub mod context;
+pub mod functions;
+
+pub use context::{Context, SessionInfo};

@@ -1,0 +1,21 @@
+//! Plans as data: what the front's `sql` room produces and the operators run. No behaviour beyond small helpers.
+//!
+//! Owns: `Expr`, `Plan`, the statements that touch rows. Asked by: sql (builds), exec (runs), router (scatters).
+//! Never: holds text to be parsed, executes anything.
+//!
+//! An expression reads one input row by ordinal (`Expr::Column`), rows of enclosing queries by depth (`Expr::Outer`), and
+//! the statement's parameters. Types are settled when it is built: every cast is explicit, so evaluation never guesses.
+
+pub mod expr;
+pub mod query;
+pub mod statement;
+
+pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
+pub use query::{
+    Access, Aggregate, AggregateMode, Join, JoinKind, KeyRange, Partial, Plan, Scan, SetOp,
+    SystemTable, TableFunction,
+};
+pub use statement::{
+    Assignment, ConflictAction, ConflictTarget, Delete, Insert, OnConflict, Query, Returning,
+    Update,
+};

@@ -1,0 +1,206 @@
+//! Queries as trees of operators.
+
+use super::{AggregateCall, Expr, SortKey};
+use crate::catalog::{Index, Table};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use types::{Column, Value};
+
+/// An operator and its inputs. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Plan {
+    /// Scattered to the partitions that may hold matching rows; filter, projection, partial aggregate and limit run there.
+    Scan(Box<Scan>),
+    /// A table of `pg_catalog` or `information_schema`, made from the catalog snapshot: all its columns.
+    System(SystemTable),
+    Values {
+        rows: Vec<Vec<Expr>>,
+    },
+    /// One row of no columns: SELECT without FROM.
+    OneRow,
+    Function(TableFunction),
+    Filter {
+        input: Box<Plan>,
+        predicate: Expr,
+    },
+    Project {
+        input: Box<Plan>,
+        exprs: Vec<Expr>,
+    },
+    Join(Box<Join>),
+    Aggregate(Box<Aggregate>),
+    Sort {
+        input: Box<Plan>,
+        keys: Vec<SortKey>,
+        /// Only the first so many rows are wanted (LIMIT + OFFSET known at planning).
+        top: Option<u64>,
+    },
+    /// NULL limit = no limit.
+    Limit {
+        input: Box<Plan>,
+        limit: Option<Expr>,
+        offset: Option<Expr>,
+    },
+    /// Whole rows compared.
+    Distinct {
+        input: Box<Plan>,
+    },
+    /// DISTINCT ON: the first row of each run of equal keys; the input is sorted by them.
+    DistinctOn {
+        input: Box<Plan>,
+        keys: Vec<Expr>,
+    },
+    SetOp {
+        op: SetOp,
+        all: bool,
+        left: Box<Plan>,
+        right: Box<Plan>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetOp {
+    Union,
+    Intersect,
+    Except,
+}
+
+/// Rows of one base table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Scan {
+    pub table: Arc<Table>,
+    pub access: Access,
+    /// Over the table's row. No correlated subquery may be in here; `Outer` may (replaced by constants before it is sent).
+    pub filter: Option<Expr>,
+    /// Output expressions over the table's row; `None` = the row as it is.
+    pub project: Option<Vec<Expr>>,
+    /// Groups and partial states instead of rows (then the `Aggregate` above has mode `Final`).
+    pub partial: Option<Partial>,
+    /// Each partition may stop after so many output rows.
+    pub limit: Option<u64>,
+}
+
+/// How matching rows are found. Expressions have no input row (parameters, constants, outer references).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Access {
+    Full,
+    /// Exactly these primary keys (one expression per key column, already of the column's type); each goes to one partition.
+    Keys(Vec<Vec<Expr>>),
+    /// A range of the primary key, over all partitions.
+    KeyRange(KeyRange),
+    /// A secondary index.
+    Index {
+        index: Arc<Index>,
+        range: KeyRange,
+    },
+}
+
+/// Equal on the first `prefix` columns, then optionally bounded on the next.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KeyRange {
+    pub prefix: Vec<Expr>,
+    /// (bound, inclusive)
+    pub lower: Option<(Expr, bool)>,
+    pub upper: Option<(Expr, bool)>,
+}
+
+/// Aggregation where the rows are. Output: the groups' values, then for each aggregate its partial state (see `exec::aggregates`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Partial {
+    /// Over the table's row.
+    pub groups: Vec<Expr>,
+    pub aggregates: Vec<AggregateCall>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Join {
+    pub kind: JoinKind,
+    pub left: Plan,
+    pub right: Plan,
+    /// Columns of the left and of the right input (needed to pad with NULLs).
+    pub left_width: usize,
+    pub right_width: usize,
+    /// Hash keys: left_keys[i] over the left row = right_keys[i] over the right row, of the same type. Empty: nested loop.
+    pub left_keys: Vec<Expr>,
+    pub right_keys: Vec<Expr>,
+    /// Over left columns followed by right columns.
+    pub filter: Option<Expr>,
+    /// The right side sees the left row as `Outer { depth: 1 }` and is run once per left row.
+    pub lateral: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// Left rows with a match; output = left columns.
+    Semi,
+    /// Left rows without a match; output = left columns.
+    Anti,
+}
+
+/// Output: group values, then one value per aggregate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Aggregate {
+    pub input: Plan,
+    pub mode: AggregateMode,
+    /// In mode `Final` the groups are the first columns of the input and this holds just `Column`s.
+    pub groups: Vec<Expr>,
+    pub aggregates: Vec<AggregateCall>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AggregateMode {
+    /// Rows in, results out.
+    Complete,
+    /// Groups and partial states in (from `Partial`), results out.
+    Final,
+}
+
+/// A system relation by schema and name, e.g. ("pg_catalog", "pg_class"). Its columns are in `catalog::system`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemTable {
+    pub schema: String,
+    pub name: String,
+}
+
+/// A function in FROM: `generate_series`, `unnest`, …; one output column each (plus an ordinal one WITH ORDINALITY).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableFunction {
+    pub name: String,
+    pub args: Vec<Expr>,
+    pub columns: Vec<Column>,
+    pub ordinality: bool,
+}
+
+impl std::default::Default for Plan {
+    fn default() -> Plan {
+        Plan::OneRow
+    }
+}
+
+impl Plan {
+    /// A scan of everything: what the binder writes and the planner refines.
+    pub fn scan(table: Arc<Table>) -> Plan {
+        Plan::Scan(Box::new(Scan {
+            table,
+            access: Access::Full,
+            filter: None,
+            project: None,
+            partial: None,
+            limit: None,
+        }))
+    }
+
+    /// Literal rows.
+    pub fn constants(rows: Vec<Vec<(Value, types::DataType)>>) -> Plan {
+        let row = |r: Vec<(Value, types::DataType)>| {
+            r.into_iter().map(|(v, t)| Expr::Const(v, t)).collect()
+        };
+        Plan::Values {
+            rows: rows.into_iter().map(row).collect(),
+        }
+    }
+}
