@@ -2,4 +2,13 @@
 //!
 //! Each folder is one room; ARCHITECTURE.md has the table of who may import whom, and `tests/tidy` enforces it.
 
+pub mod config;
+pub mod middleware;
+pub mod net;
+pub mod proto;
+pub mod router;
+pub mod server;
 pub mod service;
+pub mod session;
+pub mod sql;
+pub mod telemetry;

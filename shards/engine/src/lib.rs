@@ -4,5 +4,8 @@
 //! Asked by: the front's router and session, through `Shard::handle` alone. Never: knows a protocol, SQL text, a socket.
 
 pub mod catalog;
+pub mod codec;
 pub mod exec;
 pub mod plan;
+pub mod shard;
+pub mod txn;

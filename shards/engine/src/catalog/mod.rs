@@ -4,5 +4,6 @@
 //! `Arc<Catalog>` a statement started with. Never: holds rows.
 
 pub mod model;
+pub mod system;
 
 pub use model::{Catalog, Check, ColumnDef, Default, Index, Relation, Table};

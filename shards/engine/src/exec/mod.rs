@@ -3,7 +3,13 @@
 //! Owns: the meaning of every expression and operator. Asked by: `Shard` for the part of a plan that runs where the rows
 //! are, and by the front's session for the rest. Never: reads a page or a lock; rows come from a `Source`.
 
+pub mod aggregates;
+pub mod cast;
 pub mod context;
+pub mod eval;
+pub mod fragment;
 pub mod functions;
+pub mod operators;
+pub mod resolve;
 
 pub use context::{Context, SessionInfo};

@@ -1,0 +1,1 @@
+//! Bytes of rows and keys.

@@ -1,0 +1,1 @@
+//! Aggregate functions: accumulate, partial state, merge, finish.

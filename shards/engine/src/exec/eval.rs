@@ -1,0 +1,1 @@
+//! Evaluation of bound expressions over one row.

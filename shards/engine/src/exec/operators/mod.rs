@@ -1,0 +1,1 @@
+//! Operators: pull-based, batch by batch.

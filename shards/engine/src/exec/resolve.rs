@@ -1,0 +1,1 @@
+//! Overload resolution: which function, operator or aggregate a name and argument types mean.

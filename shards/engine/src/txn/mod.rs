@@ -1,0 +1,1 @@
+//! Transactions: snapshots, versions, locks, commit.

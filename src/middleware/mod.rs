@@ -1,0 +1,1 @@
+//! The one chain every request passes.

@@ -1,0 +1,1 @@
+//! Listeners, connection slots and the adapters that carry bytes between sockets and protocols.

@@ -1,0 +1,1 @@
+//! Which partitions a call goes to, and getting it there.

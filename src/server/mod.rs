@@ -1,0 +1,1 @@
+//! Starting and stopping: one shard main per core, endpoints, drain.

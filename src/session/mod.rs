@@ -1,0 +1,1 @@
+//! One client's session: transaction, settings, prepared statements and portals.

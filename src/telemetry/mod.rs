@@ -1,0 +1,1 @@
+//! Logs, counters and latencies, and their exposition.
