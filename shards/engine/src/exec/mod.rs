@@ -9,6 +9,7 @@ pub mod context;
 pub mod eval;
 pub mod fragment;
 pub mod functions;
+pub mod memory;
 pub mod operators;
 pub mod resolve;
 

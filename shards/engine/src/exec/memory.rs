@@ -1,0 +1,146 @@
+//! One query's memory budget.
+//!
+//! Owns: the count of bytes that one statement's operators and results hold, and its ceiling (`QUERY_BYTES_MAX` unless the
+//! session says otherwise). Asked by: every operator that keeps rows, before it keeps them. Never: allocates; it only
+//! counts, so a refusal leaves nothing behind. When it is full: 53200 to the client, with the operator's name.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use types::{Error, Result, SqlState};
+
+/// A shared counter with a ceiling. Clones count against the same budget. Lives on one shard.
+#[derive(Clone, Debug)]
+pub struct Memory(Rc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    bytes_max: usize,
+    used: Cell<usize>,
+    peak: Cell<usize>,
+}
+
+impl Memory {
+    /// A budget of `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> Memory {
+        Memory(Rc::new(Budget {
+            bytes_max,
+            used: Cell::new(0),
+            peak: Cell::new(0),
+        }))
+    }
+
+    /// Takes `bytes` for `operator`; 53200 when they do not fit. Returned when the reservation drops.
+    pub fn reserve(&self, operator: &'static str, bytes: usize) -> Result<Reservation> {
+        let mut reservation = self.consumer(operator);
+        reservation.grow(bytes)?;
+        Ok(reservation)
+    }
+
+    /// An empty reservation that `operator` will grow.
+    pub fn consumer(&self, operator: &'static str) -> Reservation {
+        Reservation {
+            memory: self.clone(),
+            operator,
+            bytes: 0,
+        }
+    }
+
+    /// Bytes reserved now.
+    pub fn used(&self) -> usize {
+        self.0.used.get()
+    }
+
+    /// The most bytes ever reserved at once.
+    pub fn peak(&self) -> usize {
+        self.0.peak.get()
+    }
+
+    /// The ceiling.
+    pub fn bytes_max(&self) -> usize {
+        self.0.bytes_max
+    }
+}
+
+/// Bytes taken from a budget; given back on drop.
+#[derive(Debug)]
+pub struct Reservation {
+    memory: Memory,
+    operator: &'static str,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes `bytes` more; on refusal nothing changes.
+    pub fn grow(&mut self, bytes: usize) -> Result<()> {
+        let budget = &self.memory.0;
+        let used = budget.used.get().saturating_add(bytes);
+        if used > budget.bytes_max {
+            return Err(full(self.operator, budget.bytes_max));
+        }
+        budget.used.set(used);
+        budget.peak.set(budget.peak.get().max(used));
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives `bytes` back early.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        let budget = &self.memory.0;
+        budget.used.set(budget.used.get() - bytes);
+    }
+
+    /// Makes the reservation exactly `bytes`.
+    pub fn set(&mut self, bytes: usize) -> Result<()> {
+        if bytes > self.bytes {
+            self.grow(bytes - self.bytes)
+        } else {
+            self.shrink(self.bytes - bytes);
+            Ok(())
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+/// The refusal, worded as PostgreSQL words a failed allocation.
+pub(crate) fn full(operator: &str, bytes_max: usize) -> Error {
+    Error::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(format!(
+        "{operator} would hold more than the {bytes_max} bytes that one query may use."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropping_a_reservation_returns_its_bytes() {
+        let memory = Memory::new(100);
+        let first = memory.reserve("Sort", 60).unwrap();
+        assert_eq!(memory.used(), 60);
+        drop(first);
+        assert_eq!((memory.used(), memory.peak()), (0, 60));
+    }
+
+    #[test]
+    fn the_ceiling_is_exact_and_a_refusal_takes_nothing() {
+        let memory = Memory::new(100);
+        let mut r = memory.reserve("Hash Join", 100).unwrap();
+        let refused = r.grow(1).unwrap_err();
+        assert_eq!(refused.code(), SqlState::OUT_OF_MEMORY);
+        assert!(refused.detail().unwrap().starts_with("Hash Join"));
+        assert_eq!(memory.used(), 100);
+        r.set(40).unwrap();
+        assert_eq!(memory.used(), 40);
+    }
+}
