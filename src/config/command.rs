@@ -1,0 +1,126 @@
+//! The command line: flags into layers, and what the process was asked to do.
+//!
+//! Owns: `Command`. Every setting has a flag made from its key, so a new setting needs nothing here.
+//! Asked by: `main`. Never: prints or exits by itself, but for what clap returns for `--help` and `--version`.
+//! Bounds: a flag given twice is an error.
+
+use super::layers::FILE_VARIABLE;
+use super::{Config, ConfigError, Host, Layers, SETTINGS};
+use clap::{Arg, ArgAction};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the process was asked to do with its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Serve.
+    Run,
+    /// `--print-config`.
+    Print,
+    /// `--check-config`.
+    Check,
+}
+
+/// A parsed command line.
+#[derive(Debug)]
+pub struct Command {
+    pub action: Action,
+    file: Option<PathBuf>,
+    flags: Vec<(usize, String)>,
+}
+
+impl Command {
+    /// Reads arguments, the program's name first. clap's error holds the text of `--help`, `--version` or what is wrong.
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+        let matches = definition().try_get_matches_from(args)?;
+        let action = match (
+            matches.get_flag("print-config"),
+            matches.get_flag("check-config"),
+        ) {
+            (true, _) => Action::Print,
+            (false, true) => Action::Check,
+            (false, false) => Action::Run,
+        };
+        let flags = SETTINGS
+            .iter()
+            .enumerate()
+            .filter_map(|(i, s)| Some((i, matches.get_one::<String>(&s.flag())?.clone())))
+            .collect();
+        Ok(Command {
+            action,
+            file: matches.get_one::<PathBuf>("config").cloned(),
+            flags,
+        })
+    }
+
+    /// The checked configuration of this command line under `environment`.
+    pub fn load(
+        &self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        host: &Host,
+    ) -> Result<Config, ConfigError> {
+        let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
+        let named = environment.iter().find(|(name, _)| name == FILE_VARIABLE);
+        let file = match (&self.file, named) {
+            (Some(path), _) => Some(path.clone()),
+            (None, Some((_, path))) => Some(PathBuf::from(path)),
+            (None, None) => None,
+        };
+        let mut layers = Layers::defaults()?;
+        if let Some(path) = file {
+            layers.file(&path)?;
+        }
+        layers.environment(environment)?;
+        for (index, text) in &self.flags {
+            if let Some(setting) = SETTINGS.get(*index) {
+                layers.flag(setting, text.clone())?;
+            }
+        }
+        layers.finish(host)
+    }
+}
+
+fn definition() -> clap::Command {
+    let mut command = clap::Command::new("rustydb-shard")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("SQL over PostgreSQL's wire and HTTP; one executor per core on durable, partitioned storage")
+        .after_help(
+            "Settings come from defaults, then the file, then RUSTYDB_* variables, then flags; the last wins.\n\
+             Every setting is described in docs/config.md.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("TOML file with settings (also RUSTYDB_CONFIG)"),
+        )
+        .arg(
+            Arg::new("check-config")
+                .long("check-config")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("print-config")
+                .help("Check the configuration and exit: 0 when it is good, 1 when it is not"),
+        )
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .action(ArgAction::SetTrue)
+                .help("Print every setting with where its value came from, and exit"),
+        );
+    for setting in SETTINGS {
+        let doc = setting.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let arg = Arg::new(setting.flag())
+            .long(setting.flag())
+            .help(format!("{doc} [default: {}]", setting.default));
+        command = command.arg(match setting.form {
+            "true or false" => arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .value_name("BOOL"),
+            _ => arg.value_name("VALUE"),
+        });
+    }
+    command
+}

@@ -1,0 +1,173 @@
+//! The table of settings: every setting once, with its key, form, default and meaning.
+//!
+//! Owns: `Config` and `SETTINGS`, both generated from one table. A key `a.b` is `[a] b` in a file, `RUSTYDB_A_B` in the
+//! environment and `--a-b` on the command line. Asked by: everything that starts from the configuration.
+//! Never: reads anything. Bounds: what relates settings to each other is in `check`.
+
+use super::forms::{
+    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, Path, Port, Size, Span, Switch,
+};
+use super::{Host, Source};
+use std::collections::BTreeMap;
+use types::limits;
+
+/// One row of the table, for printing, documentation and the command line.
+pub struct Setting {
+    pub key: &'static str,
+    /// What kind of value it takes.
+    pub form: &'static str,
+    pub default: &'static str,
+    pub quoted: bool,
+    /// Meaning, unit, range and what happens when it is full.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// `log.format` → `RUSTYDB_LOG_FORMAT`.
+    pub fn variable(&self) -> String {
+        format!("RUSTYDB_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// `log.format` → `log-format`, without the dashes before it.
+    pub fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident, $key:literal, $form:ty, $default:literal;)+) => {
+        /// The configuration. Fields are the settings of docs/config.md.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $field: <$form as Form>::Value,)+
+            pub(super) sources: BTreeMap<&'static str, Source>,
+        }
+
+        /// Every setting in the order of the documentation.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            key: $key,
+            form: <$form as Form>::NAME,
+            default: $default,
+            quoted: <$form as Form>::QUOTED,
+            doc: concat!($($doc, "\n"),+),
+        }),+];
+
+        impl Config {
+            /// The defaults alone; `auto` is not resolved yet.
+            pub(super) fn defaults() -> Result<Config, (&'static str, String)> {
+                Ok(Config {
+                    $($field: <$form as Form>::parse($default).map_err(|why| ($key, why))?,)+
+                    sources: BTreeMap::new(),
+                })
+            }
+
+            /// Sets one key from its text. The reason when the text is bad; nothing changes then.
+            pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+                match key {
+                    $($key => self.$field = <$form as Form>::parse(text)?,)+
+                    _ => return Err("there is no such setting".to_owned()),
+                }
+                Ok(())
+            }
+
+            /// The text of a setting's value, unquoted. `None` for an unknown key.
+            pub fn text(&self, key: &str) -> Option<String> {
+                match key {
+                    $($key => Some(<$form as Form>::print(&self.$field)),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Directory of everything on disk; created when absent. One process at a time may have it open.
+    data_dir, "data_dir", Path, "./rustydb-data";
+    /// Address to listen on. Loopback only, as the server cannot tell yet who connects.
+    listen, "listen", Address, "127.0.0.1";
+    /// Port of the PostgreSQL protocol; 0 lets the system choose one.
+    sql_port, "sql_port", Port, "5433";
+    /// Port of HTTP/1.1 and HTTP/2; 0 lets the system choose one.
+    http_port, "http_port", Port, "8080";
+    /// Accept clients without authentication. It is the only mode today, so it changes nothing: with or without it any user
+    /// name is let in, and the server listens on loopback only.
+    insecure, "insecure", Switch, "false";
+    /// Shards, one executor each; `auto` is every core this process may use. More than there are cores is allowed: they are then not pinned.
+    cores, "cores", AutoCount, "auto";
+    /// Partitions of a new data directory; `auto` is as many as `cores`. It does not change a directory that exists.
+    partitions, "partitions", AutoCount, "auto";
+    /// Page buffer pool of each shard; `auto` is a quarter of the memory divided by the shards, from 16 MiB to 1 GiB.
+    pool_bytes, "pool_bytes", AutoSize, "auto";
+    /// Size of one write-ahead log file.
+    wal_segment_bytes, "wal_segment_bytes", Size, "16MiB";
+    /// Write-ahead log written since the last checkpoint of a partition that makes the next one due.
+    checkpoint_wal_bytes, "checkpoint_wal_bytes", Size, "256MiB";
+    /// Connections of the process over both ports, split evenly over the shards. One more gets 53300 and is closed.
+    connections_max, "connections_max", Count, "10000";
+    /// Requests waiting or running in the process. One more gets 53400 (HTTP 429).
+    pending_max, "pending_max", Count, "10000";
+    /// Longest run of a statement; then 57014 (HTTP 504). 0 is no limit. A session may set its own.
+    statement_timeout, "statement_timeout", Span, "30s";
+    /// Longest wait at shutdown for what still runs; then it is cancelled.
+    drain_timeout, "drain_timeout", Span, "10s";
+    /// Longest time a connection may take to complete its startup.
+    authentication_timeout, "authentication_timeout", Span, "60s";
+    /// Longest time a client may take to send the head of an HTTP request, and the longest an idle connection is kept.
+    http_header_timeout, "http_header_timeout", Span, "60s";
+    /// One message on the SQL port, without its header; COPY data is streamed in messages of at most this. A larger one gets 54000.
+    frame_bytes_max, "frame_bytes_max", Size, "1MiB";
+    /// Body of an HTTP request. A larger one gets 413.
+    http_body_bytes_max, "http_body_bytes_max", Size, "10MiB";
+    /// Memory of one query's operators and results. Over it the query fails with 53200.
+    query_bytes_max, "query_bytes_max", Size, "64MiB";
+    /// Writes that one transaction may hold in one partition before it commits. Over it: 53200.
+    txn_write_bytes_max, "txn_write_bytes_max", Size, "512MiB";
+    /// Statements that take longer are logged with their text. 0 logs none.
+    slow_statement, "slow_statement", Span, "1s";
+    /// What is logged: a level (error, warn, info, debug, trace, off), or directives such as `info,rustydb_shard::proto=debug`.
+    log_level, "log.level", LogFilter, "info";
+    /// Form of log lines on standard error.
+    log_format, "log.format", LogForm, "pretty";
+}
+
+/// The pool of one shard when nothing says otherwise: at least, at most.
+const POOL_BYTES_AUTO: (u64, u64) = (16 << 20, 1 << 30);
+
+impl Config {
+    /// Number of shards. After loading it is always known.
+    pub fn shards(&self) -> usize {
+        self.cores.unwrap_or(1)
+    }
+
+    /// Partitions that a new data directory gets.
+    pub fn partitions_new(&self) -> usize {
+        self.partitions.unwrap_or_else(|| self.shards())
+    }
+
+    /// Page buffer pool of one shard in bytes. After loading it is always known.
+    pub fn shard_pool_bytes(&self) -> usize {
+        self.pool_bytes.unwrap_or(POOL_BYTES_AUTO.0 as usize)
+    }
+
+    /// Connection slots of one shard: the split of `connections_max`, the remainder to the first shards.
+    pub fn shard_connections_max(&self, shard: usize) -> usize {
+        let shards = self.shards();
+        self.connections_max / shards + usize::from(shard < self.connections_max % shards)
+    }
+
+    /// Where a setting came from.
+    pub fn source(&self, key: &str) -> Source {
+        self.sources.get(key).cloned().unwrap_or(Source::Default)
+    }
+
+    /// Replaces `auto` by what the host gives. `partitions` stays: it is decided when a directory is created.
+    pub(super) fn resolve(&mut self, host: &Host) {
+        let cores = *self
+            .cores
+            .get_or_insert(host.cores.clamp(1, limits::SHARDS_MAX));
+        let share = host.memory_bytes / 4 / cores.max(1) as u64;
+        let whole_mib = share.clamp(POOL_BYTES_AUTO.0, POOL_BYTES_AUTO.1) & !((1 << 20) - 1);
+        self.pool_bytes.get_or_insert(whole_mib as usize);
+    }
+}
