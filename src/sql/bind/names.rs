@@ -1,0 +1,58 @@
+//! Identifiers: folding, cutting, and the schemas there are.
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use types::{Error, Result, SqlState, limits};
+
+/// Lower case unless quoted, cut at 63 bytes on a character boundary.
+pub fn fold(name: &str, quoted: bool) -> String {
+    let mut out = if quoted {
+        name.to_string()
+    } else {
+        name.to_lowercase()
+    };
+    if out.len() > limits::IDENTIFIER_BYTES_MAX {
+        let mut end = limits::IDENTIFIER_BYTES_MAX;
+        while !out.is_char_boundary(end) {
+            end -= 1;
+        }
+        out.truncate(end);
+    }
+    out
+}
+
+pub fn ident(i: &Ident) -> String {
+    fold(&i.value, i.quote_style.is_some())
+}
+
+/// The parts of a dotted name.
+pub fn parts(name: &ObjectName) -> Result<Vec<String>> {
+    name.0
+        .iter()
+        .map(|p| match p {
+            ObjectNamePart::Identifier(i) => Ok(ident(i)),
+            ObjectNamePart::Function(_) => {
+                Err(Error::new(SqlState::SYNTAX_ERROR, "syntax error in a name"))
+            }
+        })
+        .collect()
+}
+
+/// `[schema.]name`; a database before it must be ours, which the caller cannot know, so it is refused.
+pub fn qualified(name: &ObjectName) -> Result<(Option<String>, String)> {
+    let mut parts = parts(name)?;
+    match (parts.pop(), parts.pop(), parts.len()) {
+        (Some(name), None, _) => Ok((None, name)),
+        (Some(name), Some(schema), 0) => Ok((Some(schema), name)),
+        _ => Err(Error::unsupported(
+            "cross-database references are not implemented",
+        )),
+    }
+}
+
+/// The identifier that a position can be taken from.
+pub fn first_ident(name: &ObjectName) -> Option<&Ident> {
+    name.0.iter().find_map(|p| match p {
+        ObjectNamePart::Identifier(i) => Some(i),
+        ObjectNamePart::Function(_) => None,
+    })
+}

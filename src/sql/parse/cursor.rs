@@ -1,0 +1,203 @@
+//! A reader over one statement's tokens for the commands read by hand.
+//!
+//! Owns: looking at tokens. Never: recurses.
+
+use super::errors::Source;
+use super::{Lines, parser};
+use sqlparser::ast::{DataType, Ident, ObjectName};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use types::{Error, Result};
+
+pub(super) struct Cursor<'a> {
+    tokens: &'a [TokenWithSpan],
+    /// Of the next token that is not blank.
+    at: usize,
+    source: Source<'a>,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(tokens: &'a [TokenWithSpan], sql: &'a str, lines: &'a Lines) -> Cursor<'a> {
+        let mut cursor = Cursor {
+            tokens,
+            at: 0,
+            source: Source { sql, lines },
+        };
+        cursor.skip_blanks();
+        cursor
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.tokens.get(self.at), Some(t) if matches!(t.token, Token::Whitespace(_)))
+        {
+            self.at += 1;
+        }
+    }
+
+    pub fn peek(&self) -> Option<&'a Token> {
+        self.tokens.get(self.at).map(|t| &t.token)
+    }
+
+    /// The token after the next.
+    pub fn peek_second(&self) -> Option<&'a Token> {
+        let rest = self.tokens.get(self.at + 1..)?;
+        let mut rest = rest.iter().map(|t| &t.token);
+        rest.find(|t| !matches!(t, Token::Whitespace(_)))
+    }
+
+    pub fn next(&mut self) -> Option<&'a Token> {
+        let token = self.tokens.get(self.at)?;
+        self.at += 1;
+        self.skip_blanks();
+        Some(&token.token)
+    }
+
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    pub fn rewind(&mut self, to: usize) {
+        self.at = to;
+    }
+
+    pub fn at_end(&self) -> bool {
+        self.peek().is_none()
+    }
+
+    /// The next token is this word, unquoted, in any case.
+    pub fn is(&self, word: &str) -> bool {
+        is_word(self.peek(), word)
+    }
+
+    pub fn second_is(&self, word: &str) -> bool {
+        is_word(self.peek_second(), word)
+    }
+
+    pub fn accept(&mut self, word: &str) -> bool {
+        let found = self.is(word);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub fn accept_token(&mut self, token: &Token) -> bool {
+        let found = self.peek() == Some(token);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub fn expect(&mut self, word: &str) -> Result<()> {
+        if self.accept(word) { Ok(()) } else { Err(self.error()) }
+    }
+
+    pub fn expect_token(&mut self, token: &Token) -> Result<()> {
+        if self.accept_token(token) { Ok(()) } else { Err(self.error()) }
+    }
+
+    pub fn expect_end(&self) -> Result<()> {
+        if self.at_end() { Ok(()) } else { Err(self.error()) }
+    }
+
+    /// 42601 at the next token.
+    pub fn error(&self) -> Error {
+        self.source.at_token(self.tokens.get(self.at))
+    }
+
+    /// An identifier, folded to lower case unless quoted.
+    pub fn name(&mut self) -> Result<String> {
+        match self.peek() {
+            Some(Token::Word(w)) => {
+                self.next();
+                Ok(fold(w))
+            }
+            _ => Err(self.error()),
+        }
+    }
+
+    /// `[schema.]name`
+    pub fn object_name(&mut self) -> Result<ObjectName> {
+        let mut parts = Vec::new();
+        loop {
+            let span = self.tokens.get(self.at).map(|t| t.span);
+            match (self.peek(), span) {
+                (Some(Token::Word(w)), Some(span)) => {
+                    self.next();
+                    parts.push(Ident {
+                        value: w.value.clone(),
+                        quote_style: w.quote_style,
+                        span,
+                    });
+                }
+                _ => return Err(self.error()),
+            }
+            if !self.accept_token(&Token::Period) {
+                return Ok(ObjectName::from(parts));
+            }
+        }
+    }
+
+    /// Names after names, with commas between.
+    pub fn object_names(&mut self) -> Result<Vec<ObjectName>> {
+        let mut names = vec![self.object_name()?];
+        while self.accept_token(&Token::Comma) {
+            names.push(self.object_name()?);
+        }
+        Ok(names)
+    }
+
+    pub fn string(&mut self) -> Result<String> {
+        match self.peek() {
+            Some(
+                Token::SingleQuotedString(s)
+                | Token::EscapedStringLiteral(s)
+                | Token::UnicodeStringLiteral(s),
+            ) => {
+                self.next();
+                Ok(s.clone())
+            }
+            Some(Token::DollarQuotedString(s)) => {
+                self.next();
+                Ok(s.value.clone())
+            }
+            _ => Err(self.error()),
+        }
+    }
+
+    pub fn data_type(&mut self) -> Result<DataType> {
+        self.sub(|p| p.parse_data_type())
+    }
+
+    /// Runs the grammar's parser from here and continues after what it read.
+    pub fn sub<T>(
+        &mut self,
+        read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>,
+    ) -> Result<T> {
+        let rest = self.tokens.get(self.at..).unwrap_or(&[]);
+        let mut parser = parser(rest.to_vec());
+        let out = read(&mut parser).map_err(|e| self.source.syntax(e, rest))?;
+        self.at = (self.at + parser.index()).min(self.tokens.len());
+        self.skip_blanks();
+        Ok(out)
+    }
+
+    /// The script's text from the next token to the end of the statement.
+    pub fn rest_of(&self, text: &str) -> String {
+        let (Some(first), Some(here)) = (self.tokens.first(), self.tokens.get(self.at)) else {
+            return String::new();
+        };
+        let position = |t: &TokenWithSpan| self.source.lines.position(t.span.start).unwrap_or(1);
+        let skip = position(here).saturating_sub(position(first)) as usize;
+        text.chars().skip(skip).collect()
+    }
+}
+
+fn is_word(token: Option<&Token>, word: &str) -> bool {
+    matches!(token, Some(Token::Word(w)) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
+}
+
+pub(super) fn fold(w: &Word) -> String {
+    crate::sql::bind::names::fold(&w.value, w.quote_style.is_some())
+}

@@ -1,0 +1,226 @@
+//! Text to syntax: a script is cut into statements, capped, and each is read into a tree.
+//!
+//! Owns: `Parsed`, the caps and the map from the parser's errors to PostgreSQL's. Asked by: session.
+//! Never: looks a name up. Bounds: `STATEMENT_BYTES_MAX` for the script, tokens, nesting and operator chains of each
+//! statement, all counted on the token stream before the recursive parser sees it.
+
+mod caps;
+mod command;
+mod copy;
+mod cursor;
+mod errors;
+mod split;
+
+pub use split::Lines;
+
+use sqlparser::ast;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::sync::Arc;
+use types::{Error, Result, SqlState, limits};
+
+use super::statement::{CopyOptions, Discard, Isolation};
+
+/// One statement of a script, read but not bound.
+#[derive(Debug)]
+pub struct Parsed {
+    pub(super) ast: Ast,
+    /// This statement's own text, without the semicolon.
+    pub text: Arc<str>,
+    pub kind: Kind,
+    /// To turn line and column into a position in the script.
+    pub(super) lines: Arc<Lines>,
+}
+
+/// What a statement does, known before it is bound: what a failed transaction still accepts is decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Query,
+    Insert,
+    Update,
+    Delete,
+    Ddl,
+    Explain,
+    Copy,
+    Begin,
+    Commit,
+    Rollback,
+    Set,
+    Show,
+    Prepare,
+    Execute,
+    Deallocate,
+    Maintenance,
+    Other,
+}
+
+/// A syntax tree: the grammar crate's, or one of the commands read by hand.
+#[derive(Debug)]
+pub(super) enum Ast {
+    Sql(Box<ast::Statement>),
+    Command(Command),
+}
+
+/// Statements that the grammar crate does not know as PostgreSQL does.
+#[derive(Debug)]
+pub(super) enum Command {
+    Begin {
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    },
+    Commit,
+    Rollback,
+    SetTransaction {
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+        session: bool,
+    },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
+    Show {
+        name: String,
+    },
+    Reset {
+        name: Option<String>,
+    },
+    Discard(Discard),
+    Deallocate {
+        name: Option<String>,
+    },
+    Prepare {
+        name: String,
+        types: Vec<ast::DataType>,
+        text: Arc<str>,
+    },
+    Explain {
+        statement: Box<ast::Statement>,
+        analyze: bool,
+        json: bool,
+    },
+    Copy {
+        source: CopySource,
+        from: bool,
+        options: CopyOptions,
+    },
+    Vacuum {
+        tables: Vec<ast::ObjectName>,
+        analyze: bool,
+    },
+    Analyze {
+        tables: Vec<ast::ObjectName>,
+    },
+    Truncate {
+        tables: Vec<ast::ObjectName>,
+    },
+    Checkpoint,
+    Nothing {
+        tag: &'static str,
+    },
+    /// Answered with its error when its turn comes, as any statement that cannot be carried out.
+    Refused(Error),
+}
+
+#[derive(Debug)]
+pub(super) enum CopySource {
+    Table {
+        name: ast::ObjectName,
+        columns: Vec<ast::Ident>,
+    },
+    Query(Box<ast::Query>),
+}
+
+/// Cuts a script into statements and reads each; empty ones are dropped.
+pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    if sql.len() > limits::STATEMENT_BYTES_MAX {
+        return Err(Error::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!(
+                "statement of {} bytes exceeds the maximum of {}",
+                sql.len(),
+                limits::STATEMENT_BYTES_MAX
+            ),
+        ));
+    }
+    let tokens = errors::tokenize(sql)?;
+    let lines = Arc::new(Lines::of(sql));
+    let mut out = Vec::new();
+    for piece in split::statements(sql, tokens) {
+        caps::check(&piece.tokens)?;
+        let text: Arc<str> = piece.text.into();
+        let ast = read(piece.tokens, &text, sql, &lines)?;
+        out.push(Parsed {
+            kind: kind_of(&ast),
+            ast,
+            text,
+            lines: lines.clone(),
+        });
+    }
+    Ok(out)
+}
+
+fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
+    let mut cursor = cursor::Cursor::new(&tokens, sql, lines);
+    if let Some(command) = command::read(&mut cursor, text)? {
+        return Ok(Ast::Command(command));
+    }
+    let source = errors::Source { sql, lines };
+    let mut parser = parser(tokens);
+    match parser.parse_statement() {
+        Ok(statement) => {
+            let next = parser.peek_token_ref();
+            if next.token != Token::EOF {
+                return Err(source.at_token(Some(next)));
+            }
+            Ok(Ast::Sql(Box::new(statement)))
+        }
+        Err(e) => Err(source.syntax(e, &parser.into_tokens())),
+    }
+}
+
+/// The grammar crate's parser with our dialect and depth.
+fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+    // A level of parentheses costs the parser up to four of its own; `caps` has already counted ours.
+    Parser::new(&DIALECT)
+        .with_recursion_limit(limits::STATEMENT_DEPTH_MAX * 6)
+        .with_tokens_with_locations(tokens)
+}
+
+fn kind_of(ast: &Ast) -> Kind {
+    match ast {
+        Ast::Sql(s) => match &**s {
+            ast::Statement::Query(_) => Kind::Query,
+            ast::Statement::Insert(_) => Kind::Insert,
+            ast::Statement::Update(_) => Kind::Update,
+            ast::Statement::Delete(_) => Kind::Delete,
+            ast::Statement::CreateTable(_)
+            | ast::Statement::CreateIndex(_)
+            | ast::Statement::AlterTable(_)
+            | ast::Statement::Drop { .. } => Kind::Ddl,
+            ast::Statement::Execute { .. } => Kind::Execute,
+            _ => Kind::Other,
+        },
+        Ast::Command(c) => match c {
+            Command::Begin { .. } => Kind::Begin,
+            Command::Commit => Kind::Commit,
+            Command::Rollback => Kind::Rollback,
+            Command::Set { .. } | Command::SetTransaction { .. } | Command::Reset { .. } => {
+                Kind::Set
+            }
+            Command::Show { .. } => Kind::Show,
+            Command::Prepare { .. } => Kind::Prepare,
+            Command::Deallocate { .. } => Kind::Deallocate,
+            Command::Explain { .. } => Kind::Explain,
+            Command::Copy { .. } => Kind::Copy,
+            Command::Truncate { .. } => Kind::Ddl,
+            Command::Vacuum { .. } | Command::Analyze { .. } | Command::Checkpoint => {
+                Kind::Maintenance
+            }
+            Command::Discard(_) | Command::Nothing { .. } | Command::Refused(_) => Kind::Other,
+        },
+    }
+}
