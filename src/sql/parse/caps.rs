@@ -50,7 +50,9 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
             Step::Close { case } => {
                 if depth > 1 && top.case == case {
                     levels.pop();
-                    let below = levels.last_mut().map_or(0, |l| std::mem::take(&mut l.prefixes));
+                    let below = levels
+                        .last_mut()
+                        .map_or(0, |l| std::mem::take(&mut l.prefixes));
                     nested_prefixes = nested_prefixes.saturating_sub(below);
                 }
             }
@@ -67,7 +69,12 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
                 }
             }
             Step::Prefix => top.prefixes += 1,
-            Step::Separator => *top = Level { case: top.case, ..Level::default() },
+            Step::Separator => {
+                *top = Level {
+                    case: top.case,
+                    ..Level::default()
+                }
+            }
             Step::Operand => top.prefixes = 0,
         }
         operand_before = matches!(step, Step::Operand | Step::Close { .. });

@@ -85,7 +85,9 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
             if word == "commit" && second == "transaction" {
                 return None;
             }
-            Some(Error::unsupported("two-phase commit by the client is not supported"))
+            Some(Error::unsupported(
+                "two-phase commit by the client is not supported",
+            ))
         }
         _ => None,
     }
@@ -208,7 +210,9 @@ fn second_assigns(c: &Cursor) -> bool {
 
 fn set_transaction(c: &mut Cursor, session: bool) -> Result<Command> {
     if c.is("snapshot") {
-        return Err(Error::unsupported("SET TRANSACTION SNAPSHOT is not supported"));
+        return Err(Error::unsupported(
+            "SET TRANSACTION SNAPSHOT is not supported",
+        ));
     }
     let (isolation, read_only) = modes(c)?;
     Ok(Command::SetTransaction {
@@ -237,7 +241,9 @@ fn special_setting(c: &mut Cursor, local: bool) -> Result<Option<Command>> {
             return set("timezone", None);
         }
         if c.is("interval") {
-            return Err(Error::unsupported("SET TIME ZONE INTERVAL is not supported"));
+            return Err(Error::unsupported(
+                "SET TIME ZONE INTERVAL is not supported",
+            ));
         }
         let value = setting_value(c, "timezone")?;
         return set("timezone", value);
@@ -297,7 +303,11 @@ fn one_value(c: &mut Cursor, name: &str) -> Result<String> {
         _ if negative => Err(c.error()),
         Some(Token::Word(_)) => {
             let value = c.name()?;
-            Ok(if name == "search_path" { quoted(&value) } else { value })
+            Ok(if name == "search_path" {
+                quoted(&value)
+            } else {
+                value
+            })
         }
         _ => {
             let value = c.string()?;
@@ -315,7 +325,9 @@ fn one_value(c: &mut Cursor, name: &str) -> Result<String> {
 /// As `quote_ident` prints it.
 fn quoted(name: &str) -> String {
     let mut chars = name.chars();
-    let first = chars.next().is_some_and(|ch| ch.is_ascii_lowercase() || ch == '_');
+    let first = chars
+        .next()
+        .is_some_and(|ch| ch.is_ascii_lowercase() || ch == '_');
     if first && chars.all(|ch| ch.is_ascii_lowercase() || ch.is_ascii_digit() || ch == '_') {
         return name.to_string();
     }
@@ -364,7 +376,12 @@ fn discard(c: &mut Cursor) -> Result<Command> {
         "plans" => Discard::Plans,
         "sequences" => Discard::Sequences,
         "temp" | "temporary" => Discard::Temp,
-        _ => return Err(Error::new(SqlState::SYNTAX_ERROR, "syntax error in DISCARD")),
+        _ => {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "syntax error in DISCARD",
+            ));
+        }
     };
     Ok(Command::Discard(what))
 }

@@ -271,7 +271,9 @@ fn checked(w: Written, from: bool) -> Result<CopyOptions> {
     if let Some(d) = &w.delimiter {
         o.delimiter = one_byte(d, "COPY delimiter must be a single one-byte character")?;
         if o.delimiter == b'\n' || o.delimiter == b'\r' {
-            return Err(invalid("COPY delimiter cannot be newline or carriage return"));
+            return Err(invalid(
+                "COPY delimiter cannot be newline or carriage return",
+            ));
         }
         if !csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&o.delimiter) {
             return Err(invalid(format!("COPY delimiter cannot be \"{d}\"")));

@@ -90,15 +90,27 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn expect(&mut self, word: &str) -> Result<()> {
-        if self.accept(word) { Ok(()) } else { Err(self.error()) }
+        if self.accept(word) {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
     }
 
     pub fn expect_token(&mut self, token: &Token) -> Result<()> {
-        if self.accept_token(token) { Ok(()) } else { Err(self.error()) }
+        if self.accept_token(token) {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
     }
 
     pub fn expect_end(&self) -> Result<()> {
-        if self.at_end() { Ok(()) } else { Err(self.error()) }
+        if self.at_end() {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
     }
 
     /// 42601 at the next token.

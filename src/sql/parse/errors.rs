@@ -31,10 +31,9 @@ impl Source<'_> {
     /// A parser's error.
     pub fn syntax(&self, e: ParserError, tokens: &[TokenWithSpan]) -> Error {
         match e {
-            ParserError::RecursionLimitExceeded => Error::new(
-                SqlState::STATEMENT_TOO_COMPLEX,
-                "statement is too complex",
-            ),
+            ParserError::RecursionLimitExceeded => {
+                Error::new(SqlState::STATEMENT_TOO_COMPLEX, "statement is too complex")
+            }
             ParserError::TokenizerError(m) | ParserError::ParserError(m) => {
                 self.at_location(location_in(&m), tokens, &m)
             }
@@ -55,17 +54,14 @@ impl Source<'_> {
         }
     }
 
-    fn at_location(
-        &self,
-        at: Option<Location>,
-        tokens: &[TokenWithSpan],
-        message: &str,
-    ) -> Error {
+    fn at_location(&self, at: Option<Location>, tokens: &[TokenWithSpan], message: &str) -> Error {
         let found = at.and_then(|at| tokens.iter().find(|t| t.span.start == at));
         if found.is_some() || message.contains("found: EOF") {
             return self.at_token(found);
         }
-        let shown = message.strip_prefix("sql parser error: ").unwrap_or(message);
+        let shown = message
+            .strip_prefix("sql parser error: ")
+            .unwrap_or(message);
         Error::new(SqlState::SYNTAX_ERROR, "syntax error").with_detail(cut(shown))
     }
 
@@ -76,9 +72,15 @@ impl Source<'_> {
         } else if message.contains("multi-line comment") {
             format!("unterminated /* comment at or near \"{}\"", cut(&rest))
         } else if message.contains("close delimiter") {
-            format!("unterminated quoted identifier at or near \"{}\"", cut(&rest))
+            format!(
+                "unterminated quoted identifier at or near \"{}\"",
+                cut(&rest)
+            )
         } else if message.contains("Unterminated dollar-quoted") {
-            format!("unterminated dollar-quoted string at or near \"{}\"", cut(&rest))
+            format!(
+                "unterminated dollar-quoted string at or near \"{}\"",
+                cut(&rest)
+            )
         } else {
             let first: String = rest.chars().take(1).collect();
             format!("syntax error at or near \"{first}\"")
@@ -101,7 +103,11 @@ impl Source<'_> {
         };
         let to = self.lines.position(end).unwrap_or(u32::MAX);
         let length = to.saturating_sub(from).min(256) as usize;
-        self.sql.chars().skip(from as usize - 1).take(length).collect()
+        self.sql
+            .chars()
+            .skip(from as usize - 1)
+            .take(length)
+            .collect()
     }
 }
 
@@ -109,7 +115,10 @@ impl Source<'_> {
 fn location_in(message: &str) -> Option<Location> {
     let (_, tail) = message.rsplit_once("Line: ")?;
     let (line, column) = tail.split_once(", Column: ")?;
-    Some(Location::of(line.parse().ok()?, column.trim().parse().ok()?))
+    Some(Location::of(
+        line.parse().ok()?,
+        column.trim().parse().ok()?,
+    ))
 }
 
 fn cut(text: &str) -> String {
