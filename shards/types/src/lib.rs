@@ -10,6 +10,7 @@ pub mod ids;
 pub mod json;
 pub mod limits;
 pub mod numeric;
+pub mod order;
 pub mod row;
 pub mod sqlstate;
 pub mod time;

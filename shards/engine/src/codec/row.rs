@@ -1,0 +1,368 @@
+//! The compact form of a row.
+//!
+//! ```text
+//! | version: 1 byte = 1 | columns: varint | null bitmap: ceil(columns / 8) bytes, bit set = NULL | values … |
+//! ```
+//!
+//! Values that are not NULL follow in column order: bool 1 byte; integers, floats, dates and times in their width, little
+//! endian; interval 16 bytes (micros, days, months); uuid 16 bytes; everything else a varint length and its bytes. A
+//! numeric's bytes are one kind byte (0 finite, 1 NaN, 2 Infinity, 3 -Infinity), a varint scale and the mantissa as a
+//! signed little-endian integer. jsonb and arrays nest these forms.
+//!
+//! Rows written before a column was added have fewer columns than the table: the rest is NULL. Hot path: one pass, no
+//! allocation besides the values' own.
+
+use super::CodecError;
+use super::bytes::{Reader, put_varint};
+use bigdecimal::num_bigint::BigInt;
+use std::sync::Arc;
+use types::{Array, DataType, Interval, Json, Numeric, Reg, Result, Row, Value};
+
+/// The form written; older ones stay readable.
+pub const VERSION: u8 = 1;
+
+const NULL_ITEM: u8 = 0;
+const ITEM: u8 = 1;
+/// Nesting of jsonb accepted from storage; what the parser lets in is less.
+const DEPTH_MAX: usize = 1_024;
+/// Items room is made for before any is seen, so that a damaged count cannot take memory.
+const ITEMS_RESERVED: usize = 256;
+
+/// Appends the row. Each value must be of its column's type.
+pub fn encode(values: &[Value], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    put_varint(values.len(), out);
+    let bitmap = out.len();
+    out.resize(bitmap + values.len().div_ceil(8), 0);
+    for (i, v) in values.iter().enumerate() {
+        if v.is_null() {
+            out[bitmap + i / 8] |= 1 << (i % 8);
+        } else {
+            put_value(v, out);
+        }
+    }
+}
+
+/// All columns.
+pub fn decode(bytes: &[u8], types: &[DataType]) -> Result<Row> {
+    decode_where(bytes, types, |_| true, types.len())
+}
+
+/// Only the columns that are `wanted`; the others are Null and cost a skip. Columns past the last wanted one are not
+/// looked at.
+pub fn decode_some(bytes: &[u8], types: &[DataType], wanted: &[bool]) -> Result<Row> {
+    let last = wanted.iter().rposition(|w| *w).map_or(0, |i| i + 1);
+    decode_where(bytes, types, |i| wanted.get(i) == Some(&true), last)
+}
+
+fn decode_where(
+    bytes: &[u8],
+    types: &[DataType],
+    wanted: impl Fn(usize) -> bool,
+    stop: usize,
+) -> Result<Row> {
+    let mut r = Reader::new(bytes);
+    let version = r.u8()?;
+    if version != VERSION {
+        return Err(if version > VERSION {
+            CodecError::NewerFormat {
+                found: version,
+                supported: VERSION,
+            }
+        } else {
+            CodecError::Corrupt {
+                what: "a row of no version",
+            }
+        }
+        .into());
+    }
+    let stored = r.varint()?;
+    let nulls = r.take(stored.div_ceil(8))?;
+    let mut row = Vec::with_capacity(types.len());
+    for (i, ty) in types.iter().enumerate().take(stored.min(stop)) {
+        if nulls[i / 8] & (1 << (i % 8)) != 0 {
+            row.push(Value::Null);
+        } else if wanted(i) {
+            row.push(take_value(&mut r, *ty)?);
+        } else {
+            skip_value(&mut r, *ty)?;
+            row.push(Value::Null);
+        }
+    }
+    row.resize(types.len(), Value::Null);
+    Ok(row)
+}
+
+fn put_value(v: &Value, out: &mut Vec<u8>) {
+    match v {
+        Value::Null => {}
+        Value::Bool(b) => out.push(u8::from(*b)),
+        Value::Int2(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Int4(v) | Value::Date(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => {
+            out.extend_from_slice(&v.to_le_bytes())
+        }
+        Value::Float4(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Float8(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Oid(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Text(s) => put_bytes(s.as_bytes(), out),
+        Value::Bytea(b) => put_bytes(b, out),
+        Value::Interval(i) => {
+            out.extend_from_slice(&i.micros.to_le_bytes());
+            out.extend_from_slice(&i.days.to_le_bytes());
+            out.extend_from_slice(&i.months.to_le_bytes());
+        }
+        Value::Uuid(u) => out.extend_from_slice(u.as_bytes()),
+        Value::Numeric(n) => nested(out, |out| put_numeric(n, out)),
+        Value::Jsonb(j) => nested(out, |out| put_json(j, out)),
+        Value::Reg(r) => nested(out, |out| {
+            out.extend_from_slice(&r.oid.to_le_bytes());
+            out.extend_from_slice(r.name.as_bytes());
+        }),
+        Value::Array(a) => nested(out, |out| put_array(a, out)),
+    }
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_varint(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+/// A length and what `fill` appends. Short contents (the usual case) need no move.
+fn nested(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.push(0);
+    fill(out);
+    let len = out.len() - at - 1;
+    if len < 0x80 {
+        out[at] = len as u8;
+        return;
+    }
+    let mut prefix = Vec::with_capacity(5);
+    put_varint(len, &mut prefix);
+    out.splice(at..at + 1, prefix);
+}
+
+fn put_numeric(n: &Numeric, out: &mut Vec<u8>) {
+    let Some((mantissa, scale)) = n.parts() else {
+        out.push(match n {
+            Numeric::Infinity => 2,
+            Numeric::NegInfinity => 3,
+            Numeric::NaN | Numeric::Finite(_) => 1,
+        });
+        return;
+    };
+    out.push(0);
+    put_varint(scale as usize, out);
+    out.extend_from_slice(&mantissa.to_signed_bytes_le());
+}
+
+fn put_array(a: &Array, out: &mut Vec<u8>) {
+    out.extend_from_slice(&a.element.oid().to_le_bytes());
+    put_varint(a.items.len(), out);
+    for item in &a.items {
+        if item.is_null() {
+            out.push(NULL_ITEM);
+        } else {
+            out.push(ITEM);
+            put_value(item, out);
+        }
+    }
+}
+
+fn put_json(j: &Json, out: &mut Vec<u8>) {
+    match j {
+        Json::Null => out.push(0),
+        Json::Bool(b) => out.push(1 + u8::from(*b)),
+        Json::Number(n) => {
+            out.push(3);
+            nested(out, |out| put_numeric(n, out));
+        }
+        Json::String(s) => {
+            out.push(4);
+            put_bytes(s.as_bytes(), out);
+        }
+        Json::Array(items) => {
+            out.push(5);
+            put_varint(items.len(), out);
+            items.iter().for_each(|i| put_json(i, out));
+        }
+        Json::Object(pairs) => {
+            out.push(6);
+            put_varint(pairs.len(), out);
+            for (key, value) in pairs {
+                put_bytes(key.as_bytes(), out);
+                put_json(value, out);
+            }
+        }
+    }
+}
+
+/// Stored width of types of fixed width.
+fn width(ty: DataType) -> Option<usize> {
+    match ty {
+        DataType::Bool => Some(1),
+        DataType::Int2 => Some(2),
+        DataType::Int4 | DataType::Float4 | DataType::Date | DataType::Oid => Some(4),
+        DataType::Int8
+        | DataType::Float8
+        | DataType::Time
+        | DataType::Timestamp
+        | DataType::Timestamptz => Some(8),
+        DataType::Interval | DataType::Uuid => Some(16),
+        DataType::Void => Some(0),
+        _ => None,
+    }
+}
+
+fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
+    match width(ty) {
+        Some(n) => r.take(n)?,
+        None => r.prefixed()?,
+    };
+    Ok(())
+}
+
+fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
+    Ok(match ty {
+        DataType::Bool => Value::Bool(r.u8()? != 0),
+        DataType::Int2 => Value::Int2(i16::from_le_bytes(r.array()?)),
+        DataType::Int4 => Value::Int4(i32::from_le_bytes(r.array()?)),
+        DataType::Int8 => Value::Int8(i64::from_le_bytes(r.array()?)),
+        DataType::Float4 => Value::Float4(f32::from_le_bytes(r.array()?)),
+        DataType::Float8 => Value::Float8(f64::from_le_bytes(r.array()?)),
+        DataType::Date => Value::Date(i32::from_le_bytes(r.array()?)),
+        DataType::Time => Value::Time(i64::from_le_bytes(r.array()?)),
+        DataType::Timestamp => Value::Timestamp(i64::from_le_bytes(r.array()?)),
+        DataType::Timestamptz => Value::Timestamptz(i64::from_le_bytes(r.array()?)),
+        DataType::Oid => Value::Oid(u32::from_le_bytes(r.array()?)),
+        DataType::Interval => Value::Interval(Interval {
+            micros: i64::from_le_bytes(r.array()?),
+            days: i32::from_le_bytes(r.array()?),
+            months: i32::from_le_bytes(r.array()?),
+        }),
+        DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(r.array()?)),
+        DataType::Text
+        | DataType::Varchar
+        | DataType::Bpchar
+        | DataType::Name
+        | DataType::InternalChar
+        | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
+        DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
+        DataType::Numeric => Value::Numeric(Arc::new(take_numeric(r.prefixed()?)?)),
+        DataType::Jsonb => {
+            let mut inner = Reader::new(r.prefixed()?);
+            Value::Jsonb(Arc::new(take_json(&mut inner, 0)?))
+        }
+        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+            let mut inner = Reader::new(r.prefixed()?);
+            Value::Reg(Reg {
+                oid: u32::from_le_bytes(inner.array()?),
+                name: Arc::from(text(inner.rest())?),
+            })
+        }
+        DataType::Void => Value::Null,
+        array => take_array(r.prefixed()?, array)?,
+    })
+}
+
+fn text(bytes: &[u8]) -> Result<&str, CodecError> {
+    std::str::from_utf8(bytes).map_err(|_| CodecError::Corrupt {
+        what: "text that is not UTF-8",
+    })
+}
+
+fn take_numeric(bytes: &[u8]) -> Result<Numeric, CodecError> {
+    let corrupt = CodecError::Corrupt {
+        what: "not a numeric",
+    };
+    let mut r = Reader::new(bytes);
+    match r.u8()? {
+        0 => {
+            let scale = r.varint()?;
+            if scale > types::numeric::SCALE_MAX as usize {
+                return Err(corrupt);
+            }
+            let mantissa = match r.rest() {
+                // An i64's worth of digits is what nearly every numeric has.
+                small if small.len() <= 8 && !small.is_empty() => {
+                    let fill = if small[small.len() - 1] & 0x80 != 0 {
+                        0xff
+                    } else {
+                        0
+                    };
+                    let mut wide = [fill; 8];
+                    wide[..small.len()].copy_from_slice(small);
+                    BigInt::from(i64::from_le_bytes(wide))
+                }
+                large => BigInt::from_signed_bytes_le(large),
+            };
+            Numeric::from_parts(mantissa, scale as u32).map_err(|_| corrupt)
+        }
+        1 => Ok(Numeric::NaN),
+        2 => Ok(Numeric::Infinity),
+        3 => Ok(Numeric::NegInfinity),
+        _ => Err(corrupt),
+    }
+}
+
+fn take_array(bytes: &[u8], ty: DataType) -> Result<Value, CodecError> {
+    let mut r = Reader::new(bytes);
+    let element = DataType::from_oid(u32::from_le_bytes(r.array()?))
+        .filter(|e| Some(*e) == ty.element())
+        .ok_or(CodecError::Corrupt {
+            what: "an array of another type",
+        })?;
+    let count = r.varint()?;
+    // Each item has at least its marker byte.
+    let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED));
+    for _ in 0..count {
+        items.push(match r.u8()? {
+            NULL_ITEM => Value::Null,
+            _ => take_value(&mut r, element)?,
+        });
+    }
+    Ok(Value::Array(Arc::new(Array { element, items })))
+}
+
+fn take_json(r: &mut Reader<'_>, depth: usize) -> Result<Json, CodecError> {
+    if depth > DEPTH_MAX {
+        return Err(CodecError::Corrupt {
+            what: "jsonb nested too deep",
+        });
+    }
+    Ok(match r.u8()? {
+        0 => Json::Null,
+        1 => Json::Bool(false),
+        2 => Json::Bool(true),
+        3 => Json::Number(take_numeric(r.prefixed()?)?),
+        4 => Json::String(text(r.prefixed()?)?.to_owned()),
+        5 => {
+            let count = r.varint()?;
+            let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED));
+            for _ in 0..count {
+                items.push(take_json(r, depth + 1)?);
+            }
+            Json::Array(items)
+        }
+        6 => {
+            let count = r.varint()?;
+            let mut pairs = Vec::with_capacity(count.min(ITEMS_RESERVED));
+            for _ in 0..count {
+                let key = text(r.prefixed()?)?.to_owned();
+                pairs.push((key, take_json(r, depth + 1)?));
+            }
+            Json::Object(pairs)
+        }
+        _ => {
+            return Err(CodecError::Corrupt {
+                what: "not a jsonb value",
+            });
+        }
+    })
+}
+
+/// Types of a row, as `decode` wants them.
+pub fn types_of(table: &crate::catalog::Table) -> Vec<DataType> {
+    table.columns.iter().map(|c| c.ty).collect()
+}

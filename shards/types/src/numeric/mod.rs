@@ -1,0 +1,341 @@
+//! NUMERIC: an arbitrary-precision decimal with NaN and the infinities.
+//!
+//! Owns: the value, its text form, its limits and the conversions to and from machine numbers; `arith` has the four
+//! operations and rounding, `math` the roots, powers and logarithms.
+//! Asked by: text, binary and order here; the engine's functions and aggregates.
+//! Never: keeps a number beyond PostgreSQL's limits, so memory of one value is bounded by `DIGITS_BEFORE_MAX` +
+//! `SCALE_MAX` digits whatever exponent was written.
+//! Source: PostgreSQL 15 `numeric.c`.
+
+mod arith;
+mod math;
+
+use crate::{Error, Result, SqlState};
+use bigdecimal::BigDecimal;
+use num_bigint::{BigInt, Sign};
+use num_traits::{Signed, ToPrimitive, Zero};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+pub use arith::pow10;
+
+/// Digits before the decimal point. One more: 22003 `value overflows numeric format`.
+pub const DIGITS_BEFORE_MAX: u64 = 131_072;
+/// Digits after the decimal point: input with more is refused, results are rounded to it.
+pub const SCALE_MAX: u32 = 16_383;
+
+/// The display scale is the `BigDecimal`'s own scale (never negative).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Numeric {
+    Finite(BigDecimal),
+    NaN,
+    Infinity,
+    NegInfinity,
+}
+
+/// 22003.
+pub fn overflow() -> Error {
+    Error::new(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "value overflows numeric format",
+    )
+}
+
+impl Numeric {
+    pub fn zero() -> Numeric {
+        Numeric::raw(BigInt::zero(), 0)
+    }
+
+    /// `mantissa` × 10^-`scale`, checked against the limits; a longer scale than `SCALE_MAX` is rounded away.
+    pub fn from_parts(mantissa: BigInt, scale: u32) -> Result<Numeric> {
+        let (mantissa, scale) = if scale > SCALE_MAX {
+            (arith::rescale(&mantissa, scale, SCALE_MAX), SCALE_MAX)
+        } else {
+            (mantissa, scale)
+        };
+        // 10^n has at least 3n bits, so short mantissas need no count.
+        if mantissa.bits() > 3 * (DIGITS_BEFORE_MAX + u64::from(scale)) {
+            let digits = digit_count(&mantissa);
+            if digits > DIGITS_BEFORE_MAX + u64::from(scale) {
+                return Err(overflow());
+            }
+        }
+        Ok(Numeric::raw(mantissa, scale))
+    }
+
+    fn raw(mantissa: BigInt, scale: u32) -> Numeric {
+        Numeric::Finite(BigDecimal::new(mantissa, i64::from(scale)))
+    }
+
+    /// Mantissa and scale of a finite number.
+    pub fn parts(&self) -> Option<(Cow<'_, BigInt>, u32)> {
+        match self {
+            Numeric::Finite(d) => {
+                let (mantissa, scale) = d.as_bigint_and_scale();
+                if scale >= 0 {
+                    return Some((mantissa, u32::try_from(scale).unwrap_or(SCALE_MAX)));
+                }
+                let power = u32::try_from(-scale).unwrap_or(DIGITS_BEFORE_MAX as u32);
+                Some((Cow::Owned(mantissa.into_owned() * pow10(power)), 0))
+            }
+            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => None,
+        }
+    }
+
+    /// Digits after the point that are shown; 0 for NaN and the infinities.
+    pub fn scale(&self) -> u32 {
+        match self {
+            Numeric::Finite(d) => d.fractional_digit_count().clamp(0, i64::from(SCALE_MAX)) as u32,
+            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => 0,
+        }
+    }
+
+    pub fn is_nan(&self) -> bool {
+        matches!(self, Numeric::NaN)
+    }
+
+    pub fn is_zero(&self) -> bool {
+        matches!(self, Numeric::Finite(d) if d.is_zero())
+    }
+
+    pub fn is_negative(&self) -> bool {
+        match self {
+            Numeric::Finite(d) => d.is_negative(),
+            Numeric::NegInfinity => true,
+            Numeric::NaN | Numeric::Infinity => false,
+        }
+    }
+
+    /// Approximate heap memory in bytes.
+    pub fn memory(&self) -> usize {
+        match self {
+            Numeric::Finite(d) => {
+                size_of::<Numeric>() + (d.as_bigint_and_scale().0.bits() as usize).div_ceil(8)
+            }
+            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => size_of::<Numeric>(),
+        }
+    }
+
+    /// The shortest decimal that reads back as the same `f64`, cut to 15 significant digits as PostgreSQL's cast does.
+    pub fn from_f64(v: f64) -> Numeric {
+        Numeric::from_float(v, format!("{:.14e}", v))
+    }
+
+    /// As `from_f64`, with 6 significant digits.
+    pub fn from_f32(v: f32) -> Numeric {
+        Numeric::from_float(f64::from(v), format!("{:.5e}", v))
+    }
+
+    fn from_float(v: f64, text: String) -> Numeric {
+        if v.is_nan() {
+            return Numeric::NaN;
+        }
+        if v.is_infinite() {
+            return if v > 0.0 {
+                Numeric::Infinity
+            } else {
+                Numeric::NegInfinity
+            };
+        }
+        // `d.ddde±x`: trailing zeros of the mantissa are not part of the value's scale.
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits = digits.trim_end_matches('0').trim_end_matches('.');
+        format!("{digits}e{exponent}")
+            .parse()
+            .unwrap_or(Numeric::NaN)
+    }
+
+    /// The nearest `f64`; beyond its range an infinity.
+    pub fn to_f64(&self) -> f64 {
+        match self {
+            Numeric::NaN => f64::NAN,
+            Numeric::Infinity => f64::INFINITY,
+            Numeric::NegInfinity => f64::NEG_INFINITY,
+            Numeric::Finite(_) => {
+                let Some((mantissa, scale)) = self.parts() else {
+                    return f64::NAN;
+                };
+                if scale == 0
+                    && let Some(v) = mantissa.to_i64()
+                {
+                    return v as f64;
+                }
+                // Decimal to binary correctly rounded: the standard library's parser does it.
+                format!("{mantissa}e-{scale}").parse().unwrap_or(f64::NAN)
+            }
+        }
+    }
+
+    /// Rounded half away from zero; `None` when it does not fit (or is not finite).
+    pub fn to_i64(&self) -> Option<i64> {
+        self.to_i128().and_then(|v| i64::try_from(v).ok())
+    }
+
+    /// As `to_i64`, wider.
+    pub fn to_i128(&self) -> Option<i128> {
+        let (mantissa, scale) = self.parts()?;
+        if scale == 0 {
+            return mantissa.to_i128();
+        }
+        arith::rescale(&mantissa, scale, 0).to_i128()
+    }
+
+    /// The exact integer it is, if it is one and fits.
+    pub fn as_integer(&self) -> Option<i64> {
+        let (mantissa, scale) = self.parts()?;
+        if scale == 0 {
+            return mantissa.to_i64();
+        }
+        let whole = arith::rescale(&mantissa, scale, 0);
+        (&whole * pow10(scale) == *mantissa)
+            .then(|| whole.to_i64())
+            .flatten()
+    }
+}
+
+/// Decimal digits of |v|; 0 for zero.
+pub(crate) fn digit_count(v: &BigInt) -> u64 {
+    match v.to_i128() {
+        Some(0) => 0,
+        Some(small) => u64::from(small.unsigned_abs().ilog10()) + 1,
+        None => v.magnitude().to_radix_be(10).len() as u64,
+    }
+}
+
+impl From<i64> for Numeric {
+    fn from(v: i64) -> Numeric {
+        Numeric::raw(BigInt::from(v), 0)
+    }
+}
+
+impl From<i128> for Numeric {
+    fn from(v: i128) -> Numeric {
+        Numeric::raw(BigInt::from(v), 0)
+    }
+}
+
+impl Serialize for Numeric {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Numeric {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Numeric, D::Error> {
+        let text = String::deserialize(d)?;
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("not a numeric"))
+    }
+}
+
+impl fmt::Display for Numeric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mantissa, scale) = match self {
+            Numeric::NaN => return f.write_str("NaN"),
+            Numeric::Infinity => return f.write_str("Infinity"),
+            Numeric::NegInfinity => return f.write_str("-Infinity"),
+            Numeric::Finite(_) => self.parts().unwrap_or((Cow::Owned(BigInt::zero()), 0)),
+        };
+        if mantissa.sign() == Sign::Minus {
+            f.write_str("-")?;
+        }
+        let digits = match mantissa.to_i128() {
+            Some(small) => small.unsigned_abs().to_string(),
+            None => mantissa.magnitude().to_str_radix(10),
+        };
+        let scale = scale as usize;
+        if scale == 0 {
+            return f.write_str(&digits);
+        }
+        if digits.len() > scale {
+            let (whole, fraction) = digits.split_at(digits.len() - scale);
+            return write!(f, "{whole}.{fraction}");
+        }
+        f.write_str("0.")?;
+        for _ in digits.len()..scale {
+            f.write_str("0")?;
+        }
+        f.write_str(&digits)
+    }
+}
+
+impl std::str::FromStr for Numeric {
+    type Err = Error;
+
+    /// PostgreSQL's input: blanks around, an optional sign, digits, a point, an exponent; `NaN`, `inf`, `infinity`.
+    fn from_str(text: &str) -> Result<Numeric> {
+        let invalid = || {
+            Error::new(
+                SqlState::INVALID_TEXT_REPRESENTATION,
+                format!("invalid input syntax for type numeric: \"{text}\""),
+            )
+        };
+        let s = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+        let (negative, body) = match s.as_bytes().first() {
+            Some(b'-') => (true, &s[1..]),
+            Some(b'+') => (false, &s[1..]),
+            _ => (false, s),
+        };
+        if s.eq_ignore_ascii_case("nan") {
+            return Ok(Numeric::NaN);
+        }
+        if body.eq_ignore_ascii_case("infinity") || body.eq_ignore_ascii_case("inf") {
+            return Ok(if negative {
+                Numeric::NegInfinity
+            } else {
+                Numeric::Infinity
+            });
+        }
+        let (mantissa, exponent) = match body.find(['e', 'E']) {
+            Some(at) => (&body[..at], Some(&body[at + 1..])),
+            None => (body, None),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
+            return Err(invalid());
+        }
+        let exponent = match exponent {
+            None => 0,
+            Some(e) => {
+                let digits = e.strip_prefix(['+', '-']).unwrap_or(e);
+                if digits.is_empty() || !all_digits(digits) {
+                    return Err(invalid());
+                }
+                e.parse::<i64>()
+                    .ok()
+                    .filter(|e| e.abs() < i64::from(i32::MAX / 2))
+                    .ok_or_else(overflow)?
+            }
+        };
+        build(negative, whole, fraction, exponent)
+    }
+}
+
+/// The number of these digits, refused before any power of ten is computed when it is over the limits.
+fn build(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<Numeric> {
+    let scale = fraction.len() as i64 - exponent;
+    if scale > i64::from(SCALE_MAX) {
+        return Err(overflow());
+    }
+    let digits = [whole, fraction].concat();
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Ok(Numeric::raw(BigInt::zero(), scale.max(0) as u32));
+    }
+    if digits.len() as i64 - scale > DIGITS_BEFORE_MAX as i64 {
+        return Err(overflow());
+    }
+    let mut mantissa = match digits.parse::<i64>() {
+        Ok(small) => BigInt::from(small),
+        Err(_) => BigInt::parse_bytes(digits.as_bytes(), 10).ok_or_else(overflow)?,
+    };
+    if scale < 0 {
+        mantissa *= pow10(scale.unsigned_abs() as u32);
+    }
+    if negative {
+        mantissa = -mantissa;
+    }
+    Ok(Numeric::raw(mantissa, scale.max(0) as u32))
+}
