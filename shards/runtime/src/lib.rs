@@ -1,1 +1,34 @@
+//! Executors, placement, lanes between shards, credits, clock, files, sockets, timers.
+//!
+//! Owns: every thread, clock reading, random number, file and socket of the process. It is the only crate that
+//! names glommio or io_uring, and none of their types appears in a public signature, so that a seeded simulation
+//! can take their place without anything above noticing.
+//! Asked by: everything above. Never: knows a page, a row or a protocol.
+//! Bounds: each queue in here has a ceiling that its constructor takes or its doc names. Types are shard-local
+//! (`!Send`) unless their doc says otherwise.
+//! A panic in any task ends the run of its executor: `Shards::join` and `block_on` report it.
 
+pub mod blocking;
+pub mod executor;
+pub mod fs;
+mod io;
+
+pub mod random;
+
+pub mod sync;
+pub mod task;
+pub mod time;
+
+pub use blocking::{Panicked, blocking};
+pub use executor::{
+    ShardOptions, ShardPanic, Shards, StartError, block_on, cores, current_shard, set_panic_hook,
+    start,
+};
+pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
+pub use io::IoBuf;
+
+pub use random::{random_bytes, random_u64};
+
+pub use sync::{Closed, Credits, Notify, Permit, channel, oneshot};
+pub use task::{Task, need_yield, spawn, spawn_background, yield_if_needed, yield_now};
+pub use time::{Elapsed, Instant, monotonic_ns, sleep, timeout, wall_micros};

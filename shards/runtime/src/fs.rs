@@ -1,0 +1,274 @@
+//! Directories and files through the ring.
+//!
+//! Owns: the open files of a shard and the rules that make small metadata durable (write aside, fsync, rename,
+//! fsync the directory). Asked by: `storage`. Never: retries a failed fsync, knows what the bytes mean.
+//! Bounds: one operation on the device is at most 512 KiB; longer transfers are cut. Listing and probing a
+//! directory go to the helper threads, so that a slow directory does not stall a shard.
+//! Source: open(2), fsync(2), rename(2), flock(2).
+
+use crate::blocking;
+pub use crate::io::{IO_ALIGN, IO_MAX};
+use crate::io::{IoBuf, RingFile};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+/// The file that `Dir::lock` locks.
+const LOCK_NAME: &str = "LOCK";
+
+/// The longest file that `read_small` accepts, in bytes.
+pub const SMALL_MAX: u64 = 64 * 1024 * 1024;
+
+/// True when a write failed for lack of room: ENOSPC, EDQUOT, or a device that took no byte.
+pub fn io_error_is_disk_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::WriteZero
+        )
+}
+
+/// A directory. Cheap to clone; holds no descriptor.
+#[derive(Clone, Debug)]
+pub struct Dir {
+    path: Rc<PathBuf>,
+}
+
+/// Held by the one process (and the one `Dir`) that may use a directory; released on drop or when the process dies.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: std::fs::File,
+}
+
+/// How `Dir::open_file` opens. Files are always readable and writable.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenMode {
+    pub create: bool,
+    pub truncate: bool,
+    /// O_DIRECT: positions and lengths must be multiples of 4096. Buffered where the file system has none.
+    pub direct: bool,
+}
+
+impl Dir {
+    /// Opens the directory, creating it and its parents (mode 0700) where missing.
+    pub async fn open_or_create(path: &Path) -> io::Result<Dir> {
+        let path = path.to_path_buf();
+        let path = on_helper(move || {
+            let mut builder = std::fs::DirBuilder::new();
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.recursive(true).create(&path)?;
+            path.canonicalize()
+        })
+        .await?;
+        Ok(Dir {
+            path: Rc::new(path),
+        })
+    }
+
+    /// Absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refused with `WouldBlock` while someone else holds it. Blocks on the disk, so call it at start.
+    pub fn lock(&self) -> io::Result<DirLock> {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.path.join(LOCK_NAME))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DirLock { _file: file }),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+            Err(std::fs::TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!(
+                    "the directory {} is in use by another process",
+                    self.path.display()
+                ),
+            )),
+        }
+    }
+
+    /// Names of files and directories in it, sorted. Names that are not UTF-8 are left out.
+    pub async fn list(&self) -> io::Result<Vec<String>> {
+        let path = self.path.to_path_buf();
+        on_helper(move || {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(&path)? {
+                if let Ok(name) = entry?.file_name().into_string() {
+                    names.push(name);
+                }
+            }
+            names.sort_unstable();
+            Ok(names)
+        })
+        .await
+    }
+
+    pub async fn exists(&self, name: &str) -> io::Result<bool> {
+        let path = self.join(name)?;
+        on_helper(move || path.try_exists()).await
+    }
+
+    /// Removes a file. Durable after `sync`.
+    pub async fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(glommio::io::remove(self.join(name)?).await?)
+    }
+
+    /// Replaces `to` if it exists. Durable after `sync`.
+    pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(glommio::io::rename(self.join(from)?, self.join(to)?).await?)
+    }
+
+    /// Makes creations, removals and renames in this directory durable.
+    pub async fn sync(&self) -> io::Result<()> {
+        let dir = glommio::io::Directory::open(self.path.as_path()).await?;
+        let synced = dir.sync().await;
+        dir.close().await?;
+        Ok(synced?)
+    }
+
+    /// Opens a directory in this one, creating it where missing; a new one is durable when this returns.
+    pub async fn subdir(&self, name: &str) -> io::Result<Dir> {
+        let fresh = !self.exists(name).await?;
+        let dir = Dir::open_or_create(&self.join(name)?).await?;
+        if fresh {
+            self.sync().await?;
+        }
+        Ok(dir)
+    }
+
+    pub async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
+        let path = self.join(name)?;
+        let ring = RingFile::open(&path, mode.create, mode.truncate, mode.direct).await?;
+        Ok(File { ring })
+    }
+
+    /// A whole file of at most `SMALL_MAX` bytes.
+    pub async fn read_small(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = self.open_file(name, OpenMode::default()).await?;
+        let bytes = read_whole(&file).await;
+        file.close().await?;
+        bytes
+    }
+
+    /// Replaces the file's contents: after a crash it has either the old bytes or the new ones.
+    pub async fn write_small_atomic(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let aside = format!("{name}.new");
+        let mode = OpenMode {
+            create: true,
+            truncate: true,
+            direct: false,
+        };
+        let file = self.open_file(&aside, mode).await?;
+        let written = write_whole(&file, bytes).await;
+        file.close().await?;
+        written?;
+        self.rename(&aside, name).await?;
+        self.sync().await
+    }
+
+    /// One component only: a name can never lead out of the directory.
+    fn join(&self, name: &str) -> io::Result<PathBuf> {
+        let mut parts = Path::new(name).components();
+        match (parts.next(), parts.next()) {
+            (Some(Component::Normal(only)), None) if only == name && !name.contains('\0') => {
+                Ok(self.path.join(name))
+            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("\"{name}\" is not the name of a file in a directory"),
+            )),
+        }
+    }
+}
+
+async fn read_whole(file: &File) -> io::Result<Vec<u8>> {
+    let size = file.size().await?;
+    if size > SMALL_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a file of {size} bytes is over the {SMALL_MAX} that are read at once"),
+        ));
+    }
+    Ok(file.read_at(0, size as usize).await?.to_vec())
+}
+
+async fn write_whole(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_at(0, IoBuf::copied(bytes)).await?;
+    file.sync_data().await
+}
+
+async fn on_helper<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(panicked) => Err(io::Error::other(panicked)),
+    }
+}
+
+/// An open file of one shard. Dropping it closes it in the background; `close` reports the outcome.
+pub struct File {
+    ring: RingFile,
+}
+
+impl File {
+    /// Whether O_DIRECT is in effect.
+    pub fn is_direct(&self) -> bool {
+        self.ring.is_direct()
+    }
+
+    /// Up to `len` bytes from `pos`; fewer only at the end of the file.
+    pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<IoBuf> {
+        self.check(pos, len)?;
+        self.ring.read(pos, len).await
+    }
+
+    /// The whole buffer or an error; the buffer comes back for reuse. After an error any part may be written.
+    pub async fn write_at(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
+        self.check(pos, buf.len())?;
+        self.ring.write(pos, buf).await
+    }
+
+    /// fdatasync: data and size are on the device when this returns Ok. After an error nothing is known about
+    /// what was written since the last success; do not call it again in the hope of a better answer.
+    pub async fn sync_data(&self) -> io::Result<()> {
+        self.ring.sync_data().await
+    }
+
+    pub async fn size(&self) -> io::Result<u64> {
+        self.ring.size().await
+    }
+
+    /// Cuts or extends (with zeros) to `len` bytes.
+    pub async fn truncate(&self, len: u64) -> io::Result<()> {
+        self.ring.set_size(len).await
+    }
+
+    /// Reserves room for the first `len` bytes, so that later writes there cannot fail with a full disk.
+    pub async fn allocate(&self, len: u64) -> io::Result<()> {
+        self.ring.allocate(len).await
+    }
+
+    pub async fn close(self) -> io::Result<()> {
+        self.ring.close().await
+    }
+
+    fn check(&self, pos: u64, len: usize) -> io::Result<()> {
+        let aligned = pos % IO_ALIGN as u64 == 0 && len.is_multiple_of(IO_ALIGN);
+        if self.is_direct() && !aligned {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("direct I/O at {pos} of {len} bytes is not aligned to {IO_ALIGN}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "fs_tests.rs"]
+mod tests;
