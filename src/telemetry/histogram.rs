@@ -34,7 +34,7 @@ pub struct LatencySnapshot {
     pub count: u64,
     pub sum_seconds: f64,
     pub max_seconds: f64,
-    /// Upper edge in seconds, count within (not cumulative); the last edge is `f64::MAX`, printed as +Inf.
+    /// Upper edge in seconds, count within (not cumulative); the last edge is `f64::INFINITY`, printed as +Inf.
     pub buckets: Vec<(f64, u64)>,
     /// Quantile, seconds; within 1 % of the truth.
     pub quantiles: Vec<(f64, f64)>,
@@ -69,7 +69,7 @@ impl Latency {
         let mut buckets: Vec<(f64, u64)> = EDGES_MICROS
             .iter()
             .map(|edge| (*edge as f64 / 1e6, 0))
-            .chain([(f64::MAX, 0)])
+            .chain([(f64::INFINITY, 0)])
             .collect();
         for value in histogram.iter_recorded() {
             let micros = value.value_iterated_to();
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(counted, 5);
         assert_eq!(snapshot.buckets[0], (0.0001, 2));
         assert_eq!(snapshot.buckets[5], (0.005, 1));
-        assert_eq!(snapshot.buckets.last(), Some(&(f64::MAX, 2)));
+        assert_eq!(snapshot.buckets.last(), Some(&(f64::INFINITY, 2)));
     }
 
     #[test]
