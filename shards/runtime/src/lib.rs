@@ -12,6 +12,8 @@ pub mod blocking;
 pub mod executor;
 pub mod fs;
 mod io;
+pub mod mesh;
+pub mod net;
 
 pub mod random;
 
@@ -26,6 +28,8 @@ pub use executor::{
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
 pub use io::IoBuf;
+pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
+pub use net::{Listener, ReadHalf, Stream, WriteHalf, bind_check};
 
 pub use random::{random_bytes, random_u64};
 

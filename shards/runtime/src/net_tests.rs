@@ -1,0 +1,231 @@
+use super::*;
+use crate::task::{Task, spawn, yield_now};
+use crate::time::{sleep, timeout};
+use crate::{ShardOptions, block_on, start};
+use std::sync::Mutex;
+use std::time::Duration;
+
+fn any_port() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Answers every connection with what it sends, until its end.
+fn echo(listener: Rc<Listener>) -> Task<()> {
+    spawn(async move {
+        while let Ok(stream) = listener.accept().await {
+            spawn(async move {
+                let mut buf = vec![0; 16 * 1024];
+                loop {
+                    match stream.read(&mut buf).await {
+                        Ok(0) | Err(_) => break,
+                        Ok(n) => stream.write_all(&buf[..n]).await.unwrap(),
+                    }
+                }
+                let _ = stream.shutdown().await;
+            })
+            .detach();
+        }
+    })
+}
+
+async fn read_to_end(stream: &Stream) -> Vec<u8> {
+    let (mut all, mut buf) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut buf).await.unwrap() {
+            0 => return all,
+            n => all.extend_from_slice(&buf[..n]),
+        }
+    }
+}
+
+#[test]
+fn a_half_closed_stream_still_receives() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let addr = listener.local_addr();
+        let _server = echo(listener);
+        let client = Stream::connect(addr).await.unwrap();
+        client.set_nodelay(true).unwrap();
+        client.write_all(b"last words").await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(read_to_end(&client).await, b"last words");
+        assert_eq!(client.peer_addr(), addr);
+    });
+}
+
+#[test]
+fn more_than_the_socket_buffers_hold_arrives_in_order() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let addr = listener.local_addr();
+        let _server = echo(listener);
+        let (reader, writer) = Stream::connect(addr).await.unwrap().into_split();
+        let sent: Vec<u8> = (0..8 << 20).map(|n: u32| (n / 251) as u8).collect();
+        let copy = sent.clone();
+        let sending = spawn(async move {
+            writer.write_all(&copy).await.unwrap();
+            writer.shutdown().await.unwrap();
+        });
+        let (mut got, mut buf) = (Vec::new(), vec![0; 64 * 1024]);
+        loop {
+            match reader.read(&mut buf).await.unwrap() {
+                0 => break,
+                n => got.extend_from_slice(&buf[..n]),
+            }
+        }
+        sending.await;
+        assert!(got == sent);
+    });
+}
+
+#[test]
+fn thousands_of_connections_leave_no_descriptor_behind() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 128).unwrap());
+        let addr = listener.local_addr();
+        let server = echo(listener.clone());
+        let mut before = 0;
+        for round in 0..40 {
+            let clients: Vec<_> = (0..50)
+                .map(|_| {
+                    spawn(async move {
+                        let stream = Stream::connect(addr).await.unwrap();
+                        stream.write_all(b"x").await.unwrap();
+                        let mut buf = [0; 8];
+                        assert_eq!(stream.read(&mut buf).await.unwrap(), 1);
+                    })
+                })
+                .collect();
+            for client in clients {
+                client.await;
+            }
+            sleep(Duration::from_millis(2)).await;
+            if round == 0 {
+                before = open_files();
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+        // Other tests of this process open and close descriptors meanwhile; a leak would be 2,000 and more.
+        assert!(
+            open_files() < before + 300,
+            "{before} became {}",
+            open_files()
+        );
+        listener.close();
+        server.await;
+    });
+}
+
+#[test]
+fn a_dropped_connection_is_seen_by_the_peer() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let addr = listener.local_addr();
+        let accepting = {
+            let listener = listener.clone();
+            spawn(async move { listener.accept().await.unwrap() })
+        };
+        let client = Stream::connect(addr).await.unwrap();
+        let server = accepting.await;
+        // A read that is under way is dropped with the stream.
+        let reading = spawn(async move {
+            let mut buf = [0; 8];
+            let _ = server.read(&mut buf).await;
+        });
+        yield_now().await;
+        drop(reading);
+        let mut buf = [0; 8];
+        let seen = timeout(Duration::from_secs(2), client.read(&mut buf)).await;
+        assert_eq!(seen.unwrap().unwrap_or(0), 0);
+    });
+}
+
+#[test]
+fn closing_a_listener_ends_the_wait_and_refuses_the_next() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let addr = listener.local_addr();
+        let accepting = {
+            let listener = listener.clone();
+            spawn(async move { listener.accept().await.map(|_| ()) })
+        };
+        sleep(Duration::from_millis(1)).await;
+        listener.close();
+        let ended = accepting.await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(listener.accept().await.is_err());
+        drop(listener);
+        sleep(Duration::from_millis(5)).await;
+        let refused = Stream::connect(addr).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn a_read_that_timed_out_loses_no_byte() {
+    block_on(async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let client = Stream::connect(listener.local_addr()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        let mut buf = [0; 16];
+        for round in 0..20u8 {
+            let late = timeout(Duration::from_micros(300), server.read(&mut buf)).await;
+            assert!(late.is_err());
+            client.write_all(&[round]).await.unwrap();
+            assert_eq!(server.read(&mut buf).await.unwrap(), 1);
+            assert_eq!(buf[0], round);
+        }
+    });
+}
+
+#[test]
+fn shards_share_a_port_and_another_process_is_noticed() {
+    let seen = Arc::new(Mutex::new(vec![0; 2]));
+    let counts = seen.clone();
+    let probe = std::net::TcpListener::bind(any_port()).unwrap();
+    let addr = probe.local_addr().unwrap();
+    assert_eq!(
+        bind_check(addr).unwrap_err().kind(),
+        io::ErrorKind::AddrInUse
+    );
+    drop(probe);
+    bind_check(addr).unwrap();
+    let opts = ShardOptions {
+        shards: 2,
+        ..ShardOptions::default()
+    };
+    start(opts, move |shard| {
+        let counts = counts.clone();
+        async move {
+            let listener = Listener::bind(addr, 128).unwrap();
+            sleep(Duration::from_millis(50)).await;
+            let index = usize::from(shard.0);
+            if index == 0 {
+                for _ in 0..64 {
+                    spawn(async move {
+                        let _stream = Stream::connect(addr).await.unwrap();
+                        sleep(Duration::from_millis(100)).await;
+                    })
+                    .detach();
+                }
+            }
+            let ended = timeout(Duration::from_millis(400), async {
+                loop {
+                    listener.accept().await.unwrap();
+                    counts.lock().unwrap()[index] += 1;
+                }
+            });
+            assert!(ended.await.is_err());
+        }
+    })
+    .unwrap()
+    .join()
+    .unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0] + seen[1], 64);
+    assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
+}
