@@ -1,1 +1,0 @@
-//! Aggregate functions: accumulate, partial state, merge, finish.

@@ -1,0 +1,239 @@
+//! string_agg, array_agg, jsonb_agg, jsonb_object_agg: states that grow with their input.
+//!
+//! Never: knows the session; timestamps with time zone enter jsonb in UTC (the same instants, offset +00:00).
+
+use super::Accumulator;
+use super::numbers::{items, state};
+use super::simple::bad_state;
+use crate::exec::cast;
+use crate::exec::functions::natural_type;
+use crate::exec::functions::{check_size, to_json};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use types::{Array, DataType, Error, Json, Result, SqlState, Value};
+
+/// The accumulators of this file, by unique name.
+pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
+    Some(match func {
+        "string_agg" => Box::new(Join {
+            bytes: None,
+            text: true,
+        }),
+        "string_agg_bytea" => Box::new(Join {
+            bytes: None,
+            text: false,
+        }),
+        "jsonb_agg" => Box::new(JsonArray::default()),
+        "jsonb_object_agg" => Box::new(JsonObject::default()),
+        _ => return None,
+    })
+}
+
+/// Values with delimiters between them; the delimiter of the first is not used.
+struct Join {
+    bytes: Option<Vec<u8>>,
+    text: bool,
+}
+
+impl Join {
+    fn bytes_of(v: &Value) -> Result<&[u8]> {
+        match v {
+            Value::Null => Ok(&[]),
+            Value::Text(s) => Ok(s.as_bytes()),
+            Value::Bytea(b) => Ok(b),
+            other => Err(bad_state(other)),
+        }
+    }
+
+    fn value(&self) -> Result<Value> {
+        let Some(bytes) = &self.bytes else {
+            return Ok(Value::Null);
+        };
+        if !self.text {
+            return Ok(Value::Bytea(bytes.as_slice().into()));
+        }
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Error::internal("string_agg of non-UTF-8"))?;
+        Ok(text.into())
+    }
+}
+
+impl Accumulator for Join {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let [value, delimiter] = args else {
+            return Err(Error::internal("string_agg takes two arguments"));
+        };
+        if value.is_null() {
+            return Ok(());
+        }
+        let value = Join::bytes_of(value)?;
+        match &mut self.bytes {
+            None => self.bytes = Some(value.to_vec()),
+            Some(all) => {
+                let delimiter = Join::bytes_of(delimiter)?;
+                check_size(all.len() + delimiter.len() + value.len())?;
+                all.extend_from_slice(delimiter);
+                all.extend_from_slice(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        self.value().unwrap_or_default()
+    }
+
+    fn merge(&mut self, _: &Value) -> Result<()> {
+        Err(unmergeable("string_agg"))
+    }
+
+    fn finish(&self) -> Result<Value> {
+        self.value()
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
+/// NULLs included; NULL over no rows.
+pub struct ArrayAgg {
+    element: DataType,
+    items: Vec<Value>,
+    bytes: usize,
+}
+
+impl ArrayAgg {
+    pub fn new(element: DataType) -> ArrayAgg {
+        ArrayAgg {
+            element,
+            items: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl Accumulator for ArrayAgg {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let v = args.first().cloned().unwrap_or_default();
+        self.bytes += v.memory();
+        check_size(self.bytes)?;
+        self.items.push(v);
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        state(self.items.clone())
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        items(partial)?
+            .iter()
+            .try_for_each(|v| self.update(std::slice::from_ref(v)))
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.items.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(Value::Array(Arc::new(Array {
+            element: self.element,
+            items: self.items.clone(),
+        })))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes
+    }
+}
+
+#[derive(Default)]
+struct JsonArray {
+    items: Vec<Json>,
+    bytes: usize,
+}
+
+impl Accumulator for JsonArray {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let item = to_json(args.first().unwrap_or(&Value::Null), &TimeZone::UTC)?;
+        self.bytes += item.memory();
+        check_size(self.bytes)?;
+        self.items.push(item);
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        self.finish().unwrap_or_default()
+    }
+
+    fn merge(&mut self, _: &Value) -> Result<()> {
+        Err(unmergeable("jsonb_agg"))
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.items.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(Value::Jsonb(Arc::new(Json::Array(self.items.clone()))))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes
+    }
+}
+
+#[derive(Default)]
+struct JsonObject {
+    fields: Vec<(String, Json)>,
+    bytes: usize,
+}
+
+impl Accumulator for JsonObject {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let [key, value] = args else {
+            return Err(Error::internal("jsonb_object_agg takes two arguments"));
+        };
+        if key.is_null() {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "field name must not be null",
+            ));
+        }
+        let key = key_text(key);
+        let value = to_json(value, &TimeZone::UTC)?;
+        self.bytes += key.len() + value.memory();
+        check_size(self.bytes)?;
+        self.fields.push((key, value));
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        self.finish().unwrap_or_default()
+    }
+
+    fn merge(&mut self, _: &Value) -> Result<()> {
+        Err(unmergeable("jsonb_object_agg"))
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.fields.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(Value::Jsonb(Arc::new(Json::object(self.fields.clone()))))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes
+    }
+}
+
+fn key_text(key: &Value) -> String {
+    match key {
+        Value::Text(s) => s.to_string(),
+        other => cast::print_in(other, natural_type(other), &TimeZone::UTC),
+    }
+}
+
+fn unmergeable(name: &str) -> Error {
+    Error::internal(format!("{name} has no partial state"))
+}

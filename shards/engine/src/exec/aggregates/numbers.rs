@@ -1,0 +1,501 @@
+//! sum, avg, stddev and variance of numbers and intervals.
+//!
+//! Owns: the states: a checked 64-bit sum, a count with an exact sum (and sum of squares) in integers or NUMERIC, and
+//! floating sums with PostgreSQL's Youngs-Cramer update.
+//! Source: PostgreSQL 15 `numeric.c`, `float.c` (`float8_accum`, `float8_combine`).
+
+use super::Accumulator;
+use super::simple::bad_state;
+use crate::exec::functions::out_of_range;
+use std::sync::Arc;
+use types::{Array, DataType, Error, Interval, Numeric, Result, Value};
+
+/// The accumulators of this file, by unique name.
+pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
+    Some(match func {
+        "sum_int2" | "sum_int4" => Box::new(IntegerSum::default()),
+        "sum_int8" => Box::new(Exact::new(Wanted::Sum)),
+        "sum_numeric" => Box::new(Exact::new(Wanted::Sum)),
+        "sum_float4" => Box::new(FloatSum {
+            sum: None,
+            single: true,
+        }),
+        "sum_float8" => Box::new(FloatSum {
+            sum: None,
+            single: false,
+        }),
+        "sum_interval" => Box::new(Intervals {
+            count: 0,
+            sum: Interval::default(),
+            average: false,
+        }),
+        "avg_interval" => Box::new(Intervals {
+            count: 0,
+            sum: Interval::default(),
+            average: true,
+        }),
+        "avg_float4" | "avg_float8" => Box::new(Moments::new(Wanted::Average)),
+        "avg_int2" | "avg_int4" | "avg_int8" | "avg_numeric" => {
+            Box::new(Exact::new(Wanted::Average))
+        }
+        _ => {
+            let (name, ty) = func.rsplit_once('_')?;
+            let wanted = match name {
+                "stddev" | "stddev_samp" => Wanted::StddevSample,
+                "stddev_pop" => Wanted::StddevPopulation,
+                "variance" | "var_samp" => Wanted::VarianceSample,
+                "var_pop" => Wanted::VariancePopulation,
+                _ => return None,
+            };
+            match ty {
+                "float4" | "float8" => Box::new(Moments::new(wanted)),
+                _ => Box::new(Exact::new(wanted)),
+            }
+        }
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Sum,
+    Average,
+    StddevSample,
+    StddevPopulation,
+    VarianceSample,
+    VariancePopulation,
+}
+
+impl Wanted {
+    fn needs_squares(self) -> bool {
+        !matches!(self, Wanted::Sum | Wanted::Average)
+    }
+
+    fn is_sample(self) -> bool {
+        matches!(self, Wanted::StddevSample | Wanted::VarianceSample)
+    }
+
+    fn is_deviation(self) -> bool {
+        matches!(self, Wanted::StddevSample | Wanted::StddevPopulation)
+    }
+}
+
+/// sum(smallint), sum(integer): bigint, NULL over no rows.
+#[derive(Default)]
+struct IntegerSum(Option<i64>);
+
+impl Accumulator for IntegerSum {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        args.first().map_or(Ok(()), |v| self.merge(v))
+    }
+
+    fn partial(&self) -> Value {
+        self.0.map_or(Value::Null, Value::Int8)
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let Some(v) = partial.as_i64() else {
+            return if partial.is_null() {
+                Ok(())
+            } else {
+                Err(bad_state(partial))
+            };
+        };
+        let sum = self.0.unwrap_or(0).checked_add(v);
+        self.0 = Some(sum.ok_or_else(|| out_of_range("bigint out of range"))?);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Value> {
+        Ok(self.partial())
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// Count, sum and (for the variance family) sum of squares, exactly: in 128 bits while all is integer and fits.
+struct Exact {
+    wanted: Wanted,
+    count: i64,
+    whole: i128,
+    whole_squares: i128,
+    sum: Option<Numeric>,
+    squares: Option<Numeric>,
+}
+
+impl Exact {
+    fn new(wanted: Wanted) -> Exact {
+        Exact {
+            wanted,
+            count: 0,
+            whole: 0,
+            whole_squares: 0,
+            sum: None,
+            squares: None,
+        }
+    }
+
+    fn add_integer(&mut self, v: i64) -> Result<()> {
+        let wide = i128::from(v);
+        let squared = if self.wanted.needs_squares() {
+            wide * wide
+        } else {
+            0
+        };
+        match (
+            self.whole.checked_add(wide),
+            self.whole_squares.checked_add(squared),
+        ) {
+            (Some(whole), Some(squares)) => {
+                self.whole = whole;
+                self.whole_squares = squares;
+                Ok(())
+            }
+            _ => self.add_numeric(&Numeric::from(v)),
+        }
+    }
+
+    fn add_numeric(&mut self, v: &Numeric) -> Result<()> {
+        if self.wanted.needs_squares() {
+            add_to(&mut self.squares, &v.mul(v)?)?;
+        }
+        add_to(&mut self.sum, v)
+    }
+
+    fn totals(&self) -> Result<(Numeric, Numeric)> {
+        let total = |whole: i128, part: &Option<Numeric>| match part {
+            None => Ok(Numeric::from(whole)),
+            Some(p) if whole == 0 => Ok(p.clone()),
+            Some(p) => p.add(&Numeric::from(whole)),
+        };
+        Ok((
+            total(self.whole, &self.sum)?,
+            total(self.whole_squares, &self.squares)?,
+        ))
+    }
+}
+
+fn add_to(total: &mut Option<Numeric>, v: &Numeric) -> Result<()> {
+    *total = Some(match total {
+        Some(t) => t.add(v)?,
+        None => v.clone(),
+    });
+    Ok(())
+}
+
+impl Accumulator for Exact {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let Some(v) = args.first().filter(|v| !v.is_null()) else {
+            return Ok(());
+        };
+        match (v, v.as_i64()) {
+            (Value::Numeric(n), _) => self.add_numeric(n)?,
+            (_, Some(i)) => self.add_integer(i)?,
+            _ => return Err(bad_state(v)),
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        let numeric = |n: &Option<Numeric>| match n {
+            Some(n) => Value::Numeric(Arc::new(n.clone())),
+            None => Value::Null,
+        };
+        let wide = |v: i128| Value::Numeric(Arc::new(Numeric::from(v)));
+        state(vec![
+            Value::Int8(self.count),
+            wide(self.whole),
+            wide(self.whole_squares),
+            numeric(&self.sum),
+            numeric(&self.squares),
+        ])
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let [Value::Int8(count), parts @ ..] = items(partial)? else {
+            return Err(bad_state(partial));
+        };
+        let [
+            Value::Numeric(whole),
+            Value::Numeric(squares),
+            sum,
+            sum_squares,
+        ] = parts
+        else {
+            return Err(bad_state(partial));
+        };
+        self.count += count;
+        for (mine, numeric, theirs) in [
+            (&mut self.whole, &mut self.sum, whole),
+            (&mut self.whole_squares, &mut self.squares, squares),
+        ] {
+            match theirs.to_i128().and_then(|t| mine.checked_add(t)) {
+                Some(total) => *mine = total,
+                None => add_to(numeric, theirs)?,
+            }
+        }
+        if let Value::Numeric(n) = sum {
+            add_to(&mut self.sum, n)?;
+        }
+        if let Value::Numeric(n) = sum_squares {
+            add_to(&mut self.squares, n)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.count == 0 || (self.wanted.is_sample() && self.count < 2) {
+            return Ok(Value::Null);
+        }
+        let (sum, squares) = self.totals()?;
+        let count = Numeric::from(self.count);
+        let result = match self.wanted {
+            Wanted::Sum => sum,
+            Wanted::Average => sum.div(&count)?,
+            _ if !matches!(sum, Numeric::Finite(_)) => Numeric::NaN,
+            wanted => {
+                // (n * sum(x²) - sum(x)²) / (n * n) or / (n * (n - 1))
+                let spread = count.mul(&squares)?.sub(&sum.mul(&sum)?)?;
+                if spread.is_zero() || spread.is_negative() {
+                    Numeric::zero()
+                } else {
+                    let other = self.count - i64::from(wanted.is_sample());
+                    let variance = spread.div(&count.mul(&Numeric::from(other))?)?;
+                    if wanted.is_deviation() {
+                        variance.sqrt()?
+                    } else {
+                        variance
+                    }
+                }
+            }
+        };
+        Ok(Value::Numeric(Arc::new(result)))
+    }
+
+    fn memory(&self) -> usize {
+        let heap = |n: &Option<Numeric>| n.as_ref().map_or(0, Numeric::memory);
+        size_of::<Self>() + heap(&self.sum) + heap(&self.squares)
+    }
+}
+
+/// sum(real) and sum(double precision).
+struct FloatSum {
+    sum: Option<f64>,
+    single: bool,
+}
+
+impl Accumulator for FloatSum {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        args.first().map_or(Ok(()), |v| self.merge(v))
+    }
+
+    fn partial(&self) -> Value {
+        match self.sum {
+            None => Value::Null,
+            Some(v) if self.single => Value::Float4(v as f32),
+            Some(v) => Value::Float8(v),
+        }
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let v = match partial {
+            Value::Null => return Ok(()),
+            Value::Float4(v) => f64::from(*v),
+            Value::Float8(v) => *v,
+            other => return Err(bad_state(other)),
+        };
+        let old = self.sum.unwrap_or(0.0);
+        let mut sum = old + v;
+        if self.single {
+            sum = f64::from(sum as f32);
+        }
+        if sum.is_infinite() && old.is_finite() && v.is_finite() {
+            return Err(out_of_range("value out of range: overflow"));
+        }
+        self.sum = Some(sum);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Value> {
+        Ok(self.partial())
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// N, Sx and Sxx of floats.
+struct Moments {
+    wanted: Wanted,
+    n: f64,
+    sx: f64,
+    sxx: f64,
+}
+
+impl Moments {
+    fn new(wanted: Wanted) -> Moments {
+        Moments {
+            wanted,
+            n: 0.0,
+            sx: 0.0,
+            sxx: 0.0,
+        }
+    }
+}
+
+impl Accumulator for Moments {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let v = match args.first() {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Float4(v)) => f64::from(*v),
+            Some(Value::Float8(v)) => *v,
+            Some(other) => return Err(bad_state(other)),
+        };
+        let before = (self.n, self.sx, self.sxx);
+        self.n += 1.0;
+        self.sx += v;
+        if before.0 > 0.0 {
+            let spread = v * self.n - self.sx;
+            self.sxx += spread * spread / (self.n * before.0);
+            if self.sx.is_infinite() || self.sxx.is_infinite() {
+                if before.1.is_finite() && v.is_finite() {
+                    return Err(out_of_range("value out of range: overflow"));
+                }
+                self.sxx = f64::NAN;
+            }
+        } else if !v.is_finite() {
+            self.sxx = f64::NAN;
+        }
+        Ok(())
+    }
+
+    fn partial(&self) -> Value {
+        state(vec![
+            Value::Float8(self.n),
+            Value::Float8(self.sx),
+            Value::Float8(self.sxx),
+        ])
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let [Value::Float8(n), Value::Float8(sx), Value::Float8(sxx)] = items(partial)? else {
+            return Err(bad_state(partial));
+        };
+        if *n == 0.0 {
+            return Ok(());
+        }
+        if self.n == 0.0 {
+            (self.n, self.sx, self.sxx) = (*n, *sx, *sxx);
+            return Ok(());
+        }
+        let gap = self.sx / self.n - sx / n;
+        let total = self.n + n;
+        let overflowed = |v: f64, a: f64, b: f64| v.is_infinite() && a.is_finite() && b.is_finite();
+        let (sum, squares) = (
+            self.sx + sx,
+            self.sxx + sxx + self.n * n * gap * gap / total,
+        );
+        if overflowed(sum, self.sx, *sx) || overflowed(squares, self.sxx, *sxx) {
+            return Err(out_of_range("value out of range: overflow"));
+        }
+        (self.n, self.sx, self.sxx) = (total, sum, squares);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.n == 0.0 || (self.wanted.is_sample() && self.n < 2.0) {
+            return Ok(Value::Null);
+        }
+        let divisor = if self.wanted.is_sample() {
+            self.n - 1.0
+        } else {
+            self.n
+        };
+        Ok(Value::Float8(match self.wanted {
+            Wanted::Sum => self.sx,
+            Wanted::Average => self.sx / self.n,
+            wanted if wanted.is_deviation() => (self.sxx / divisor).sqrt(),
+            _ => self.sxx / divisor,
+        }))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// sum(interval) and avg(interval).
+struct Intervals {
+    count: i64,
+    sum: Interval,
+    average: bool,
+}
+
+impl Intervals {
+    fn add(&mut self, v: &Interval, count: i64) -> Result<()> {
+        let add = |a: i32, b: i32| {
+            a.checked_add(b)
+                .ok_or_else(|| out_of_range("interval out of range"))
+        };
+        self.sum = Interval {
+            months: add(self.sum.months, v.months)?,
+            days: add(self.sum.days, v.days)?,
+            micros: self.sum.micros.saturating_add(v.micros),
+        };
+        self.count += count;
+        Ok(())
+    }
+}
+
+impl Accumulator for Intervals {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        match args.first() {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::Interval(v)) => self.add(v, 1),
+            Some(other) => Err(bad_state(other)),
+        }
+    }
+
+    fn partial(&self) -> Value {
+        state(vec![Value::Int8(self.count), Value::Interval(self.sum)])
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let [Value::Int8(count), Value::Interval(sum)] = items(partial)? else {
+            return Err(bad_state(partial));
+        };
+        self.add(sum, *count)
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.count == 0 {
+            return Ok(Value::Null);
+        }
+        if !self.average {
+            return Ok(Value::Interval(self.sum));
+        }
+        Err(Error::unsupported("avg(interval) is not supported yet"))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// A composite partial state, as an array of mixed items that no SQL sees.
+pub fn state(items: Vec<Value>) -> Value {
+    Value::Array(Arc::new(Array {
+        element: DataType::Unknown,
+        items,
+    }))
+}
+
+pub fn items(partial: &Value) -> Result<&[Value], Error> {
+    match partial {
+        Value::Array(a) => Ok(&a.items),
+        other => Err(bad_state(other)),
+    }
+}

@@ -1,0 +1,142 @@
+//! Conversions between types.
+//!
+//! Owns: what each cast computes, with PostgreSQL's rounding and errors; `rules` says which exist and where they apply unasked.
+//! Asked by: `eval` (every `Expr::Cast`), the binder (literals, defaults), COPY and parameters through the same `cast`.
+//! Never: parses or prints a value itself; that is `types::text`.
+//! Source: PostgreSQL 15 manual, chapter 8 and CREATE CAST; `int.c`, `float.c`, `numeric.c`, `timestamp.c`, `regproc.c`.
+
+mod numbers;
+mod reg;
+mod rules;
+mod temporal;
+mod typename;
+
+pub use reg::{NAMESPACES, regclass_name, regclass_oid, split_name};
+pub use rules::{CastContext, can_cast, is_immutable, is_preferred};
+pub use temporal::{to_timestamp, to_timestamptz};
+pub use typename::parse as parse_type_name;
+
+use super::Context;
+use DataType::*;
+use std::sync::Arc;
+use types::{Array, DataType, Error, Result, SqlState, Value};
+
+/// `v` of type `from` as `to`. `explicit` cuts what is too long for varchar(n) and char(n) instead of refusing it.
+pub fn cast(
+    v: Value,
+    from: DataType,
+    to: DataType,
+    typmod: i32,
+    explicit: bool,
+    ctx: &Context,
+) -> Result<Value> {
+    if v.is_null() {
+        return Ok(v);
+    }
+    let converted = convert(v, from, to, typmod, ctx)?;
+    if typmod < 0 {
+        return Ok(converted);
+    }
+    let _ = explicit;
+    Err(Error::unsupported(
+        "casts with a type modifier are not supported yet",
+    ))
+}
+
+fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -> Result<Value> {
+    if from == to {
+        return Ok(v);
+    }
+    if let (Some(f), Some(t)) = (from.element(), to.element()) {
+        return array(v, f, t, ctx);
+    }
+    if to.is_reg() || from.is_reg() {
+        return reg::convert(v, from, to, ctx);
+    }
+    if to.category() == 'S' {
+        return string(v, from, to, ctx);
+    }
+    if from.category() == 'S' || from == Unknown {
+        return parsed(v, from, to, typmod, ctx);
+    }
+    if to.is_number() || from.is_number() || to == Oid || from == Oid {
+        return numbers::convert(v, from, to);
+    }
+    match (&v, to) {
+        (Value::Jsonb(j), Bool) => match &**j {
+            types::Json::Bool(b) => Ok(Value::Bool(*b)),
+            other => Err(numbers::bad_json(other, to)),
+        },
+        (Value::Text(_), Text) => Ok(v),
+        _ => temporal::convert(v, from, to, ctx),
+    }
+}
+
+/// Each element by the same rule.
+fn array(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value> {
+    let Value::Array(a) = &v else {
+        return Err(cannot(from, to));
+    };
+    let items: Result<Vec<Value>> = a
+        .items
+        .iter()
+        .map(|item| cast(item.clone(), from, to, -1, true, ctx))
+        .collect();
+    Ok(Value::Array(Arc::new(Array {
+        element: to,
+        items: items?,
+    })))
+}
+
+/// Into text, varchar, char(n) or name.
+fn string(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value> {
+    let text: Arc<str> = match (&v, from) {
+        // char(n) loses its padding on the way to any other string type.
+        (Value::Text(s), Bpchar) => s.trim_end_matches(' ').into(),
+        (Value::Text(s), _) => s.clone(),
+        (Value::Bool(b), _) => if *b { "true" } else { "false" }.into(),
+        _ => print(&v, from, ctx).into(),
+    };
+    if to == Name {
+        return Ok(Value::Text(cut_name(&text).into()));
+    }
+    Ok(Value::Text(text))
+}
+
+/// Out of a string or literal, by the target's input syntax.
+fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -> Result<Value> {
+    let _ = (typmod, ctx, to, from);
+    match v {
+        Value::Text(_) => Err(Error::unsupported("casts from text are not supported yet")),
+        other => Ok(other),
+    }
+}
+
+/// The text output of a value.
+pub fn print(v: &Value, ty: DataType, ctx: &Context) -> String {
+    print_in(v, ty, &ctx.session.time_zone)
+}
+
+/// The text output of a value in a time zone.
+pub fn print_in(v: &Value, ty: DataType, tz: &jiff::tz::TimeZone) -> String {
+    let _ = (ty, tz);
+    format!("{v:?}")
+}
+
+/// At most 63 bytes, at a character's boundary.
+fn cut_name(s: &str) -> &str {
+    let mut end = s.len().min(types::limits::IDENTIFIER_BYTES_MAX);
+    while !s.is_char_boundary(end) {
+        end -= 1;
+    }
+    &s[..end]
+}
+
+/// 42846.
+#[cold]
+fn cannot(from: DataType, to: DataType) -> Error {
+    Error::new(
+        SqlState::CANNOT_COERCE,
+        format!("cannot cast type {from} to {to}"),
+    )
+}

@@ -1,1 +1,0 @@
-//! Evaluation of bound expressions over one row.

@@ -1,0 +1,246 @@
+//! The functions and operators that expressions call.
+//!
+//! Owns: the registry, one `Function` per overload, named as PostgreSQL's `pg_proc.prosrc`; the folder's files hold the bodies
+//! by subject, each with a `FUNCTIONS` table.
+//! Asked by: `resolve` (by SQL name and operator symbol), `eval` (the `eval` field), stored plans (`by_name`), `pg_proc` (`all`).
+//! Never: reads a table, a clock of its own, or anything that is not an argument or in the `Context` (the exceptions,
+//! `clock_timestamp`, `random` and `gen_random_uuid`, are volatile and ask the operating system's libraries).
+//! Bounds: one result value is at most `limits::VALUE_BYTES_MAX`.
+//! Source: PostgreSQL 15 manual, chapter 9; `pg_proc.dat`, `pg_operator.dat`.
+
+mod args;
+mod arrays;
+mod bytes;
+mod compare;
+mod floats;
+mod integers;
+mod numerics;
+pub mod rows;
+mod show;
+mod text;
+
+use super::context::Context;
+use hashbrown::HashMap;
+use std::sync::LazyLock;
+use types::{DataType, Result, Value};
+
+pub use args::check_size;
+pub use integers::{division_by_zero, out_of_range};
+pub use show::{json_subscript, natural_type, shown, to_json};
+pub use text::quote_identifier;
+
+/// One function of fixed argument types; overloads have several.
+///
+/// In `args` and `ret`, three types that no value has stand for PostgreSQL's pseudo-types: `Unknown` is `anyelement`,
+/// `UnknownArray` is `anyarray` of the same element, `VoidArray` is `"any"`, bound to nothing.
+pub struct Function {
+    /// Unique: PostgreSQL's internal name (`pg_proc.prosrc`), such as `int4pl`.
+    pub name: &'static str,
+    /// What SQL calls it (`pg_proc.proname`), shared by overloads.
+    pub sql: &'static str,
+    /// The operator it implements, such as `+`; empty for none. One argument: prefix; two: infix.
+    pub operator: &'static str,
+    pub args: &'static [DataType],
+    /// The last argument may be given any number of times, also none at all.
+    pub variadic: bool,
+    pub ret: DataType,
+    /// NULL in, NULL out, without a call.
+    pub strict: bool,
+    pub volatility: Volatility,
+    pub eval: Eval,
+}
+
+/// The body of a function.
+pub type Eval = fn(&Context, &[Value]) -> Result<Value>;
+
+/// What may be computed once: at planning, once a statement, or never.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Volatility {
+    Immutable,
+    Stable,
+    Volatile,
+}
+
+/// `anyelement`, `anyarray` and `"any"` in a `Function`'s types.
+pub const ANY_ELEMENT: DataType = DataType::Unknown;
+pub const ANY_ARRAY: DataType = DataType::UnknownArray;
+pub const ANY: DataType = DataType::VoidArray;
+
+impl Function {
+    /// Strict and immutable; the methods below say otherwise.
+    const fn new(
+        name: &'static str,
+        args: &'static [DataType],
+        ret: DataType,
+        eval: Eval,
+    ) -> Function {
+        Function {
+            name,
+            sql: name,
+            operator: "",
+            args,
+            variadic: false,
+            ret,
+            strict: true,
+            volatility: Volatility::Immutable,
+            eval,
+        }
+    }
+
+    /// A signature alone, for what is called some other way.
+    pub const fn lax_named(
+        name: &'static str,
+        sql: &'static str,
+        args: &'static [DataType],
+        ret: DataType,
+        eval: Eval,
+    ) -> Function {
+        Function::new(name, args, ret, eval).sql(sql).lax()
+    }
+
+    const fn sql(mut self, sql: &'static str) -> Function {
+        self.sql = sql;
+        self
+    }
+
+    const fn op(mut self, symbol: &'static str) -> Function {
+        self.operator = symbol;
+        self
+    }
+
+    /// Called with NULLs too.
+    const fn lax(mut self) -> Function {
+        self.strict = false;
+        self
+    }
+
+    const fn variadic(mut self) -> Function {
+        self.variadic = true;
+        self
+    }
+
+    /// For tables whose rows name a volatility.
+    const fn immutable(self) -> Function {
+        self
+    }
+
+    const fn stable(mut self) -> Function {
+        self.volatility = Volatility::Stable;
+        self
+    }
+
+    const fn volatile(mut self) -> Function {
+        self.volatility = Volatility::Volatile;
+        self
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// By unique name.
+pub fn by_name(name: &str) -> Option<&'static Function> {
+    REGISTRY.names.get(name).copied()
+}
+
+/// The overloads of an SQL name.
+pub fn overloads(sql: &str) -> &'static [&'static Function] {
+    REGISTRY.sql.get(sql).map_or(&[], Vec::as_slice)
+}
+
+/// The overloads of an operator, prefix and infix together.
+pub fn operators(symbol: &str) -> &'static [&'static Function] {
+    REGISTRY.symbols.get(symbol).map_or(&[], Vec::as_slice)
+}
+
+/// `pg_proc.oid`: by position, so fixed within one version of the server; below those of users' objects.
+pub fn oid(f: &Function) -> Option<u32> {
+    let at = all().position(|g| g == f)?;
+    u32::try_from(at).ok().map(|i| FIRST_OID + i)
+}
+
+/// The function of this `pg_proc.oid`.
+pub fn by_oid(oid: u32) -> Option<&'static Function> {
+    let at = oid.checked_sub(FIRST_OID)?;
+    all().nth(usize::try_from(at).ok()?)
+}
+
+/// The oid of the first overload of an SQL name.
+pub fn proc_oid(sql: &str) -> Option<u32> {
+    overloads(sql).first().and_then(|f| oid(f))
+}
+
+const FIRST_OID: u32 = 10_000;
+
+/// Every function.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    TABLES.iter().chain(text::FUNCTIONS).flat_map(|t| t.iter())
+}
+
+static TABLES: &[&[Function]] = &[
+    compare::FUNCTIONS,
+    integers::ARITHMETIC,
+    integers::FUNCTIONS,
+    floats::ARITHMETIC,
+    floats::FUNCTIONS,
+    numerics::FUNCTIONS,
+    bytes::FUNCTIONS,
+    arrays::FUNCTIONS,
+];
+
+struct Registry {
+    names: HashMap<&'static str, &'static Function>,
+    sql: HashMap<&'static str, Vec<&'static Function>>,
+    symbols: HashMap<&'static str, Vec<&'static Function>>,
+}
+
+/// Made once; read-only afterwards.
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let mut r = Registry {
+        names: HashMap::new(),
+        sql: HashMap::new(),
+        symbols: HashMap::new(),
+    };
+    for f in all() {
+        r.names.insert(f.name, f);
+        r.sql.entry(f.sql).or_default().push(f);
+        if !f.operator.is_empty() {
+            r.symbols.entry(f.operator).or_default().push(f);
+        }
+    }
+    r
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_names_are_unique() {
+        assert_eq!(REGISTRY.names.len(), all().count());
+    }
+
+    #[test]
+    fn overloads_of_a_name_differ_in_their_arguments() {
+        let differ = |group: &Vec<&'static Function>| {
+            for (i, f) in group.iter().enumerate() {
+                for g in &group[..i] {
+                    assert!(f.args != g.args, "{} and {}", f.name, g.name);
+                }
+            }
+        };
+        REGISTRY.sql.values().for_each(differ);
+        REGISTRY.symbols.values().for_each(differ);
+    }
+}

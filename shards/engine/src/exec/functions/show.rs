@@ -1,0 +1,133 @@
+//! Values whose type only the value tells: as text, as jsonb.
+//!
+//! Asked by: functions that take `"any"` (concat, format, to_jsonb, jsonb_agg …).
+
+use super::args::make_json;
+use crate::exec::{Context, cast};
+use DataType::*;
+use jiff::tz::TimeZone;
+use std::borrow::Cow;
+use std::sync::Arc;
+use types::{DataType, Json, Result, Value};
+
+/// The type a value has by its variant; every kind of string is text.
+pub fn natural_type(v: &Value) -> DataType {
+    match v {
+        Value::Null => Unknown,
+        Value::Bool(_) => Bool,
+        Value::Int2(_) => Int2,
+        Value::Int4(_) => Int4,
+        Value::Int8(_) => Int8,
+        Value::Float4(_) => Float4,
+        Value::Float8(_) => Float8,
+        Value::Numeric(_) => Numeric,
+        Value::Text(_) => Text,
+        Value::Bytea(_) => Bytea,
+        Value::Date(_) => Date,
+        Value::Time(_) => Time,
+        Value::Timestamp(_) => Timestamp,
+        Value::Timestamptz(_) => Timestamptz,
+        Value::Interval(_) => Interval,
+        Value::Uuid(_) => Uuid,
+        Value::Jsonb(_) => Jsonb,
+        Value::Oid(_) => Oid,
+        Value::Reg(_) => Regclass,
+        Value::Array(a) => a.element.array().unwrap_or(TextArray),
+    }
+}
+
+/// The text output of a value that is not NULL.
+pub fn shown<'a>(v: &'a Value, ctx: &Context) -> Cow<'a, str> {
+    match v {
+        Value::Text(s) => Cow::Borrowed(s),
+        _ => Cow::Owned(cast::print(v, natural_type(v), ctx)),
+    }
+}
+
+/// `to_jsonb`: numbers, booleans, arrays and jsonb keep their kind, the rest becomes a string.
+pub fn to_json(v: &Value, tz: &TimeZone) -> Result<Json> {
+    Ok(match v {
+        Value::Null => Json::Null,
+        Value::Bool(b) => Json::Bool(*b),
+        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
+            Json::Number(types::Numeric::from(v.as_i64().unwrap_or(0)))
+        }
+        Value::Numeric(n) if matches!(**n, types::Numeric::Finite(_)) => {
+            Json::Number((**n).clone())
+        }
+        Value::Float4(f) if f.is_finite() => Json::Number(cast::print_in(v, Float4, tz).parse()?),
+        Value::Float8(f) if f.is_finite() => Json::Number(cast::print_in(v, Float8, tz).parse()?),
+        Value::Jsonb(j) => (**j).clone(),
+        Value::Array(a) => {
+            let items: Result<Vec<Json>> = a.items.iter().map(|i| to_json(i, tz)).collect();
+            Json::Array(items?)
+        }
+        // ISO 8601 with a T between date and time.
+        Value::Timestamp(_) | Value::Timestamptz(_) => {
+            let mut text = cast::print_in(v, natural_type(v), tz);
+            if let Some(at) = text.find(' ').filter(|_| !text.ends_with("BC")) {
+                text.replace_range(at..=at, "T");
+                if matches!(v, Value::Timestamptz(_)) {
+                    complete_offset(&mut text);
+                }
+            }
+            Json::String(text)
+        }
+        Value::Text(s) => Json::String(s.to_string()),
+        _ => Json::String(cast::print_in(v, natural_type(v), tz)),
+    })
+}
+
+/// JSON wants minutes in an offset: `+00` becomes `+00:00`.
+fn complete_offset(text: &mut String) {
+    let sign = text.rfind(['+', '-']);
+    if sign.is_some_and(|i| text.len() - i == 3) {
+        text.push_str(":00");
+    }
+}
+
+pub fn json_value(j: Option<&Json>) -> Value {
+    j.map_or(Value::Null, |j| make_json(j.clone()))
+}
+
+/// The text of a jsonb as `->>` gives it: strings bare, null as NULL.
+pub fn json_text(j: Option<&Json>) -> Value {
+    match j {
+        None | Some(Json::Null) => Value::Null,
+        Some(Json::String(s)) => Value::Text(Arc::from(s.as_str())),
+        Some(other) => json_print(other).into(),
+    }
+}
+
+pub fn json_print(j: &Json) -> String {
+    let mut out = String::new();
+    j.write(&mut out);
+    out
+}
+
+/// The member at an index (negative from the end) of an array.
+pub fn json_at(j: &Json, index: i64) -> Option<&Json> {
+    let Json::Array(items) = j else {
+        return None;
+    };
+    let at = if index < 0 {
+        items
+            .len()
+            .checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?
+    } else {
+        usize::try_from(index).ok()?
+    };
+    items.get(at)
+}
+
+/// `jsonb[key or index]`.
+pub fn json_subscript(j: &Json, index: &Value) -> Value {
+    let found = match index {
+        Value::Text(key) => match j {
+            Json::Array(_) => key.parse().ok().and_then(|i| json_at(j, i)),
+            _ => j.get(key),
+        },
+        other => other.as_i64().and_then(|i| json_at(j, i)),
+    };
+    json_value(found)
+}

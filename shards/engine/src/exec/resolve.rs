@@ -1,1 +1,0 @@
-//! Overload resolution: which function, operator or aggregate a name and argument types mean.

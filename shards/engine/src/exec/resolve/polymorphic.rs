@@ -1,0 +1,98 @@
+//! `anyelement`, `anyarray` and `"any"`: what they stand for in one call.
+//!
+//! Owns: the unification of polymorphic arguments, by their common type as PostgreSQL's `anycompatible` does.
+//! Asked by: `select`. Source: PostgreSQL 15 manual, section 38.2.5.
+
+use super::common_type;
+use crate::exec::cast::{CastContext, can_cast};
+use crate::exec::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, Function};
+use types::DataType;
+
+/// A function's arguments for a call of so many.
+pub struct Slots {
+    /// The declared types, the last repeated for a variadic function; polymorphic ones as they would be settled.
+    pub declared: Vec<DataType>,
+    pub polymorphic: bool,
+}
+
+/// `None` when the number of arguments is wrong or the polymorphic ones do not agree.
+pub fn slots(f: &'static Function, args: &[DataType]) -> Option<Slots> {
+    let declared = expand(f, args.len())?;
+    let is_pseudo = |t: &DataType| [ANY, ANY_ARRAY, ANY_ELEMENT].contains(t);
+    if !declared.iter().any(is_pseudo) {
+        return Some(Slots {
+            declared,
+            polymorphic: false,
+        });
+    }
+    let (declared, _) = settle(f, args)?;
+    Some(Slots {
+        declared,
+        polymorphic: true,
+    })
+}
+
+/// The types to cast the arguments to, and the type of the result.
+pub fn settle(f: &'static Function, args: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    let declared = expand(f, args.len())?;
+    let element = element(&declared, args)?;
+    let concrete = |(to, from): (&DataType, &DataType)| match *to {
+        ANY_ELEMENT => element,
+        ANY_ARRAY => element.and_then(DataType::array),
+        ANY if *from == DataType::Unknown => Some(DataType::Text),
+        ANY => Some(*from),
+        other => Some(other),
+    };
+    let types: Option<Vec<DataType>> = declared.iter().zip(args).map(concrete).collect();
+    let ret = match f.ret {
+        ANY_ELEMENT => element?,
+        ANY_ARRAY => element?.array()?,
+        other => other,
+    };
+    Some((types?, ret))
+}
+
+fn expand(f: &'static Function, count: usize) -> Option<Vec<DataType>> {
+    let mut declared = f.args.to_vec();
+    if f.variadic {
+        let last = declared.pop()?;
+        if count < declared.len() {
+            return None;
+        }
+        declared.resize(count, last);
+    }
+    (declared.len() == count).then_some(declared)
+}
+
+/// What `anyelement` is: `Some(None)` where nothing polymorphic is declared, `None` where the arguments contradict it.
+fn element(declared: &[DataType], args: &[DataType]) -> Option<Option<DataType>> {
+    let mut found = Vec::new();
+    let mut any = false;
+    for (to, from) in declared.iter().zip(args) {
+        match *to {
+            ANY_ELEMENT => {
+                any = true;
+                found.push(*from);
+            }
+            ANY_ARRAY => {
+                any = true;
+                match from.element() {
+                    Some(e) => found.push(e),
+                    None if *from == DataType::Unknown => {}
+                    None => return None,
+                }
+            }
+            _ => {}
+        }
+    }
+    if !any {
+        return Some(None);
+    }
+    if found.iter().all(|t| *t == DataType::Unknown) && declared.contains(&ANY_ARRAY) {
+        // Nothing says which array is meant.
+        return None;
+    }
+    let element = common_type(&found).ok()?;
+    let fits = |t: &DataType| can_cast(*t, element, CastContext::Implicit);
+    found.iter().all(fits).then_some(Some(element))
+}
