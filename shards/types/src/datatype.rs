@@ -86,7 +86,31 @@ data_types! {
     Void, 2278, VoidArray, 4294967294, "void", "void", 4, 'P';
 }
 
+/// Other spellings that SQL or `format_type` use.
+const SPELLINGS: &[(&str, DataType)] = &[
+    ("int", DataType::Int4),
+    ("float", DataType::Float8),
+    ("decimal", DataType::Numeric),
+    ("dec", DataType::Numeric),
+    ("char", DataType::Bpchar),
+    ("time", DataType::Time),
+    ("timestamp", DataType::Timestamp),
+];
+
 impl DataType {
+    /// By `typname` or SQL name, `[]` for arrays; in lower case. `"char"` in quotes is the internal type.
+    pub fn by_name(name: &str) -> Option<DataType> {
+        if let Some(element) = name.strip_suffix("[]") {
+            return DataType::by_name(element.trim_end())?.array();
+        }
+        let spelling = SPELLINGS.iter().find(|(s, _)| *s == name).map(|s| s.1);
+        spelling.or_else(|| {
+            let mut all = DataType::ALL.iter();
+            all.find(|t| t.sql_name() == name || t.name() == name)
+                .copied()
+        })
+    }
+
     pub fn is_integer(self) -> bool {
         matches!(self, DataType::Int2 | DataType::Int4 | DataType::Int8)
     }

@@ -4,6 +4,7 @@
 //! text and binary forms, which the wire, COPY, HTTP and casts must agree on.
 //! Asked by: everything. Never: does I/O, reads a clock, knows a protocol or a table.
 
+pub mod binary;
 pub mod datatype;
 pub mod error;
 pub mod ids;
@@ -13,6 +14,7 @@ pub mod numeric;
 pub mod order;
 pub mod row;
 pub mod sqlstate;
+pub mod text;
 pub mod time;
 pub mod value;
 
