@@ -1,0 +1,272 @@
+//! Pages between the file and the pool.
+//!
+//! Owns: the reading of a missing page (once, however many wait for it), the writing back of dirty frames, and the
+//! growing of the file. Asked by: the store whenever a step stalls; the checkpoint writes through here too.
+//! Never: lets a write be cancelled half way. Writes run in tasks of their own, because a second write of a page must
+//! not overtake a first one that its caller gave up.
+//! Bounds: a batch is up to 256 frames; one write is a run of up to 64 neighbouring pages.
+
+use crate::error::StorageError;
+use crate::page::{self, PAGE_BYTES, Page, PageId};
+use crate::pool::{FrameId, Pin};
+use crate::store::Store;
+use futures_util::future::join_all;
+use runtime::{IoBuf, oneshot};
+use std::io;
+
+const BATCH_MIN: usize = 16;
+const BATCH_MAX: usize = 256;
+const RUN_MAX: usize = 64;
+/// The file grows by an eighth of itself, within these (1 MiB and 64 MiB).
+const GROW_MIN: u32 = 256;
+const GROW_MAX: u32 = 16 * 1024;
+
+/// A read on its way. Dropped, finished or not, it lets the next one try.
+struct Loading<'a> {
+    store: &'a Store,
+    page: PageId,
+    token: u64,
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        let mut state = self.store.state.borrow_mut();
+        if state.loading.get(&self.page) == Some(&self.token) {
+            state.loading.remove(&self.page);
+        }
+        drop(state);
+        self.store.loaded.notify_all();
+    }
+}
+
+/// Neighbouring pages, sealed and copied, ready to be written.
+pub(crate) struct Run {
+    first: PageId,
+    bytes: IoBuf,
+}
+
+/// Packs pages, given in page order, into runs.
+pub(crate) fn runs<'a>(pages: impl Iterator<Item = (PageId, &'a Page)>) -> Vec<Run> {
+    let mut out: Vec<Run> = Vec::new();
+    let mut open: Option<(PageId, Vec<&Page>)> = None;
+    let close = |run: Option<(PageId, Vec<&Page>)>, out: &mut Vec<Run>| {
+        if let Some((first, pages)) = run {
+            let mut bytes = IoBuf::zeroed(pages.len() * PAGE_BYTES);
+            for (to, from) in bytes.chunks_exact_mut(PAGE_BYTES).zip(pages) {
+                to.copy_from_slice(from);
+            }
+            out.push(Run { first, bytes });
+        }
+    };
+    for (id, page) in pages {
+        match &mut open {
+            Some((first, run)) if run.len() < RUN_MAX && first.0 + run.len() as u32 == id.0 => {
+                run.push(page);
+            }
+            _ => close(open.replace((id, vec![page])), &mut out),
+        }
+    }
+    close(open, &mut out);
+    out
+}
+
+impl Store {
+    /// Brings the page that a `Miss` named into the pool. A page that was freed meanwhile is not an error: the caller
+    /// asks again and finds another way.
+    pub async fn fetch(&self, miss: PageId) -> Result<(), StorageError> {
+        self.fetch_pinned(miss).await.map(drop)
+    }
+
+    pub(crate) async fn fetch_pinned(&self, id: PageId) -> Result<Option<Pin>, StorageError> {
+        loop {
+            let waiting = {
+                let mut state = self.state.borrow_mut();
+                if state.pool.find(id).is_some() {
+                    return Ok(state.pool.pin_page(id));
+                }
+                if id.0 < page::FIRST_PAGE || id.0 >= state.space.pages() {
+                    return Err(StorageError::page(id, "referred to, but outside of the file"));
+                }
+                if !state.space.is_used(id) {
+                    return Ok(None);
+                }
+                if state.loading.contains_key(&id) {
+                    Some(self.loaded.notified())
+                } else {
+                    let token = self.next_token();
+                    state.loading.insert(id, token);
+                    None
+                }
+            };
+            match waiting {
+                Some(waiting) => waiting.await,
+                None => return self.load(id).await,
+            }
+        }
+    }
+
+    /// Reads a page that this task has announced in `loading`.
+    async fn load(&self, id: PageId) -> Result<Option<Pin>, StorageError> {
+        let token = self.state.borrow().loading.get(&id).copied();
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let _loading = Loading {
+            store: self,
+            page: id,
+            token,
+        };
+        let bytes = self.read_page(id).await?;
+        self.counters.reads.set(self.counters.reads.get() + 1);
+        loop {
+            {
+                let mut state = self.state.borrow_mut();
+                if state.loading.get(&id) != Some(&token) {
+                    // The page was freed while it was read: what was read may be anything.
+                    return Ok(None);
+                }
+                page::verify(&bytes, id, self.id)?;
+                let misses = &state.pool.counters.misses;
+                misses.set(misses.get() + 1);
+                if let Some(frame) = state.pool.take() {
+                    state.pool.fill(frame, &bytes);
+                    state.pool.bind(frame, id, page::epoch(&bytes));
+                    return Ok(state.pool.pin_page(id));
+                }
+            }
+            self.make_room(1).await?;
+        }
+    }
+
+    /// Reads the bytes at a page's place, unchecked.
+    pub(crate) async fn read_page(&self, id: PageId) -> Result<Box<Page>, StorageError> {
+        let buf = self
+            .file
+            .read_at(id.position(), PAGE_BYTES)
+            .await
+            .map_err(|e| StorageError::io(format!("read page {}", id.0), e))?;
+        match buf.as_array::<PAGE_BYTES>() {
+            Some(page) => Ok(Box::new(*page)),
+            None => Err(StorageError::page(id, "the file ends before it")),
+        }
+    }
+
+    /// Makes sure that `n` frames can be had, writing dirty ones back as needed.
+    pub(crate) async fn make_room(&self, n: usize) -> Result<(), StorageError> {
+        loop {
+            let claimed = {
+                let mut state = self.state.borrow_mut();
+                if state.pool.reserve(n) {
+                    return Ok(());
+                }
+                self.fence.check()?;
+                let frames = state.pool.frames();
+                let batch = (frames / 16).clamp(BATCH_MIN, BATCH_MAX).max(n);
+                state.pool.claim_dirty(batch)
+            };
+            if claimed.is_empty() {
+                let waiting = {
+                    let state = self.state.borrow();
+                    let frames = state.pool.frames();
+                    if !state.pool.writing_upto(u64::MAX) {
+                        return Err(StorageError::PoolExhausted { frames });
+                    }
+                    self.written.notified()
+                };
+                waiting.await;
+            } else {
+                self.write_frames(claimed).await?;
+            }
+        }
+    }
+
+    /// Writes frames that have been claimed. A failure fences the store.
+    pub(crate) async fn write_frames(&self, mut claimed: Vec<FrameId>) -> Result<(), StorageError> {
+        let Some(store) = self.this.upgrade() else {
+            return Err(StorageError::Closed);
+        };
+        let (done, outcome) = oneshot::channel();
+        claimed.sort_unstable_by_key(|f| self.state.borrow().pool.page_id(*f));
+        runtime::spawn(async move {
+            let result = store.write_claimed(&claimed).await;
+            // Nobody may be waiting any more; the frames' states say what happened.
+            let _ = done.send(result);
+        })
+        .detach();
+        outcome.await.unwrap_or(Err(StorageError::Closed))
+    }
+
+    async fn write_claimed(&self, claimed: &[FrameId]) -> Result<(), StorageError> {
+        let runs = {
+            let mut state = self.state.borrow_mut();
+            for frame in claimed {
+                page::seal(state.pool.begin_write(*frame), self.id);
+            }
+            let pool = &state.pool;
+            runs(claimed.iter().map(|f| (pool.page_id(*f), pool.page(*f))))
+        };
+        let result = match self.fence.check() {
+            Ok(()) => self.write_runs(runs).await,
+            Err(e) => Err(e),
+        };
+        {
+            let mut state = self.state.borrow_mut();
+            for frame in claimed {
+                if result.is_ok() {
+                    if let Some(page) = state.pool.end_write(*frame) {
+                        state.release(page);
+                    }
+                } else {
+                    state.pool.abandon_write(*frame);
+                }
+            }
+        }
+        let written = &self.counters.writes;
+        written.set(written.get() + claimed.len() as u64);
+        self.written.notify_all();
+        result.inspect_err(|e| self.fence.set(e))
+    }
+
+    pub(crate) async fn write_runs(&self, runs: Vec<Run>) -> Result<(), StorageError> {
+        let writes = runs.into_iter().map(|run| async move {
+            self.file
+                .write_at(run.first.position(), run.bytes)
+                .await
+                .map_err(|e| StorageError::io(format!("write page {}", run.first.0), e))
+        });
+        for outcome in join_all(writes).await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Has the file system promise room for `pages` more pages.
+    pub(crate) async fn grow(&self, pages: u32) -> Result<(), StorageError> {
+        let (need, target) = {
+            let state = self.state.borrow();
+            let need = state.space.pages().saturating_add(pages);
+            let step = (state.grown / 8).clamp(GROW_MIN, GROW_MAX);
+            (need, need.max(state.grown.saturating_add(step)))
+        };
+        self.fence.check()?;
+        let reached = match self.reserve_file(target).await {
+            Ok(()) => target,
+            Err(e) if runtime::io_error_is_disk_full(&e) => match self.reserve_file(need).await {
+                Ok(()) => need,
+                Err(_) => return Err(StorageError::DiskFull),
+            },
+            // A file system that cannot promise room says so when a page is written.
+            Err(error) => {
+                tracing::debug!(%error, "no room reserved for the page file");
+                target
+            }
+        };
+        let mut state = self.state.borrow_mut();
+        state.grown = state.grown.max(reached);
+        Ok(())
+    }
+
+    async fn reserve_file(&self, pages: u32) -> io::Result<()> {
+        self.file.allocate(PageId(pages).position()).await
+    }
+}

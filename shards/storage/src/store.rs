@@ -1,0 +1,483 @@
+//! The store of one partition: what the engine sees.
+//!
+//! Owns: the state of the trees behind one `RefCell`, the log, the page file, and the loop that turns synchronous
+//! steps over resident pages into calls that wait for what is missing.
+//! Asked by: the engine. Never: holds a borrow across an `.await`, or changes anything before all it needs is there.
+//! Bounds: a call holds at most as many pins as its path is deep; half of the pool can be pinned across waits.
+
+use crate::checkpoint::Last;
+use crate::error::StorageError;
+use crate::fence::Fence;
+use crate::options::Options;
+use crate::page::node::{self, Stored};
+use crate::page::{Page, PageId};
+use crate::pool::Pin;
+use crate::tree::{Ready, Stall, State, Visit, Walk};
+use crate::wal::{Appended, Wal};
+use runtime::{File, Notify};
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
+use std::rc::{Rc, Weak};
+use types::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX};
+use types::{Lsn, TreeId};
+
+/// Cells that `apply` changes between two looks at the clock.
+const APPLY_RUN: usize = 64;
+/// Pages ahead that a scan asks for together with the one it misses.
+const SCAN_AHEAD: usize = 8;
+/// The same page missed so often in a row is not in the file's map: its parent is wrong.
+const MISSES_MAX: u32 = 1000;
+
+/// Why a synchronous read could not be done.
+#[derive(Debug)]
+pub enum TryError {
+    /// Fetch the page and start again.
+    Miss(PageId),
+    /// A value is too long for the pool to hold at once: use the call that waits.
+    TooLarge,
+    Error(StorageError),
+}
+
+/// One change of `Store::apply`.
+#[derive(Clone, Copy, Debug)]
+pub enum Op<'a> {
+    Put {
+        tree: TreeId,
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    Delete {
+        tree: TreeId,
+        key: &'a [u8],
+    },
+}
+
+#[derive(Default)]
+pub(crate) struct StoreCounters {
+    pub reads: Cell<u64>,
+    pub writes: Cell<u64>,
+    pub checkpoints: Cell<u64>,
+    pub checkpoint_ns: Cell<u64>,
+}
+
+/// The pages, trees and log of one partition. Lives on one shard.
+pub struct Store {
+    pub(crate) this: Weak<Store>,
+    /// Seeds every checksum.
+    pub(crate) id: u64,
+    pub(crate) state: RefCell<State>,
+    pub(crate) file: File,
+    pub(crate) wal: Rc<Wal>,
+    pub(crate) fence: Rc<Fence>,
+    pub(crate) options: Options,
+    /// A read has ended.
+    pub(crate) loaded: Notify,
+    /// A write back has ended.
+    pub(crate) written: Notify,
+    pub(crate) checkpointing: Cell<bool>,
+    pub(crate) checkpointed: Notify,
+    pub(crate) sweeping: Cell<bool>,
+    pub(crate) swept: Notify,
+    pub(crate) last: RefCell<Last>,
+    pub(crate) token: Cell<u64>,
+    pub(crate) counters: StoreCounters,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The flusher keeps the log alive, and the log the flusher.
+        self.wal.abandon();
+    }
+}
+
+impl Store {
+    // --- the log
+
+    /// Waits until the log's buffer has room for a record of `bytes`.
+    pub async fn admit(&self, bytes: usize) -> Result<(), StorageError> {
+        self.wal.admit(bytes).await
+    }
+
+    /// Appends a record to the log's buffer. It is on disk when `durable(end)` has returned.
+    pub fn append(&self, payload: &[u8]) -> Result<Appended, StorageError> {
+        self.wal.append(payload)
+    }
+
+    /// Waits until everything before `lsn` is on disk.
+    pub async fn durable(&self, lsn: Lsn) -> Result<(), StorageError> {
+        self.wal.durable(lsn).await
+    }
+
+    /// The position behind the last record appended.
+    pub fn wal_end(&self) -> Lsn {
+        Lsn(self.wal.end())
+    }
+
+    /// The position up to which the log is on disk.
+    pub fn wal_durable(&self) -> Lsn {
+        Lsn(self.wal.durable_end())
+    }
+
+    // --- reading
+
+    pub async fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut waits = Waits::new();
+        loop {
+            let found = self
+                .state
+                .borrow()
+                .get(tree, key, |v| v.map(<[u8]>::to_vec));
+            match found {
+                Ok(value) => return Ok(value),
+                Err(Stall::Value(tree, long)) => {
+                    if let Some(bytes) = self.read_value(tree, key, &long).await? {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Err(stall) => self.relieve(stall, &mut waits).await?,
+            }
+        }
+    }
+
+    /// Calls `f` with the value of `key` where it lies in its page, without waiting.
+    pub fn try_get<R>(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        f: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Result<R, TryError> {
+        let state = self.state.borrow();
+        state
+            .get(tree, key, f)
+            .map_err(|stall| refused(&state, stall))
+    }
+
+    /// Visits the cells from `from` on, in key order, until `f` breaks. Each page's cells are visited in one go;
+    /// between pages changes may happen, but no cell that was there throughout is missed or seen twice.
+    /// `f` may read other trees with the `try_` calls; it must not change any.
+    pub async fn scan(
+        &self,
+        tree: TreeId,
+        from: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let mut from = from.to_vec();
+        let mut ready: Ready = None;
+        let mut waits = Waits::new();
+        loop {
+            let visit = self
+                .state
+                .borrow()
+                .scan_leaf(tree, &mut from, &mut ready, f);
+            match visit {
+                Ok(Visit::Done) => return Ok(()),
+                Ok(Visit::More) => {
+                    waits.pins.clear();
+                    runtime::yield_if_needed().await;
+                }
+                Err(Stall::Value(tree, long)) => {
+                    let bytes = self.read_value(tree, &from, &long).await?;
+                    ready = bytes.map(|bytes| (long.value, bytes));
+                }
+                Err(Stall::Miss(id)) => {
+                    let ahead = self.state.borrow().leaves_ahead(tree, &from, SCAN_AHEAD);
+                    let others = ahead.into_iter().filter(|other| *other != id);
+                    // A page ahead that cannot be read is reported when the scan comes to it.
+                    futures_util::future::join(
+                        self.relieve(Stall::Miss(id), &mut waits),
+                        futures_util::future::join_all(others.map(|other| self.fetch(other))),
+                    )
+                    .await
+                    .0?;
+                }
+                Err(stall) => self.relieve(stall, &mut waits).await?,
+            }
+        }
+    }
+
+    /// As `scan`, without waiting: all of it or an error. `f` may have been called before an error.
+    pub fn try_scan(
+        &self,
+        tree: TreeId,
+        from: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), TryError> {
+        let state = self.state.borrow();
+        let mut from = from.to_vec();
+        loop {
+            match state.scan_leaf(tree, &mut from, &mut None, f) {
+                Ok(Visit::Done) => return Ok(()),
+                Ok(Visit::More) => {}
+                Err(stall) => return Err(refused(&state, stall)),
+            }
+        }
+    }
+
+    // --- changing
+
+    /// Inserts or replaces.
+    pub async fn put(&self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.fence.check()?;
+        check_cell(key, value)?;
+        if is_long(key, value) {
+            let (long, mut owned) = self.write_value(tree, value).await?;
+            let bytes = long.encode();
+            return self
+                .drive(|state| {
+                    state.put(tree, key, Stored::Overflow(&bytes))?;
+                    owned.attach(state);
+                    Ok(())
+                })
+                .await;
+        }
+        self.drive(|state| state.put(tree, key, Stored::Inline(value)))
+            .await
+    }
+
+    /// False when there was no such key.
+    pub async fn delete(&self, tree: TreeId, key: &[u8]) -> Result<bool, StorageError> {
+        self.fence.check()?;
+        self.drive(|state| state.delete(tree, key)).await
+    }
+
+    /// Does all changes in order, as `put` and `delete` would, yielding now and then. After an error those before the
+    /// failed one are done.
+    pub async fn apply<'a>(
+        &self,
+        ops: &mut dyn Iterator<Item = Op<'a>>,
+    ) -> Result<(), StorageError> {
+        loop {
+            self.fence.check()?;
+            let Some(op) = self.apply_run(ops)? else {
+                return Ok(());
+            };
+            match op {
+                Op::Put { tree, key, value } => self.put(tree, key, value).await?,
+                Op::Delete { tree, key } => {
+                    self.delete(tree, key).await?;
+                }
+            }
+            runtime::yield_if_needed().await;
+        }
+    }
+
+    /// Changes what is resident; returns the first change that has to wait, or the last of a run.
+    fn apply_run<'a>(
+        &self,
+        ops: &mut dyn Iterator<Item = Op<'a>>,
+    ) -> Result<Option<Op<'a>>, StorageError> {
+        let mut state = self.state.borrow_mut();
+        for _ in 0..APPLY_RUN {
+            let Some(op) = ops.next() else {
+                return Ok(None);
+            };
+            let done = match op {
+                Op::Put { tree, key, value } => {
+                    check_cell(key, value)?;
+                    if is_long(key, value) {
+                        return Ok(Some(op));
+                    }
+                    state.put(tree, key, Stored::Inline(value))
+                }
+                Op::Delete { tree, key } => state.delete(tree, key).map(drop),
+            };
+            match done {
+                Ok(()) => {}
+                Err(Stall::Error(e)) => return Err(e),
+                Err(_) => return Ok(Some(op)),
+            }
+        }
+        Ok(ops.next())
+    }
+
+    /// Takes the tree away at once and frees its pages. Not logged: the engine repeats it after a crash.
+    pub async fn drop_tree(&self, tree: TreeId) -> Result<(), StorageError> {
+        self.fence.check()?;
+        {
+            let mut state = self.state.borrow_mut();
+            let Some(info) = state.trees.remove(&tree) else {
+                return Ok(());
+            };
+            state.doomed.push((tree, info));
+        }
+        self.sweep().await
+    }
+
+    /// Frees the pages of dropped trees, those of an earlier run among them.
+    pub(crate) async fn sweep(&self) -> Result<(), StorageError> {
+        while self.sweeping.get() {
+            self.swept.notified().await;
+        }
+        let _sweeping = Sweeping::begin(self);
+        loop {
+            let first = self.state.borrow().doomed.first().copied();
+            let Some((tree, info)) = first else {
+                return Ok(());
+            };
+            let mut walk = Walk::new(tree, info);
+            while self.drive(|state| walk.step(state)).await? {
+                runtime::yield_if_needed().await;
+            }
+            walk.finish(&mut self.state.borrow_mut());
+        }
+    }
+
+    // --- what there is
+
+    /// Trees that have had a cell and were not dropped, ascending.
+    pub fn trees(&self) -> Vec<TreeId> {
+        let mut trees: Vec<TreeId> = self.state.borrow().trees.keys().copied().collect();
+        trees.sort_unstable();
+        trees
+    }
+
+    /// Cells in a tree, kept by put and delete.
+    pub fn tree_cells(&self, tree: TreeId) -> u64 {
+        self.state.borrow().trees.get(&tree).map_or(0, |t| t.cells)
+    }
+
+    /// Engine bytes of the checkpoint opened or last written.
+    pub fn meta(&self) -> Vec<u8> {
+        self.last.borrow().meta.clone()
+    }
+
+    /// The reason why writing has ended, if it has.
+    pub fn fenced(&self) -> Option<String> {
+        self.fence.reason()
+    }
+
+    /// Waits for a running checkpoint, flushes the log and ends its flusher. Writes no checkpoint of its own.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        while self.checkpointing.get() {
+            self.checkpointed.notified().await;
+        }
+        self.wal.close().await
+    }
+
+    // --- waiting
+
+    pub(crate) fn next_token(&self) -> u64 {
+        self.token.set(self.token.get() + 1);
+        self.token.get()
+    }
+
+    /// Asks until the step is done, bringing in what it misses in between.
+    pub(crate) async fn drive<T>(
+        &self,
+        mut attempt: impl FnMut(&mut State) -> Result<T, Stall>,
+    ) -> Result<T, StorageError> {
+        let mut waits = Waits::new();
+        loop {
+            let outcome = attempt(&mut self.state.borrow_mut());
+            match outcome {
+                Ok(done) => return Ok(done),
+                Err(stall) => self.relieve(stall, &mut waits).await?,
+            }
+        }
+    }
+
+    async fn relieve(&self, stall: Stall, waits: &mut Waits) -> Result<(), StorageError> {
+        match stall {
+            Stall::Miss(id) => {
+                waits.count(id)?;
+                let pin = self.fetch_pinned(id).await?;
+                waits.pins.extend(pin);
+                Ok(())
+            }
+            Stall::Frames(n) => match self.make_room(n).await {
+                Err(StorageError::PoolExhausted { .. }) if !waits.pins.is_empty() => {
+                    waits.pins.clear();
+                    Ok(())
+                }
+                other => other,
+            },
+            Stall::Grow(pages) => self.grow(pages).await,
+            Stall::Error(e) => Err(e),
+            Stall::Value(_, long) => Err(StorageError::page(
+                long.pages[0],
+                "a change met a value it does not read",
+            )),
+        }
+    }
+}
+
+/// What a waiting call holds on to, so that it gets on: the pages it has fetched.
+struct Waits {
+    pins: Vec<Pin>,
+    page: PageId,
+    times: u32,
+}
+
+impl Waits {
+    fn new() -> Waits {
+        Waits {
+            pins: Vec::new(),
+            page: PageId(0),
+            times: 0,
+        }
+    }
+
+    fn count(&mut self, id: PageId) -> Result<(), StorageError> {
+        self.times = if id == self.page { self.times + 1 } else { 0 };
+        self.page = id;
+        if self.times > MISSES_MAX {
+            return Err(StorageError::page(id, "referred to, but not in use"));
+        }
+        Ok(())
+    }
+}
+
+/// One sweep at a time, however the last one ended.
+struct Sweeping<'a>(&'a Store);
+
+impl<'a> Sweeping<'a> {
+    fn begin(store: &'a Store) -> Sweeping<'a> {
+        store.sweeping.set(true);
+        Sweeping(store)
+    }
+}
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.sweeping.set(false);
+        self.0.swept.notify_all();
+    }
+}
+
+fn refused(state: &State, stall: Stall) -> TryError {
+    match stall {
+        Stall::Miss(id) => TryError::Miss(id),
+        Stall::Error(e) => TryError::Error(e),
+        Stall::Value(tree, long) => {
+            let fits = long.bytes as usize <= state.pool.frames() * size_of::<Page>() / 4;
+            match state.missing_page(tree, &long) {
+                Ok(Some(id)) if fits => TryError::Miss(id),
+                Ok(_) => TryError::TooLarge,
+                Err(Stall::Error(e)) => TryError::Error(e),
+                Err(_) => TryError::TooLarge,
+            }
+        }
+        // Reading needs no room.
+        Stall::Frames(_) | Stall::Grow(_) => TryError::TooLarge,
+    }
+}
+
+fn is_long(key: &[u8], value: &[u8]) -> bool {
+    node::leaf_cell_bytes(key.len(), value.len()) > node::LEAF_CELL_MAX
+}
+
+fn check_cell(key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(StorageError::KeyTooLong {
+            bytes: key.len(),
+            max: KEY_BYTES_MAX,
+        });
+    }
+    if value.len() > ROW_BYTES_MAX {
+        return Err(StorageError::ValueTooLong {
+            bytes: value.len(),
+            max: ROW_BYTES_MAX,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Look up one key, and visit cells in key order.
+//!
+//! Owns: the reading side of the trees. There are no links between leaves: a scan takes the separator at a leaf's
+//! right from its ancestors and descends again from there, so it never depends on a page that may have moved.
+//! Asked by: the store. Never: changes anything; works on a shared borrow, so a visitor may read other trees.
+
+use super::{Path, Stall, State, Tree, overflow_of};
+use crate::page::node::{self, Stored};
+use crate::page::overflow::ValueId;
+use std::ops::ControlFlow;
+use types::TreeId;
+
+/// What is left of a scan after a leaf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Visit {
+    /// More leaves; `from` says where to go on.
+    More,
+    Done,
+}
+
+/// A long value that was read page by page for the cell a scan stands at.
+pub(crate) type Ready = Option<(ValueId, Vec<u8>)>;
+
+impl State {
+    /// Calls `f` with the value of `key` where it lies; a long value is assembled first.
+    pub fn get<R>(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        f: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Result<R, Stall> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Ok(f(None));
+        };
+        let path = self.descend(tree, info, key)?;
+        let page = self.pool.page(path.leaf);
+        let Ok(i) = node::search(page, key) else {
+            return Ok(f(None));
+        };
+        let stored = node::stored(page, i);
+        match overflow_of(stored, self.pool.page_id(path.leaf))? {
+            None => Ok(f(Some(stored.bytes()))),
+            Some(long) => {
+                let value = self.assemble(tree, &long)?;
+                Ok(f(Some(&value)))
+            }
+        }
+    }
+
+    /// The identity of the long value under `key`, `None` when there is none.
+    pub fn long_value(&self, tree: TreeId, key: &[u8]) -> Result<Option<ValueId>, Stall> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Ok(None);
+        };
+        let path = self.descend(tree, info, key)?;
+        let page = self.pool.page(path.leaf);
+        let Ok(i) = node::search(page, key) else {
+            return Ok(None);
+        };
+        let long = overflow_of(node::stored(page, i), self.pool.page_id(path.leaf))?;
+        Ok(long.map(|l| l.value))
+    }
+
+    /// Visits the cells at and after `from` in the leaf that covers it, then moves `from` to what follows.
+    /// On a stall `from` is the next cell to visit: nothing is visited twice. `ready` answers a `Stall::Value`.
+    pub fn scan_leaf(
+        &self,
+        tree: TreeId,
+        from: &mut Vec<u8>,
+        ready: &mut Ready,
+        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<Visit, Stall> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Ok(Visit::Done);
+        };
+        let path = self.descend(tree, info, from)?;
+        let page = self.pool.page(path.leaf);
+        let first = match node::search(page, from) {
+            Ok(i) | Err(i) => i,
+        };
+        for i in first..node::count(page) {
+            let key = node::key(page, i);
+            let flow = match node::stored(page, i) {
+                Stored::Inline(value) => f(key, value),
+                stored => {
+                    let value = self.long_at(tree, &path, stored, ready).inspect_err(|_| {
+                        from.clear();
+                        from.extend_from_slice(key);
+                    })?;
+                    f(key, &value)
+                }
+            };
+            if flow.is_break() {
+                return Ok(Visit::Done);
+            }
+        }
+        Ok(self.next_leaf(info, &path, from))
+    }
+
+    fn long_at(
+        &self,
+        tree: TreeId,
+        path: &Path,
+        stored: Stored<'_>,
+        ready: &mut Ready,
+    ) -> Result<Vec<u8>, Stall> {
+        let Some(long) = overflow_of(stored, self.pool.page_id(path.leaf))? else {
+            return Ok(stored.bytes().to_vec());
+        };
+        match ready.take() {
+            Some((value, bytes)) if value == long.value => Ok(bytes),
+            _ => self.assemble(tree, &long),
+        }
+    }
+
+    /// Moves `from` to the separator at the leaf's right.
+    fn next_leaf(&self, info: &Tree, path: &Path, from: &mut Vec<u8>) -> Visit {
+        debug_assert_eq!(path.inner.len(), usize::from(info.level));
+        for step in path.inner.iter().rev() {
+            let page = self.pool.page(step.frame);
+            if step.child < node::count(page) {
+                from.clear();
+                from.extend_from_slice(node::key(page, step.child));
+                return Visit::More;
+            }
+        }
+        Visit::Done
+    }
+
+    /// Up to `n` leaves behind the one that covers `from` that are not resident: what a scan will ask for next.
+    pub fn leaves_ahead(&self, tree: TreeId, from: &[u8], n: usize) -> Vec<crate::page::PageId> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Vec::new();
+        };
+        let mut id = info.root;
+        for level in (1..=info.level).rev() {
+            let Ok(frame) = self.resident(id, tree, level) else {
+                return Vec::new();
+            };
+            let page = self.pool.page(frame);
+            let child = node::child_for(page, from);
+            if level == 1 {
+                return (child..=node::count(page))
+                    .take(n)
+                    .map(|i| node::child(page, i))
+                    .filter(|id| self.pool.find(*id).is_none())
+                    .collect();
+            }
+            id = node::child(page, child);
+        }
+        Vec::new()
+    }
+}

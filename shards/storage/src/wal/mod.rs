@@ -1,0 +1,277 @@
+//! The write-ahead log of one partition.
+//!
+//! Owns: the positions (end, durable), the bytes not yet on disk, the segments, and the one task that flushes them.
+//! Asked by: the store. Never: knows what a payload means; never writes after a failed write or fsync.
+//! Group commit: whoever needs a position durable says so and waits; the flusher writes all that is there and calls
+//! fdatasync once for all. While it does, the next group gathers: there is no delay to tune.
+//! A log position is `segment start + offset in file - 4096`. Segments are never reused; those wholly below the redo
+//! position are deleted by a checkpoint.
+//! Bounds: `admit` holds writers back at `wal_buffer_bytes`; a record may exceed it alone.
+//! Source: DeWitt et al. 1984 (group commit); Gray and Reuter 1992, chapter 9.
+
+mod flush;
+pub(crate) mod record;
+pub mod replay;
+
+use crate::error::StorageError;
+use crate::fence::Fence;
+use record::{FIRST_LSN, HEADER, RECORD_BYTES_MAX, SEGMENT_HEADER};
+use runtime::{Dir, Notify, Task};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use types::Lsn;
+
+/// Where a record lies: `durable(end)` means that it is on disk, replay from `start` begins with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    pub start: Lsn,
+    pub end: Lsn,
+}
+
+/// The bytes of one segment that are still in memory.
+struct Chunk {
+    /// The segment's first position.
+    start: u64,
+    /// Offset in the file of `bytes[0]`: a multiple of 4096.
+    base: u64,
+    /// From the last block boundary that is wholly durable to the segment's end.
+    bytes: Vec<u8>,
+    /// This many of `bytes` are on disk.
+    durable: usize,
+}
+
+impl Chunk {
+    fn new(store: u64, start: u64) -> Chunk {
+        Chunk {
+            start,
+            base: 0,
+            bytes: record::segment_header(store, Lsn(start)),
+            durable: 0,
+        }
+    }
+
+    /// Position behind the first `n` bytes.
+    fn lsn_at(&self, n: usize) -> u64 {
+        (self.start + self.base + n as u64).saturating_sub(SEGMENT_HEADER as u64)
+    }
+}
+
+struct Buffer {
+    /// The last one is being appended to. Empty until the log has been replayed.
+    chunks: VecDeque<Chunk>,
+    /// First positions of the segments that exist, ascending.
+    segments: VecDeque<u64>,
+    end: u64,
+    durable: u64,
+    /// Somebody waits for this position.
+    wanted: u64,
+    closing: bool,
+}
+
+/// Plain counters, gathered by `Store::stats`.
+#[derive(Default)]
+pub(crate) struct WalCounters {
+    pub appends: Cell<u64>,
+    pub bytes: Cell<u64>,
+    pub written: Cell<u64>,
+    pub fsyncs: Cell<u64>,
+    pub fsync_ns: Cell<u64>,
+    pub fsync_ns_max: Cell<u64>,
+}
+
+pub(crate) struct Wal {
+    dir: Dir,
+    pub store: u64,
+    segment_bytes: u64,
+    buffer_bytes: usize,
+    fence: Rc<Fence>,
+    buffer: RefCell<Buffer>,
+    /// The flusher has something to do.
+    work: Notify,
+    /// `durable` moved, or never will again.
+    moved: Notify,
+    flusher: RefCell<Option<Task<()>>>,
+    pub counters: WalCounters,
+}
+
+impl Wal {
+    pub fn new(
+        dir: Dir,
+        store: u64,
+        segment_bytes: u64,
+        buffer_bytes: usize,
+        fence: Rc<Fence>,
+    ) -> Rc<Wal> {
+        Rc::new(Wal {
+            dir,
+            store,
+            segment_bytes,
+            buffer_bytes,
+            fence,
+            buffer: RefCell::new(Buffer {
+                chunks: VecDeque::new(),
+                segments: VecDeque::new(),
+                end: FIRST_LSN,
+                durable: FIRST_LSN,
+                wanted: 0,
+                closing: false,
+            }),
+            work: Notify::new(),
+            moved: Notify::new(),
+            flusher: RefCell::new(None),
+            counters: WalCounters::default(),
+        })
+    }
+
+    /// Starts appending at `end`. `chunk` continues the last segment; without it a new one begins.
+    fn begin(self: &Rc<Self>, end: u64, segments: VecDeque<u64>, chunk: Option<Chunk>) {
+        let mut buffer = self.buffer.borrow_mut();
+        buffer.end = end;
+        buffer.durable = end;
+        buffer.segments = segments;
+        buffer.chunks.extend(chunk);
+        drop(buffer);
+        let wal = self.clone();
+        *self.flusher.borrow_mut() = Some(runtime::spawn(async move { wal.flush_loop().await }));
+    }
+
+    pub fn end(&self) -> u64 {
+        self.buffer.borrow().end
+    }
+
+    pub fn durable_end(&self) -> u64 {
+        self.buffer.borrow().durable
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.flusher.borrow().is_some()
+    }
+
+    pub fn append(&self, payload: &[u8]) -> Result<Appended, StorageError> {
+        self.fence.check()?;
+        if payload.len() > RECORD_BYTES_MAX {
+            return Err(StorageError::RecordTooLong {
+                bytes: payload.len(),
+                max: RECORD_BYTES_MAX,
+            });
+        }
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.closing {
+            return Err(StorageError::Closed);
+        }
+        if !self.is_ready() {
+            return Err(StorageError::NotReplayed);
+        }
+        let need = (HEADER + payload.len()) as u64;
+        let (start, durable) = (buffer.end, buffer.durable);
+        let fits = buffer.chunks.back().is_some_and(|c| {
+            let filled = start - c.start;
+            filled == 0 || filled + need <= self.segment_bytes
+        });
+        if !fits {
+            buffer.chunks.push_back(Chunk::new(self.store, start));
+            buffer.segments.push_back(start);
+        }
+        if let Some(chunk) = buffer.chunks.back_mut() {
+            record::encode(self.store, start, durable, payload, &mut chunk.bytes);
+        }
+        buffer.end += need;
+        if buffer.end - buffer.durable > self.buffer_bytes as u64 / 2 {
+            self.work.notify_one();
+        }
+        self.counters.appends.set(self.counters.appends.get() + 1);
+        self.counters.bytes.set(self.counters.bytes.get() + need);
+        Ok(Appended {
+            start: Lsn(start),
+            end: Lsn(buffer.end),
+        })
+    }
+
+    /// Waits until a record of `bytes` fits the buffer, or nothing else is in it.
+    pub async fn admit(&self, bytes: usize) -> Result<(), StorageError> {
+        loop {
+            self.fence.check()?;
+            let moved = {
+                let buffer = self.buffer.borrow();
+                let waiting = buffer.end - buffer.durable;
+                if waiting == 0 || waiting + bytes as u64 <= self.buffer_bytes as u64 {
+                    return Ok(());
+                }
+                self.moved.notified()
+            };
+            self.want(self.end());
+            moved.await;
+        }
+    }
+
+    fn want(&self, lsn: u64) {
+        let mut buffer = self.buffer.borrow_mut();
+        if lsn > buffer.wanted {
+            buffer.wanted = lsn;
+        }
+        self.work.notify_one();
+    }
+
+    /// Waits until everything before `lsn` is on disk.
+    pub async fn durable(&self, lsn: Lsn) -> Result<(), StorageError> {
+        loop {
+            let moved = {
+                let buffer = self.buffer.borrow();
+                debug_assert!(lsn.0 <= buffer.end, "position {lsn} was never appended");
+                if lsn.0.min(buffer.end) <= buffer.durable {
+                    return Ok(());
+                }
+                self.moved.notified()
+            };
+            self.fence.check()?;
+            self.want(lsn.0.min(self.end()));
+            moved.await;
+        }
+    }
+
+    /// Flushes what is there and ends the flusher.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        self.buffer.borrow_mut().closing = true;
+        let task = self.flusher.borrow_mut().take();
+        if let Some(task) = task {
+            self.work.notify_one();
+            task.await;
+        }
+        self.moved.notify_all();
+        self.fence.check()
+    }
+
+    /// Ends the flusher at once; what is not on disk yet stays so.
+    pub fn abandon(&self) {
+        drop(self.flusher.borrow_mut().take());
+    }
+
+    /// Deletes the segments wholly below `redo`.
+    pub async fn delete_below(&self, redo: Lsn) -> Result<(), StorageError> {
+        let mut gone = Vec::new();
+        {
+            let mut buffer = self.buffer.borrow_mut();
+            while let Some(next) = buffer.segments.get(1).copied()
+                && next <= redo.0
+                && next <= buffer.durable
+            {
+                gone.extend(buffer.segments.pop_front());
+            }
+        }
+        for start in &gone {
+            let name = record::segment_name(Lsn(*start));
+            self.dir
+                .remove(&name)
+                .await
+                .map_err(|e| StorageError::io(format!("delete {name}"), e))?;
+        }
+        if !gone.is_empty() {
+            self.dir
+                .sync()
+                .await
+                .map_err(|e| StorageError::io("sync the directory", e))?;
+        }
+        Ok(())
+    }
+}
