@@ -226,7 +226,7 @@ impl Store {
     }
 
     /// The image is durable: it is the one that counts from now on.
-    async fn adopt(&self, frozen: Frozen) {
+    pub(crate) async fn adopt(&self, frozen: Frozen) {
         let superblock = frozen.superblock;
         *self.last.borrow_mut() = Last {
             generation: superblock.generation,

@@ -320,19 +320,6 @@ pub(crate) fn append_from(to: &mut Page, from: &Page, i: usize) {
     }
 }
 
-/// Keeps the first `n` cells.
-pub(crate) fn truncate(page: &mut Page, n: usize) {
-    let mut garbage = usize::from(get_u16(page, GARBAGE));
-    for i in n..count(page) {
-        garbage += cell_bytes_at(page, cell(page, i));
-    }
-    put_u16(page, COUNT, n as u16);
-    put_u16(page, GARBAGE, garbage as u16);
-    if garbage > 0 {
-        compact(page);
-    }
-}
-
 /// Rewrites the cells without the holes between them.
 fn compact(page: &mut Page) {
     let old = *page;

@@ -5,7 +5,7 @@
 //! Asked by: put, with enough frames and pages reserved. Never: fails for want of room: a cell takes at most half of
 //! a node, so some cut always fits.
 
-use super::{DEPTH_MAX, Path, Stall, State};
+use super::{DEPTH_MAX, Path, State};
 use crate::error::StorageError;
 use crate::page::node::{self, ROOM, Stored};
 use crate::page::{self, PAGE_BYTES, Page, PageId};
