@@ -51,14 +51,10 @@ impl Store {
         if self.checkpointing.get() || !self.wal.is_ready() {
             return false;
         }
-        let since = self
-            .wal
-            .end()
-            .saturating_sub(self.last.borrow().wal_end.0);
+        let since = self.wal.end().saturating_sub(self.last.borrow().wal_end.0);
         let limit = self.options.checkpoint_wal_bytes;
         let state = self.state.borrow();
-        since > limit
-            || (since > limit / 8 && state.pool.dirty() > state.pool.frames() / 4 * 3)
+        since > limit || (since > limit / 8 && state.pool.dirty() > state.pool.frames() / 4 * 3)
     }
 
     /// Writes a checkpoint with everything that was changed before this call; later changes may be in it too.

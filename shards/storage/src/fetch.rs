@@ -85,7 +85,10 @@ impl Store {
                     return Ok(state.pool.pin_page(id));
                 }
                 if id.0 < page::FIRST_PAGE || id.0 >= state.space.pages() {
-                    return Err(StorageError::page(id, "referred to, but outside of the file"));
+                    return Err(StorageError::page(
+                        id,
+                        "referred to, but outside of the file",
+                    ));
                 }
                 if !state.space.is_used(id) {
                     return Ok(None);

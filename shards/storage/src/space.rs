@@ -122,7 +122,11 @@ impl Space {
     /// Encodes the map into the pages `ids`, as many as `map_pages` says.
     pub fn encode(&self, ids: &[PageId], epoch: u64, mut write: impl FnMut(PageId, Page)) {
         debug_assert_eq!(ids.len(), Space::map_pages(self.pages));
-        for (i, (id, words)) in ids.iter().zip(self.words.chunks(WORDS_PER_PAGE)).enumerate() {
+        for (i, (id, words)) in ids
+            .iter()
+            .zip(self.words.chunks(WORDS_PER_PAGE))
+            .enumerate()
+        {
             let mut page = [0; PAGE_BYTES];
             identify(&mut page, Kind::Map, *id, 0, epoch);
             put_u16(&mut page, COUNT, words.len() as u16);

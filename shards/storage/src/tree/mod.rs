@@ -161,7 +161,12 @@ impl State {
     }
 
     /// Makes sure that `frames` frames and `pages` pages can be had, without giving up a frame of the path.
-    pub fn reserve(&mut self, path: Option<&Path>, frames: usize, pages: usize) -> Result<(), Stall> {
+    pub fn reserve(
+        &mut self,
+        path: Option<&Path>,
+        frames: usize,
+        pages: usize,
+    ) -> Result<(), Stall> {
         let pins: SmallVec<[_; 9]> = path
             .into_iter()
             .flat_map(|path| (0..=path.depth()).map(|d| self.pool.pin(path.frame(d))))

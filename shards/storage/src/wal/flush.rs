@@ -115,7 +115,8 @@ impl Wal {
         c.fsyncs.set(c.fsyncs.get() + 1);
         c.fsync_ns.set(c.fsync_ns.get() + took);
         c.fsync_ns_max.set(c.fsync_ns_max.get().max(took));
-        c.written.set(c.written.get() + (plan.upto - plan.first) as u64);
+        c.written
+            .set(c.written.get() + (plan.upto - plan.first) as u64);
         *open = Some((plan.start, file));
         self.settle(&plan);
         Ok(())
@@ -157,7 +158,10 @@ impl Wal {
         match file.allocate(room).await {
             Ok(()) => {}
             Err(e) if runtime::io_error_is_disk_full(&e) => {
-                return Err(StorageError::io(format!("reserve {room} bytes for {name}"), e));
+                return Err(StorageError::io(
+                    format!("reserve {room} bytes for {name}"),
+                    e,
+                ));
             }
             // A file system that cannot reserve grows the file with each flush instead.
             Err(error) => tracing::debug!(%error, name, "no room reserved"),
@@ -184,4 +188,3 @@ impl Wal {
         file.close().await.map_err(io)
     }
 }
-

@@ -55,7 +55,8 @@ pub(crate) struct Frame {
 /// Reads a header at `lsn`. `None` when it does not name that position or an impossible length.
 pub(crate) fn frame(bytes: &[u8], lsn: u64) -> Option<Frame> {
     let bytes: [u8; HEADER] = bytes.get(..HEADER)?.try_into().ok()?;
-    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let position = u64::from(word(8)) | u64::from(word(12)) << 32;
     let payload = word(0) as usize;
     if position != lsn || payload > RECORD_BYTES_MAX {
@@ -75,7 +76,8 @@ pub(crate) fn frame(bytes: &[u8], lsn: u64) -> Option<Frame> {
 
 impl Frame {
     pub fn check(&self, store: u64, payload: &[u8]) -> bool {
-        let stored = u32::from_le_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]]);
+        let stored =
+            u32::from_le_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]]);
         payload.len() == self.payload && stored == checksum(store, &self.bytes, payload)
     }
 }
@@ -137,8 +139,17 @@ mod tests {
 
     #[test]
     fn segment_names_are_read_back_and_others_are_not() {
-        assert_eq!(parse_segment_name(&segment_name(Lsn(0xabc))), Some(Lsn(0xabc)));
-        for bad in ["wal-", "wal-12", "wal-000000000000ABCD", "data.pages", "wal-00000000000000zz"] {
+        assert_eq!(
+            parse_segment_name(&segment_name(Lsn(0xabc))),
+            Some(Lsn(0xabc))
+        );
+        for bad in [
+            "wal-",
+            "wal-12",
+            "wal-000000000000ABCD",
+            "data.pages",
+            "wal-00000000000000zz",
+        ] {
             assert_eq!(parse_segment_name(bad), None, "{bad}");
         }
     }

@@ -45,7 +45,10 @@ impl Replay {
         let segments = segments(&wal.dir).await?;
         let at = segments.partition_point(|s| *s <= redo.0);
         if at == 0 && (!segments.is_empty() || known.0 != record::FIRST_LSN) {
-            return Err(StorageError::wal(redo, "the segment to begin with is missing"));
+            return Err(StorageError::wal(
+                redo,
+                "the segment to begin with is missing",
+            ));
         }
         Ok(Replay {
             wal: wal.clone(),
@@ -116,7 +119,10 @@ impl Replay {
         if end < self.known {
             return Err(StorageError::wal(
                 Lsn(end),
-                format!("bad record, but the log was durable up to {:#x}", self.known),
+                format!(
+                    "bad record, but the log was durable up to {:#x}",
+                    self.known
+                ),
             ));
         }
         for start in self.segments.iter().skip(self.at + 1) {
@@ -244,7 +250,12 @@ impl Reader {
     }
 
     /// Appends up to `len` bytes from offset `at` to `out`; fewer at the end of the file.
-    async fn read(&mut self, mut at: u64, len: usize, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    async fn read(
+        &mut self,
+        mut at: u64,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
         let wanted = out.len() + len;
         while out.len() < wanted && at < self.size {
             self.slide(at, 1).await?;
@@ -315,7 +326,8 @@ impl Reader {
         let offset = self.offset(end);
         let base = offset / PAGE_BYTES as u64 * PAGE_BYTES as u64;
         let mut bytes = Vec::new();
-        self.read(base, (offset - base) as usize, &mut bytes).await?;
+        self.read(base, (offset - base) as usize, &mut bytes)
+            .await?;
         let io = |e| StorageError::io(format!("cut {}", self.name), e);
         if bytes.is_empty() {
             self.file.truncate(base).await.map_err(io)?;
