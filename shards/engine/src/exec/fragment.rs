@@ -3,13 +3,16 @@
 //! Owns: the rows or groups collected so far for one `Scan` in one partition. Asked by: the shard, which pushes each
 //! visible table row and takes batches. Never: reads a page, waits, or sees another partition's rows.
 //! Bounds: a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes (the caller takes it when `batch_full`), groups of
-//! `QUERY_BYTES_MAX` bytes.
+//! `QUERY_BYTES_MAX` bytes, then 53200.
 
 use super::Context;
-use crate::plan::Scan;
+use super::eval::{Env, eval, eval_bool};
+use super::memory;
+use super::operators::groups::Groups;
+use crate::plan::{AggregateCall, Partial, Scan};
 use std::sync::Arc;
-use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{Error, Result, Row, RowBatch};
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, QUERY_BYTES_MAX};
+use types::{Result, Row, RowBatch, Value};
 
 /// One scan's work in one partition.
 pub struct Fragment {
@@ -18,17 +21,20 @@ pub struct Fragment {
     wanted: Vec<bool>,
     batch: RowBatch,
     rows_out: u64,
+    groups: Option<Groups>,
 }
 
 impl Fragment {
     pub fn new(scan: Arc<Scan>, ctx: Arc<Context>) -> Fragment {
-        let wanted = vec![true; scan.table.columns.len()];
+        let wanted = wanted(&scan);
+        let groups = scan.partial.as_ref().map(|p| Groups::new(&p.aggregates));
         Fragment {
             scan,
             ctx,
             wanted,
             batch: RowBatch::new(),
             rows_out: 0,
+            groups,
         }
     }
 
@@ -39,16 +45,34 @@ impl Fragment {
 
     /// One visible row of the table. It is dropped when the filter refuses it or the limit is reached.
     pub fn push(&mut self, row: Row) -> Result<()> {
-        if self.scan.filter.is_some() || self.scan.project.is_some() || self.is_aggregating() {
-            let version = self.ctx.catalog.version;
-            return Err(Error::unsupported(format!(
-                "expressions in a scan (catalog version {version})"
-            )));
+        if self.limit_reached() {
+            return Ok(());
         }
-        if !self.limit_reached() {
-            self.rows_out += 1;
-            self.batch.push(row);
+        let env = Env {
+            ctx: &self.ctx,
+            outer: &[],
+        };
+        if let Some(filter) = &self.scan.filter
+            && !eval_bool(filter, &row, &env)?
+        {
+            return Ok(());
         }
+        if let (Some(groups), Some(partial)) = (&mut self.groups, &self.scan.partial) {
+            collect(groups, partial, &row, &env)?;
+            if groups.bytes() > QUERY_BYTES_MAX {
+                return Err(memory::full("Partial HashAggregate", QUERY_BYTES_MAX));
+            }
+            return Ok(());
+        }
+        let out = match &self.scan.project {
+            None => row,
+            Some(exprs) => {
+                let values = exprs.iter().map(|e| eval(e, &row, &env));
+                values.collect::<Result<Row>>()?
+            }
+        };
+        self.rows_out += 1;
+        self.batch.push(out);
         Ok(())
     }
 
@@ -59,7 +83,7 @@ impl Fragment {
 
     /// No further row can change the result.
     pub fn limit_reached(&self) -> bool {
-        self.scan.limit.is_some_and(|n| self.rows_out >= n)
+        !self.is_aggregating() && self.scan.limit.is_some_and(|n| self.rows_out >= n)
     }
 
     /// The rows collected since the last call. Empty while aggregating.
@@ -72,13 +96,73 @@ impl Fragment {
         self.scan.partial.is_some()
     }
 
-    /// The partial groups: their values, then a partial state for each aggregate. Not aggregating: the last rows.
+    /// The partial groups: their values, then a partial state for each aggregate; no group when no row came. Not
+    /// aggregating: the last rows.
     pub fn finish(&mut self) -> Result<RowBatch> {
+        if let Some(groups) = self.groups.take() {
+            for at in 0..groups.len() {
+                self.batch.push(groups.partial(at)?);
+            }
+        }
         Ok(self.take())
     }
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        self.batch.bytes
+        self.batch.bytes + self.groups.as_ref().map_or(0, Groups::bytes)
     }
+}
+
+fn collect(groups: &mut Groups, partial: &Partial, row: &Row, env: &Env) -> Result<()> {
+    let key = partial.groups.iter().map(|e| eval(e, row, env));
+    let key = key.collect::<Result<Row>>()?;
+    let group = groups.group(&key)?;
+    for (i, call) in partial.aggregates.iter().enumerate() {
+        if let Some(filter) = &call.filter
+            && !eval_bool(filter, row, env)?
+        {
+            continue;
+        }
+        groups.update(group, i, arguments(call, row, env)?)?;
+    }
+    Ok(())
+}
+
+/// What `Groups::update` takes: arguments, then sort keys.
+fn arguments(call: &AggregateCall, row: &[Value], env: &Env) -> Result<Row> {
+    let order = call.order.iter().map(|k| &k.expr);
+    call.args
+        .iter()
+        .chain(order)
+        .map(|e| eval(e, row, env))
+        .collect()
+}
+
+fn wanted(scan: &Scan) -> Vec<bool> {
+    let width = scan.table.columns.len();
+    if scan.project.is_none() && scan.partial.is_none() {
+        return vec![true; width];
+    }
+    let mut wanted = vec![false; width];
+    let mut mark = |e: &crate::plan::Expr| {
+        for column in e.columns() {
+            if let Some(slot) = wanted.get_mut(column) {
+                *slot = true;
+            }
+        }
+    };
+    scan.filter.iter().for_each(&mut mark);
+    scan.project.iter().flatten().for_each(&mut mark);
+    if let Some(partial) = &scan.partial {
+        partial.groups.iter().for_each(&mut mark);
+        for call in &partial.aggregates {
+            let order = call.order.iter().map(|k| &k.expr);
+            call.args
+                .iter()
+                .chain(&call.filter)
+                .chain(order)
+                .for_each(&mut mark);
+        }
+    }
+    wanted
 }

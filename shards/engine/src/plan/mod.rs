@@ -6,11 +6,14 @@
 //! An expression reads one input row by ordinal (`Expr::Column`), rows of enclosing queries by depth (`Expr::Outer`), and
 //! the statement's parameters. Types are settled when it is built: every cast is explicit, so evaluation never guesses.
 
+pub mod compare;
 pub mod ddl;
 pub mod expr;
 pub mod query;
 pub mod statement;
+pub mod visit;
 
+pub use compare::Comparison;
 pub use ddl::{CreateTable, Ddl, Key};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{

@@ -3,15 +3,35 @@
 //! Owns: the operator tree of one running statement and what each operator does. Asked by: the front's session, through
 //! `open`; expressions with subqueries come back here too. Never: knows where rows live; a `Source` brings them.
 //! Nothing runs ahead of `next`. Everything lives on the shard of the session.
-//! Bounds: what operators keep is counted by `Memory`; `Exec::check` is asked once a batch for deadline and cancellation.
+//! Bounds: what operators keep is counted by `Memory`; `Exec::check` is asked once a batch for deadline and cancellation;
+//! loops yield at least every 256 rows.
+
+mod aggregate;
+mod distinct;
+pub(crate) mod groups;
+mod hash_join;
+mod lateral;
+mod limit;
+mod rows;
+mod scope;
+mod set_op;
+mod simple;
+mod sort;
+mod sources;
+mod subquery;
+
+pub use subquery::{eval_row, settle_access, settle_expr, settle_scan};
 
 use super::Context;
 use super::memory::Memory;
 use crate::plan::{Plan, Scan};
 use futures_util::future::LocalBoxFuture;
+use scope::Scope;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Error, Result, Row, RowBatch};
+use subquery::Answers;
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
+use types::{Result, Row, RowBatch};
 
 /// Where rows come from: the front's router (all partitions), or a test's memory.
 pub trait Source {
@@ -25,7 +45,7 @@ pub trait Source {
 
 /// A stream of row batches. Dropping it ends what feeds it.
 pub trait RowSource {
-    /// The next batch, never empty; `None` at the end, and then always.
+    /// The next batch; `None` at the end, and then always.
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>>;
 }
 
@@ -36,6 +56,7 @@ pub struct Exec {
     pub memory: Memory,
     /// Deadline and cancellation: an error ends the statement.
     pub check: Rc<dyn Fn() -> Result<()>>,
+    answers: Answers,
 }
 
 impl Exec {
@@ -50,6 +71,7 @@ impl Exec {
             source,
             memory,
             check,
+            answers: Answers::default(),
         }
     }
 }
@@ -68,48 +90,100 @@ pub fn open_with_outer(
     build(&plan, &exec, &Rc::new(outer))
 }
 
-fn build(plan: &Plan, exec: &Rc<Exec>, _outer: &Rc<Vec<Row>>) -> Result<Box<dyn RowSource>> {
-    match plan {
-        Plan::Scan(scan) => Ok(Box::new(ScanSource {
-            scan: Arc::new((**scan).clone()),
-            exec: exec.clone(),
-            rows: None,
-        })),
-        Plan::OneRow => Ok(Box::new(Once(Some(RowBatch::from(vec![Row::new()]))))),
-        _ => Err(Error::unsupported("this kind of query")),
+fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn RowSource>> {
+    let scope = Scope {
+        exec: exec.clone(),
+        outer: outer.clone(),
+    };
+    Ok(match plan {
+        Plan::Scan(scan) => Box::new(sources::ScanRows::new(scope, scan)),
+        Plan::System(table) => Box::new(sources::SystemRows::new(scope, table)),
+        Plan::Values { rows } => Box::new(sources::ValueRows::new(scope, rows)),
+        Plan::OneRow => Box::new(Batches::new(vec![Row::new()])),
+        Plan::Function(function) => Box::new(sources::FunctionRows::new(scope, function)),
+        Plan::Filter { input, predicate } => {
+            let input = build(input, exec, outer)?;
+            Box::new(simple::Filter::new(scope, input, predicate))
+        }
+        Plan::Project { input, exprs } => {
+            let input = build(input, exec, outer)?;
+            Box::new(simple::Project::new(scope, input, exprs))
+        }
+        Plan::Join(join) if join.lateral => {
+            let left = build(&join.left, exec, outer)?;
+            Box::new(lateral::Lateral::new(scope, left, join))
+        }
+        Plan::Join(join) => {
+            let left = build(&join.left, exec, outer)?;
+            let right = build(&join.right, exec, outer)?;
+            Box::new(hash_join::HashJoin::new(scope, left, right, join))
+        }
+        Plan::Aggregate(spec) => {
+            let input = build(&spec.input, exec, outer)?;
+            Box::new(aggregate::HashAggregate::new(scope, input, spec))
+        }
+        Plan::Sort { input, keys, top } => {
+            let input = build(input, exec, outer)?;
+            Box::new(sort::Sort::new(scope, input, keys, *top))
+        }
+        Plan::Limit {
+            input,
+            limit,
+            offset,
+        } => {
+            let input = build(input, exec, outer)?;
+            Box::new(limit::Limit::new(scope, input, limit, offset))
+        }
+        Plan::Distinct { input } => {
+            let input = build(input, exec, outer)?;
+            Box::new(distinct::Distinct::new(scope, input))
+        }
+        Plan::DistinctOn { input, keys } => {
+            let input = build(input, exec, outer)?;
+            Box::new(distinct::DistinctOn::new(scope, input, keys))
+        }
+        Plan::SetOp {
+            op,
+            all,
+            left,
+            right,
+        } => {
+            let left = build(left, exec, outer)?;
+            let right = build(right, exec, outer)?;
+            set_op::build(scope, *op, *all, left, right)
+        }
+    })
+}
+
+/// Full enough to be passed on.
+fn is_full(batch: &RowBatch) -> bool {
+    batch.len() >= BATCH_ROWS_MAX || batch.bytes >= BATCH_BYTES_MAX
+}
+
+/// Rows already in memory, given out batch by batch.
+struct Batches(std::vec::IntoIter<Row>);
+
+impl Batches {
+    fn new(rows: Vec<Row>) -> Batches {
+        Batches(rows.into_iter())
+    }
+
+    fn take(&mut self) -> Option<RowBatch> {
+        let mut batch = RowBatch::new();
+        while !is_full(&batch)
+            && let Some(row) = self.0.next()
+        {
+            batch.push(row);
+        }
+        (!batch.is_empty()).then_some(batch)
     }
 }
 
-/// One batch, then the end.
-struct Once(Option<RowBatch>);
-
-impl RowSource for Once {
+impl RowSource for Batches {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
-        Box::pin(async { Ok(self.0.take()) })
+        Box::pin(async { Ok(self.take()) })
     }
 }
 
-struct ScanSource {
-    scan: Arc<Scan>,
-    exec: Rc<Exec>,
-    rows: Option<Box<dyn RowSource>>,
-}
-
-impl RowSource for ScanSource {
-    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
-        Box::pin(async {
-            (self.exec.check)()?;
-            let rows = match &mut self.rows {
-                Some(rows) => rows,
-                none => {
-                    let opened = self
-                        .exec
-                        .source
-                        .scan(self.scan.clone(), self.exec.ctx.clone());
-                    none.insert(opened.await?)
-                }
-            };
-            rows.next().await
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Joins of two independent inputs.
+//!
+//! Owns: the right input in memory, hashed by its keys (or in a list without keys), and the left input streaming past.
+//! Asked by: `build`. Never: spills. NULL keys match nothing. The order is the left input's; right rows without a match
+//! (RIGHT, FULL) come last. Bounds: the right input counts against the query's memory.
+
+use super::rows::RowSet;
+use super::scope::{Exprs, Scope};
+use super::{RowSource, is_full};
+use crate::exec::memory::Reservation;
+use crate::plan::{Join, JoinKind};
+use futures_util::future::LocalBoxFuture;
+use types::{Result, Row, RowBatch, Value};
+
+pub(crate) struct HashJoin {
+    scope: Scope,
+    kind: JoinKind,
+    left: Box<dyn RowSource>,
+    right: Option<Box<dyn RowSource>>,
+    left_width: usize,
+    right_width: usize,
+    left_keys: Exprs,
+    right_keys: Exprs,
+    filter: Exprs,
+    reservation: Reservation,
+    table: Table,
+    current: std::vec::IntoIter<Row>,
+    probe: Option<Probe>,
+    /// Left rows are at their end; the next right row to look at for RIGHT and FULL.
+    tail: Option<usize>,
+    steps: u32,
+}
+
+/// No further row in a chain.
+const END: u32 = u32::MAX;
+
+/// The right input.
+#[derive(Default)]
+struct Table {
+    rows: Vec<Row>,
+    matched: Vec<bool>,
+    keys: RowSet,
+    /// First row of each key.
+    heads: Vec<u32>,
+    /// Next row of the same key, in input order.
+    next: Vec<u32>,
+}
+
+/// A left row being matched.
+struct Probe {
+    row: Row,
+    candidate: u32,
+    matched: bool,
+}
+
+impl HashJoin {
+    pub(crate) fn new(
+        scope: Scope,
+        left: Box<dyn RowSource>,
+        right: Box<dyn RowSource>,
+        join: &Join,
+    ) -> HashJoin {
+        let operator = if join.left_keys.is_empty() {
+            "Nested Loop"
+        } else {
+            "Hash Join"
+        };
+        HashJoin {
+            reservation: scope.exec.memory.consumer(operator),
+            scope,
+            kind: join.kind,
+            left,
+            right: Some(right),
+            left_width: join.left_width,
+            right_width: join.right_width,
+            left_keys: Exprs::new(&join.left_keys),
+            right_keys: Exprs::new(&join.right_keys),
+            filter: Exprs::new(&join.filter),
+            table: Table::default(),
+            current: Vec::new().into_iter(),
+            probe: None,
+            tail: None,
+            steps: 0,
+        }
+    }
+
+    async fn load(&mut self, mut right: Box<dyn RowSource>) -> Result<()> {
+        let mut keys: Vec<Row> = Vec::new();
+        let hashed = !self.right_keys.is_empty();
+        while let Some(batch) = right.next().await? {
+            (self.scope.exec.check)()?;
+            self.reservation.grow(batch.bytes + batch.len() * 8)?;
+            for row in batch.rows {
+                if hashed {
+                    keys.push(self.scope.row(&self.right_keys, &row).await?);
+                }
+                self.table.rows.push(row);
+                self.step().await;
+            }
+        }
+        let count = self.table.rows.len();
+        self.table.matched = vec![false; count];
+        self.table.next = vec![END; count];
+        for (at, key) in keys.into_iter().enumerate().rev() {
+            if key.iter().any(Value::is_null) {
+                continue;
+            }
+            let before = self.table.keys.bytes();
+            self.table.link(at, &key);
+            self.reservation.grow(self.table.keys.bytes() - before)?;
+            self.step().await;
+        }
+        Ok(())
+    }
+
+    /// Counts a step of work and yields now and then.
+    async fn step(&mut self) {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps % 256 == 0 {
+            runtime::yield_if_needed().await;
+        }
+    }
+
+    /// The first right row that may match.
+    async fn start(&self, row: &[Value]) -> Result<u32> {
+        if self.left_keys.is_empty() {
+            return Ok(if self.table.rows.is_empty() { END } else { 0 });
+        }
+        let key = self.scope.row(&self.left_keys, row).await?;
+        if key.iter().any(Value::is_null) {
+            return Ok(END);
+        }
+        let found = self.table.keys.find(&key);
+        Ok(found.map_or(END, |i| self.table.heads[i]))
+    }
+
+    fn after(&self, candidate: u32) -> u32 {
+        let at = candidate as usize;
+        if !self.left_keys.is_empty() {
+            return self.table.next[at];
+        }
+        if at + 1 < self.table.rows.len() {
+            candidate + 1
+        } else {
+            END
+        }
+    }
+
+    /// Tries candidates of the probe until one matches (then the output row) or there are no more.
+    async fn advance(&mut self, probe: &mut Probe) -> Result<Option<Row>> {
+        while probe.candidate != END {
+            let at = probe.candidate as usize;
+            probe.candidate = self.after(probe.candidate);
+            self.step().await;
+            let joined = concat(&probe.row, &self.table.rows[at]);
+            if !self.filter.is_empty() && !self.scope.test(&self.filter, &joined).await? {
+                continue;
+            }
+            probe.matched = true;
+            self.table.matched[at] = true;
+            match self.kind {
+                JoinKind::Semi => {
+                    probe.candidate = END;
+                    return Ok(Some(std::mem::take(&mut probe.row)));
+                }
+                JoinKind::Anti => probe.candidate = END,
+                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => {
+                    return Ok(Some(joined));
+                }
+            }
+        }
+        let padded = match self.kind {
+            JoinKind::Anti if !probe.matched => Some(std::mem::take(&mut probe.row)),
+            JoinKind::Left | JoinKind::Full if !probe.matched => {
+                Some(concat(&probe.row, &vec![Value::Null; self.right_width]))
+            }
+            _ => None,
+        };
+        probe.matched = true;
+        Ok(padded)
+    }
+
+    async fn next_left(&mut self) -> Result<Option<Row>> {
+        loop {
+            if let Some(row) = self.current.next() {
+                return Ok(Some(row));
+            }
+            let Some(batch) = self.left.next().await? else {
+                return Ok(None);
+            };
+            (self.scope.exec.check)()?;
+            self.current = batch.rows.into_iter();
+        }
+    }
+
+    /// Right rows that nothing matched, padded on the left.
+    fn rest(&mut self, mut at: usize, out: &mut RowBatch) {
+        if matches!(self.kind, JoinKind::Right | JoinKind::Full) {
+            let nulls = vec![Value::Null; self.left_width];
+            while at < self.table.rows.len() && !is_full(out) {
+                if !self.table.matched[at] {
+                    out.push(concat(&nulls, &self.table.rows[at]));
+                }
+                at += 1;
+            }
+        }
+        self.tail = Some(at);
+    }
+
+    async fn batch(&mut self) -> Result<Option<RowBatch>> {
+        if let Some(right) = self.right.take() {
+            self.load(right).await?;
+        }
+        let needs_right = matches!(
+            self.kind,
+            JoinKind::Inner | JoinKind::Semi | JoinKind::Right
+        );
+        if needs_right && self.table.rows.is_empty() {
+            return Ok(None);
+        }
+        let mut out = RowBatch::new();
+        while !is_full(&out) {
+            if let Some(at) = self.tail {
+                self.rest(at, &mut out);
+                break;
+            }
+            let mut probe = match self.probe.take() {
+                Some(probe) => probe,
+                None => match self.next_left().await? {
+                    None => {
+                        self.tail = Some(0);
+                        continue;
+                    }
+                    Some(row) => Probe {
+                        candidate: self.start(&row).await?,
+                        row,
+                        matched: false,
+                    },
+                },
+            };
+            match self.advance(&mut probe).await? {
+                Some(row) => {
+                    out.push(row);
+                    let done = probe.candidate == END && probe.matched;
+                    self.probe = (!done).then_some(probe);
+                }
+                None => self.step().await,
+            }
+        }
+        Ok((!out.is_empty()).then_some(out))
+    }
+}
+
+impl Table {
+    fn link(&mut self, at: usize, key: &[Value]) {
+        let (number, new) = self.keys.intern(key);
+        if new {
+            self.heads.push(END);
+        }
+        self.next[at] = self.heads[number];
+        self.heads[number] = at as u32;
+    }
+}
+
+fn concat(left: &[Value], right: &[Value]) -> Row {
+    let mut row = Row::with_capacity(left.len() + right.len());
+    row.extend_from_slice(left);
+    row.extend_from_slice(right);
+    row
+}
+
+impl RowSource for HashJoin {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(self.batch())
+    }
+}

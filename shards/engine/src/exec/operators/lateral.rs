@@ -1,0 +1,156 @@
+//! LATERAL joins: the right side is opened anew for each left row, which it sees as its nearest enclosing row.
+//!
+//! Owns: the current left row and the open right side. Asked by: `build`. Never: keeps the right side's rows.
+//! RIGHT and FULL do not exist for LATERAL, as in PostgreSQL.
+
+use super::scope::{Exprs, Scope};
+use super::{RowSource, build, is_full};
+use crate::plan::{Join, JoinKind, Plan};
+use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
+use types::{Error, Result, Row, RowBatch, Value};
+
+pub(crate) struct Lateral {
+    scope: Scope,
+    kind: JoinKind,
+    left: Box<dyn RowSource>,
+    right: Rc<Plan>,
+    right_width: usize,
+    left_keys: Exprs,
+    right_keys: Exprs,
+    filter: Exprs,
+    current: std::vec::IntoIter<Row>,
+    open: Option<Open>,
+}
+
+/// One left row and its right side.
+struct Open {
+    row: Row,
+    keys: Row,
+    rows: Box<dyn RowSource>,
+    batch: std::vec::IntoIter<Row>,
+    matched: bool,
+}
+
+impl Lateral {
+    pub(crate) fn new(scope: Scope, left: Box<dyn RowSource>, join: &Join) -> Lateral {
+        Lateral {
+            scope,
+            kind: join.kind,
+            left,
+            right: Rc::new(join.right.clone()),
+            right_width: join.right_width,
+            left_keys: Exprs::new(&join.left_keys),
+            right_keys: Exprs::new(&join.right_keys),
+            filter: Exprs::new(&join.filter),
+            current: Vec::new().into_iter(),
+            open: None,
+        }
+    }
+
+    async fn open_next(&mut self) -> Result<Option<Open>> {
+        let row = loop {
+            if let Some(row) = self.current.next() {
+                break row;
+            }
+            let Some(batch) = self.left.next().await? else {
+                return Ok(None);
+            };
+            self.current = batch.rows.into_iter();
+        };
+        (self.scope.exec.check)()?;
+        runtime::yield_if_needed().await;
+        let outer = Rc::new(self.scope.inside(&row));
+        Ok(Some(Open {
+            keys: self.scope.row(&self.left_keys, &row).await?,
+            rows: build(&self.right, &self.scope.exec, &outer)?,
+            batch: Vec::new().into_iter(),
+            matched: false,
+            row,
+        }))
+    }
+
+    /// The next output row for this left row; `None` when it has no more.
+    async fn advance(&self, open: &mut Open) -> Result<Option<Row>> {
+        loop {
+            let Some(right) = open.batch.next() else {
+                match open.rows.next().await? {
+                    Some(batch) => open.batch = batch.rows.into_iter(),
+                    None => return self.unmatched(open),
+                }
+                runtime::yield_if_needed().await;
+                continue;
+            };
+            if !self.matches(open, &right).await? {
+                continue;
+            }
+            let mut joined = open.row.clone();
+            joined.extend(right);
+            if !self.filter.is_empty() && !self.scope.test(&self.filter, &joined).await? {
+                continue;
+            }
+            open.matched = true;
+            match self.kind {
+                JoinKind::Inner | JoinKind::Left => return Ok(Some(joined)),
+                JoinKind::Semi => return Ok(Some(open.row.clone())),
+                JoinKind::Anti => return Ok(None),
+                JoinKind::Right | JoinKind::Full => return Err(invalid()),
+            }
+        }
+    }
+
+    async fn matches(&self, open: &Open, right: &[Value]) -> Result<bool> {
+        if self.right_keys.is_empty() {
+            return Ok(true);
+        }
+        let keys = self.scope.row(&self.right_keys, right).await?;
+        let no_null = !keys.iter().any(Value::is_null);
+        Ok(no_null && super::rows::same(&open.keys, &keys))
+    }
+
+    fn unmatched(&self, open: &Open) -> Result<Option<Row>> {
+        Ok(match self.kind {
+            JoinKind::Left if !open.matched => {
+                let mut row = open.row.clone();
+                row.resize(row.len() + self.right_width, Value::Null);
+                Some(row)
+            }
+            JoinKind::Anti if !open.matched => Some(open.row.clone()),
+            JoinKind::Right | JoinKind::Full => return Err(invalid()),
+            _ => None,
+        })
+    }
+
+    /// After an output row: whether this left row may give more.
+    fn goes_on(&self, open: &Open) -> bool {
+        open.matched && matches!(self.kind, JoinKind::Inner | JoinKind::Left)
+    }
+}
+
+fn invalid() -> Error {
+    Error::internal("a LATERAL join is RIGHT or FULL")
+}
+
+impl RowSource for Lateral {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            let mut out = RowBatch::new();
+            while !is_full(&out) {
+                let mut open = match self.open.take() {
+                    Some(open) => open,
+                    None => match self.open_next().await? {
+                        Some(open) => open,
+                        None => break,
+                    },
+                };
+                if let Some(row) = self.advance(&mut open).await? {
+                    out.push(row);
+                    if self.goes_on(&open) {
+                        self.open = Some(open);
+                    }
+                }
+            }
+            Ok((!out.is_empty()).then_some(out))
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Where an operator evaluates its expressions: the statement and the current rows of enclosing queries.
+//!
+//! Owns: the choice between plain evaluation and evaluation with subqueries, made once per list of expressions.
+//! Asked by: every operator. Never: holds a borrow of statement state across a wait.
+
+use super::Exec;
+use super::subquery::eval_row;
+use crate::exec::eval::{Env, eval, eval_bool};
+use crate::plan::Expr;
+use smallvec::SmallVec;
+use std::rc::Rc;
+use types::{Result, Row, Value};
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub(crate) exec: Rc<Exec>,
+    /// Nearest last.
+    pub(crate) outer: Rc<Vec<Row>>,
+}
+
+/// Expressions of an operator.
+#[derive(Clone, Default)]
+pub(crate) struct Exprs {
+    pub(crate) list: Rc<[Expr]>,
+    subqueries: bool,
+}
+
+impl Exprs {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn new<'a>(list: impl IntoIterator<Item = &'a Expr>) -> Exprs {
+        let list: Rc<[Expr]> = list.into_iter().cloned().collect();
+        let subqueries = list.iter().any(has_subquery);
+        Exprs { list, subqueries }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+/// Some subquery is inside, at any depth.
+pub(crate) fn has_subquery(e: &Expr) -> bool {
+    e.any(&mut |e| matches!(e, Expr::Subquery { .. }))
+}
+
+/// Enclosing rows as evaluation takes them.
+pub(crate) fn frames(outer: &[Row]) -> SmallVec<[&[Value]; 4]> {
+    outer.iter().map(Vec::as_slice).collect()
+}
+
+impl Scope {
+    /// The values of all expressions over one row.
+    pub(crate) async fn row(&self, exprs: &Exprs, row: &[Value]) -> Result<Row> {
+        if !exprs.subqueries {
+            return self.row_now(exprs, row);
+        }
+        let mut out = Row::with_capacity(exprs.list.len());
+        for e in exprs.list.iter() {
+            out.push(eval_row(e, row, &self.exec, &self.outer).await?);
+        }
+        Ok(out)
+    }
+
+    /// As `row`, for expressions without subqueries.
+    fn row_now(&self, exprs: &Exprs, row: &[Value]) -> Result<Row> {
+        let frames = frames(&self.outer);
+        let env = Env {
+            ctx: &self.exec.ctx,
+            outer: &frames,
+        };
+        exprs.list.iter().map(|e| eval(e, row, &env)).collect()
+    }
+
+    /// All conditions hold for the row: none is false or NULL.
+    pub(crate) async fn test(&self, conditions: &Exprs, row: &[Value]) -> Result<bool> {
+        if !conditions.subqueries {
+            let frames = frames(&self.outer);
+            let env = Env {
+                ctx: &self.exec.ctx,
+                outer: &frames,
+            };
+            for e in conditions.list.iter() {
+                if !eval_bool(e, row, &env)? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
+        for e in conditions.list.iter() {
+            let value = eval_row(e, row, &self.exec, &self.outer).await?;
+            if !matches!(value, Value::Bool(true)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One more enclosing row, for what runs inside `row`.
+    pub(crate) fn inside(&self, row: &[Value]) -> Vec<Row> {
+        let mut outer = Vec::with_capacity(self.outer.len() + 1);
+        outer.extend(self.outer.iter().cloned());
+        outer.push(row.to_vec());
+        outer
+    }
+}

@@ -1,0 +1,83 @@
+//! Filter and Project: row by row, nothing kept.
+//!
+//! Owns: WHERE/HAVING left above a scan, and output expressions. Asked by: `build`. Never: holds a row beyond its batch.
+
+use super::RowSource;
+use super::scope::{Exprs, Scope};
+use crate::plan::Expr;
+use futures_util::future::LocalBoxFuture;
+use types::{Result, RowBatch};
+
+pub(crate) struct Filter {
+    scope: Scope,
+    input: Box<dyn RowSource>,
+    predicate: Exprs,
+}
+
+impl Filter {
+    pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, predicate: &Expr) -> Filter {
+        Filter {
+            scope,
+            input,
+            predicate: Exprs::new([predicate]),
+        }
+    }
+}
+
+impl RowSource for Filter {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            while let Some(batch) = self.input.next().await? {
+                (self.scope.exec.check)()?;
+                let mut out = RowBatch::new();
+                for (i, row) in batch.rows.into_iter().enumerate() {
+                    if self.scope.test(&self.predicate, &row).await? {
+                        out.push(row);
+                    }
+                    if i % 256 == 255 {
+                        runtime::yield_if_needed().await;
+                    }
+                }
+                if !out.is_empty() {
+                    return Ok(Some(out));
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
+pub(crate) struct Project {
+    scope: Scope,
+    input: Box<dyn RowSource>,
+    exprs: Exprs,
+}
+
+impl Project {
+    pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, exprs: &[Expr]) -> Project {
+        Project {
+            scope,
+            input,
+            exprs: Exprs::new(exprs),
+        }
+    }
+}
+
+impl RowSource for Project {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            let Some(batch) = self.input.next().await? else {
+                return Ok(None);
+            };
+            (self.scope.exec.check)()?;
+            let mut out = RowBatch::new();
+            for (i, row) in batch.rows.iter().enumerate() {
+                out.push(self.scope.row(&self.exprs, row).await?);
+                if i % 256 == 255 {
+                    runtime::yield_if_needed().await;
+                }
+            }
+            Ok(Some(out))
+        })
+    }
+}

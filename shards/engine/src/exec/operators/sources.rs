@@ -1,0 +1,159 @@
+//! Operators without inputs: table scans, system tables, literal rows, table functions.
+//!
+//! Owns: settling a scan (enclosing rows and subqueries become constants) before the `Source` gets it. Asked by: `build`.
+//! Never: filters or projects; a scan's own filter runs at the shards.
+
+use super::scope::{Exprs, Scope};
+use super::{Batches, RowSource, is_full, settle_scan};
+use crate::catalog::system;
+use crate::exec::resolve::run_table_function;
+use crate::plan::{Expr, Scan, SystemTable, TableFunction};
+use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
+use types::{Result, Row, RowBatch, Value};
+
+pub(crate) struct ScanRows {
+    scope: Scope,
+    scan: Rc<Scan>,
+    rows: Option<Box<dyn RowSource>>,
+}
+
+impl ScanRows {
+    pub(crate) fn new(scope: Scope, scan: &Scan) -> ScanRows {
+        ScanRows {
+            scope,
+            scan: Rc::new(scan.clone()),
+            rows: None,
+        }
+    }
+}
+
+impl RowSource for ScanRows {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            let exec = &self.scope.exec;
+            (exec.check)()?;
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                none => {
+                    let scan = settle_scan(&self.scan, exec, &self.scope.outer).await?;
+                    none.insert(exec.source.scan(scan, exec.ctx.clone()).await?)
+                }
+            };
+            rows.next().await
+        })
+    }
+}
+
+pub(crate) struct SystemRows {
+    scope: Scope,
+    table: SystemTable,
+    rows: Option<Batches>,
+}
+
+impl SystemRows {
+    pub(crate) fn new(scope: Scope, table: &SystemTable) -> SystemRows {
+        SystemRows {
+            scope,
+            table: table.clone(),
+            rows: None,
+        }
+    }
+}
+
+impl RowSource for SystemRows {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            let ctx = &self.scope.exec.ctx;
+            let rows = self
+                .rows
+                .get_or_insert_with(|| Batches::new(system::rows(&self.table, ctx)));
+            Ok(rows.take())
+        })
+    }
+}
+
+pub(crate) struct ValueRows {
+    scope: Scope,
+    rows: std::vec::IntoIter<Exprs>,
+}
+
+impl ValueRows {
+    pub(crate) fn new(scope: Scope, rows: &[Vec<Expr>]) -> ValueRows {
+        let rows: Vec<Exprs> = rows.iter().map(Exprs::new).collect();
+        ValueRows {
+            scope,
+            rows: rows.into_iter(),
+        }
+    }
+}
+
+impl RowSource for ValueRows {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            (self.scope.exec.check)()?;
+            let mut batch = RowBatch::new();
+            while !is_full(&batch)
+                && let Some(exprs) = self.rows.next()
+            {
+                batch.push(self.scope.row(&exprs, &[]).await?);
+                if batch.len() % 256 == 0 {
+                    runtime::yield_if_needed().await;
+                }
+            }
+            Ok((!batch.is_empty()).then_some(batch))
+        })
+    }
+}
+
+pub(crate) struct FunctionRows {
+    scope: Scope,
+    name: String,
+    args: Exprs,
+    ordinality: bool,
+    rows: Option<Box<dyn Iterator<Item = Result<Row>>>>,
+    given: i64,
+}
+
+impl FunctionRows {
+    pub(crate) fn new(scope: Scope, function: &TableFunction) -> FunctionRows {
+        FunctionRows {
+            scope,
+            name: function.name.clone(),
+            args: Exprs::new(&function.args),
+            ordinality: function.ordinality,
+            rows: None,
+            given: 0,
+        }
+    }
+}
+
+impl RowSource for FunctionRows {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(async {
+            (self.scope.exec.check)()?;
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                none => {
+                    let args = self.scope.row(&self.args, &[]).await?;
+                    none.insert(run_table_function(&self.name, &args, &self.scope.exec.ctx)?)
+                }
+            };
+            let mut batch = RowBatch::new();
+            while !is_full(&batch)
+                && let Some(row) = rows.next()
+            {
+                let mut row = row?;
+                self.given += 1;
+                if self.ordinality {
+                    row.push(Value::Int8(self.given));
+                }
+                batch.push(row);
+                if batch.len() % 256 == 0 {
+                    runtime::yield_if_needed().await;
+                }
+            }
+            Ok((!batch.is_empty()).then_some(batch))
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Walking expressions and plans.
+//!
+//! Owns: what the direct parts of an expression and of an operator are, in evaluation order, and which rows of enclosing
+//! queries a plan reads. Asked by: exec (subqueries), the planner, EXPLAIN. Never: changes anything by itself.
+//! A subquery's plan is not a part of the expression that holds it: who cares about those descends by `Expr::Subquery`.
+
+use super::{Access, AggregateCall, Expr, KeyRange, Plan, SortKey, SubqueryKind};
+use crate::exec::functions::Volatility;
+use std::collections::BTreeSet;
+
+/// Expands once for `&` and once for `&mut`: the lists of parts must never differ.
+macro_rules! expr_parts {
+    ($name:ident, $iter:ident, $deref:ident, $($mutable:tt)?) => {
+        /// The expressions directly inside this one.
+        pub fn $name(&$($mutable)? self) -> Vec<&$($mutable)? Expr> {
+            match self {
+                Expr::Const(..) | Expr::Param(..) | Expr::Column(..) | Expr::Outer { .. } => {
+                    Vec::new()
+                }
+                Expr::Call { args, .. } => args.$iter().collect(),
+                Expr::And(items)
+                | Expr::Or(items)
+                | Expr::Coalesce(items, _)
+                | Expr::Extreme { items, .. }
+                | Expr::Array(items, _) => items.$iter().collect(),
+                Expr::Cast { expr, .. }
+                | Expr::Not(expr)
+                | Expr::IsNull(expr)
+                | Expr::IsBool { expr, .. } => vec![expr],
+                Expr::Distinct { left, right, .. } | Expr::NullIf { left, right, .. } => {
+                    vec![left, right]
+                }
+                Expr::Case { branches, otherwise, .. } => branches
+                    .$iter()
+                    .flat_map(|(when, then)| [when, then])
+                    .chain(otherwise.$deref())
+                    .collect(),
+                Expr::InList { expr, items, .. } => {
+                    std::iter::once(&$($mutable)? **expr).chain(items.$iter()).collect()
+                }
+                Expr::ArrayQuantified { left, array, .. } => vec![left, array],
+                Expr::Subscript { array, index, .. } => vec![array, index],
+                Expr::Subquery { kind: SubqueryKind::Quantified { left, .. }, .. } => vec![left],
+                Expr::Subquery { .. } => Vec::new(),
+            }
+        }
+    };
+}
+
+macro_rules! access_parts {
+    ($exprs:ident, $range:ident, $iter:ident, $($mutable:tt)?) => {
+        /// The expressions of its keys and bounds.
+        pub fn $exprs(&$($mutable)? self) -> Vec<&$($mutable)? Expr> {
+            match self {
+                Access::Full => Vec::new(),
+                Access::Keys(keys) => keys.$iter().flatten().collect(),
+                Access::KeyRange(range) | Access::Index { range, .. } => $range(range).collect(),
+            }
+        }
+    };
+}
+
+macro_rules! plan_parts {
+    ($inputs:ident, $exprs:ident, $call:ident, $iter:ident, $($mutable:tt)?) => {
+        /// The operators that feed this one, left first.
+        pub fn $inputs(&$($mutable)? self) -> Vec<&$($mutable)? Plan> {
+            match self {
+                Plan::Scan(_)
+                | Plan::System(_)
+                | Plan::Values { .. }
+                | Plan::OneRow
+                | Plan::Function(_) => Vec::new(),
+                Plan::Filter { input, .. }
+                | Plan::Project { input, .. }
+                | Plan::Sort { input, .. }
+                | Plan::Limit { input, .. }
+                | Plan::Distinct { input }
+                | Plan::DistinctOn { input, .. } => vec![input],
+                Plan::Join(join) => {
+                    let join = &$($mutable)? **join;
+                    vec![&$($mutable)? join.left, &$($mutable)? join.right]
+                }
+                Plan::Aggregate(aggregate) => vec![&$($mutable)? aggregate.input],
+                Plan::SetOp { left, right, .. } => vec![left, right],
+            }
+        }
+
+        /// The expressions that this operator itself holds.
+        pub fn $exprs(&$($mutable)? self) -> Vec<&$($mutable)? Expr> {
+            match self {
+                Plan::System(_) | Plan::OneRow | Plan::Distinct { .. } | Plan::SetOp { .. } => {
+                    Vec::new()
+                }
+                Plan::Scan(scan) => {
+                    let scan = &$($mutable)? **scan;
+                    let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
+                    parts.extend(scan.access.$exprs());
+                    parts.extend(&$($mutable)? scan.filter);
+                    parts.extend((&$($mutable)? scan.project).into_iter().flatten());
+                    if let Some(partial) = &$($mutable)? scan.partial {
+                        parts.extend(&$($mutable)? partial.groups);
+                        parts.extend(partial.aggregates.$iter().flat_map($call));
+                    }
+                    parts
+                }
+                Plan::Values { rows } => rows.$iter().flatten().collect(),
+                Plan::Function(function) => function.args.$iter().collect(),
+                Plan::Filter { predicate, .. } => vec![predicate],
+                Plan::Project { exprs, .. } => exprs.$iter().collect(),
+                Plan::Join(join) => {
+                    let join = &$($mutable)? **join;
+                    let keys = join.left_keys.$iter().chain(&$($mutable)? join.right_keys);
+                    keys.chain(&$($mutable)? join.filter).collect()
+                }
+                Plan::Aggregate(aggregate) => {
+                    let aggregate = &$($mutable)? **aggregate;
+                    let calls = aggregate.aggregates.$iter().flat_map($call);
+                    aggregate.groups.$iter().chain(calls).collect()
+                }
+                Plan::Sort { keys, .. } => keys.$iter().map(|k| &$($mutable)? k.expr).collect(),
+                Plan::Limit { limit, offset, .. } => {
+                    limit.$iter().chain(offset.$iter()).collect()
+                }
+                Plan::DistinctOn { keys, .. } => keys.$iter().collect(),
+            }
+        }
+    };
+}
+
+impl Expr {
+    expr_parts!(children, iter, as_deref,);
+    expr_parts!(children_mut, iter_mut, as_deref_mut, mut);
+
+    /// Calls `f` on this expression and on all inside it, outermost first.
+    pub fn each(&self, f: &mut dyn FnMut(&Expr)) {
+        f(self);
+        for child in self.children() {
+            child.each(f);
+        }
+    }
+
+    /// Calls `f` on this expression and on all inside it, innermost first.
+    pub fn each_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        for child in self.children_mut() {
+            child.each_mut(f);
+        }
+        f(self);
+    }
+
+    /// Some part, or this itself, satisfies `f`.
+    pub fn any(&self, f: &mut dyn FnMut(&Expr) -> bool) -> bool {
+        f(self) || self.children().into_iter().any(|c| c.any(f))
+    }
+
+    /// It may differ from one evaluation to the next (subqueries included).
+    pub fn is_volatile(&self) -> bool {
+        self.any(&mut |e| match e {
+            Expr::Call { func, .. } => func.0.volatility == Volatility::Volatile,
+            Expr::Subquery { plan, .. } => plan.is_volatile(),
+            _ => false,
+        })
+    }
+
+    /// The columns of its own row that it reads, also from inside its subqueries.
+    pub fn columns(&self) -> BTreeSet<usize> {
+        let mut out = BTreeSet::new();
+        self.each(&mut |e| match e {
+            Expr::Column(i, _) => {
+                out.insert(*i);
+            }
+            Expr::Subquery { plan, .. } => {
+                let nearest = plan
+                    .outer_refs()
+                    .into_iter()
+                    .filter(|(depth, _)| *depth == 1);
+                out.extend(nearest.map(|(_, column)| column));
+            }
+            _ => {}
+        });
+        out
+    }
+}
+
+impl Access {
+    access_parts!(exprs, range_exprs, iter,);
+    access_parts!(exprs_mut, range_exprs_mut, iter_mut, mut);
+}
+
+impl Plan {
+    plan_parts!(inputs, exprs, call_exprs, iter,);
+    plan_parts!(inputs_mut, exprs_mut, call_exprs_mut, iter_mut, mut);
+
+    /// Some expression in it may differ from one run to the next.
+    pub fn is_volatile(&self) -> bool {
+        self.exprs().into_iter().any(Expr::is_volatile)
+            || self.inputs().into_iter().any(Plan::is_volatile)
+    }
+
+    /// The columns of enclosing rows that it reads: (depth, column), depth 1 being the query right around it.
+    pub fn outer_refs(&self) -> BTreeSet<(usize, usize)> {
+        let mut out = BTreeSet::new();
+        plan_refs(self, 0, &mut out);
+        out
+    }
+}
+
+fn plan_refs(plan: &Plan, level: usize, out: &mut BTreeSet<(usize, usize)>) {
+    for e in plan.exprs() {
+        expr_refs(e, level, out);
+    }
+    let lateral = matches!(plan, Plan::Join(join) if join.lateral);
+    for (i, input) in plan.inputs().into_iter().enumerate() {
+        let deeper = lateral && i == 1;
+        plan_refs(input, level + usize::from(deeper), out);
+    }
+}
+
+fn expr_refs(e: &Expr, level: usize, out: &mut BTreeSet<(usize, usize)>) {
+    match e {
+        Expr::Outer { depth, column, .. } if *depth > level => {
+            out.insert((depth - level, *column));
+        }
+        Expr::Subquery { plan, .. } => plan_refs(plan, level + 1, out),
+        _ => {}
+    }
+    for child in e.children() {
+        expr_refs(child, level, out);
+    }
+}
+
+fn range_exprs(range: &KeyRange) -> impl Iterator<Item = &Expr> {
+    let bounds = range.lower.iter().chain(range.upper.iter());
+    range.prefix.iter().chain(bounds.map(|(e, _)| e))
+}
+
+fn range_exprs_mut(range: &mut KeyRange) -> impl Iterator<Item = &mut Expr> {
+    let bounds = range.lower.iter_mut().chain(range.upper.iter_mut());
+    range.prefix.iter_mut().chain(bounds.map(|(e, _)| e))
+}
+
+fn call_exprs(call: &AggregateCall) -> impl Iterator<Item = &Expr> {
+    let order = call.order.iter().map(|k: &SortKey| &k.expr);
+    call.args.iter().chain(&call.filter).chain(order)
+}
+
+fn call_exprs_mut(call: &mut AggregateCall) -> impl Iterator<Item = &mut Expr> {
+    let order = call.order.iter_mut().map(|k: &mut SortKey| &mut k.expr);
+    call.args.iter_mut().chain(&mut call.filter).chain(order)
+}

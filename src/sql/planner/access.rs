@@ -1,0 +1,271 @@
+//! How a scan, an UPDATE or a DELETE finds its rows.
+//!
+//! Owns: reading conditions as bounds on key columns and choosing between exact keys, a range of the primary key, a
+//! secondary index and all rows. Asked by: `push_filter` for scans, `planner` for UPDATE and DELETE. Never: drops a
+//! condition, except equalities that exact keys imply: rows found are checked again.
+//! A bound must have the column's own type: `int4column = 5::int8` counts when 5 fits an int4, else it stays a filter.
+//! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used.
+
+use super::conjuncts::{join, split};
+use super::rename::is_row_free;
+use engine::catalog::Table;
+use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};
+use types::{DataType, Value};
+
+/// Exact keys of one statement: each costs a lookup.
+const KEYS_MAX: usize = 1_024;
+
+pub(super) fn choose_for_scan(scan: &mut Scan) {
+    if !matches!(scan.access, Access::Full) {
+        return;
+    }
+    (scan.access, scan.filter) = choose(&scan.table, scan.filter.take());
+}
+
+/// The access for these conditions, and what of them still has to be checked.
+pub(super) fn choose(table: &Table, filter: Option<Expr>) -> (Access, Option<Expr>) {
+    let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
+    let bounds: Vec<Bound> = conditions
+        .iter()
+        .enumerate()
+        .filter_map(|(at, c)| bound(c, table, at))
+        .collect();
+    if let Some((keys, implied)) = exact_keys(table, &bounds) {
+        let kept = conditions.into_iter().enumerate();
+        let kept = kept.filter(|(at, _)| !implied.contains(at));
+        return (Access::Keys(keys), join(kept.map(|(_, c)| c).collect()));
+    }
+    let primary = key_range(&table.primary_key, &bounds);
+    let mut best_score = score(&primary, true);
+    let mut best = (best_score > 0).then_some(Access::KeyRange(primary));
+    for index in &table.indexes {
+        let range = key_range(&index.columns, &bounds);
+        let unique = index.unique && range.prefix.len() == index.columns.len();
+        let score = score(&range, false) + if unique { 100 } else { 0 };
+        if score > best_score {
+            best_score = score;
+            let index = index.clone();
+            best = Some(Access::Index { index, range });
+        }
+    }
+    (best.unwrap_or(Access::Full), join(conditions))
+}
+
+/// Zero is not worth it. A one-sided range pays only in the primary key, whose rows lie in its order.
+fn score(range: &KeyRange, primary: bool) -> usize {
+    let bounds = usize::from(range.lower.is_some()) + usize::from(range.upper.is_some());
+    let score = range.prefix.len() * 4 + bounds;
+    match (primary, score) {
+        (false, 0 | 1) => 0,
+        // At the same length the primary key saves the second lookup.
+        (true, 1..) => score + 1,
+        _ => score,
+    }
+}
+
+/// A condition on one column.
+struct Bound {
+    column: usize,
+    /// Which condition.
+    at: usize,
+    kind: BoundKind,
+}
+
+enum BoundKind {
+    /// Equal to one of these.
+    Equal(Vec<Expr>),
+    Lower(Expr, bool),
+    Upper(Expr, bool),
+}
+
+fn bound(c: &Expr, table: &Table, at: usize) -> Option<Bound> {
+    match c {
+        Expr::Call { func, args, .. } => {
+            let (comparison, left_ty, right_ty) = func.comparison_between()?;
+            let [left, right] = args.as_slice() else {
+                return None;
+            };
+            let (column, e, comparison) = match key_column(left, left_ty, table) {
+                Some(column) if is_row_free(right) => (column, right, comparison),
+                _ => (key_column(right, right_ty, table)?, left, comparison.flip()),
+            };
+            let e = fitted(e, table.columns[column].ty)?;
+            let kind = match comparison {
+                Comparison::Eq => BoundKind::Equal(vec![e]),
+                Comparison::Lt => BoundKind::Upper(e, false),
+                Comparison::Le => BoundKind::Upper(e, true),
+                Comparison::Gt => BoundKind::Lower(e, false),
+                Comparison::Ge => BoundKind::Lower(e, true),
+                Comparison::Ne => return None,
+            };
+            Some(Bound { column, at, kind })
+        }
+        Expr::InList {
+            expr,
+            items,
+            eq,
+            negated: false,
+        } => {
+            let (Comparison::Eq, ty, _) = eq.comparison_between()? else {
+                return None;
+            };
+            let column = key_column(expr, ty, table)?;
+            let items = items.iter().map(|e| fitted(e, table.columns[column].ty));
+            let kind = BoundKind::Equal(items.collect::<Option<Vec<_>>>()?);
+            Some(Bound { column, at, kind })
+        }
+        // `a = 1 OR a = 2`.
+        Expr::Or(items) => {
+            let mut column = None;
+            let mut all = Vec::new();
+            for item in items {
+                let bound = bound(item, table, at)?;
+                let BoundKind::Equal(values) = bound.kind else {
+                    return None;
+                };
+                if *column.get_or_insert(bound.column) != bound.column {
+                    return None;
+                }
+                all.extend(values);
+            }
+            let kind = BoundKind::Equal(all);
+            Some(Bound {
+                column: column?,
+                at,
+                kind,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The table's column under a comparison over type `ty`, where comparing it as that type keeps its order.
+fn key_column(e: &Expr, ty: DataType, table: &Table) -> Option<usize> {
+    let column = match e {
+        Expr::Column(column, _) => *column,
+        Expr::Cast {
+            expr, typmod: -1, ..
+        } => match &**expr {
+            Expr::Column(column, from) if widens(*from, ty) => *column,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    (column < table.columns.len()).then_some(column)
+}
+
+/// Each value of `from` is the same value of `to`, in the same order.
+fn widens(from: DataType, to: DataType) -> bool {
+    use DataType::{Int2, Int4, Int8, Numeric, Text, Varchar};
+    matches!(
+        (from, to),
+        (Int2, Int4 | Int8 | Numeric)
+            | (Int4, Int8 | Numeric)
+            | (Int8, Numeric)
+            | (Varchar, Text)
+            | (Text, Varchar)
+    )
+}
+
+/// The other side as a value of the column's type; `None` where that might change it.
+fn fitted(e: &Expr, ty: DataType) -> Option<Expr> {
+    if !is_row_free(e) || e.is_volatile() {
+        return None;
+    }
+    if e.ty() == ty || same_form(e.ty(), ty) {
+        return Some(e.clone());
+    }
+    match e {
+        // int4 column, int4 parameter, compared as int8.
+        Expr::Cast { expr, to, .. } if expr.ty() == ty && widens(ty, *to) => Some((**expr).clone()),
+        Expr::Const(value, _) if ty.is_integer() => {
+            narrowed(value, ty).map(|v| Expr::Const(v, ty))
+        }
+        e if widens(e.ty(), ty) => Some(Expr::Cast {
+            expr: Box::new(e.clone()),
+            to: ty,
+            typmod: -1,
+            explicit: false,
+        }),
+        _ => None,
+    }
+}
+
+fn same_form(a: DataType, b: DataType) -> bool {
+    let plain = |t: DataType| matches!(t, DataType::Text | DataType::Varchar);
+    plain(a) && plain(b)
+}
+
+fn narrowed(value: &Value, ty: DataType) -> Option<Value> {
+    let n = match value {
+        Value::Null => return Some(Value::Null),
+        Value::Numeric(n) => n.as_integer()?,
+        value => value.as_i64()?,
+    };
+    match ty {
+        DataType::Int2 => i16::try_from(n).ok().map(Value::Int2),
+        DataType::Int4 => i32::try_from(n).ok().map(Value::Int4),
+        DataType::Int8 => Some(Value::Int8(n)),
+        _ => None,
+    }
+}
+
+/// Every column of the primary key is equal to something; and the conditions that say so.
+fn exact_keys(table: &Table, bounds: &[Bound]) -> Option<(Vec<Vec<Expr>>, Vec<usize>)> {
+    if !table.has_key() {
+        return None;
+    }
+    let mut keys: Vec<Vec<Expr>> = vec![Vec::new()];
+    let mut implied = Vec::new();
+    for column in &table.primary_key {
+        let (at, values) = fewest(bounds, *column)?;
+        if keys.len().saturating_mul(values.len()) > KEYS_MAX {
+            return None;
+        }
+        implied.push(at);
+        let extended = keys.iter().flat_map(|key| {
+            values.iter().map(|v| {
+                let mut key = key.clone();
+                key.push(v.clone());
+                key
+            })
+        });
+        keys = extended.collect();
+    }
+    Some((keys, implied))
+}
+
+/// The equality with the fewest alternatives.
+fn fewest(bounds: &[Bound], column: usize) -> Option<(usize, &Vec<Expr>)> {
+    let equal = bounds.iter().filter(|b| b.column == column);
+    let equal = equal.filter_map(|b| match &b.kind {
+        BoundKind::Equal(values) => Some((b.at, values)),
+        _ => None,
+    });
+    equal.min_by_key(|(_, values)| values.len())
+}
+
+/// Equalities on the first columns, then bounds on the next one.
+fn key_range(columns: &[usize], bounds: &[Bound]) -> KeyRange {
+    let mut range = KeyRange::default();
+    for column in columns {
+        let single = fewest(bounds, *column).filter(|(_, values)| values.len() == 1);
+        if let Some((_, values)) = single {
+            range.prefix.extend(values.iter().cloned());
+            continue;
+        }
+        for b in bounds.iter().filter(|b| b.column == *column) {
+            match &b.kind {
+                BoundKind::Lower(e, inclusive) if range.lower.is_none() => {
+                    range.lower = Some((e.clone(), *inclusive));
+                }
+                BoundKind::Upper(e, inclusive) if range.upper.is_none() => {
+                    range.upper = Some((e.clone(), *inclusive));
+                }
+                _ => {}
+            }
+        }
+        break;
+    }
+    range
+}

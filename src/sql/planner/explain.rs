@@ -1,0 +1,440 @@
+//! EXPLAIN: a plan as PostgreSQL would show it.
+//!
+//! Owns: the names of operators, their details and their layout, as text and as JSON. Asked by: session. Never: runs
+//! anything, shows costs (there are none to show) or the projections that PostgreSQL hides too.
+//! Beside PostgreSQL's lines each table says how many partitions are asked.
+
+use super::conjuncts::split;
+use super::print::Printer;
+use crate::sql::Statement;
+use engine::catalog::{Catalog, Table, system};
+use engine::plan::{
+    Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
+    KeyRange, Plan, Scan, SetOp,
+};
+use serde_json::{Map, Value as Json, json};
+
+/// One line for each operator and detail, in PostgreSQL's layout.
+pub fn explain(statement: &Statement, catalog: &Catalog) -> Vec<String> {
+    let mut lines = Vec::new();
+    node(statement, catalog).write(0, &mut lines);
+    lines
+}
+
+/// The same as PostgreSQL's FORMAT JSON.
+pub fn explain_json(statement: &Statement, catalog: &Catalog) -> Json {
+    json!([{ "Plan": node(statement, catalog).json() }])
+}
+
+/// An operator as shown.
+#[derive(Default)]
+struct Node {
+    /// `Seq Scan on t`
+    title: String,
+    /// `Seq Scan`
+    kind: String,
+    /// What JSON says of the title apart: relation, index, join type.
+    facts: Vec<(&'static str, String)>,
+    details: Vec<(&'static str, String)>,
+    children: Vec<Node>,
+}
+
+impl Node {
+    fn new(kind: impl Into<String>) -> Node {
+        let kind = kind.into();
+        Node {
+            title: kind.clone(),
+            kind,
+            ..Node::default()
+        }
+    }
+
+    fn detail(&mut self, label: &'static str, text: String) {
+        if !text.is_empty() {
+            self.details.push((label, text));
+        }
+    }
+
+    fn write(&self, indent: usize, lines: &mut Vec<String>) {
+        let blank = " ".repeat(indent);
+        let arrow = if indent == 0 { "" } else { "->  " };
+        lines.push(format!("{blank}{arrow}{}", self.title));
+        let inner = if indent == 0 { 2 } else { indent + 6 };
+        for (label, text) in &self.details {
+            lines.push(format!("{}{label}: {text}", " ".repeat(inner)));
+        }
+        for child in &self.children {
+            child.write(inner, lines);
+        }
+    }
+
+    fn json(&self) -> Json {
+        let mut map = Map::new();
+        map.insert("Node Type".into(), self.kind.clone().into());
+        for (label, text) in self.facts.iter().chain(&self.details) {
+            map.insert((*label).into(), text.clone().into());
+        }
+        if !self.children.is_empty() {
+            let children = self.children.iter().map(Node::json).collect();
+            map.insert("Plans".into(), Json::Array(children));
+        }
+        Json::Object(map)
+    }
+}
+
+fn node(statement: &Statement, catalog: &Catalog) -> Node {
+    let shown = Shown { catalog };
+    match statement {
+        Statement::Query(query) | Statement::CopyTo { query, .. } => shown.plan(&query.plan),
+        Statement::Insert(insert) => shown.insert(insert),
+        Statement::Update(u) => shown.change("Update", &u.table, &u.access, &u.filter),
+        Statement::Delete(d) => shown.change("Delete", &d.table, &d.access, &d.filter),
+        Statement::Explain { statement, .. } => node(statement, catalog),
+        _ => Node::new("Utility Statement"),
+    }
+}
+
+struct Shown<'a> {
+    catalog: &'a Catalog,
+}
+
+impl Shown<'_> {
+    fn insert(&self, insert: &Insert) -> Node {
+        let mut node = on("Insert", &insert.table);
+        if let Some(conflict) = &insert.on_conflict {
+            let resolution = match conflict.action {
+                ConflictAction::Nothing => "NOTHING",
+                ConflictAction::Update { .. } => "UPDATE",
+            };
+            node.detail("Conflict Resolution", resolution.into());
+            let arbiter = match &conflict.target {
+                None => String::new(),
+                Some(ConflictTarget::PrimaryKey) => insert.table.primary_key_name.clone(),
+                Some(ConflictTarget::Unique(index)) => index.name.clone(),
+            };
+            node.detail("Conflict Arbiter Indexes", arbiter);
+        }
+        node.children.push(self.plan(&insert.source));
+        node
+    }
+
+    fn change(&self, word: &str, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
+        let mut node = on(word, table);
+        node.children.push(self.access(table, access, filter));
+        node
+    }
+
+    /// How rows of a table are found and checked.
+    fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
+        let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        let printer = Printer { names: &names };
+        let (index, conditions) = match access {
+            Access::Full => (None, Vec::new()),
+            Access::Keys(keys) => (
+                Some(&table.primary_key_name),
+                vec![keys_text(table, keys, &printer)],
+            ),
+            Access::KeyRange(range) => (
+                Some(&table.primary_key_name),
+                range_texts(&table.primary_key, table, range, &printer),
+            ),
+            Access::Index { index, range } => (
+                Some(&index.name),
+                range_texts(&index.columns, table, range, &printer),
+            ),
+        };
+        let mut node = match index {
+            None => on("Seq Scan", table),
+            Some(index) => {
+                let mut node = Node::new("Index Scan");
+                node.title = format!("Index Scan using {index} on {}", table.name);
+                node.facts.push(("Index Name", index.clone()));
+                node.facts.push(("Relation Name", table.name.clone()));
+                node
+            }
+        };
+        let all: Vec<Expr> = filter.clone().into_iter().flat_map(split).collect();
+        let rest = all.iter().map(|e| printer.print(e));
+        let rest: Vec<String> = rest.filter(|text| !conditions.contains(text)).collect();
+        node.detail("Index Cond", anded(conditions));
+        node.detail("Filter", anded(rest));
+        node.detail("Partitions", self.partitions(access));
+        node
+    }
+
+    fn partitions(&self, access: &Access) -> String {
+        let all = usize::from(self.catalog.partitions);
+        match access {
+            Access::Keys(keys) if keys.len() < all => format!("{} of {all}", keys.len()),
+            _ => format!("all {all}"),
+        }
+    }
+
+    fn plan(&self, plan: &Plan) -> Node {
+        match plan {
+            Plan::Scan(scan) => self.scan(scan),
+            Plan::System(table) => {
+                let mut node = Node::new("Seq Scan");
+                node.title = format!("Seq Scan on {}", table.name);
+                node.facts.push(("Relation Name", table.name.clone()));
+                node
+            }
+            Plan::Values { .. } => Node::new("Values Scan"),
+            Plan::OneRow => Node::new("Result"),
+            Plan::Function(function) => {
+                let mut node = Node::new("Function Scan");
+                node.title = format!("Function Scan on {}", function.name);
+                node.facts.push(("Function Name", function.name.clone()));
+                node
+            }
+            Plan::Filter { input, predicate } => {
+                let mut node = self.plan(input);
+                let names = names(input);
+                let filter = Printer { names: &names }.print(predicate);
+                node.detail("Filter", filter);
+                node
+            }
+            Plan::Project { input, .. } => self.plan(input),
+            Plan::Join(join) => self.join(join),
+            Plan::Aggregate(aggregate) => self.aggregate(aggregate),
+            Plan::Sort { input, keys, top } => {
+                let names = names(input);
+                let mut node = Node::new("Sort");
+                node.detail("Sort Key", Printer { names: &names }.sort_keys(keys));
+                node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
+                node.children.push(self.plan(input));
+                node
+            }
+            Plan::Limit { input, .. } => self.over(Node::new("Limit"), &[input]),
+            Plan::Distinct { input } => {
+                let mut node = Node::new("HashAggregate");
+                node.detail("Group Key", names(input).join(", "));
+                self.over(node, &[input])
+            }
+            Plan::DistinctOn { input, .. } => self.over(Node::new("Unique"), &[input]),
+            Plan::SetOp {
+                op,
+                all,
+                left,
+                right,
+            } => self.set_op(*op, *all, left, right),
+        }
+    }
+
+    fn over(&self, mut node: Node, inputs: &[&Plan]) -> Node {
+        node.children.extend(inputs.iter().map(|p| self.plan(p)));
+        node
+    }
+
+    fn set_op(&self, op: SetOp, all: bool, left: &Plan, right: &Plan) -> Node {
+        let node = match op {
+            SetOp::Union => Node::new("Append"),
+            SetOp::Intersect => Node::new("HashSetOp Intersect"),
+            SetOp::Except => Node::new("HashSetOp Except"),
+        };
+        let mut node = self.over(node, &[left, right]);
+        if op != SetOp::Union && all {
+            node.title.push_str(" All");
+        }
+        if op == SetOp::Union && !all {
+            let mut distinct = Node::new("HashAggregate");
+            distinct.detail("Group Key", names(left).join(", "));
+            distinct.children.push(node);
+            return distinct;
+        }
+        node
+    }
+
+    /// A scan that aggregates shows that as an operator of its own.
+    fn scan(&self, scan: &Scan) -> Node {
+        let node = self.access(&scan.table, &scan.access, &scan.filter);
+        let Some(partial) = &scan.partial else {
+            return node;
+        };
+        let names = table_names(&scan.table);
+        let printer = Printer { names: &names };
+        let mut aggregate = Node::new(if partial.groups.is_empty() {
+            "Partial Aggregate"
+        } else {
+            "Partial HashAggregate"
+        });
+        aggregate.detail("Group Key", printer.list(&partial.groups));
+        aggregate.children.push(node);
+        aggregate
+    }
+
+    fn aggregate(&self, aggregate: &Aggregate) -> Node {
+        let names = names(&aggregate.input);
+        let stage = match aggregate.mode {
+            AggregateMode::Complete => "",
+            AggregateMode::Final => "Finalize ",
+        };
+        let kind = if aggregate.groups.is_empty() { "Aggregate" } else { "HashAggregate" };
+        let mut node = Node::new(format!("{stage}{kind}"));
+        node.detail("Group Key", Printer { names: &names }.list(&aggregate.groups));
+        node.children.push(self.plan(&aggregate.input));
+        node
+    }
+
+    fn join(&self, join: &Join) -> Node {
+        let word = match join.kind {
+            JoinKind::Inner => "",
+            JoinKind::Left => " Left",
+            JoinKind::Right => " Right",
+            JoinKind::Full => " Full",
+            JoinKind::Semi => " Semi",
+            JoinKind::Anti => " Anti",
+        };
+        let hashed = !join.left_keys.is_empty() && !join.lateral;
+        let mut node = Node::new(if hashed { "Hash Join" } else { "Nested Loop" });
+        if hashed {
+            node.title = format!("Hash{word} Join");
+        } else if !word.is_empty() {
+            node.title = format!("Nested Loop{word} Join");
+        }
+        let join_type = if word.is_empty() { "Inner" } else { word.trim_start() };
+        node.facts.push(("Join Type", join_type.into()));
+        let (left, right) = (names(&join.left), names(&join.right));
+        let (on_left, on_right) = (Printer { names: &left }, Printer { names: &right });
+        let pairs = join.left_keys.iter().zip(&join.right_keys);
+        let pair = |(l, r)| format!("({} = {})", on_left.print(l), on_right.print(r));
+        node.detail("Hash Cond", anded(pairs.map(pair).collect()));
+        let both: Vec<String> = left.iter().chain(&right).cloned().collect();
+        let on: Vec<Expr> = join.filter.clone().into_iter().flat_map(split).collect();
+        let on = on.iter().map(|e| Printer { names: &both }.print(e));
+        node.detail("Join Filter", anded(on.collect()));
+        let mut right = self.plan(&join.right);
+        if hashed {
+            let mut hash = Node::new("Hash");
+            hash.children.push(right);
+            right = hash;
+        }
+        node.children.push(self.plan(&join.left));
+        node.children.push(right);
+        node
+    }
+}
+
+fn on(kind: &str, table: &Table) -> Node {
+    let mut node = Node::new(kind);
+    node.title = format!("{kind} on {}", table.name);
+    node.facts.push(("Relation Name", table.name.clone()));
+    node
+}
+
+fn anded(conditions: Vec<String>) -> String {
+    match conditions.len() {
+        0 | 1 => conditions.into_iter().next().unwrap_or_default(),
+        _ => format!("({})", conditions.join(" AND ")),
+    }
+}
+
+fn keys_text(table: &Table, keys: &[Vec<Expr>], printer: &Printer) -> String {
+    let columns = table.primary_key.iter();
+    let columns: Vec<&str> = columns.map(|c| table.columns[*c].name.as_str()).collect();
+    let parts = columns.iter().enumerate().map(|(i, column)| {
+        let mut values: Vec<String> = Vec::new();
+        for key in keys {
+            let text = key.get(i).map(|e| printer.print(e)).unwrap_or_default();
+            if !values.contains(&text) {
+                values.push(text);
+            }
+        }
+        match values.as_slice() {
+            [single] => format!("({column} = {single})"),
+            many => format!("({column} = ANY (ARRAY[{}]))", many.join(", ")),
+        }
+    });
+    anded(parts.collect())
+}
+
+fn range_texts(
+    columns: &[usize],
+    table: &Table,
+    range: &KeyRange,
+    printer: &Printer,
+) -> Vec<String> {
+    let name = |i: usize| {
+        let column = columns.get(i).and_then(|c| table.columns.get(*c));
+        column.map_or("", |c| c.name.as_str())
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for (i, e) in range.prefix.iter().enumerate() {
+        texts.push(format!("({} = {})", name(i), printer.print(e)));
+    }
+    let next = name(range.prefix.len());
+    let bounds = [(&range.lower, '>'), (&range.upper, '<')];
+    for (bound, symbol) in bounds {
+        if let Some((e, inclusive)) = bound {
+            let equal = if *inclusive { "=" } else { "" };
+            texts.push(format!("({next} {symbol}{equal} {})", printer.print(e)));
+        }
+    }
+    texts
+}
+
+fn table_names(table: &Table) -> Vec<String> {
+    let qualified = |c: &engine::catalog::ColumnDef| format!("{}.{}", table.name, c.name);
+    table.columns.iter().map(qualified).collect()
+}
+
+/// What the columns of a plan's output are called in conditions above it.
+fn names(plan: &Plan) -> Vec<String> {
+    match plan {
+        Plan::Scan(scan) => {
+            let own = table_names(&scan.table);
+            let printer = Printer { names: &own };
+            if let Some(partial) = &scan.partial {
+                let groups = partial.groups.iter().map(|e| printer.print(e));
+                let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
+                return groups.chain(calls).collect();
+            }
+            match &scan.project {
+                Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
+                None => own,
+            }
+        }
+        Plan::System(table) => {
+            let columns = system::columns(&table.schema, &table.name);
+            let name = |c: &system::SystemColumn| format!("{}.{}", table.name, c.name);
+            columns.into_iter().flatten().map(name).collect()
+        }
+        Plan::Values { rows } => {
+            let width = rows.first().map_or(0, Vec::len);
+            (1..=width).map(|i| format!("column{i}")).collect()
+        }
+        Plan::OneRow => Vec::new(),
+        Plan::Function(function) => {
+            let name = |c: &types::Column| format!("{}.{}", function.name, c.name);
+            function.columns.iter().map(name).collect()
+        }
+        Plan::Project { input, exprs } => {
+            let below = names(input);
+            let printer = Printer { names: &below };
+            exprs.iter().map(|e| printer.print(e)).collect()
+        }
+        Plan::Join(join) => {
+            let mut all = names(&join.left);
+            if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
+                all.extend(names(&join.right));
+            }
+            all
+        }
+        Plan::Aggregate(aggregate) => {
+            let below = names(&aggregate.input);
+            if aggregate.mode == AggregateMode::Final {
+                return below;
+            }
+            let printer = Printer { names: &below };
+            let groups = aggregate.groups.iter().map(|e| printer.print(e));
+            let calls = aggregate.aggregates.iter().map(|c| printer.aggregate(c));
+            groups.chain(calls).collect()
+        }
+        Plan::Filter { input, .. }
+        | Plan::Sort { input, .. }
+        | Plan::Limit { input, .. }
+        | Plan::Distinct { input }
+        | Plan::DistinctOn { input, .. } => names(input),
+        Plan::SetOp { left, .. } => names(left),
+    }
+}

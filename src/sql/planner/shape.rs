@@ -1,0 +1,81 @@
+//! What the rows of a plan look like.
+//!
+//! Owns: the types of a plan's output columns. Asked by: rules that build rows, and EXPLAIN. Never: changes a plan.
+
+use engine::catalog::system;
+use engine::plan::{AggregateMode, JoinKind, Plan, Scan};
+use types::DataType;
+
+/// The type of each output column.
+pub(super) fn types(plan: &Plan) -> Vec<DataType> {
+    match plan {
+        Plan::Scan(scan) => scan_types(scan),
+        Plan::System(table) => {
+            let columns = system::columns(&table.schema, &table.name);
+            columns.into_iter().flatten().map(|c| c.ty).collect()
+        }
+        Plan::Values { rows } => {
+            let first = rows.first();
+            first.into_iter().flatten().map(|e| e.ty()).collect()
+        }
+        Plan::OneRow => Vec::new(),
+        Plan::Function(function) => {
+            let mut types: Vec<DataType> = function.columns.iter().map(|c| c.ty).collect();
+            types.extend(function.ordinality.then_some(DataType::Int8));
+            types
+        }
+        Plan::Project { exprs, .. } => exprs.iter().map(|e| e.ty()).collect(),
+        Plan::Join(join) => {
+            let mut types = types_of(&join.left, join.left_width);
+            if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
+                types.extend(types_of(&join.right, join.right_width));
+            }
+            types
+        }
+        Plan::Aggregate(a) => {
+            let groups = a.groups.iter().map(|e| e.ty());
+            groups.chain(a.aggregates.iter().map(|c| c.ty)).collect()
+        }
+        Plan::Filter { input, .. }
+        | Plan::Sort { input, .. }
+        | Plan::Limit { input, .. }
+        | Plan::Distinct { input }
+        | Plan::DistinctOn { input, .. } => types(input),
+        Plan::SetOp { left, .. } => types(left),
+    }
+}
+
+/// `types`, of exactly the width that a join expects.
+fn types_of(plan: &Plan, width: usize) -> Vec<DataType> {
+    let mut types = types(plan);
+    types.resize(width, DataType::Unknown);
+    types
+}
+
+fn scan_types(scan: &Scan) -> Vec<DataType> {
+    if let Some(partial) = &scan.partial {
+        let groups = partial.groups.iter().map(|e| e.ty());
+        return groups
+            .chain(partial.aggregates.iter().map(|c| c.ty))
+            .collect();
+    }
+    match &scan.project {
+        Some(exprs) => exprs.iter().map(|e| e.ty()).collect(),
+        None => scan.table.columns.iter().map(|c| c.ty).collect(),
+    }
+}
+
+pub(super) fn width(plan: &Plan) -> usize {
+    types(plan).len()
+}
+
+/// The plan gives exactly one row whatever the tables hold.
+pub(super) fn is_one_row(plan: &Plan) -> bool {
+    match plan {
+        Plan::OneRow => true,
+        Plan::Values { rows } => rows.len() == 1,
+        Plan::Aggregate(a) => a.groups.is_empty() && a.mode == AggregateMode::Complete,
+        Plan::Project { input, .. } | Plan::Sort { input, .. } => is_one_row(input),
+        _ => false,
+    }
+}
