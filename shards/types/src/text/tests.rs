@@ -221,3 +221,20 @@ proptest! {
         let _ = crate::binary::decode(&b, DataType::ALL[i]);
     }
 }
+
+#[test]
+fn binary_forms_are_those_of_postgresql() {
+    for line in include_str!("../binary/cases.tsv").lines() {
+        let [ty, literal, expected] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("a line of three fields: {line}");
+        };
+        let ty = type_of(ty);
+        let v = read(ty, literal).unwrap();
+        let mut bytes = Vec::new();
+        crate::binary::encode(&v, ty, &mut bytes);
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, expected, "{ty} {literal}");
+        let back = crate::binary::decode(&bytes, ty).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{v:?}"), "{ty} {literal}");
+    }
+}
