@@ -100,17 +100,12 @@ pub struct Request {
 impl Request {
     pub fn new(op: Operation) -> Request {
         Request {
-            id: request_id(),
+            id: RequestId(runtime::random_u64()),
             op,
             timeout: None,
             bytes: 0,
         }
     }
-}
-
-/// A new id for a request that the client did not name.
-pub fn request_id() -> RequestId {
-    RequestId(runtime::random_u64())
 }
 
 #[derive(Debug)]

@@ -9,12 +9,11 @@
 //! every message by 100 ms and more).
 
 use crate::task::{self, Registry};
-use crate::turns::{self, Turns};
 use glommio::{
     Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares, TaskQueueHandle,
 };
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -32,9 +31,6 @@ const IO_MEMORY_MIN: usize = 64 * 1024;
 /// Shares of the latency queue against the background queue's `BACKGROUND_SHARES`.
 const LATENCY_SHARES: usize = 1000;
 const BACKGROUND_SHARES: usize = 100;
-
-/// See `turns::backstop`.
-const BACKSTOPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1500)];
 
 /// Turns given to cancelled tasks at the end of an executor, so that the ring sees their closes.
 const TEARDOWN_TURNS: usize = 8;
@@ -252,7 +248,7 @@ pub(crate) struct Context {
     pub(crate) tasks: Registry,
     fatal: RefCell<Option<PanicPayload>>,
     root: RefCell<Option<Waker>>,
-    pub(crate) turns: Turns,
+    pub(crate) ending: Cell<bool>,
 }
 
 impl Context {
@@ -287,7 +283,7 @@ fn make(opts: &ShardOptions, core: Option<usize>) -> Result<LocalExecutor, Strin
     LocalExecutorBuilder::new(placement)
         .spin_before_park(opts.spin)
         .io_memory(opts.io_memory.max(IO_MEMORY_MIN))
-        .preempt_timer(turns::NEVER)
+        .preempt_timer(opts.preempt)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .make()
         .map_err(|error| error.to_string())
@@ -313,7 +309,7 @@ where
             shard,
             latency: proxy.create_task_queue(
                 Shares::Static(LATENCY_SHARES),
-                Latency::Matters(turns::NEVER),
+                Latency::Matters(preempt),
                 "latency",
             ),
             background: proxy.create_task_queue(
@@ -324,29 +320,17 @@ where
             tasks: Registry::default(),
             fatal: RefCell::new(None),
             root: RefCell::new(None),
-            turns: Turns::new(preempt),
+            ending: Cell::new(false),
         });
         CURRENT.set(Some(context.clone()));
-        let _tickers = start_tickers(&context)?;
+        // The first sleep of an executor is slow; nobody's request should pay for it.
+        glommio::timer::sleep(Duration::from_micros(1)).await;
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
         teardown(&context).await;
         outcome
     });
     CURRENT.set(None);
     outcome
-}
-
-/// Dropped when the run ends: they would go on for ever.
-fn start_tickers(context: &Rc<Context>) -> Result<Vec<glommio::Task<()>>, PanicPayload> {
-    let lost = |error: glommio::GlommioError<()>| Box::new(error.to_string()) as PanicPayload;
-    let queue = context.latency;
-    let pulse = glommio::spawn_local_into(turns::pulse(context.clone()), queue);
-    let mut tickers = vec![pulse.map_err(lost)?];
-    for period in BACKSTOPS {
-        let backstop = glommio::spawn_local_into(turns::backstop(period), queue);
-        tickers.push(backstop.map_err(lost)?);
-    }
-    Ok(tickers)
 }
 
 /// Ends with main's value or with the first panic of any task.
@@ -370,6 +354,7 @@ async fn supervise<T: 'static>(context: &Context, main: task::Task<T>) -> Result
 
 /// Drops the tasks that outlived main, here, where their files and sockets can still be closed.
 async fn teardown(context: &Context) {
+    context.ending.set(true);
     context.tasks.cancel_all();
     for _ in 0..TEARDOWN_TURNS {
         glommio::executor().yield_task_queue_now().await;

@@ -5,9 +5,7 @@
 //! Source: PostgreSQL 15 `DecodeInterval`, `DecodeISO8601Interval`.
 
 use super::parse::{Kind, scan};
-use super::{
-    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, interval_out_of_range,
-};
+use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
 use crate::{Error, Interval, Result, SqlState};
 
 /// Longest literal looked at (PostgreSQL's MAXDATELEN and then some).
@@ -16,8 +14,6 @@ const TEXT_BYTES_MAX: usize = 256;
 enum Refusal {
     Format,
     Field,
-    /// Each field fits, their sum does not.
-    Range,
 }
 
 type Step<T = ()> = std::result::Result<T, Refusal>;
@@ -69,13 +65,13 @@ pub fn parse(text: &str) -> Result<Interval> {
             SqlState::INTERVAL_FIELD_OVERFLOW,
             format!("interval field value out of range: \"{text}\""),
         ),
-        Refusal::Range => interval_out_of_range(),
     };
     if text.len() > TEXT_BYTES_MAX {
         return Err(refused(Refusal::Format));
     }
     let trimmed = text.trim();
-    let parsed = if trimmed.starts_with('P') {
+    let body = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let parsed = if body.starts_with('P') {
         iso(trimmed)
     } else {
         verbose(text)
@@ -86,7 +82,6 @@ pub fn parse(text: &str) -> Result<Interval> {
 /// Fields before they are checked to fit.
 #[derive(Default)]
 struct Sum {
-    years: i64,
     months: i64,
     days: i64,
     micros: i128,
@@ -94,11 +89,8 @@ struct Sum {
 
 impl Sum {
     fn finish(self) -> Step<Interval> {
-        let years = i32::try_from(self.years).map_err(|_| Refusal::Field)?;
-        let months = i32::try_from(self.months).map_err(|_| Refusal::Field)?;
-        let months = i64::from(years) * 12 + i64::from(months);
         Ok(Interval {
-            months: i32::try_from(months).map_err(|_| Refusal::Range)?,
+            months: i32::try_from(self.months).map_err(|_| Refusal::Field)?,
             days: i32::try_from(self.days).map_err(|_| Refusal::Field)?,
             micros: i64::try_from(self.micros).map_err(|_| Refusal::Field)?,
         })
@@ -121,7 +113,7 @@ impl Sum {
                 self.add_fraction_days(fraction * 7.0);
             }
             Unit::Month => {
-                self.add_months(whole)?;
+                self.add_months(whole, 1)?;
                 self.add_fraction_days(fraction * 30.0);
             }
             Unit::Year => self.add_years(whole, fraction, 1)?,
@@ -159,19 +151,18 @@ impl Sum {
         Ok(())
     }
 
-    fn add_months(&mut self, months: i64) -> Step {
+    fn add_months(&mut self, count: i64, each: i64) -> Step {
+        let months = count.checked_mul(each).ok_or(Refusal::Field)?;
         self.months = self.months.checked_add(months).ok_or(Refusal::Field)?;
         Ok(())
     }
 
     fn add_years(&mut self, whole: i64, fraction: f64, scale: i64) -> Step {
-        let years = whole.checked_mul(scale).ok_or(Refusal::Field)?;
-        self.years = self.years.checked_add(years).ok_or(Refusal::Field)?;
-        self.add_months((fraction * scale as f64 * 12.0).round_ties_even() as i64)
+        self.add_months(whole, 12 * scale)?;
+        self.add_months((fraction * scale as f64 * 12.0).round_ties_even() as i64, 1)
     }
 
     fn negate(&mut self) {
-        self.years = -self.years;
         self.months = -self.months;
         self.days = -self.days;
         self.micros = -self.micros;
@@ -269,7 +260,7 @@ fn amount(token: &str, sum: &mut Sum, pending: &mut Option<Unit>, seen: &mut Vec
         mark(seen, Unit::Year)?;
         mark(seen, Unit::Month)?;
         let sign = if token.starts_with('-') { -1 } else { 1 };
-        sum.add_years(years, 0.0, 1)?;
+        sum.add_months(years, 12)?;
         return sum.add(Unit::Month, sign * months, sign as f64 * fraction);
     }
     let unit = pending.take().unwrap_or(Unit::Second);
@@ -321,13 +312,17 @@ fn clock(
 
 /// `P1Y2M3DT4H5M6.7S`, `P1W`, `P0001-02-03T04:05:06`.
 fn iso(text: &str) -> Step<Sum> {
-    let body = text.strip_prefix('P').ok_or(Refusal::Format)?;
+    let (negative, body) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let body = body.strip_prefix('P').ok_or(Refusal::Format)?;
     let (date, time) = match body.split_once('T') {
         Some((d, t)) => (d, Some(t)),
         None => (body, None),
     };
     let mut sum = Sum::default();
-    if date.is_empty() && time.is_none() {
+    if date.is_empty() && time.is_none_or(str::is_empty) {
         return Err(Refusal::Format);
     }
     if date[date.len().min(1)..].contains('-') && !date.ends_with(|c: char| c.is_ascii_alphabetic())
@@ -351,6 +346,9 @@ fn iso(text: &str) -> Step<Sum> {
             _ => None,
         })?,
         None => {}
+    }
+    if negative {
+        sum.negate();
     }
     Ok(sum)
 }

@@ -436,15 +436,7 @@ struct Intervals {
 
 impl Intervals {
     fn add(&mut self, v: &Interval, count: i64) -> Result<()> {
-        let add = |a: i32, b: i32| {
-            a.checked_add(b)
-                .ok_or_else(|| out_of_range("interval out of range"))
-        };
-        self.sum = Interval {
-            months: add(self.sum.months, v.months)?,
-            days: add(self.sum.days, v.days)?,
-            micros: self.sum.micros.saturating_add(v.micros),
-        };
+        self.sum = types::time::arith::interval_add(&self.sum, v)?;
         self.count += count;
         Ok(())
     }
@@ -477,7 +469,7 @@ impl Accumulator for Intervals {
         if !self.average {
             return Ok(Value::Interval(self.sum));
         }
-        Err(Error::unsupported("avg(interval) is not supported yet"))
+        types::time::arith::interval_div(&self.sum, self.count as f64).map(Value::Interval)
     }
 
     fn memory(&self) -> usize {

@@ -19,7 +19,7 @@ pub use typename::parse as parse_type_name;
 use super::Context;
 use DataType::*;
 use std::sync::Arc;
-use types::{Array, DataType, Error, Result, SqlState, Value};
+use types::{Array, DataType, Error, Result, SqlState, Value, text};
 
 /// `v` of type `from` as `to`. `explicit` cuts what is too long for varchar(n) and char(n) instead of refusing it.
 pub fn cast(
@@ -37,10 +37,7 @@ pub fn cast(
     if typmod < 0 {
         return Ok(converted);
     }
-    let _ = explicit;
-    Err(Error::unsupported(
-        "casts with a type modifier are not supported yet",
-    ))
+    text::apply_typmod(converted, to, typmod, explicit)
 }
 
 fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -> Result<Value> {
@@ -105,11 +102,22 @@ fn string(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value
 
 /// Out of a string or literal, by the target's input syntax.
 fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -> Result<Value> {
-    let _ = (typmod, ctx, to, from);
-    match v {
-        Value::Text(_) => Err(Error::unsupported("casts from text are not supported yet")),
-        other => Ok(other),
-    }
+    let Value::Text(s) = &v else {
+        // A parameter or column of unknown type that already has a value of the target's kind.
+        return Ok(v);
+    };
+    let s = if from == Bpchar {
+        s.trim_end_matches(' ')
+    } else {
+        s
+    };
+    let env = text::ParseEnv {
+        tz: &ctx.session.time_zone,
+        now_micros: ctx.transaction_micros,
+    };
+    // A length is applied afterwards, where it is known whether the cast is explicit.
+    let typmod = if to == Interval { typmod } else { -1 };
+    text::parse(s, to, typmod, &env)
 }
 
 /// The text output of a value.
@@ -119,8 +127,9 @@ pub fn print(v: &Value, ty: DataType, ctx: &Context) -> String {
 
 /// The text output of a value in a time zone.
 pub fn print_in(v: &Value, ty: DataType, tz: &jiff::tz::TimeZone) -> String {
-    let _ = (ty, tz);
-    format!("{v:?}")
+    let mut out = String::new();
+    text::format(v, ty, tz, &mut out);
+    out
 }
 
 /// At most 63 bytes, at a character's boundary.

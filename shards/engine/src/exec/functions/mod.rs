@@ -12,6 +12,7 @@ mod args;
 mod arrays;
 mod bytes;
 mod compare;
+mod datetime;
 mod floats;
 mod integers;
 mod numerics;
@@ -185,7 +186,11 @@ const FIRST_OID: u32 = 10_000;
 
 /// Every function.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    TABLES.iter().chain(text::FUNCTIONS).flat_map(|t| t.iter())
+    TABLES
+        .iter()
+        .chain(text::FUNCTIONS)
+        .chain(datetime::FUNCTIONS)
+        .flat_map(|t| t.iter())
 }
 
 static TABLES: &[&[Function]] = &[

@@ -8,19 +8,19 @@ use super::text::{build, regex};
 use crate::exec::Context;
 use std::cmp::Ordering;
 use std::sync::Arc;
-use types::{Error, Json, Numeric, Result, Row, SqlState, Value};
+use types::{Error, Interval, Json, Numeric, Result, Row, SqlState, Value, time};
 
 /// What a set-returning function gives.
 pub type Rows = Box<dyn Iterator<Item = Result<Row>>>;
 
-pub fn run(name: &str, a: &[Value], _: &Context) -> Result<Rows> {
+pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
     // Only the splitting functions mean something by a NULL, and only in their second place.
     let null = a.iter().position(Value::is_null);
     if null.is_some_and(|i| name != "string_to_table" || i == 0) {
         return Ok(Box::new(std::iter::empty()));
     }
     match name {
-        "generate_series" => series(a),
+        "generate_series" => series(a, ctx),
         "generate_subscripts" => {
             let n = args::array(a, 0)?.items.len();
             let n = if args::int4(a, 1)? == 1 { n } else { 0 };
@@ -61,7 +61,7 @@ fn matches(a: &[Value]) -> Result<Rows> {
     Ok(column(found.into_iter()))
 }
 
-fn series(a: &[Value]) -> Result<Rows> {
+fn series(a: &[Value], ctx: &Context) -> Result<Rows> {
     match (&a[0], &a[1], a.get(2)) {
         (Value::Int4(from), Value::Int4(to), step) => {
             let step = step.and_then(Value::as_i64).unwrap_or(1);
@@ -78,6 +78,12 @@ fn series(a: &[Value]) -> Result<Rows> {
                 _ => Numeric::from(1i64),
             };
             numerics((**from).clone(), (**to).clone(), step)
+        }
+        (Value::Timestamp(from), Value::Timestamp(to), Some(Value::Interval(step))) => {
+            timestamps(*from, *to, *step, None)
+        }
+        (Value::Timestamptz(from), Value::Timestamptz(to), Some(Value::Interval(step))) => {
+            timestamps(*from, *to, *step, Some(ctx.session.time_zone.clone()))
         }
         _ => Err(Error::internal("generate_series of other types")),
     }
@@ -132,6 +138,30 @@ fn numerics(from: Numeric, to: Numeric, step: Numeric) -> Result<Rows> {
             Err(e) => return Some(Err(e)),
         }
         Some(Ok(vec![args::make_numeric(value)]))
+    })))
+}
+
+fn timestamps(from: i64, to: i64, step: Interval, tz: Option<jiff::tz::TimeZone>) -> Result<Rows> {
+    let sign = types::order::span(&step).cmp(&0);
+    if sign.is_eq() {
+        return Err(zero_step());
+    }
+    let past = sign;
+    let mut at = Some(from);
+    Ok(Box::new(std::iter::from_fn(move || {
+        let value = at.take().filter(|v| v.cmp(&to) != past)?;
+        let next = match &tz {
+            None => time::arith::timestamp_plus(value, &step),
+            Some(tz) => time::arith::timestamptz_plus(value, &step, tz),
+        };
+        match next {
+            Ok(next) => at = Some(next),
+            Err(e) => return Some(Err(e)),
+        }
+        Some(Ok(vec![match tz {
+            None => Value::Timestamp(value),
+            Some(_) => Value::Timestamptz(value),
+        }]))
     })))
 }
 
