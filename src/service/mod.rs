@@ -100,12 +100,17 @@ pub struct Request {
 impl Request {
     pub fn new(op: Operation) -> Request {
         Request {
-            id: RequestId(runtime::random_u64()),
+            id: request_id(),
             op,
             timeout: None,
             bytes: 0,
         }
     }
+}
+
+/// A new id for a request that the client did not name.
+pub fn request_id() -> RequestId {
+    RequestId(runtime::random_u64())
 }
 
 #[derive(Debug)]

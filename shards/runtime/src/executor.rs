@@ -9,11 +9,12 @@
 //! every message by 100 ms and more).
 
 use crate::task::{self, Registry};
+use crate::turns::{self, Turns};
 use glommio::{
     Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares, TaskQueueHandle,
 };
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -31,6 +32,9 @@ const IO_MEMORY_MIN: usize = 64 * 1024;
 /// Shares of the latency queue against the background queue's `BACKGROUND_SHARES`.
 const LATENCY_SHARES: usize = 1000;
 const BACKGROUND_SHARES: usize = 100;
+
+/// See `turns::backstop`.
+const BACKSTOPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1500)];
 
 /// Turns given to cancelled tasks at the end of an executor, so that the ring sees their closes.
 const TEARDOWN_TURNS: usize = 8;
@@ -248,7 +252,7 @@ pub(crate) struct Context {
     pub(crate) tasks: Registry,
     fatal: RefCell<Option<PanicPayload>>,
     root: RefCell<Option<Waker>>,
-    pub(crate) ending: Cell<bool>,
+    pub(crate) turns: Turns,
 }
 
 impl Context {
@@ -283,7 +287,7 @@ fn make(opts: &ShardOptions, core: Option<usize>) -> Result<LocalExecutor, Strin
     LocalExecutorBuilder::new(placement)
         .spin_before_park(opts.spin)
         .io_memory(opts.io_memory.max(IO_MEMORY_MIN))
-        .preempt_timer(opts.preempt)
+        .preempt_timer(turns::NEVER)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .make()
         .map_err(|error| error.to_string())
@@ -309,7 +313,7 @@ where
             shard,
             latency: proxy.create_task_queue(
                 Shares::Static(LATENCY_SHARES),
-                Latency::Matters(preempt),
+                Latency::Matters(turns::NEVER),
                 "latency",
             ),
             background: proxy.create_task_queue(
@@ -320,17 +324,29 @@ where
             tasks: Registry::default(),
             fatal: RefCell::new(None),
             root: RefCell::new(None),
-            ending: Cell::new(false),
+            turns: Turns::new(preempt),
         });
         CURRENT.set(Some(context.clone()));
-        // The first sleep of an executor is slow; nobody's request should pay for it.
-        glommio::timer::sleep(Duration::from_micros(1)).await;
+        let _tickers = start_tickers(&context)?;
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
         teardown(&context).await;
         outcome
     });
     CURRENT.set(None);
     outcome
+}
+
+/// Dropped when the run ends: they would go on for ever.
+fn start_tickers(context: &Rc<Context>) -> Result<Vec<glommio::Task<()>>, PanicPayload> {
+    let lost = |error: glommio::GlommioError<()>| Box::new(error.to_string()) as PanicPayload;
+    let queue = context.latency;
+    let pulse = glommio::spawn_local_into(turns::pulse(context.clone()), queue);
+    let mut tickers = vec![pulse.map_err(lost)?];
+    for period in BACKSTOPS {
+        let backstop = glommio::spawn_local_into(turns::backstop(period), queue);
+        tickers.push(backstop.map_err(lost)?);
+    }
+    Ok(tickers)
 }
 
 /// Ends with main's value or with the first panic of any task.
@@ -354,7 +370,6 @@ async fn supervise<T: 'static>(context: &Context, main: task::Task<T>) -> Result
 
 /// Drops the tasks that outlived main, here, where their files and sockets can still be closed.
 async fn teardown(context: &Context) {
-    context.ending.set(true);
     context.tasks.cancel_all();
     for _ in 0..TEARDOWN_TURNS {
         glommio::executor().yield_task_queue_now().await;

@@ -14,12 +14,15 @@ pub mod fs;
 mod io;
 pub mod mesh;
 pub mod net;
+pub mod probe;
 
 pub mod random;
+pub mod signal;
 
 pub mod sync;
 pub mod task;
 pub mod time;
+mod turns;
 
 pub use blocking::{Panicked, blocking};
 pub use executor::{
@@ -31,8 +34,10 @@ pub use io::IoBuf;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
 pub use net::{Listener, ReadHalf, Stream, WriteHalf, bind_check};
 
+pub use probe::{HostProblem, HostReport, probe};
 pub use random::{random_bytes, random_u64};
 
+pub use signal::{SignalWatch, watch_signals};
 pub use sync::{Closed, Credits, Notify, Permit, channel, oneshot};
 pub use task::{Task, need_yield, spawn, spawn_background, yield_if_needed, yield_now};
 pub use time::{Elapsed, Instant, monotonic_ns, sleep, timeout, wall_micros};

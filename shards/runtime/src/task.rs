@@ -7,7 +7,7 @@
 //! Bounds: none of its own. Whoever spawns per message or per connection holds a credit for it.
 
 use crate::executor::{Context, PanicPayload, context, report_panic, try_context};
-use glommio::TaskQueueHandle;
+use crate::turns::Class;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -28,24 +28,24 @@ pub struct Task<T> {
 /// Spawns onto the latency queue: network, messages, requests.
 pub fn spawn<T: 'static>(fut: impl Future<Output = T> + 'static) -> Task<T> {
     let context = context();
-    spawn_into(&context, context.latency, fut)
+    spawn_into(&context, Class::Latency, fut)
 }
 
 /// Spawns onto the low-share queue: flush, checkpoint, collection of old versions.
 pub fn spawn_background<T: 'static>(fut: impl Future<Output = T> + 'static) -> Task<T> {
     let context = context();
-    spawn_into(&context, context.background, fut)
+    spawn_into(&context, Class::Background, fut)
 }
 
 /// True when the running task has had its share and should yield. False outside of an executor.
 pub fn need_yield() -> bool {
-    try_context().is_some() && glommio::executor().need_preempt()
+    try_context().is_some_and(|context| context.turns.spent() || glommio::executor().need_preempt())
 }
 
 /// Yields when `need_yield`. Long work calls this every 50 to 100 µs.
 pub async fn yield_if_needed() {
-    if try_context().is_some() {
-        glommio::executor().yield_if_needed().await;
+    if need_yield() {
+        yield_now().await;
     }
 }
 
@@ -136,12 +136,17 @@ pub fn live_tasks() -> usize {
     try_context().map_or(0, |context| context.tasks.len())
 }
 
-fn spawn_into<F>(context: &Rc<Context>, queue: TaskQueueHandle, fut: F) -> Task<F::Output>
+fn spawn_into<F>(context: &Rc<Context>, class: Class, fut: F) -> Task<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    let queue = match class {
+        Class::Latency => context.latency,
+        Class::Background => context.background,
+    };
     let work = Rc::new(Work {
+        class,
         context: context.clone(),
         key: Cell::new(None),
         future: RefCell::new(Some(Box::pin(fut))),
@@ -164,6 +169,7 @@ where
 }
 
 struct Work<F: Future> {
+    class: Class,
     context: Rc<Context>,
     /// In the registry, while not finished.
     key: Cell<Option<usize>>,
@@ -177,10 +183,20 @@ struct Work<F: Future> {
 
 impl<F: Future> Work<F> {
     fn run(&self, cx: &mut Cx<'_>) -> Poll<()> {
+        if self.finished.get() {
+            return Poll::Ready(());
+        }
+        let turns = &self.context.turns;
+        if !turns.begin(self.class, cx) {
+            return Poll::Pending;
+        }
         let Some(mut future) = self.future.take() else {
+            turns.end();
             return Poll::Ready(());
         };
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        turns.end();
+        match polled {
             Ok(Poll::Pending) if self.cancelled.get() => {
                 self.finish(future);
                 Poll::Ready(())

@@ -4,11 +4,13 @@
 //! Never: goes backwards (`monotonic_ns`); `wall_micros` follows the system's clock, jumps included.
 //! Bounds: a sleep wakes within about a millisecond of its time on an executor that is not overloaded.
 
+use crate::executor::{context, try_context};
+use crate::turns::TimerKey;
 use std::future::Future;
 use std::ops::{Add, Sub};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static START: OnceLock<std::time::Instant> = OnceLock::new();
@@ -73,23 +75,44 @@ impl Sub<Instant> for Instant {
     }
 }
 
-/// The longest single timer, so that no deadline overflows the timer wheel. Longer sleeps repeat it.
-const SLEEP_MAX: Duration = Duration::from_secs(24 * 3600);
-
 pub async fn sleep(d: Duration) {
-    let end = Instant::now() + d;
-    loop {
-        let left = end.duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        glommio::timer::sleep(left.min(SLEEP_MAX)).await;
-    }
+    sleep_until(Instant::now() + d).await;
 }
 
 /// Sleeps until `at`; returns at once when that has passed.
 pub async fn sleep_until(at: Instant) {
-    sleep(at.duration_since(Instant::now())).await;
+    Sleep { at, key: None }.await;
+}
+
+struct Sleep {
+    at: Instant,
+    key: Option<TimerKey>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.at {
+            return Poll::Ready(());
+        }
+        let turns = &context().turns;
+        let armed = self
+            .key
+            .is_some_and(|key| turns.change_timer(key, cx.waker()));
+        if !armed {
+            self.key = Some(turns.set_timer(self.at.0, cx.waker().clone()));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let (Some(key), Some(context)) = (self.key, try_context()) {
+            context.turns.clear_timer(key);
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@ macro_rules! data_types {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
         pub enum DataType { $($variant, $array,)* }
 
+        #[allow(clippy::len_without_is_empty)]
         impl DataType {
             /// Every type, base type then its array.
             pub const ALL: &'static [DataType] = &[$(DataType::$variant, DataType::$array,)*];

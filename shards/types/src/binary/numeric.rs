@@ -24,8 +24,9 @@ pub(super) fn encode(n: &Numeric, out: &mut Vec<u8>) {
             Numeric::NegInfinity => NEG_INFINITY,
             Numeric::NaN | Numeric::Finite(_) => NAN,
         };
-        // PostgreSQL sends a scale of 0x20 more than it has for the infinities' word; zero is what it accepts.
-        return head(out, 0, 0, sign, 0);
+        // The infinities go out with the scale PostgreSQL sends for them.
+        let scale = if sign == NAN { 0 } else { 0x20 };
+        return head(out, 0, 0, sign, scale);
     };
     if mantissa.is_zero() {
         return head(out, 0, 0, 0, scale as u16);

@@ -10,6 +10,9 @@
 mod arith;
 mod math;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Error, Result, SqlState};
 use bigdecimal::BigDecimal;
 use num_bigint::{BigInt, Sign};

@@ -99,16 +99,49 @@ fn shortest(scientific: &str, fixed_below: i32, out: &mut String) {
 
 /// As `float8out` prints with extra_float_digits 1.
 pub fn float8(v: f64, out: &mut String) {
-    if !special(v, out) {
-        shortest(&format!("{v:e}"), 15, out);
+    if special(v, out) {
+        return;
     }
+    let mut text = format!("{v:e}");
+    if between_neighbours(&text, v, v.next_up() - v) {
+        text = (0..17)
+            .map(|n| format!("{v:.n$e}"))
+            .find(|t| t.parse() == Ok(v) && !between_neighbours(t, v, v.next_up() - v))
+            .unwrap_or(text);
+    }
+    shortest(&text, 15, out);
 }
 
 /// As `float4out`.
 pub fn float4(v: f32, out: &mut String) {
-    if !special(f64::from(v), out) {
-        shortest(&format!("{v:e}"), 6, out);
+    if special(f64::from(v), out) {
+        return;
     }
+    let (wide, gap) = (f64::from(v), f64::from(v.next_up()) - f64::from(v));
+    let mut text = format!("{v:e}");
+    if between_neighbours(&text, wide, gap) {
+        text = (0..9)
+            .map(|n| format!("{v:.n$e}"))
+            .find(|t| t.parse() == Ok(v) && !between_neighbours(t, wide, gap))
+            .unwrap_or(text);
+    }
+    shortest(&text, 6, out);
+}
+
+/// Whether a decimal lies exactly half way from `v` to the next float. It reads back as `v` only by the rule of ties;
+/// PostgreSQL prints more digits then. This can happen only among large whole numbers.
+fn between_neighbours(scientific: &str, v: f64, gap: f64) -> bool {
+    let size = v.abs();
+    if !(1.6e7..1e38).contains(&size) || gap < 2.0 {
+        return false;
+    }
+    let Ok(decimal) = scientific.trim_start_matches('-').parse::<crate::Numeric>() else {
+        return false;
+    };
+    let exact = size as i128;
+    decimal
+        .to_i128()
+        .is_some_and(|d| (d - exact).abs() == (gap.abs() as i128) / 2)
 }
 
 fn special(v: f64, out: &mut String) -> bool {

@@ -6,7 +6,7 @@
 
 use super::{
     Civil, INFINITY, JULIAN_DAY_ZERO, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE,
-    MICROS_PER_SECOND, NEG_INFINITY, UNIX_TO_PG_MICROS, civil, day_number, is_finite, split, zone,
+    MICROS_PER_SECOND, UNIX_TO_PG_MICROS, civil, day_number, is_finite, split, zone,
 };
 use crate::{DataType, Error, Interval, Numeric, Result, SqlState};
 use jiff::tz::TimeZone;
@@ -193,13 +193,14 @@ fn of_infinity(field: Field, positive: bool) -> Option<Numeric> {
 pub fn extract_timestamp(name: &str, micros: i64) -> Result<Option<Numeric>> {
     let ty = DataType::Timestamp;
     let field = Field::parse(name).ok_or_else(|| not_recognized(name, ty))?;
+    if !is_finite(micros) {
+        return Ok(of_infinity(field, micros == INFINITY));
+    }
     match field {
         Field::Timezone | Field::TimezoneHour | Field::TimezoneMinute => {
             Err(not_supported(name, ty))
         }
-        Field::Epoch if is_finite(micros) => {
-            number(i128::from(micros) + i128::from(UNIX_TO_PG_MICROS), 6).map(Some)
-        }
+        Field::Epoch => number(i128::from(micros) + i128::from(UNIX_TO_PG_MICROS), 6).map(Some),
         _ => local_field(field, micros).ok_or_else(|| not_supported(name, ty))?,
     }
 }
@@ -224,9 +225,6 @@ pub fn extract_timestamptz(name: &str, micros: i64, tz: &TimeZone) -> Result<Opt
 }
 
 fn local_field(field: Field, micros: i64) -> Option<Result<Option<Numeric>>> {
-    if micros == INFINITY || micros == NEG_INFINITY {
-        return Some(Ok(of_infinity(field, micros == INFINITY)));
-    }
     let (day, rest) = split(micros);
     if field == Field::Julian {
         return Some(julian(day, rest).map(Some));
@@ -240,9 +238,6 @@ fn local_field(field: Field, micros: i64) -> Option<Result<Option<Numeric>>> {
 /// A Julian date with the part of the day that has passed.
 fn julian(day: i64, rest: i64) -> Result<Numeric> {
     let whole = Numeric::from(day + JULIAN_DAY_ZERO);
-    if rest == 0 {
-        return Ok(whole);
-    }
     let part = Numeric::from(rest).div(&Numeric::from(MICROS_PER_DAY))?;
     whole.add(&part)
 }
@@ -305,23 +300,36 @@ pub fn extract_interval(name: &str, v: &Interval) -> Result<Numeric> {
     }
 }
 
+/// Units only, not the fields that merely describe a moment.
+fn trunc_field(name: &str, ty: DataType) -> Result<Field> {
+    let describes = |f: &Field| {
+        matches!(
+            f,
+            Field::Julian | Field::IsoYear | Field::Dow | Field::IsoDow | Field::Doy | Field::Epoch
+        )
+    };
+    Field::parse(name)
+        .filter(|f| !describes(f))
+        .ok_or_else(|| not_recognized(name, ty))
+}
+
 /// `date_trunc(name, timestamp)`.
 pub fn trunc_timestamp(name: &str, micros: i64) -> Result<i64> {
     let ty = DataType::Timestamp;
-    let field = Field::parse(name).ok_or_else(|| not_recognized(name, ty))?;
     if !is_finite(micros) {
         return Ok(micros);
     }
+    let field = trunc_field(name, ty)?;
     trunc(field, micros).ok_or_else(|| not_supported(name, ty))
 }
 
 /// `date_trunc(name, timestamptz)` in a zone.
 pub fn trunc_timestamptz(name: &str, micros: i64, tz: &TimeZone) -> Result<i64> {
     let ty = DataType::Timestamptz;
-    let field = Field::parse(name).ok_or_else(|| not_recognized(name, ty))?;
     if !is_finite(micros) {
         return Ok(micros);
     }
+    let field = trunc_field(name, ty)?;
     let local = zone::to_local(tz, micros);
     let cut = trunc(field, local).ok_or_else(|| not_supported(name, ty))?;
     let below_day = matches!(
@@ -360,7 +368,7 @@ fn trunc(field: Field, micros: i64) -> Option<i64> {
 /// `date_trunc(name, interval)`.
 pub fn trunc_interval(name: &str, v: &Interval) -> Result<Interval> {
     let ty = DataType::Interval;
-    let field = Field::parse(name).ok_or_else(|| not_recognized(name, ty))?;
+    let field = trunc_field(name, ty)?;
     let months = |each: i32| Interval {
         months: v.months / each * each,
         ..Interval::default()

@@ -5,7 +5,9 @@
 //! Source: PostgreSQL 15 `DecodeInterval`, `DecodeISO8601Interval`.
 
 use super::parse::{Kind, scan};
-use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
+use super::{
+    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, interval_out_of_range,
+};
 use crate::{Error, Interval, Result, SqlState};
 
 /// Longest literal looked at (PostgreSQL's MAXDATELEN and then some).
@@ -14,6 +16,8 @@ const TEXT_BYTES_MAX: usize = 256;
 enum Refusal {
     Format,
     Field,
+    /// Each field fits, their sum does not.
+    Range,
 }
 
 type Step<T = ()> = std::result::Result<T, Refusal>;
@@ -65,13 +69,13 @@ pub fn parse(text: &str) -> Result<Interval> {
             SqlState::INTERVAL_FIELD_OVERFLOW,
             format!("interval field value out of range: \"{text}\""),
         ),
+        Refusal::Range => interval_out_of_range(),
     };
     if text.len() > TEXT_BYTES_MAX {
         return Err(refused(Refusal::Format));
     }
     let trimmed = text.trim();
-    let body = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let parsed = if body.starts_with('P') {
+    let parsed = if trimmed.starts_with('P') {
         iso(trimmed)
     } else {
         verbose(text)
@@ -82,6 +86,7 @@ pub fn parse(text: &str) -> Result<Interval> {
 /// Fields before they are checked to fit.
 #[derive(Default)]
 struct Sum {
+    years: i64,
     months: i64,
     days: i64,
     micros: i128,
@@ -89,8 +94,11 @@ struct Sum {
 
 impl Sum {
     fn finish(self) -> Step<Interval> {
+        let years = i32::try_from(self.years).map_err(|_| Refusal::Field)?;
+        let months = i32::try_from(self.months).map_err(|_| Refusal::Field)?;
+        let months = i64::from(years) * 12 + i64::from(months);
         Ok(Interval {
-            months: i32::try_from(self.months).map_err(|_| Refusal::Field)?,
+            months: i32::try_from(months).map_err(|_| Refusal::Range)?,
             days: i32::try_from(self.days).map_err(|_| Refusal::Field)?,
             micros: i64::try_from(self.micros).map_err(|_| Refusal::Field)?,
         })
@@ -113,7 +121,7 @@ impl Sum {
                 self.add_fraction_days(fraction * 7.0);
             }
             Unit::Month => {
-                self.add_months(whole, 1)?;
+                self.add_months(whole)?;
                 self.add_fraction_days(fraction * 30.0);
             }
             Unit::Year => self.add_years(whole, fraction, 1)?,
@@ -151,18 +159,19 @@ impl Sum {
         Ok(())
     }
 
-    fn add_months(&mut self, count: i64, each: i64) -> Step {
-        let months = count.checked_mul(each).ok_or(Refusal::Field)?;
+    fn add_months(&mut self, months: i64) -> Step {
         self.months = self.months.checked_add(months).ok_or(Refusal::Field)?;
         Ok(())
     }
 
     fn add_years(&mut self, whole: i64, fraction: f64, scale: i64) -> Step {
-        self.add_months(whole, 12 * scale)?;
-        self.add_months((fraction * scale as f64 * 12.0).round_ties_even() as i64, 1)
+        let years = whole.checked_mul(scale).ok_or(Refusal::Field)?;
+        self.years = self.years.checked_add(years).ok_or(Refusal::Field)?;
+        self.add_months((fraction * scale as f64 * 12.0).round_ties_even() as i64)
     }
 
     fn negate(&mut self) {
+        self.years = -self.years;
         self.months = -self.months;
         self.days = -self.days;
         self.micros = -self.micros;
@@ -260,7 +269,7 @@ fn amount(token: &str, sum: &mut Sum, pending: &mut Option<Unit>, seen: &mut Vec
         mark(seen, Unit::Year)?;
         mark(seen, Unit::Month)?;
         let sign = if token.starts_with('-') { -1 } else { 1 };
-        sum.add_months(years, 12)?;
+        sum.add_years(years, 0.0, 1)?;
         return sum.add(Unit::Month, sign * months, sign as f64 * fraction);
     }
     let unit = pending.take().unwrap_or(Unit::Second);
@@ -312,17 +321,13 @@ fn clock(
 
 /// `P1Y2M3DT4H5M6.7S`, `P1W`, `P0001-02-03T04:05:06`.
 fn iso(text: &str) -> Step<Sum> {
-    let (negative, body) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let body = body.strip_prefix('P').ok_or(Refusal::Format)?;
+    let body = text.strip_prefix('P').ok_or(Refusal::Format)?;
     let (date, time) = match body.split_once('T') {
         Some((d, t)) => (d, Some(t)),
         None => (body, None),
     };
     let mut sum = Sum::default();
-    if date.is_empty() && time.is_none_or(str::is_empty) {
+    if date.is_empty() && time.is_none() {
         return Err(Refusal::Format);
     }
     if date[date.len().min(1)..].contains('-') && !date.ends_with(|c: char| c.is_ascii_alphabetic())
@@ -346,9 +351,6 @@ fn iso(text: &str) -> Step<Sum> {
             _ => None,
         })?,
         None => {}
-    }
-    if negative {
-        sum.negate();
     }
     Ok(sum)
 }

@@ -15,6 +15,9 @@ pub mod interval;
 pub mod parse;
 pub mod zone;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Error, Result, SqlState};
 
 pub const MICROS_PER_SECOND: i64 = 1_000_000;

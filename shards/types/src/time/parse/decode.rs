@@ -53,7 +53,7 @@ fn word(w: &str) -> Option<Word> {
         "t" => Word::IsoTime,
         "j" | "jd" | "julian" => Word::Julian,
         "allballs" => Word::AllBalls,
-        "infinity" | "+infinity" => Word::Special(Special::Infinity),
+        "infinity" => Word::Special(Special::Infinity),
         "-infinity" => Word::Special(Special::NegInfinity),
         "epoch" => Word::Special(Special::Epoch),
         "now" => Word::Special(Special::Now),
@@ -65,7 +65,8 @@ fn word(w: &str) -> Option<Word> {
 }
 
 pub(super) fn is_keyword(w: &str) -> bool {
-    word(w).is_some() || zone::abbreviation(w).is_some()
+    // Single letters are units, as in `1h30m`; zones are not keywords, so that `GMT+3` stays one word.
+    word(w).is_some() || matches!(w, "d" | "h" | "m" | "s" | "y")
 }
 
 #[derive(Default)]
@@ -85,6 +86,8 @@ struct State {
     special: Option<Special>,
     julian_next: bool,
     time_next: bool,
+    /// A date is not expected.
+    time_only: bool,
 }
 
 pub(super) fn decode(text: &str) -> Step<Parsed> {
@@ -101,17 +104,20 @@ fn run(text: &str, time_only: bool) -> Step<Parsed> {
     if tokens.is_empty() {
         return Err(Refusal::Format);
     }
-    let mut s = State::default();
-    for (i, (kind, token)) in tokens.iter().enumerate() {
+    let mut s = State {
+        time_only,
+        ..State::default()
+    };
+    for (kind, token) in &tokens {
         match kind {
             Kind::Date => s.date_token(token)?,
             Kind::Time => s.clock(token)?,
             Kind::Offset => s.offset(token)?,
-            Kind::Number => s.number_token(token, time_only, tokens.get(i + 1))?,
+            Kind::Number => s.number_token(token)?,
             Kind::Word | Kind::SignedWord => s.word_token(token)?,
         }
     }
-    s.finish(time_only)
+    s.finish()
 }
 
 impl State {
@@ -214,12 +220,7 @@ impl State {
         self.two_digits = len <= 2;
     }
 
-    fn number_token(
-        &mut self,
-        token: &str,
-        time_only: bool,
-        next: Option<&(Kind, String)>,
-    ) -> Step {
+    fn number_token(&mut self, token: &str) -> Step {
         if std::mem::take(&mut self.julian_next) {
             return self.julian(token);
         }
@@ -229,16 +230,14 @@ impl State {
         let whole = token.split('.').next().unwrap_or("");
         if token.contains('.') {
             // `1999.008` is a year and its day; anything else with a point is a time.
-            if !self.has_date() && !time_only && whole.len() < 5 {
+            if !self.has_date() && !self.time_only && whole.len() < 5 {
                 return self.date_parts(token);
             }
             return self.run_together(token);
         }
-        if time_only && self.time.is_none() {
-            let half_follows = next.is_some_and(|(_, w)| matches!(word(w), Some(Word::Half(_))));
+        if self.time_only && self.time.is_none() {
             return match token.len() {
                 4 | 6 => self.run_together(token),
-                1 | 2 if half_follows => self.hour(token),
                 _ => Err(Refusal::Format),
             };
         }
@@ -246,12 +245,6 @@ impl State {
             return self.run_together(token);
         }
         self.number(token)
-    }
-
-    fn hour(&mut self, token: &str) -> Step {
-        let hour: i64 = token.parse().map_err(|_| Refusal::Format)?;
-        self.time = Some(hour * MICROS_PER_HOUR);
-        Ok(())
     }
 
     fn julian(&mut self, token: &str) -> Step {
@@ -274,7 +267,8 @@ impl State {
         }
         let len = digits.len();
         let pair = |from: usize| digits[from..from + 2].parse::<u32>().unwrap_or(0);
-        let dateless = self.year.is_none() && self.month.is_none() && self.day.is_none();
+        let dateless =
+            !self.time_only && self.year.is_none() && self.month.is_none() && self.day.is_none();
         if dateless
             && self.julian.is_none()
             && len >= 6
@@ -364,7 +358,7 @@ impl State {
     }
 
     fn named_zone(&mut self, token: &str) -> Step {
-        let tz = zone::by_name(token).ok_or_else(|| Refusal::Zone(token.to_string()))?;
+        let tz = zone::parse(token).map_err(|_| Refusal::Zone(token.to_string()))?;
         if self.zone.is_some() {
             return Err(Refusal::Format);
         }
@@ -411,7 +405,7 @@ impl State {
         Ok(())
     }
 
-    fn finish(self, time_only: bool) -> Step<Parsed> {
+    fn finish(self) -> Step<Parsed> {
         if self.julian_next || self.time_next {
             return Err(Refusal::Format);
         }
@@ -434,7 +428,11 @@ impl State {
             });
         }
         let dated = date.is_some() || self.special.is_some();
-        if !dated && (!time_only || time.is_none()) {
+        if !dated && (!self.time_only || time.is_none()) {
+            return Err(Refusal::Format);
+        }
+        // Which offset a named zone has depends on the day.
+        if date.is_none() && self.time_only && matches!(self.zone, Some(Zone::Named(_))) {
             return Err(Refusal::Format);
         }
         Ok(Parsed {
