@@ -1,13 +1,285 @@
 //! Names and types: a syntax tree becomes a bound statement.
+//!
+//! Owns: PostgreSQL's rules of visibility, coercion and naming. Asked by: session, through `bind`.
+//! Never: runs an expression beyond turning literals into values; never clones or prints a user's syntax tree, except a
+//! DEFAULT or CHECK of a table's definition, whose depth the caps have bounded.
+//! Bounds: the syntax tree's depth (`parse::caps`), `RELATIONS_MAX` relations and `COPIED_NODES_MAX` copied nodes.
+//! Source: PostgreSQL 15's `parse_*.c` for order of checks and wording.
 
+mod agg;
+mod case;
+mod coerce;
+mod colname;
+mod command;
+mod conflict;
+mod datatype;
+mod ddl;
+mod expr;
+mod from;
+mod function;
+mod group;
+mod insert;
+mod literal;
+mod modify;
 pub mod names;
+mod operator;
+mod query;
+mod rows;
+mod scope;
+mod select;
+mod setop;
+mod special;
+mod subquery;
+mod walk;
 
-use super::parse::Parsed;
-use super::statement::{BindEnv, Bound};
-use types::{Error, Result};
+use super::parse::{Ast, Lines, Parsed};
+use super::statement::{BindEnv, Bound, Statement};
+use engine::plan::Expr;
+use scope::Scope;
+use sqlparser::ast;
+use sqlparser::tokenizer::Span;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Column, DataType, Error, Result, SqlState, limits};
 
-/// Looks every name up and settles every type.
+/// Relations of one statement, those of inlined WITH queries counted each time: a plan is a tree that deep at most.
+/// One more: 54001.
+pub(super) const RELATIONS_MAX: usize = 256;
+/// Expression nodes that BETWEEN, row comparisons and simple CASE may copy: they would otherwise double with each level
+/// of nesting. More: 54001.
+pub(super) const COPIED_NODES_MAX: usize = 200_000;
+
+/// Looks every name up, settles every type and hands the plan to the planner.
 pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
-    let _ = (parsed, env);
-    Err(Error::unsupported("statement"))
+    if env.param_types.len() > limits::PARAMETERS_MAX {
+        return Err(too_many_parameters());
+    }
+    let mut binder = Binder {
+        env,
+        lines: &parsed.lines,
+        params: env.param_types.to_vec(),
+        frames: Vec::new(),
+        ctes: Vec::new(),
+        relations: 0,
+        copied: 0,
+    };
+    let statement = match &parsed.ast {
+        Ast::Sql(s) => binder.statement(s)?,
+        Ast::Command(c) => binder.command(c)?,
+    };
+    let params = binder.settled_params()?;
+    let columns = columns_of(&statement);
+    Ok(Bound {
+        statement,
+        params,
+        columns,
+    })
+}
+
+/// What a statement returns as rows.
+fn columns_of(statement: &Statement) -> Option<Arc<Vec<Column>>> {
+    match statement {
+        Statement::Query(q) => Some(q.columns.clone()),
+        Statement::Insert(i) => i.returning.as_ref().map(|r| r.columns.clone()),
+        Statement::Update(u) => u.returning.as_ref().map(|r| r.columns.clone()),
+        Statement::Delete(d) => d.returning.as_ref().map(|r| r.columns.clone()),
+        Statement::Explain { .. } => {
+            Some(Arc::new(vec![Column::new("QUERY PLAN", DataType::Text)]))
+        }
+        Statement::Show { name } if name == "all" => Some(Arc::new(
+            ["name", "setting", "description"]
+                .map(|n| Column::new(n, DataType::Text))
+                .to_vec(),
+        )),
+        Statement::Show { name } => {
+            Some(Arc::new(vec![Column::new(shown_name(name), DataType::Text)]))
+        }
+        _ => None,
+    }
+}
+
+/// Settings whose own spelling has capitals, which SHOW's column repeats.
+fn shown_name(name: &str) -> String {
+    match name {
+        "datestyle" => "DateStyle".into(),
+        "intervalstyle" => "IntervalStyle".into(),
+        "timezone" => "TimeZone".into(),
+        other => other.to_string(),
+    }
+}
+
+/// The state of binding one statement.
+struct Binder<'a> {
+    env: &'a BindEnv<'a>,
+    lines: &'a Lines,
+    /// `$1` …: given, inferred, or not known yet.
+    params: Vec<Option<DataType>>,
+    /// Rows of enclosing queries, nearest last.
+    frames: Vec<Frame>,
+    /// WITH queries in sight, innermost last.
+    ctes: Vec<Cte<'a>>,
+    relations: usize,
+    copied: usize,
+}
+
+/// A row that inner queries can refer to.
+struct Frame {
+    scope: Rc<Scope>,
+    /// Something inside referred to this row or one further out.
+    crossed: Cell<bool>,
+}
+
+/// A WITH query, bound anew at each reference.
+struct Cte<'a> {
+    name: String,
+    columns: Vec<String>,
+    query: &'a ast::Query,
+    /// How many WITH queries and frames were in sight where it was written.
+    ctes_before: usize,
+    frames_before: usize,
+}
+
+/// Where an expression stands: what it may see and hold.
+struct Cx {
+    scope: Rc<Scope>,
+    clause: Clause,
+    /// Aggregates found so far, where they are allowed.
+    aggregates: Option<agg::Collector>,
+}
+
+/// Named as PostgreSQL's errors name them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Clause {
+    Select,
+    Where,
+    Having,
+    GroupBy,
+    OrderBy,
+    JoinOn,
+    FromFunction,
+    Values,
+    Limit,
+    Filter,
+    Aggregate,
+    Update,
+    Returning,
+    Check,
+    Default,
+    Execute,
+}
+
+impl Clause {
+    fn name(self) -> &'static str {
+        match self {
+            Clause::Select => "SELECT",
+            Clause::Where => "WHERE",
+            Clause::Having => "HAVING",
+            Clause::GroupBy => "GROUP BY",
+            Clause::OrderBy => "ORDER BY",
+            Clause::JoinOn => "JOIN conditions",
+            Clause::FromFunction => "functions in FROM",
+            Clause::Values => "VALUES",
+            Clause::Limit => "LIMIT",
+            Clause::Filter => "FILTER",
+            Clause::Aggregate => "aggregate arguments",
+            Clause::Update => "UPDATE",
+            Clause::Returning => "RETURNING",
+            Clause::Check => "check constraints",
+            Clause::Default => "DEFAULT expressions",
+            Clause::Execute => "EXECUTE parameters",
+        }
+    }
+}
+
+impl Cx {
+    fn new(scope: Rc<Scope>, clause: Clause) -> Cx {
+        Cx {
+            scope,
+            clause,
+            aggregates: None,
+        }
+    }
+}
+
+impl<'a> Binder<'a> {
+    fn statement(&mut self, s: &'a ast::Statement) -> Result<Statement> {
+        match s {
+            ast::Statement::Query(q) => self.top_query(q).map(Statement::Query),
+            ast::Statement::Insert(i) => self.insert(i),
+            ast::Statement::Update(u) => self.update(u),
+            ast::Statement::Delete(d) => self.delete(d),
+            ast::Statement::CreateTable(t) => self.create_table(t),
+            ast::Statement::CreateIndex(i) => self.create_index(i),
+            ast::Statement::AlterTable(t) => self.alter_table(t),
+            ast::Statement::Drop { .. } => self.drop(s),
+            ast::Statement::Execute { .. } => self.execute(s),
+            _ => Err(Error::unsupported("this statement is not supported")),
+        }
+    }
+
+    /// 1-based position of a span's start, where it is known.
+    fn position(&self, span: Span) -> Option<u32> {
+        self.lines.position(span.start)
+    }
+
+    fn at(&self, e: Error, span: Span) -> Error {
+        match self.position(span) {
+            Some(p) if e.position().is_none() => e.at(p),
+            _ => e,
+        }
+    }
+
+    /// A copy of an expression, charged against the statement's budget.
+    fn copy(&mut self, e: &Expr) -> Result<Expr> {
+        self.copied = self.copied.saturating_add(walk::size(e));
+        if self.copied > COPIED_NODES_MAX {
+            return Err(too_complex("expressions copied too often"));
+        }
+        Ok(e.clone())
+    }
+
+    /// Counts one more relation.
+    fn count_relation(&mut self) -> Result<()> {
+        self.relations += 1;
+        if self.relations > RELATIONS_MAX {
+            return Err(too_complex(&format!("more than {RELATIONS_MAX} relations")));
+        }
+        Ok(())
+    }
+
+    /// 42P18 for a parameter that nothing gave a type.
+    fn settled_params(&mut self) -> Result<Vec<DataType>> {
+        let settle = |(i, ty): (usize, &Option<DataType>)| match ty {
+            Some(ty) if *ty != DataType::Unknown => Ok(*ty),
+            _ => Err(Error::new(
+                SqlState::INDETERMINATE_DATATYPE,
+                format!("could not determine data type of parameter ${}", i + 1),
+            )),
+        };
+        self.params.iter().enumerate().map(settle).collect()
+    }
+}
+
+fn too_complex(detail: &str) -> Error {
+    Error::new(
+        SqlState::STATEMENT_TOO_COMPLEX,
+        "statement is too complex",
+    )
+    .with_detail(detail)
+}
+
+fn too_many_parameters() -> Error {
+    Error::new(
+        SqlState::TOO_MANY_ARGUMENTS,
+        format!("more than {} parameters", limits::PARAMETERS_MAX),
+    )
+}
+
+fn syntax(message: impl Into<String>) -> Error {
+    Error::new(SqlState::SYNTAX_ERROR, message)
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::unsupported(format!("{what} is not supported"))
 }

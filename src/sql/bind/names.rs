@@ -56,3 +56,29 @@ pub fn first_ident(name: &ObjectName) -> Option<&Ident> {
         ObjectNamePart::Function(_) => None,
     })
 }
+
+/// The last part of a dotted name, folded.
+pub fn first_last(name: &ObjectName) -> Option<String> {
+    match name.0.last()? {
+        ObjectNamePart::Identifier(i) => Some(ident(i)),
+        ObjectNamePart::Function(_) => None,
+    }
+}
+
+/// A function named with a schema that holds none.
+pub fn unknown_function_schema(schema: &str, name: &str) -> Error {
+    if schema == "public" || schema == "information_schema" {
+        return Error::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("function {schema}.{name} does not exist"),
+        );
+    }
+    unknown_schema(schema)
+}
+
+pub fn unknown_schema(schema: &str) -> Error {
+    Error::new(
+        SqlState::INVALID_SCHEMA_NAME,
+        format!("schema \"{schema}\" does not exist"),
+    )
+}

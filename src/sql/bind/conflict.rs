@@ -1,0 +1,124 @@
+//! ON CONFLICT: which constraint is meant, and what to do then.
+//!
+//! Owns: inference of the constraint from columns or name, and the scope of `excluded`. Source: `transformOnConflictClause`.
+
+use super::from::of_table;
+use super::scope::{Entry, Scope};
+use super::{Binder, Clause, Cx, names, syntax};
+use engine::catalog::Table;
+use engine::plan::{ConflictAction, ConflictTarget, OnConflict};
+use sqlparser::ast::{self, OnConflictAction};
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Error, Result, SqlState};
+
+impl<'a> Binder<'a> {
+    pub(super) fn on_conflict(
+        &mut self,
+        c: &'a ast::OnConflict,
+        table: &Arc<Table>,
+        alias: Option<&ast::Ident>,
+    ) -> Result<OnConflict> {
+        let target = match &c.conflict_target {
+            None => None,
+            Some(ast::ConflictTarget::Columns(columns)) => {
+                Some(self.conflict_columns(columns, table)?)
+            }
+            Some(ast::ConflictTarget::OnConstraint(name)) => Some(by_name(name, table)?),
+        };
+        let action = match &c.action {
+            OnConflictAction::DoNothing => ConflictAction::Nothing,
+            OnConflictAction::DoUpdate(update) => {
+                if target.is_none() {
+                    return Err(syntax(
+                        "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                    )
+                    .with_hint("For example, ON CONFLICT (column_name)."));
+                }
+                let mut cx = Cx::new(self.conflict_scope(table, alias), Clause::Update);
+                let assignments = self.assignments(&update.assignments, table, &mut cx)?;
+                let filter = match &update.selection {
+                    Some(e) => {
+                        cx.clause = Clause::Where;
+                        let e = self.expr(e, &mut cx)?;
+                        Some(self.condition(e, "WHERE")?)
+                    }
+                    None => None,
+                };
+                ConflictAction::Update {
+                    assignments,
+                    filter,
+                }
+            }
+        };
+        Ok(OnConflict { target, action })
+    }
+
+    /// The existing row under the table's name, then the proposed one as `excluded`.
+    fn conflict_scope(&self, table: &Table, alias: Option<&ast::Ident>) -> Rc<Scope> {
+        let own = self.table_scope(table, alias);
+        let mut excluded = of_table(table);
+        excluded.alias = "excluded".into();
+        (excluded.schema, excluded.table) = (None, None);
+        let other = Scope::single(excluded).shifted(own.width);
+        let mut scope = (*own).clone();
+        scope.width += other.width;
+        scope.relations.extend(other.relations);
+        let visible: Vec<Entry> = other.visible;
+        scope.visible.extend(visible);
+        Rc::new(scope)
+    }
+
+    fn conflict_columns(&self, columns: &[ast::Ident], table: &Table) -> Result<ConflictTarget> {
+        let mut wanted = Vec::with_capacity(columns.len());
+        for i in columns {
+            let name = names::ident(i);
+            let ordinal = table.column(&name).ok_or_else(|| {
+                self.at(
+                    Error::new(
+                        SqlState::UNDEFINED_COLUMN,
+                        format!("column \"{name}\" does not exist"),
+                    ),
+                    i.span,
+                )
+            })?;
+            wanted.push(ordinal);
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let same = |key: &[usize]| {
+            let mut key = key.to_vec();
+            key.sort_unstable();
+            key == wanted
+        };
+        if table.has_key() && same(&table.primary_key) {
+            return Ok(ConflictTarget::PrimaryKey);
+        }
+        let mut unique = table.indexes.iter().filter(|i| i.unique);
+        match unique.find(|i| same(&i.columns)) {
+            Some(i) => Ok(ConflictTarget::Unique(i.clone())),
+            None => Err(Error::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )),
+        }
+    }
+}
+
+fn by_name(name: &ast::ObjectName, table: &Table) -> Result<ConflictTarget> {
+    let (_, name) = names::qualified(name)?;
+    if table.has_key() && table.primary_key_name == name {
+        return Ok(ConflictTarget::PrimaryKey);
+    }
+    let mut constraints = table.indexes.iter().filter(|i| i.unique && i.constraint);
+    match constraints.find(|i| i.name == name) {
+        Some(i) => Ok(ConflictTarget::Unique(i.clone())),
+        None => Err(Error::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!(
+                "constraint \"{name}\" for table \"{}\" does not exist",
+                table.name
+            ),
+        )),
+    }
+}

@@ -1,0 +1,349 @@
+//! Expressions: the walk over the syntax tree and the forms that are neither operators nor functions.
+//!
+//! Owns: `Binder::expr`. Never: recurses along a left spine: `a+b+c…` and `x::t::u…` are walked in a loop, because the
+//! caps let such a chain be a thousand long. Source: `parse_expr.c`.
+
+use super::{Binder, Cx, coerce, datatype, names, syntax, unsupported};
+use engine::exec::cast::CastContext;
+use engine::plan::Expr;
+use sqlparser::ast::{self, AccessExpr, Subscript, UnaryOperator};
+use types::{DataType, Error, Result, SqlState, Value};
+
+impl<'a> Binder<'a> {
+    pub(super) fn expr(&mut self, e: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let mut spine = Vec::new();
+        let mut node = e;
+        while let Some(left) = left_child(node) {
+            spine.push(node);
+            node = left;
+        }
+        let mut bound = self.leaf(node, cx)?;
+        while let Some(node) = spine.pop() {
+            bound = self.extend(node, bound, cx)?;
+        }
+        Ok(bound)
+    }
+
+    pub(super) fn exprs(&mut self, list: &'a [ast::Expr], cx: &mut Cx) -> Result<Vec<Expr>> {
+        list.iter().map(|e| self.expr(e, cx)).collect()
+    }
+
+    /// A node whose left operand is already bound.
+    fn extend(&mut self, node: &'a ast::Expr, left: Expr, cx: &mut Cx) -> Result<Expr> {
+        use ast::Expr as E;
+        match node {
+            E::Nested(_) => Ok(left),
+            E::BinaryOp { op, right, .. } => self.binary(left, op, right, cx),
+            E::Cast {
+                data_type, kind, ..
+            } => {
+                if !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
+                    return Err(syntax("syntax error in a cast"));
+                }
+                let (ty, typmod) = datatype::resolve(data_type)?;
+                self.explicit_cast(left, ty, typmod)
+            }
+            E::Collate { collation, .. } => self.collate(left, collation),
+            E::IsNull(_) => Ok(Expr::IsNull(Box::new(left))),
+            E::IsNotNull(_) => Ok(Expr::Not(Box::new(Expr::IsNull(Box::new(left))))),
+            E::IsTrue(_) => self.is_bool(left, Some(true), false),
+            E::IsNotTrue(_) => self.is_bool(left, Some(true), true),
+            E::IsFalse(_) => self.is_bool(left, Some(false), false),
+            E::IsNotFalse(_) => self.is_bool(left, Some(false), true),
+            E::IsUnknown(_) => self.is_bool(left, None, false),
+            E::IsNotUnknown(_) => self.is_bool(left, None, true),
+            E::IsDistinctFrom(_, right) => self.distinct(left, right, false, cx),
+            E::IsNotDistinctFrom(_, right) => self.distinct(left, right, true, cx),
+            E::InList { list, negated, .. } => self.in_list(left, list, *negated, cx),
+            E::InSubquery {
+                subquery, negated, ..
+            } => self.in_subquery(left, subquery, *negated, cx),
+            E::Between {
+                negated, low, high, ..
+            } => self.between(left, low, high, *negated, cx),
+            E::Like { .. } | E::ILike { .. } | E::SimilarTo { .. } => {
+                self.pattern_match(node, left, cx)
+            }
+            E::AnyOp {
+                compare_op, right, ..
+            } => self.quantified(left, compare_op, right, false, cx),
+            E::AllOp {
+                compare_op, right, ..
+            } => self.quantified(left, compare_op, right, true, cx),
+            E::AtTimeZone { time_zone, .. } => {
+                let zone = self.expr(time_zone, cx)?;
+                self.call("timezone", vec![zone, left])
+            }
+            E::CompoundFieldAccess { access_chain, .. } => self.access(left, access_chain, cx),
+            _ => Err(Error::internal("not a left-recursive expression")),
+        }
+    }
+
+    /// A node that starts a spine.
+    fn leaf(&mut self, node: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        use ast::Expr as E;
+        match node {
+            E::Identifier(i) => self.identifier(i, cx),
+            E::CompoundIdentifier(parts) => self.compound(parts, cx),
+            E::Value(v) => self.value(v),
+            E::TypedString(t) => self.typed_string(t),
+            E::Interval(i) => self.interval(i),
+            E::UnaryOp { op, expr } => self.unary(*op, expr, cx),
+            E::Function(f) => self.function(f, cx),
+            E::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => self.case(operand.as_deref(), conditions, else_result.as_deref(), cx),
+            E::Exists { subquery, negated } => self.exists(subquery, *negated, cx),
+            E::Subquery(q) => self.scalar_subquery(q, cx),
+            E::Array(a) => self.array(&a.elem, cx),
+            E::Extract { .. }
+            | E::Ceil { .. }
+            | E::Floor { .. }
+            | E::Position { .. }
+            | E::Substring { .. }
+            | E::Trim { .. }
+            | E::Overlay { .. } => self.special_call(node, cx),
+            E::BinaryOp { left, op, right } => self.row_binary(left, op, right, cx),
+            E::InList {
+                expr,
+                list,
+                negated,
+            } => self.row_in_list(expr, list, *negated, cx),
+            E::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } => self.row_in_subquery(expr, subquery, *negated, cx),
+            E::IsNull(row) => self.row_is_null(row, false, cx),
+            E::IsNotNull(row) => self.row_is_null(row, true, cx),
+            E::Tuple(_) => Err(unsupported("a row value here")),
+            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(unsupported("GROUPING SETS")),
+            E::Wildcard(_) | E::QualifiedWildcard(..) => {
+                Err(unsupported("a whole-row reference"))
+            }
+            E::IsJson { .. } => Err(unsupported("IS JSON")),
+            E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
+            _ => Err(unsupported("this expression")),
+        }
+    }
+
+    fn identifier(&mut self, i: &'a ast::Ident, cx: &mut Cx) -> Result<Expr> {
+        let name = names::ident(i);
+        match self.column(&name, i, cx) {
+            // Words that are functions without parentheses, and that the grammar crate leaves as names.
+            Err(e) if i.quote_style.is_none() && e.code() == SqlState::UNDEFINED_COLUMN => {
+                match name.as_str() {
+                    "current_schema" | "current_role" | "current_catalog" | "session_user" => {
+                        self.call(&name, Vec::new())
+                    }
+                    _ => Err(e),
+                }
+            }
+            other => other,
+        }
+    }
+
+    pub(super) fn collate(&mut self, left: Expr, collation: &ast::ObjectName) -> Result<Expr> {
+        let (schema, name) = names::qualified(collation)?;
+        let known = matches!(name.as_str(), "default" | "C" | "POSIX" | "ucs_basic");
+        if !known || schema.is_some_and(|s| s != "pg_catalog") {
+            return Err(Error::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
+            ));
+        }
+        let left = self.settle_unknown(left)?;
+        let ty = left.ty();
+        if !ty.is_string() && !ty.element().is_some_and(DataType::is_string) {
+            return Err(Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("collations are not supported by type {ty}"),
+            ));
+        }
+        Ok(left)
+    }
+
+    fn is_bool(&mut self, e: Expr, value: Option<bool>, negated: bool) -> Result<Expr> {
+        let not = if negated { "NOT " } else { "" };
+        let what = match value {
+            Some(true) => "TRUE",
+            Some(false) => "FALSE",
+            None => "UNKNOWN",
+        };
+        let expr = Box::new(self.condition(e, &format!("IS {not}{what}"))?);
+        Ok(Expr::IsBool {
+            expr,
+            value,
+            negated,
+        })
+    }
+
+    fn unary(&mut self, op: UnaryOperator, operand: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let symbol = match op {
+            UnaryOperator::Not => {
+                let e = self.expr(operand, cx)?;
+                return Ok(Expr::Not(Box::new(self.condition(e, "NOT")?)));
+            }
+            UnaryOperator::Minus | UnaryOperator::Plus => return self.sign(op, operand, cx),
+            UnaryOperator::BitwiseNot => "~",
+            UnaryOperator::PGSquareRoot => "|/",
+            UnaryOperator::PGCubeRoot => "||/",
+            UnaryOperator::PGAbs => "@",
+            _ => return Err(unsupported("this operator")),
+        };
+        let e = self.expr(operand, cx)?;
+        self.prefix(symbol, e)
+    }
+
+    /// A sign binds tighter than `^`, AT TIME ZONE and COLLATE in PostgreSQL, looser in the grammar crate: the sign
+    /// moves down to the first operand of such a chain. A sign before a number makes one literal.
+    fn sign(&mut self, op: UnaryOperator, operand: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let mut chain = Vec::new();
+        let mut node = operand;
+        loop {
+            let left = match node {
+                ast::Expr::BinaryOp {
+                    left,
+                    op: ast::BinaryOperator::PGExp,
+                    ..
+                } => left,
+                ast::Expr::AtTimeZone { timestamp, .. } => timestamp,
+                ast::Expr::Collate { expr, .. } => expr,
+                _ => break,
+            };
+            chain.push(node);
+            node = left;
+        }
+        let negative = op == UnaryOperator::Minus;
+        let mut bound = match node {
+            ast::Expr::Value(v) => match &v.value {
+                ast::Value::Number(n, _) if negative => super::literal::number(&format!("-{n}"))
+                    .map_err(|e| self.at(e, v.span))?,
+                _ => {
+                    let e = self.value(v)?;
+                    self.prefix(if negative { "-" } else { "+" }, e)?
+                }
+            },
+            _ => {
+                let e = self.expr(node, cx)?;
+                self.prefix(if negative { "-" } else { "+" }, e)?
+            }
+        };
+        while let Some(node) = chain.pop() {
+            bound = self.extend(node, bound, cx)?;
+        }
+        Ok(bound)
+    }
+
+    /// `ARRAY[a, b]`; of arrays is refused: arrays have one dimension.
+    fn array(&mut self, items: &'a [ast::Expr], cx: &mut Cx) -> Result<Expr> {
+        let items = self.exprs(items, cx)?;
+        if items.is_empty() {
+            // Typed by the cast around it, as the literal '{}' is.
+            return Ok(super::literal::unknown("{}"));
+        }
+        let (items, ty) = self.unify(items, "ARRAY")?;
+        match ty.array() {
+            Some(array) => Ok(Expr::Array(items, array)),
+            None => Err(unsupported("an array of arrays")),
+        }
+    }
+
+    /// `a[1]`, `j['k']`, `(row).field`.
+    fn access(
+        &mut self,
+        mut value: Expr,
+        chain: &'a [AccessExpr],
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        for step in chain {
+            let index = match step {
+                AccessExpr::Subscript(Subscript::Index { index }) => index,
+                AccessExpr::Subscript(Subscript::Slice { .. }) => {
+                    return Err(unsupported("an array slice"));
+                }
+                AccessExpr::Dot(_) => {
+                    return Err(unsupported("a field of a composite value"));
+                }
+            };
+            let index = self.expr(index, cx)?;
+            let ty = value.ty();
+            if ty == DataType::Jsonb {
+                value = self.infix("->", value, index)?;
+                continue;
+            }
+            let Some(element) = ty.element() else {
+                return Err(Error::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("cannot subscript type {ty} because it does not support subscripting"),
+                ));
+            };
+            let from = index.ty();
+            let index = self.coerce(index, DataType::Int4, -1, CastContext::Assignment)?;
+            let index = index.ok_or_else(|| {
+                Error::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("array subscript must have type integer, not {from}"),
+                )
+            })?;
+            value = Expr::Subscript {
+                array: Box::new(value),
+                index: Box::new(index),
+                ty: element,
+            };
+        }
+        Ok(value)
+    }
+
+    /// A value for a place that takes no names and is known when it is bound, such as EXECUTE's arguments.
+    pub(super) fn check_row_free(&self, e: &Expr, construct: &str) -> Result<()> {
+        if coerce::is_row_free(e) {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!("argument of {construct} must not contain variables"),
+        ))
+    }
+}
+
+/// The operand that stands first in the text, where the node continues it. Rows start a spine of their own.
+fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
+    use ast::Expr as E;
+    let left: &ast::Expr = match e {
+        E::Nested(inner) => return Some(inner),
+        E::BinaryOp { left, .. } => left,
+        E::Cast { expr, .. } | E::Collate { expr, .. } => expr,
+        E::IsNull(x) | E::IsNotNull(x) => x,
+        E::IsTrue(x)
+        | E::IsNotTrue(x)
+        | E::IsFalse(x)
+        | E::IsNotFalse(x)
+        | E::IsUnknown(x)
+        | E::IsNotUnknown(x)
+        | E::IsDistinctFrom(x, _)
+        | E::IsNotDistinctFrom(x, _) => return Some(x),
+        E::InList { expr, .. } | E::InSubquery { expr, .. } => expr,
+        E::Between { expr, .. } => return Some(expr),
+        E::Like { expr, .. } | E::ILike { expr, .. } | E::SimilarTo { expr, .. } => {
+            return Some(expr);
+        }
+        E::AnyOp { left, .. } | E::AllOp { left, .. } => return Some(left),
+        E::AtTimeZone { timestamp, .. } => return Some(timestamp),
+        E::CompoundFieldAccess { root, .. } => return Some(root),
+        _ => return None,
+    };
+    if super::rows::items(left).is_some() {
+        None
+    } else {
+        Some(left)
+    }
+}
+
+/// `true` as a bound expression.
+pub(super) fn boolean(b: bool) -> Expr {
+    Expr::Const(Value::Bool(b), DataType::Bool)
+}

@@ -1,0 +1,291 @@
+//! FROM: tables, subqueries, functions and joins.
+//!
+//! Owns: which names an item brings and which of its neighbours it may see (LATERAL). Never: chooses how rows are found
+//! or joins ordered; the planner does. Source: `parse_clause.c`, `parse_relation.c`.
+
+mod function;
+mod join;
+
+use super::scope::{Entry, Relation, Scope, rename};
+use super::{Binder, names, syntax, unsupported};
+use engine::catalog;
+use engine::plan::{Plan, SystemTable};
+use sqlparser::ast::{self, TableAlias, TableFactor, TableWithJoins};
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Column, DataType, Error, Result, SqlState};
+
+/// A bound item of FROM and the names it brings.
+pub(super) type Source = (Plan, Scope);
+
+impl<'a> Binder<'a> {
+    /// The whole FROM clause; without one a single row of no columns.
+    pub(super) fn from(&mut self, items: &'a [TableWithJoins]) -> Result<Source> {
+        let mut out: Option<Source> = None;
+        for item in items {
+            out = Some(match out {
+                None => self.table_with_joins(item)?,
+                Some(left) => self.cross(left, item)?,
+            });
+        }
+        Ok(out.unwrap_or_else(|| (Plan::OneRow, Scope::default())))
+    }
+
+    pub(super) fn factor(&mut self, f: &'a TableFactor) -> Result<Source> {
+        self.count_relation()?;
+        match f {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_hints,
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample,
+                index_hints,
+            } => {
+                if sample.is_some() {
+                    return Err(unsupported("TABLESAMPLE"));
+                }
+                if !(with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()) {
+                    return Err(syntax("syntax error after the table's name"));
+                }
+                self.table(name, alias.as_ref())
+            }
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(args),
+                with_ordinality,
+                ..
+            } => self.table_function(name, &args.args, *with_ordinality, alias.as_ref()),
+            TableFactor::Function {
+                name,
+                args,
+                alias,
+                with_ordinality,
+                ..
+            } => self.table_function(name, args, *with_ordinality, alias.as_ref()),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_ordinality,
+                ..
+            } => self.unnest(array_exprs, *with_ordinality, alias.as_ref()),
+            TableFactor::Derived {
+                subquery,
+                alias,
+                sample: None,
+                ..
+            } => self.derived(subquery, alias.as_ref()),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => self.nested(table_with_joins, alias.as_ref()),
+            TableFactor::XmlTable { .. } => Err(unsupported("XMLTABLE")),
+            TableFactor::JsonTable { .. } => Err(unsupported("JSON_TABLE")),
+            _ => Err(unsupported("this item of FROM")),
+        }
+    }
+
+    fn table(&mut self, name: &'a ast::ObjectName, alias: Option<&TableAlias>) -> Result<Source> {
+        let (schema, base) = names::qualified(name)?;
+        if schema.is_none()
+            && let Some(index) = self.ctes.iter().rposition(|c| c.name == base)
+        {
+            let rel = self.cte(index)?;
+            return self.derived_rel(rel.plan, &rel.columns, &base, alias);
+        }
+        let found = self.relation(schema.as_deref(), &base, alias);
+        let (plan, relation) = found.map_err(|e| match names::first_ident(name) {
+            Some(i) => self.at(e, i.span),
+            None => e,
+        })?;
+        Ok((plan, Scope::single(relation)))
+    }
+
+    /// A table or system relation by name.
+    pub(super) fn relation(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Plan, Relation)> {
+        let shown = match schema {
+            Some(s) => format!("{s}.{name}"),
+            None => name.to_string(),
+        };
+        let searched = schema.unwrap_or("");
+        let system = match searched {
+            "" | "pg_catalog" | "information_schema" => system_columns(searched, name),
+            _ => None,
+        };
+        let (plan, mut relation) = if let Some(columns) = system {
+            let of = if searched.is_empty() { "pg_catalog" } else { searched };
+            let plan = Plan::System(SystemTable {
+                schema: of.to_string(),
+                name: name.to_string(),
+            });
+            let columns = columns.iter().enumerate();
+            let columns =
+                columns.map(|(i, c)| Entry::of(&Column::new(c.name, c.ty), i)).collect();
+            (plan, named(of, name, columns))
+        } else if let Some(table) = self.env.catalog.table_by_name(schema, name) {
+            (Plan::scan(table.clone()), of_table(table))
+        } else {
+            return Err(self.no_relation(schema, name, &shown));
+        };
+        if let Some(alias) = alias {
+            apply_alias(&mut relation, alias)?;
+        }
+        Ok((plan, relation))
+    }
+
+    fn no_relation(&self, schema: Option<&str>, name: &str, shown: &str) -> Error {
+        match self.env.catalog.relation_by_name(schema, name) {
+            Some(_) => Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("cannot open relation \"{name}\""),
+            )
+            .with_detail("This operation is not supported for indexes."),
+            None => Error::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("relation \"{shown}\" does not exist"),
+            ),
+        }
+    }
+
+    /// A base table by name, for statements that change or copy it.
+    pub(super) fn base_table(
+        &self,
+        name: &ast::ObjectName,
+    ) -> Result<Arc<engine::catalog::Table>> {
+        let (schema, base) = names::qualified(name)?;
+        let searched = schema.as_deref().unwrap_or("");
+        if matches!(searched, "" | "pg_catalog" | "information_schema")
+            && system_columns(searched, &base).is_some()
+        {
+            return Err(Error::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied: \"{base}\" is a system catalog"),
+            ));
+        }
+        if let Some(t) = self.env.catalog.table_by_name(schema.as_deref(), &base) {
+            return Ok(t.clone());
+        }
+        let shown = match &schema {
+            Some(s) => format!("{s}.{base}"),
+            None => base.clone(),
+        };
+        let e = self.no_relation(schema.as_deref(), &base, &shown);
+        Err(match names::first_ident(name) {
+            Some(i) => self.at(e, i.span),
+            None => e,
+        })
+    }
+
+    fn derived(&mut self, q: &'a ast::Query, alias: Option<&TableAlias>) -> Result<Source> {
+        if alias.is_none() {
+            return Err(syntax("subquery in FROM must have an alias")
+                .with_hint("For example, FROM (SELECT ...) [AS] foo."));
+        }
+        let rel = self.query(q)?;
+        self.derived_rel(rel.plan, &rel.columns, "", alias)
+    }
+
+    fn derived_rel(
+        &mut self,
+        plan: Plan,
+        columns: &[Column],
+        name: &str,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
+        let columns = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
+        let mut relation = Relation {
+            alias: name.to_string(),
+            schema: None,
+            table: None,
+            columns: columns.collect(),
+            key: Vec::new(),
+            base: false,
+        };
+        if let Some(alias) = alias {
+            apply_alias(&mut relation, alias)?;
+        }
+        Ok((plan, Scope::single(relation)))
+    }
+
+    /// `(a JOIN b …) [AS j]`: an alias hides the names inside.
+    fn nested(&mut self, t: &'a TableWithJoins, alias: Option<&TableAlias>) -> Result<Source> {
+        let (plan, scope) = self.table_with_joins(t)?;
+        let Some(alias) = alias else {
+            return Ok((plan, scope));
+        };
+        let mut relation = Relation {
+            alias: String::new(),
+            schema: None,
+            table: None,
+            columns: scope.visible.clone(),
+            key: Vec::new(),
+            base: false,
+        };
+        apply_alias(&mut relation, alias)?;
+        let visible = relation.columns.clone();
+        let scope = Scope {
+            width: scope.width,
+            relations: vec![relation],
+            visible,
+        };
+        Ok((plan, scope))
+    }
+
+    /// A scope in which a statement's own table stands alone.
+    pub(super) fn table_scope(
+        &self,
+        table: &engine::catalog::Table,
+        alias: Option<&ast::Ident>,
+    ) -> Rc<Scope> {
+        let mut relation = of_table(table);
+        if let Some(alias) = alias {
+            relation.alias = names::ident(alias);
+            relation.schema = None;
+        }
+        Rc::new(Scope::single(relation))
+    }
+}
+
+/// A base table's columns and key.
+pub(super) fn of_table(table: &engine::catalog::Table) -> Relation {
+    let columns = table.schema();
+    let columns = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
+    Relation {
+        key: table.primary_key.clone(),
+        base: true,
+        ..named(&table.schema, &table.name, columns.collect())
+    }
+}
+
+fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
+    Relation {
+        alias: name.to_string(),
+        schema: Some(schema.to_string()),
+        table: Some(name.to_string()),
+        columns,
+        key: Vec::new(),
+        base: false,
+    }
+}
+
+fn apply_alias(relation: &mut Relation, alias: &TableAlias) -> Result<()> {
+    relation.alias = names::ident(&alias.name);
+    relation.schema = None;
+    rename(&mut relation.columns, &relation.alias, &alias.columns)
+}
+
+/// The column WITH ORDINALITY adds.
+fn ordinality() -> Column {
+    Column::new("ordinality", DataType::Int8)
+}

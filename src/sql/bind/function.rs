@@ -1,0 +1,258 @@
+//! Function calls: names, arguments, and what only aggregates may carry.
+//!
+//! Owns: the order in which a name is tried: form of the grammar, aggregate, function, type name used as a cast.
+//! Never: knows a function; `exec::resolve` does. Source: `parse_func.c`.
+
+use super::{Binder, Cx, agg, datatype, names, syntax, unsupported};
+use engine::exec::cast::{self, CastContext};
+use engine::exec::resolve;
+use engine::plan::{Expr, FuncRef};
+use sqlparser::ast::{
+    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments,
+};
+use types::{DataType, Error, Result, SqlState, Value};
+
+impl<'a> Binder<'a> {
+    pub(super) fn function(&mut self, f: &'a ast::Function, cx: &mut Cx) -> Result<Expr> {
+        let out = self.function_inner(f, cx);
+        match names::first_ident(&f.name) {
+            Some(i) => out.map_err(|e| {
+                if matches!(
+                    e.code(),
+                    SqlState::UNDEFINED_FUNCTION
+                        | SqlState::GROUPING_ERROR
+                        | SqlState::AMBIGUOUS_FUNCTION
+                        | SqlState::WRONG_OBJECT_TYPE
+                ) {
+                    self.at(e, i.span)
+                } else {
+                    e
+                }
+            }),
+            None => out,
+        }
+    }
+
+    fn function_inner(&mut self, f: &'a ast::Function, cx: &mut Cx) -> Result<Expr> {
+        let name = function_name(&f.name)?;
+        if f.over.is_some() {
+            return Err(unsupported("a window function"));
+        }
+        if !f.within_group.is_empty() {
+            return Err(unsupported("an ordered-set aggregate"));
+        }
+        if f.null_treatment.is_some() || !matches!(f.parameters, FunctionArguments::None) {
+            return Err(syntax(format!("syntax error in the call of \"{name}\"")));
+        }
+        let list = match &f.args {
+            FunctionArguments::None => return self.call(&name, Vec::new()),
+            FunctionArguments::Subquery(q) if name == "array" => {
+                return self.array_subquery(q, cx);
+            }
+            FunctionArguments::Subquery(_) => {
+                return Err(syntax(format!("syntax error at or near \"{name}\"")));
+            }
+            FunctionArguments::List(list) => list,
+        };
+        let mut order: &[ast::OrderByExpr] = &[];
+        for clause in &list.clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(o) => order = o,
+                _ => return Err(syntax(format!("syntax error in the call of \"{name}\""))),
+            }
+        }
+        let distinct = matches!(
+            list.duplicate_treatment,
+            Some(DuplicateTreatment::Distinct)
+        );
+        let star = matches!(
+            list.args.as_slice(),
+            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
+        );
+        if resolve::is_aggregate(&name) {
+            if star && distinct {
+                return Err(syntax("DISTINCT cannot be used with *"));
+            }
+            let args = if star {
+                Vec::new()
+            } else {
+                positional(&list.args, &name)?
+            };
+            let filter = f.filter.as_deref();
+            let written = agg::Written {
+                name: &name,
+                args,
+                star,
+                distinct,
+                order,
+                filter,
+            };
+            return self.aggregate_call(written, cx);
+        }
+        for (given, what) in [
+            (star, "(*)"),
+            (distinct, "DISTINCT"),
+            (!order.is_empty(), "ORDER BY"),
+            (f.filter.is_some(), "FILTER"),
+        ] {
+            if given {
+                let what = if what == "(*)" {
+                    format!("{name}(*) specified, but {name} is not an aggregate function")
+                } else {
+                    format!("{what} specified, but {name} is not an aggregate function")
+                };
+                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, what));
+            }
+        }
+        self.plain_function(&name, &list.args, cx)
+    }
+
+    /// Shortens the borrow of the name: `Written` lives as long as the call.
+    fn aggregate_call(&mut self, w: agg::Written<'_>, cx: &mut Cx) -> Result<Expr>
+    where
+        Self: Sized,
+    {
+        self.aggregate(w, cx)
+    }
+
+    fn plain_function(
+        &mut self,
+        name: &str,
+        args: &'a [FunctionArg],
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let args = if name == "make_interval" {
+            self.make_interval_args(args, cx)?
+        } else {
+            positional(args, name)?
+                .into_iter()
+                .map(|e| self.expr(e, cx))
+                .collect::<Result<Vec<_>>>()?
+        };
+        let args = match self.choice(name, args)? {
+            Ok(e) => return Ok(e),
+            Err(args) => args,
+        };
+        match name {
+            "current_timestamp" | "localtimestamp" | "localtime" if args.len() == 1 => {
+                self.with_precision(name, args)
+            }
+            "grouping" => Err(unsupported("GROUPING")),
+            _ => self.call(name, args),
+        }
+    }
+
+    /// A function or, when there is none and it has one argument, the type of that name.
+    pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+        let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
+        let found = match resolve::function(name, &types) {
+            Ok(found) => found,
+            Err(e) => return self.cast_by_name(name, args, e),
+        };
+        let args = args
+            .into_iter()
+            .zip(&found.arg_types)
+            .map(|(e, ty)| self.coerce_arg(e, *ty))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Expr::Call {
+            func: FuncRef(found.func),
+            args,
+            ty: found.ret,
+        })
+    }
+
+    /// `int4('7')`, `date(x)`: a type's name used as a function.
+    fn cast_by_name(&mut self, name: &str, args: Vec<Expr>, e: Error) -> Result<Expr> {
+        let Some(ty) = datatype::by_name(name) else {
+            return Err(e);
+        };
+        let [arg] = <[Expr; 1]>::try_from(args).map_err(|_| e.clone())?;
+        let from = arg.ty();
+        if from != DataType::Unknown
+            && from != ty
+            && !cast::can_cast(from, ty, CastContext::Explicit)
+        {
+            return Err(e);
+        }
+        self.explicit_cast(arg, ty, -1)
+    }
+
+    /// `current_timestamp(3)`.
+    fn with_precision(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
+        let digits = match args.first() {
+            Some(Expr::Const(Value::Int4(n @ 0..=6), _)) => *n,
+            _ => return Err(syntax(format!("syntax error in the call of \"{name}\""))),
+        };
+        let call = self.call(name, Vec::new())?;
+        let ty = call.ty();
+        Ok(Expr::Cast {
+            expr: Box::new(call),
+            to: ty,
+            typmod: digits,
+            explicit: true,
+        })
+    }
+
+    /// `make_interval(days => 10)`: the one function that is hardly ever called by position.
+    fn make_interval_args(&mut self, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Vec<Expr>> {
+        const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+        let zero = || Expr::Const(Value::Int4(0), DataType::Int4);
+        let mut out: Vec<Expr> = std::iter::repeat_with(zero).take(6).collect();
+        out.push(Expr::Const(Value::Float8(0.0), DataType::Float8));
+        for (i, arg) in args.iter().enumerate() {
+            let (slot, e) = match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => (Some(i), e),
+                FunctionArg::Named {
+                    name,
+                    arg: FunctionArgExpr::Expr(e),
+                    ..
+                } => {
+                    let name = names::ident(name);
+                    (NAMES.iter().position(|n| *n == name), e)
+                }
+                FunctionArg::ExprNamed {
+                    name: ast::Expr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(e),
+                    ..
+                } => {
+                    let name = names::ident(name);
+                    (NAMES.iter().position(|n| *n == name), e)
+                }
+                _ => (None, return Err(syntax("syntax error in a function's argument"))),
+            };
+            let bound = self.expr(e, cx)?;
+            match slot.and_then(|s| out.get_mut(s)) {
+                Some(place) => *place = bound,
+                None => {
+                    return Err(Error::new(
+                        SqlState::UNDEFINED_FUNCTION,
+                        "function make_interval has no such argument",
+                    ));
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Functions live in `pg_catalog` alone.
+pub(super) fn function_name(name: &ast::ObjectName) -> Result<String> {
+    let (schema, base) = names::qualified(name)?;
+    match schema.as_deref() {
+        None | Some("pg_catalog") => Ok(base),
+        Some(schema) => Err(names::unknown_function_schema(schema, &base)),
+    }
+}
+
+/// Arguments by position; a name is refused.
+pub(super) fn positional<'a>(args: &'a [FunctionArg], name: &str) -> Result<Vec<&'a ast::Expr>> {
+    let one = |a: &'a FunctionArg| match a {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Ok(e),
+        FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
+            Err(unsupported(&format!("a named argument of {name}")))
+        }
+        _ => Err(unsupported("a whole-row reference")),
+    };
+    args.iter().map(one).collect()
+}

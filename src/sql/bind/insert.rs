@@ -1,0 +1,252 @@
+//! INSERT: source rows widened to whole table rows.
+//!
+//! Owns: column lists, defaults, assignment casts. Source: `transformInsertStmt`.
+
+use super::query::Rel;
+use super::{Binder, Clause, Cx, names, syntax};
+use crate::sql::statement::Statement;
+use engine::catalog::{ColumnDef, Table};
+use engine::exec::cast::CastContext;
+use engine::plan::{Expr, Insert, Plan};
+use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
+use std::rc::Rc;
+use types::{Error, Result, SqlState, Value};
+
+impl<'a> Binder<'a> {
+    pub(super) fn insert(&mut self, i: &'a ast::Insert) -> Result<Statement> {
+        refuse_others(i)?;
+        let TableObject::TableName(name) = &i.table else {
+            return Err(syntax("syntax error after INSERT INTO"));
+        };
+        let table = self.base_table(name)?;
+        let targets = self.insert_columns(&table, &i.columns)?;
+        let source = match &i.source {
+            None => Plan::Values {
+                rows: vec![whole_row(&table, &[], Vec::new())],
+            },
+            Some(q) => self.insert_source(q, &table, &targets, !i.columns.is_empty())?,
+        };
+        let alias = i.table_alias.as_ref().map(|a| &a.alias);
+        let on_conflict = match &i.on {
+            None => None,
+            Some(OnInsert::OnConflict(c)) => Some(self.on_conflict(c, &table, alias)?),
+            Some(_) => return Err(syntax("syntax error after VALUES")),
+        };
+        let returning = match &i.returning {
+            Some(items) => Some(self.returning(items, &table, alias)?),
+            None => None,
+        };
+        Ok(Statement::Insert(Insert {
+            table,
+            source,
+            on_conflict,
+            returning,
+        }))
+    }
+
+    /// Ordinals of the named columns; all of them when none is named.
+    fn insert_columns(&self, table: &Table, columns: &[ast::ObjectName]) -> Result<Vec<usize>> {
+        if columns.is_empty() {
+            return Ok((0..table.columns.len()).collect());
+        }
+        let mut out = Vec::with_capacity(columns.len());
+        for name in columns {
+            let ordinal = self.target_column(table, name)?;
+            if out.contains(&ordinal) {
+                return Err(Error::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!(
+                        "column \"{}\" specified more than once",
+                        names::first_last(name).unwrap_or_default()
+                    ),
+                ));
+            }
+            out.push(ordinal);
+        }
+        Ok(out)
+    }
+
+    /// A column that a statement assigns to.
+    pub(super) fn target_column(&self, table: &Table, name: &ast::ObjectName) -> Result<usize> {
+        let parts = names::parts(name)?;
+        let first = parts.first().map_or("", String::as_str);
+        match (table.column(first), parts.len()) {
+            (Some(i), 1) => Ok(i),
+            (Some(_), _) => Err(super::unsupported("assigning to a field of a column")),
+            (None, _) => {
+                let e = Error::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!(
+                        "column \"{first}\" of relation \"{}\" does not exist",
+                        table.name
+                    ),
+                );
+                Err(match names::first_ident(name) {
+                    Some(i) => self.at(e, i.span),
+                    None => e,
+                })
+            }
+        }
+    }
+
+    fn insert_source(
+        &mut self,
+        q: &'a ast::Query,
+        table: &Table,
+        targets: &[usize],
+        named: bool,
+    ) -> Result<Plan> {
+        if let SetExpr::Values(values) = &*q.body
+            && q.with.is_none()
+            && q.order_by.is_none()
+            && q.limit_clause.is_none()
+            && q.fetch.is_none()
+        {
+            return self.insert_values(values, table, targets, named);
+        }
+        let rel = self.query_in(q, true)?;
+        check_width(rel.columns.len(), targets.len(), named)?;
+        self.widen(rel, table, targets)
+    }
+
+    fn insert_values(
+        &mut self,
+        values: &'a ast::Values,
+        table: &Table,
+        targets: &[usize],
+        named: bool,
+    ) -> Result<Plan> {
+        let width = values.rows.first().map_or(0, |r| r.content.len());
+        let mut cx = Cx::new(Rc::default(), Clause::Values);
+        let mut rows = Vec::with_capacity(values.rows.len());
+        for row in &values.rows {
+            if row.content.len() != width {
+                return Err(syntax("VALUES lists must all be the same length"));
+            }
+            check_width(width, targets.len(), named)?;
+            let mut given = Vec::with_capacity(width);
+            for (e, target) in row.content.iter().zip(targets) {
+                let Some(column) = table.columns.get(*target) else {
+                    return Err(Error::internal("a target column out of range"));
+                };
+                given.push(self.assigned(e, column, &mut cx)?);
+            }
+            rows.push(whole_row(table, targets, given));
+        }
+        Ok(Plan::Values { rows })
+    }
+
+    /// A value for a column: DEFAULT or an expression, cast to the column's type.
+    pub(super) fn assigned(
+        &mut self,
+        e: &'a ast::Expr,
+        column: &ColumnDef,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        if is_default(e) {
+            return Ok(default_of(column));
+        }
+        let bound = self.expr(e, cx)?;
+        let out = self.assign(bound, column);
+        match literal_span(e) {
+            Some(span) => out.map_err(|e| self.at(e, span)),
+            None => out,
+        }
+    }
+
+    /// INSERT … SELECT: the query's columns cast in place, then spread over the table's row.
+    fn widen(&mut self, mut rel: Rel, table: &Table, targets: &[usize]) -> Result<Plan> {
+        let columns: Vec<&ColumnDef> = targets
+            .iter()
+            .filter_map(|t| table.columns.get(*t))
+            .collect();
+        // What is still untyped takes the column's type where it is written, so that its text is read as that type.
+        let types: Vec<types::DataType> = rel
+            .columns
+            .iter()
+            .zip(&columns)
+            .map(|(c, d)| match c.ty {
+                types::DataType::Unknown => d.ty,
+                ty => ty,
+            })
+            .collect();
+        self.coerce_outputs(&mut rel, &types, CastContext::Assignment)?;
+        let mut given = Vec::with_capacity(columns.len());
+        for (i, (c, d)) in rel.columns.iter().zip(&columns).enumerate() {
+            let e = Expr::Column(i, c.ty);
+            let same = c.ty == d.ty && c.typmod == d.typmod;
+            given.push(if same { e } else { self.assign(e, d)? });
+        }
+        Ok(Plan::Project {
+            input: Box::new(rel.plan),
+            exprs: whole_row(table, targets, given),
+        })
+    }
+}
+
+/// The table's row: given values at their columns, defaults elsewhere.
+fn whole_row(table: &Table, targets: &[usize], given: Vec<Expr>) -> Vec<Expr> {
+    let mut row: Vec<Option<Expr>> = table.columns.iter().map(|_| None).collect();
+    for (target, e) in targets.iter().zip(given) {
+        if let Some(slot) = row.get_mut(*target) {
+            *slot = Some(e);
+        }
+    }
+    row.into_iter()
+        .zip(&table.columns)
+        .map(|(e, c)| e.unwrap_or_else(|| default_of(c)))
+        .collect()
+}
+
+pub(super) fn default_of(column: &ColumnDef) -> Expr {
+    match &column.default {
+        Some(d) => d.expr.clone(),
+        None => Expr::Const(Value::Null, column.ty),
+    }
+}
+
+/// The word DEFAULT where a value stands.
+pub(super) fn is_default(e: &ast::Expr) -> bool {
+    matches!(e, ast::Expr::Identifier(i)
+        if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("default"))
+}
+
+fn check_width(given: usize, targets: usize, named: bool) -> Result<()> {
+    if given > targets {
+        return Err(syntax("INSERT has more expressions than target columns"));
+    }
+    if named && given < targets {
+        return Err(syntax("INSERT has more target columns than expressions"));
+    }
+    Ok(())
+}
+
+fn literal_span(e: &ast::Expr) -> Option<sqlparser::tokenizer::Span> {
+    match e {
+        ast::Expr::Value(v) => Some(v.span),
+        ast::Expr::Identifier(i) => Some(i.span),
+        _ => None,
+    }
+}
+
+fn refuse_others(i: &ast::Insert) -> Result<()> {
+    let foreign = i.or.is_some()
+        || i.ignore
+        || !i.into
+        || i.overwrite
+        || !i.assignments.is_empty()
+        || i.partitioned.is_some()
+        || !i.after_columns.is_empty()
+        || i.has_table_keyword
+        || i.output.is_some()
+        || i.replace_into
+        || i.priority.is_some()
+        || i.insert_alias.is_some()
+        || i.settings.is_some()
+        || i.format_clause.is_some()
+        || i.multi_table_insert_type.is_some();
+    if foreign {
+        return Err(syntax("syntax error in INSERT"));
+    }
+    Ok(())
+}

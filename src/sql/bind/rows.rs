@@ -1,0 +1,208 @@
+//! Row values: `(a, b) = (1, 2)`, expanded into comparisons of their fields.
+//!
+//! Owns: the expansion. Never: makes a composite value; there are none. Source: PostgreSQL 15 manual, 9.24.5.
+
+use super::{Binder, Cx, operator, syntax, unsupported};
+use engine::plan::{Expr, Plan, SubqueryKind};
+use sqlparser::ast::{self, BinaryOperator, FunctionArg, FunctionArgExpr, FunctionArguments};
+use std::sync::Arc;
+use types::{DataType, Result};
+
+/// The fields of `(a, b)` or `ROW(a, b)`.
+pub(super) fn items(e: &ast::Expr) -> Option<Vec<&ast::Expr>> {
+    match e {
+        ast::Expr::Nested(inner) => items(inner),
+        ast::Expr::Tuple(list) => Some(list.iter().collect()),
+        ast::Expr::Function(f) if f.name.0.len() == 1 => {
+            let name = super::names::first_ident(&f.name)?;
+            if !name.value.eq_ignore_ascii_case("row") || name.quote_style.is_some() {
+                return None;
+            }
+            let FunctionArguments::List(list) = &f.args else {
+                return None;
+            };
+            let arg = |a| match a {
+                &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref e)) => Some(e),
+                _ => None,
+            };
+            list.args.iter().map(arg).collect()
+        }
+        _ => None,
+    }
+}
+
+impl<'a> Binder<'a> {
+    pub(super) fn row(&mut self, e: &'a ast::Expr, cx: &mut Cx) -> Result<Vec<Expr>> {
+        match items(e) {
+            Some(list) => list.into_iter().map(|e| self.expr(e, cx)).collect(),
+            None => Err(unsupported("comparing a row with this expression")),
+        }
+    }
+
+    pub(super) fn row_binary(
+        &mut self,
+        left: &'a ast::Expr,
+        op: &'a BinaryOperator,
+        right: &'a ast::Expr,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let left = self.row(left, cx)?;
+        let right = self.row(right, cx)?;
+        let symbol = operator::symbol(op)?;
+        self.compare_rows(symbol, left, right)
+    }
+
+    pub(super) fn compare_rows(
+        &mut self,
+        symbol: &str,
+        left: Vec<Expr>,
+        right: Vec<Expr>,
+    ) -> Result<Expr> {
+        if left.len() != right.len() {
+            return Err(syntax("unequal number of entries in row expressions"));
+        }
+        match symbol {
+            "=" | "<>" => {
+                let tests = left
+                    .into_iter()
+                    .zip(right)
+                    .map(|(l, r)| self.infix(symbol, l, r))
+                    .collect::<Result<Vec<_>>>()?;
+                Ok(if symbol == "=" {
+                    Expr::And(tests)
+                } else {
+                    Expr::Or(tests)
+                })
+            }
+            "<" | "<=" | ">" | ">=" => self.order_rows(symbol, left, right),
+            _ => Err(unsupported("this operator between rows")),
+        }
+    }
+
+    /// `(a, b) < (c, d)` is `a < c OR (a = c AND b < d)`; the last field keeps the operator itself.
+    fn order_rows(&mut self, symbol: &str, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+        let strict = symbol.trim_end_matches('=');
+        let mut out: Option<Expr> = None;
+        for (l, r) in left.into_iter().zip(right).rev() {
+            out = Some(match out {
+                None => self.infix(symbol, l, r)?,
+                Some(rest) => {
+                    let (l2, r2) = (self.copy(&l)?, self.copy(&r)?);
+                    let less = self.infix(strict, l, r)?;
+                    let equal = self.infix("=", l2, r2)?;
+                    Expr::Or(vec![less, Expr::And(vec![equal, rest])])
+                }
+            });
+        }
+        out.ok_or_else(|| syntax("cannot compare rows of zero length"))
+    }
+
+    pub(super) fn row_in_list(
+        &mut self,
+        left: &'a ast::Expr,
+        list: &'a [ast::Expr],
+        negated: bool,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let left = self.row(left, cx)?;
+        let mut tests = Vec::with_capacity(list.len());
+        for item in list {
+            let right = self.row(item, cx)?;
+            let left = left
+                .iter()
+                .map(|e| self.copy(e))
+                .collect::<Result<Vec<_>>>()?;
+            tests.push(self.compare_rows("=", left, right)?);
+        }
+        let any = Expr::Or(tests);
+        Ok(if negated {
+            Expr::Not(Box::new(any))
+        } else {
+            any
+        })
+    }
+
+    pub(super) fn row_is_null(
+        &mut self,
+        row: &'a ast::Expr,
+        negated: bool,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let fields = self.row(row, cx)?;
+        let test = |e| {
+            let null = Expr::IsNull(Box::new(e));
+            if negated {
+                Expr::Not(Box::new(null))
+            } else {
+                null
+            }
+        };
+        Ok(Expr::And(fields.into_iter().map(test).collect()))
+    }
+
+    /// `(a, b) IN (SELECT x, y)`: true when a row matches, NULL when none does but one might, else false.
+    pub(super) fn row_in_subquery(
+        &mut self,
+        left: &'a ast::Expr,
+        query: &'a ast::Query,
+        negated: bool,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let left = self.row(left, cx)?;
+        let (rel, _) = self.subquery(query, cx)?;
+        if rel.columns.len() != left.len() {
+            let what = if rel.columns.len() > left.len() {
+                "subquery has too many columns"
+            } else {
+                "subquery has too few columns"
+            };
+            return Err(syntax(what));
+        }
+        // Inside the subquery's filter the left operands are those of the row around it.
+        let fields = left
+            .iter()
+            .map(|e| self.as_outer(e))
+            .collect::<Result<Vec<_>>>()?;
+        let columns = rel.columns.iter().enumerate();
+        let columns = columns.map(|(i, c)| Expr::Column(i, c.ty)).collect();
+        let equal = self.compare_rows("=", fields, columns)?;
+        let unknown = Expr::IsNull(Box::new(self.copy(&equal)?));
+        let exists = |predicate| Expr::Subquery {
+            plan: Arc::new(Plan::Filter {
+                input: Box::new(rel.plan.clone()),
+                predicate,
+            }),
+            kind: SubqueryKind::Exists,
+            correlated: true,
+            ty: DataType::Bool,
+        };
+        let found = Expr::Case {
+            branches: vec![
+                (exists(equal), super::expr::boolean(true)),
+                (
+                    exists(unknown),
+                    Expr::Const(types::Value::Null, DataType::Bool),
+                ),
+            ],
+            otherwise: Some(Box::new(super::expr::boolean(false))),
+            ty: DataType::Bool,
+        };
+        Ok(if negated {
+            Expr::Not(Box::new(found))
+        } else {
+            found
+        })
+    }
+
+    /// An expression over this row, seen from inside one of its subqueries.
+    fn as_outer(&mut self, e: &Expr) -> Result<Expr> {
+        let out = super::walk::lift(e, 1);
+        let mut nested = false;
+        super::walk::visit(e, &mut |x| nested |= matches!(x, Expr::Subquery { .. }));
+        if nested {
+            return Err(unsupported("a subquery inside a row compared with a subquery"));
+        }
+        self.copied += super::walk::size(&out);
+        Ok(out)
+    }
+}

@@ -1,0 +1,209 @@
+//! What names can mean at one place: relations, their columns, and the merged columns of USING.
+//!
+//! Owns: lookup in one row. Never: looks further out (`Binder::column` walks the enclosing rows).
+
+use super::names;
+use engine::plan::Expr;
+use types::{Column, Error, Result, SqlState};
+
+/// A column in sight: what it is called and how to read it from the row.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub expr: Expr,
+    pub typmod: i32,
+    pub table: u32,
+    pub attnum: i16,
+}
+
+/// A named item of FROM.
+#[derive(Clone, Debug)]
+pub(super) struct Relation {
+    pub alias: String,
+    /// Of a table that no alias renames.
+    pub schema: Option<String>,
+    /// The table's own name, for the hint about its alias.
+    pub table: Option<String>,
+    pub columns: Vec<Entry>,
+    /// Ordinals of its primary key among `columns`, for functional dependency in GROUP BY.
+    pub key: Vec<usize>,
+    /// A base table: asking for its system columns gets a clear refusal.
+    pub base: bool,
+}
+
+/// A row and the names of its columns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub width: usize,
+    pub relations: Vec<Relation>,
+    /// What an unqualified name or `*` sees, in order; USING's columns once.
+    pub visible: Vec<Entry>,
+}
+
+/// The outcome of looking in one row.
+pub(super) enum Found<'s> {
+    Column(&'s Entry),
+    Nothing,
+    /// The relation is here but has no such column.
+    NoSuchColumn,
+}
+
+impl Entry {
+    pub fn of(column: &Column, ordinal: usize) -> Entry {
+        Entry {
+            name: column.name.clone(),
+            expr: Expr::Column(ordinal, column.ty),
+            typmod: column.typmod,
+            table: column.table,
+            attnum: column.attnum,
+        }
+    }
+
+    pub fn column(&self) -> Column {
+        Column {
+            name: self.name.clone(),
+            ty: self.expr.ty(),
+            typmod: self.typmod,
+            table: self.table,
+            attnum: self.attnum,
+        }
+    }
+}
+
+impl Scope {
+    /// One relation.
+    pub fn single(relation: Relation) -> Scope {
+        Scope {
+            width: relation.columns.len(),
+            visible: relation.columns.clone(),
+            relations: vec![relation],
+        }
+    }
+
+    /// Every expression moved right by `by` columns: the right side of a join.
+    pub fn shifted(mut self, by: usize) -> Scope {
+        let shift = |e: &mut Entry| super::walk::shift_columns(&mut e.expr, by);
+        for r in &mut self.relations {
+            r.columns.iter_mut().for_each(shift);
+        }
+        self.visible.iter_mut().for_each(shift);
+        self
+    }
+
+    pub fn unqualified(&self, name: &str) -> Result<Found<'_>> {
+        let mut hits = self.visible.iter().filter(|e| e.name == name);
+        match (hits.next(), hits.next()) {
+            (Some(e), None) => Ok(Found::Column(e)),
+            (None, _) => Ok(Found::Nothing),
+            (Some(_), Some(_)) => Err(Error::new(
+                SqlState::AMBIGUOUS_COLUMN,
+                format!("column reference \"{name}\" is ambiguous"),
+            )),
+        }
+    }
+
+    /// The relation of that name; two of one name are ambiguous only where they are used.
+    pub fn relation(&self, schema: Option<&str>, alias: &str) -> Result<Option<&Relation>> {
+        let fits = |r: &&Relation| {
+            r.alias == alias && (schema.is_none() || r.schema.as_deref() == schema)
+        };
+        let mut hits = self.relations.iter().filter(fits);
+        match (hits.next(), hits.next()) {
+            (Some(_), Some(_)) => Err(Error::new(
+                SqlState::DUPLICATE_ALIAS,
+                format!("table reference \"{alias}\" is ambiguous"),
+            )),
+            (hit, _) => Ok(hit),
+        }
+    }
+
+    pub fn qualified(&self, schema: Option<&str>, alias: &str, name: &str) -> Result<Found<'_>> {
+        let Some(relation) = self.relation(schema, alias)? else {
+            return Ok(Found::Nothing);
+        };
+        let mut hits = relation.columns.iter().filter(|e| e.name == name);
+        match (hits.next(), hits.next()) {
+            (Some(e), None) => Ok(Found::Column(e)),
+            (None, _) => Ok(Found::NoSuchColumn),
+            (Some(_), Some(_)) => Err(Error::new(
+                SqlState::AMBIGUOUS_COLUMN,
+                format!("column reference \"{alias}.{name}\" is ambiguous"),
+            )),
+        }
+    }
+
+    /// 42712 when two items of FROM have one name.
+    pub fn check_aliases(&self, other: &Scope) -> Result<()> {
+        for r in &other.relations {
+            let clash = |l: &&Relation| {
+                l.alias == r.alias && (l.schema.is_none() || r.schema.is_none() || l.schema == r.schema)
+            };
+            if self.relations.iter().any(|l| clash(&l)) {
+                return Err(Error::new(
+                    SqlState::DUPLICATE_ALIAS,
+                    format!("table name \"{}\" specified more than once", r.alias),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `t.a` for a column of the row, for errors.
+    pub fn describe(&self, ordinal: usize) -> String {
+        for r in &self.relations {
+            for c in &r.columns {
+                if matches!(c.expr, Expr::Column(i, _) if i == ordinal) {
+                    return if r.alias.is_empty() {
+                        c.name.clone()
+                    } else {
+                        format!("{}.{}", r.alias, c.name)
+                    };
+                }
+            }
+        }
+        match self.visible.get(ordinal) {
+            Some(e) => e.name.clone(),
+            None => "?column?".into(),
+        }
+    }
+
+    /// Typmod of a plain column of the row.
+    pub fn typmod(&self, ordinal: usize) -> i32 {
+        let all = self.relations.iter().flat_map(|r| &r.columns);
+        let mut all = all.chain(&self.visible);
+        all.find(|e| matches!(e.expr, Expr::Column(i, _) if i == ordinal))
+            .map_or(-1, |e| e.typmod)
+    }
+
+    /// A base table is in sight, so `ctid` and its like would mean something in PostgreSQL.
+    pub fn has_base_table(&self) -> bool {
+        self.relations.iter().any(|r| r.base)
+    }
+}
+
+/// PostgreSQL's hidden columns of every table.
+pub(super) fn is_system_column(name: &str) -> bool {
+    matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+}
+
+/// Aliases given to columns: `t(a, b)`; more than there are is an error.
+pub(super) fn rename(
+    entries: &mut [Entry],
+    alias: &str,
+    columns: &[sqlparser::ast::TableAliasColumnDef],
+) -> Result<()> {
+    if columns.len() > entries.len() {
+        return Err(Error::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!(
+                "table \"{alias}\" has {} columns available but {} columns specified",
+                entries.len(),
+                columns.len()
+            ),
+        ));
+    }
+    for (entry, column) in entries.iter_mut().zip(columns) {
+        entry.name = names::ident(&column.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,528 @@
+//! One SELECT block: targets, WHERE, GROUP BY, HAVING, DISTINCT, ORDER BY.
+//!
+//! Owns: the order of the operators of a block and the hidden columns that ORDER BY needs. Never: optimizes; scans are
+//! full, filters stand above them. Source: `transformSelectStmt`, `parse_clause.c`.
+
+use super::agg::{Collector, sort_key};
+use super::group::Grouping;
+use super::query::{Rel, ordinal};
+use super::scope::{Entry, Scope};
+use super::{Binder, Clause, Cx, colname, names, syntax, unsupported, walk};
+use engine::plan::{Aggregate, AggregateMode, Expr, Plan, SortKey};
+use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
+use std::rc::Rc;
+use types::{Column, DataType, Error, Result, SqlState};
+
+/// An output column, or a hidden one that only sorting needs.
+pub(super) struct Target {
+    pub expr: Expr,
+    pub column: Column,
+}
+
+/// A block while it is put together.
+struct Block {
+    targets: Vec<Target>,
+    /// Targets from here on are hidden.
+    shown: usize,
+    keys: Vec<SortKey>,
+    /// Targets of DISTINCT ON.
+    distinct_on: Option<Vec<usize>>,
+    distinct: bool,
+    having: Option<Expr>,
+}
+
+impl<'a> Binder<'a> {
+    pub(super) fn select(
+        &mut self,
+        s: &'a ast::Select,
+        order: &'a [ast::OrderByExpr],
+        keep_unknown: bool,
+    ) -> Result<Rel> {
+        refuse_others(s)?;
+        let (mut plan, scope) = self.from(&s.from)?;
+        let mut cx = Cx::new(Rc::new(scope), Clause::Where);
+        if let Some(e) = &s.selection {
+            let e = self.expr(e, &mut cx)?;
+            let predicate = self.condition(e, "WHERE")?;
+            plan = Plan::Filter {
+                input: Box::new(plan),
+                predicate,
+            };
+        }
+        cx.aggregates = Some(Collector::default());
+        cx.clause = Clause::Select;
+        let targets = self.targets(&s.projection, &mut cx)?;
+        let mut block = Block {
+            shown: targets.len(),
+            targets,
+            keys: Vec::new(),
+            distinct_on: None,
+            distinct: false,
+            having: None,
+        };
+        let groups = self.group_items(&s.group_by, &mut block, &mut cx)?;
+        let grouped = !groups.is_empty() || group_is_written(&s.group_by);
+        if let Some(e) = &s.having {
+            cx.clause = Clause::Having;
+            let e = self.expr(e, &mut cx)?;
+            block.having = Some(self.condition(e, "HAVING")?);
+        }
+        cx.clause = Clause::OrderBy;
+        self.order_items_of(order, &mut block, &mut cx)?;
+        self.distinct_items(s, &mut block, &mut cx)?;
+        let keep = keep_unknown && !block.distinct && block.distinct_on.is_none();
+        if !keep {
+            for t in &mut block.targets {
+                let e = std::mem::replace(&mut t.expr, super::expr::boolean(false));
+                t.expr = self.settle_unknown(e)?;
+                t.column.ty = t.expr.ty();
+            }
+        }
+        let calls = cx.aggregates.take().map(|c| c.calls).unwrap_or_default();
+        if !calls.is_empty() || grouped || block.having.is_some() {
+            plan = self.aggregated(plan, groups, calls, &cx.scope, &mut block)?;
+        }
+        Ok(assemble(plan, block))
+    }
+
+    /// The select list, `*` and `t.*` expanded.
+    pub(super) fn targets(
+        &mut self,
+        items: &'a [SelectItem],
+        cx: &mut Cx,
+    ) -> Result<Vec<Target>> {
+        let mut out = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(e) => out.push(self.target(e, colname::of(e), cx)?),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    out.push(self.target(expr, names::ident(alias), cx)?);
+                }
+                SelectItem::Wildcard(options) => {
+                    plain_wildcard(options)?;
+                    if cx.scope.relations.is_empty() && cx.scope.visible.is_empty() {
+                        return Err(syntax("SELECT * with no tables specified is not valid"));
+                    }
+                    out.extend(cx.scope.visible.iter().map(Target::of));
+                }
+                SelectItem::QualifiedWildcard(kind, options) => {
+                    plain_wildcard(options)?;
+                    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+                        return Err(unsupported("a field of a composite value"));
+                    };
+                    self.qualified_wildcard(name, cx, &mut out)?;
+                }
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(syntax("syntax error in the select list"));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn target(&mut self, e: &'a ast::Expr, name: String, cx: &mut Cx) -> Result<Target> {
+        let expr = self.expr(e, cx)?;
+        let mut column = Column::new(name, expr.ty());
+        column.typmod = self.typmod_of(&expr, cx);
+        if let Expr::Column(i, _) = &expr {
+            let all = cx.scope.relations.iter().flat_map(|r| &r.columns);
+            let plain = |e: &&Entry| matches!(e.expr, Expr::Column(j, _) if j == *i);
+            if let Some(entry) = all.into_iter().find(plain) {
+                (column.table, column.attnum) = (entry.table, entry.attnum);
+            }
+        }
+        Ok(Target { expr, column })
+    }
+
+    fn qualified_wildcard(
+        &mut self,
+        name: &ast::ObjectName,
+        cx: &Cx,
+        out: &mut Vec<Target>,
+    ) -> Result<()> {
+        let (schema, alias) = names::qualified(name)?;
+        if let Some(r) = cx.scope.relation(schema.as_deref(), &alias)? {
+            out.extend(r.columns.iter().map(Target::of));
+            return Ok(());
+        }
+        for (i, frame) in self.frames.iter().rev().enumerate() {
+            if let Some(r) = frame.scope.relation(schema.as_deref(), &alias)? {
+                self.frames
+                    .iter()
+                    .rev()
+                    .take(i + 1)
+                    .for_each(|f| f.crossed.set(true));
+                out.extend(r.columns.iter().map(|e| Target {
+                    expr: walk::lift(&e.expr, i + 1),
+                    column: e.column(),
+                }));
+                return Ok(());
+            }
+        }
+        let e = self.missing_from(&alias, cx);
+        Err(match names::first_ident(name) {
+            Some(i) => self.at(e, i.span),
+            None => e,
+        })
+    }
+
+    fn group_items(
+        &mut self,
+        g: &'a GroupByExpr,
+        block: &mut Block,
+        cx: &mut Cx,
+    ) -> Result<Vec<Expr>> {
+        let GroupByExpr::Expressions(items, modifiers) = g else {
+            return Err(syntax("syntax error at or near \"all\""));
+        };
+        if !modifiers.is_empty() {
+            return Err(unsupported("GROUPING SETS"));
+        }
+        let mut out: Vec<Expr> = Vec::with_capacity(items.len());
+        for item in items {
+            let e = self.group_item(item, block, cx)?;
+            if !out.iter().any(|g| walk::same(g, &e)) {
+                out.push(e);
+            }
+        }
+        Ok(out)
+    }
+
+    /// An ordinal, a column of FROM, else the alias of a target, else an expression.
+    fn group_item(&mut self, e: &'a ast::Expr, block: &mut Block, cx: &mut Cx) -> Result<Expr> {
+        let item = unnested(e);
+        if matches!(item, ast::Expr::Tuple(t) if t.is_empty()) {
+            return Err(unsupported("GROUPING SETS"));
+        }
+        let target = match ordinal(item, "GROUP BY", block.shown)? {
+            Some(i) => Some(i),
+            None => match item {
+                ast::Expr::Identifier(i) => {
+                    let name = names::ident(i);
+                    let here = cx.scope.visible.iter().any(|e| e.name == name);
+                    if here { None } else { self.alias(&name, i, block, "GROUP BY")? }
+                }
+                _ => None,
+            },
+        };
+        if let Some(i) = target.and_then(|i| block.targets.get_mut(i)) {
+            let e = std::mem::replace(&mut i.expr, super::expr::boolean(false));
+            i.expr = self.settle_unknown(e)?;
+            i.column.ty = i.expr.ty();
+            let e = i.expr.clone();
+            let mut aggregate = false;
+            walk::visit(&e, &mut |x| {
+                aggregate |= matches!(x, Expr::Column(c, _) if *c >= super::agg::STAND_IN);
+            });
+            if aggregate {
+                return Err(Error::new(
+                    SqlState::GROUPING_ERROR,
+                    "aggregate functions are not allowed in GROUP BY",
+                ));
+            }
+            return Ok(e);
+        }
+        let aggregates = cx.aggregates.take();
+        cx.clause = Clause::GroupBy;
+        let bound = self.expr(e, cx);
+        cx.aggregates = aggregates;
+        let bound = bound?;
+        self.settle_unknown(bound)
+    }
+
+    /// The shown target of that name, where there is one.
+    fn alias(
+        &mut self,
+        name: &str,
+        i: &ast::Ident,
+        block: &Block,
+        clause: &str,
+    ) -> Result<Option<usize>> {
+        let shown = block.targets.iter().take(block.shown).enumerate();
+        let mut hits = shown.filter(|(_, t)| t.column.name == name);
+        let Some((first, target)) = hits.next() else {
+            return Ok(None);
+        };
+        for (_, other) in hits {
+            if !walk::same(&other.expr, &target.expr) {
+                let e = Error::new(
+                    SqlState::AMBIGUOUS_COLUMN,
+                    format!("{clause} \"{name}\" is ambiguous"),
+                );
+                return Err(self.at(e, i.span));
+            }
+        }
+        Ok(Some(first))
+    }
+
+    fn order_items_of(
+        &mut self,
+        order: &'a [ast::OrderByExpr],
+        block: &mut Block,
+        cx: &mut Cx,
+    ) -> Result<()> {
+        for item in order {
+            if item.with_fill.is_some() {
+                return Err(syntax("syntax error in ORDER BY"));
+            }
+            let i = self.sort_target(&item.expr, block, cx, "ORDER BY")?;
+            let ty = block.targets.get(i).map_or(DataType::Text, |t| t.expr.ty());
+            block
+                .keys
+                .push(sort_key(Expr::Column(i, ty), &item.options)?);
+        }
+        Ok(())
+    }
+
+    /// The target to sort by: an ordinal, an alias, an equal target, else a hidden one.
+    fn sort_target(
+        &mut self,
+        e: &'a ast::Expr,
+        block: &mut Block,
+        cx: &mut Cx,
+        clause: &str,
+    ) -> Result<usize> {
+        let item = unnested(e);
+        let known = match ordinal(item, clause, block.shown)? {
+            Some(i) => Some(i),
+            None => match item {
+                ast::Expr::Identifier(i) => self.alias(&names::ident(i), i, block, clause)?,
+                _ => None,
+            },
+        };
+        if let Some(i) = known {
+            if let Some(t) = block.targets.get_mut(i) {
+                let e = std::mem::replace(&mut t.expr, super::expr::boolean(false));
+                t.expr = self.settle_unknown(e)?;
+                t.column.ty = t.expr.ty();
+            }
+            return Ok(i);
+        }
+        let bound = self.expr(e, cx)?;
+        let bound = self.settle_unknown(bound)?;
+        if let Some(i) = block.targets.iter().position(|t| walk::same(&t.expr, &bound)) {
+            return Ok(i);
+        }
+        block.targets.push(Target {
+            column: Column::new("?column?", bound.ty()),
+            expr: bound,
+        });
+        Ok(block.targets.len() - 1)
+    }
+
+    fn distinct_items(
+        &mut self,
+        s: &'a ast::Select,
+        block: &mut Block,
+        cx: &mut Cx,
+    ) -> Result<()> {
+        match &s.distinct {
+            None | Some(ast::Distinct::All) => Ok(()),
+            Some(ast::Distinct::Distinct) => {
+                if block.targets.len() > block.shown {
+                    return Err(Error::new(
+                        SqlState::INVALID_COLUMN_REFERENCE,
+                        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                    ));
+                }
+                block.distinct = true;
+                Ok(())
+            }
+            Some(ast::Distinct::On(items)) => {
+                let mut on: Vec<usize> = Vec::with_capacity(items.len());
+                for item in items {
+                    let i = self.sort_target(item, block, cx, "SELECT DISTINCT ON")?;
+                    if !on.contains(&i) {
+                        on.push(i);
+                    }
+                }
+                block.distinct_on = Some(on);
+                order_starts_with_on(block)
+            }
+        }
+    }
+
+    /// Puts the aggregation between the rows and everything above, and rewrites what is above to read its output.
+    fn aggregated(
+        &mut self,
+        input: Plan,
+        groups: Vec<Expr>,
+        calls: Vec<engine::plan::AggregateCall>,
+        scope: &Scope,
+        block: &mut Block,
+    ) -> Result<Plan> {
+        let mut grouping = Grouping::new(groups, scope);
+        for t in &mut block.targets {
+            grouping.rewrite(&mut t.expr)?;
+        }
+        if let Some(h) = &mut block.having {
+            grouping.rewrite(h)?;
+        }
+        let mut number = |e: &mut Expr| grouping.number_aggregates(e);
+        block
+            .targets
+            .iter_mut()
+            .try_for_each(|t| number(&mut t.expr))?;
+        block.having.iter_mut().try_for_each(&mut number)?;
+        let plan = Plan::Aggregate(Box::new(Aggregate {
+            input,
+            mode: AggregateMode::Complete,
+            groups: grouping.into_groups(),
+            aggregates: calls,
+        }));
+        Ok(match block.having.take() {
+            Some(predicate) => Plan::Filter {
+                input: Box::new(plan),
+                predicate,
+            },
+            None => plan,
+        })
+    }
+}
+
+impl Target {
+    fn of(e: &Entry) -> Target {
+        Target {
+            expr: e.expr.clone(),
+            column: e.column(),
+        }
+    }
+}
+
+/// Projection, DISTINCT, sorting, and the hidden columns off again.
+fn assemble(input: Plan, block: Block) -> Rel {
+    let shown = block.shown;
+    let hidden = block.targets.len() > shown;
+    let (exprs, mut columns): (Vec<Expr>, Vec<Column>) = block
+        .targets
+        .into_iter()
+        .map(|t| (t.expr, t.column))
+        .unzip();
+    let mut keys = block.keys;
+    let on: Option<Vec<Expr>> = block.distinct_on.map(|on| {
+        let key = |i| Expr::Column(i, exprs.get(i).map_or(DataType::Text, Expr::ty));
+        on.into_iter().map(key).collect()
+    });
+    if let Some(on) = &on {
+        let sorted = |e: &&Expr| keys.iter().any(|k| walk::same(&k.expr, e));
+        let missing: Vec<Expr> = on.iter().filter(|e| !sorted(e)).cloned().collect();
+        keys.extend(missing.into_iter().map(|expr| SortKey {
+            expr,
+            descending: false,
+            nulls_first: false,
+        }));
+    }
+    let mut plan = Plan::Project {
+        input: Box::new(input),
+        exprs,
+    };
+    if block.distinct {
+        plan = Plan::Distinct {
+            input: Box::new(plan),
+        };
+    }
+    if !keys.is_empty() {
+        plan = Plan::Sort {
+            input: Box::new(plan),
+            keys,
+            top: None,
+        };
+    }
+    if let Some(keys) = on {
+        plan = Plan::DistinctOn {
+            input: Box::new(plan),
+            keys,
+        };
+    }
+    columns.truncate(shown);
+    if hidden {
+        let shown = columns.iter().enumerate();
+        let exprs = shown.map(|(i, c)| Expr::Column(i, c.ty)).collect();
+        plan = Plan::Project {
+            input: Box::new(plan),
+            exprs,
+        };
+    }
+    Rel { plan, columns }
+}
+
+/// ORDER BY must sort by all of DISTINCT ON before anything else.
+fn order_starts_with_on(block: &Block) -> Result<()> {
+    let Some(on) = &block.distinct_on else {
+        return Ok(());
+    };
+    let is_on = |k: &SortKey| matches!(&k.expr, Expr::Column(i, _) if on.contains(i));
+    let first_other = block.keys.iter().position(|k| !is_on(k));
+    let last_on = block.keys.iter().rposition(is_on);
+    let mut seen: Vec<usize> = Vec::new();
+    for k in block.keys.iter().take(first_other.unwrap_or(block.keys.len())) {
+        if let Expr::Column(i, _) = &k.expr
+            && !seen.contains(i)
+        {
+            seen.push(*i);
+        }
+    }
+    let mixed = matches!((first_other, last_on), (Some(f), Some(l)) if l > f);
+    if mixed || (first_other.is_some() && seen.len() < on.len()) {
+        return Err(Error::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+        ));
+    }
+    Ok(())
+}
+
+/// Parentheses around a whole item mean nothing.
+fn unnested(mut e: &ast::Expr) -> &ast::Expr {
+    while let ast::Expr::Nested(inner) = e {
+        e = inner;
+    }
+    e
+}
+
+fn group_is_written(g: &GroupByExpr) -> bool {
+    match g {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(items, _) => !items.is_empty(),
+    }
+}
+
+fn plain_wildcard(o: &ast::WildcardAdditionalOptions) -> Result<()> {
+    let plain = o.opt_ilike.is_none()
+        && o.opt_exclude.is_none()
+        && o.opt_except.is_none()
+        && o.opt_replace.is_none()
+        && o.opt_rename.is_none()
+        && o.opt_alias.is_none();
+    if plain {
+        Ok(())
+    } else {
+        Err(syntax("syntax error after \"*\""))
+    }
+}
+
+/// Clauses of other dialects, and those of PostgreSQL that are not there.
+fn refuse_others(s: &ast::Select) -> Result<()> {
+    if s.into.is_some() {
+        return Err(unsupported("SELECT INTO"));
+    }
+    if !s.named_window.is_empty() {
+        return Err(unsupported("a window function"));
+    }
+    let foreign = s.top.is_some()
+        || s.exclude.is_some()
+        || !s.lateral_views.is_empty()
+        || s.prewhere.is_some()
+        || !s.connect_by.is_empty()
+        || !s.cluster_by.is_empty()
+        || !s.distribute_by.is_empty()
+        || !s.sort_by.is_empty()
+        || s.qualify.is_some()
+        || s.value_table_mode.is_some()
+        || s.select_modifiers.is_some()
+        || !matches!(s.flavor, ast::SelectFlavor::Standard);
+    if foreign {
+        return Err(syntax("syntax error in SELECT"));
+    }
+    Ok(())
+}

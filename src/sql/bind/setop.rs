@@ -1,0 +1,178 @@
+//! UNION, INTERSECT, EXCEPT and VALUES.
+//!
+//! Owns: the matching of columns. Runs of one associative operator become a balanced tree, so that a thousand UNIONs are
+//! ten levels deep for everything that walks plans later. Source: `transformSetOperationTree`.
+
+use super::query::Rel;
+use super::{Binder, Clause, Cx, coerce, names, syntax, unsupported};
+use engine::exec::cast::CastContext;
+use engine::plan::{Expr, Plan, SetOp};
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+use std::rc::Rc;
+use types::{Column, DataType, Result};
+
+impl<'a> Binder<'a> {
+    pub(super) fn set_expr(&mut self, body: &'a SetExpr, keep_unknown: bool) -> Result<Rel> {
+        match body {
+            SetExpr::Select(s) => self.select(s, &[], keep_unknown),
+            SetExpr::Query(q) => self.query_in(q, keep_unknown),
+            SetExpr::Values(v) => self.values(v, keep_unknown),
+            SetExpr::SetOperation { .. } => self.set_operation(body),
+            SetExpr::Table(t) => self.table_command(t),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Err(unsupported("a data-modifying statement in WITH"))
+            }
+        }
+    }
+
+    /// Walks the left spine in a loop: `a UNION b UNION c …` is left-deep.
+    fn set_operation(&mut self, body: &'a SetExpr) -> Result<Rel> {
+        let mut steps = Vec::new();
+        let mut node = body;
+        while let SetExpr::SetOperation {
+            left,
+            op,
+            set_quantifier,
+            right,
+        } = node
+        {
+            steps.push((set_op(*op)?, is_all(*set_quantifier)?, &**right));
+            node = left;
+        }
+        steps.reverse();
+        let mut rel = self.set_expr(node, true)?;
+        let mut steps = steps.into_iter().peekable();
+        while let Some((op, all, right)) = steps.next() {
+            let mut operands = vec![rel, self.set_expr(right, true)?];
+            // (a UNION b) UNION c = a UNION (b UNION c); EXCEPT is not so.
+            while op != SetOp::Except
+                && let Some((_, _, right)) = steps.next_if(|(o, a, _)| *o == op && *a == all)
+            {
+                operands.push(self.set_expr(right, true)?);
+            }
+            rel = self.combine(op, all, operands)?;
+        }
+        Ok(rel)
+    }
+
+    fn combine(&mut self, op: SetOp, all: bool, mut operands: Vec<Rel>) -> Result<Rel> {
+        let word = match op {
+            SetOp::Union => "UNION",
+            SetOp::Intersect => "INTERSECT",
+            SetOp::Except => "EXCEPT",
+        };
+        let Some(first) = operands.first() else {
+            return Err(syntax(format!("{word} of nothing")));
+        };
+        let mut columns: Vec<Column> = first.columns.clone();
+        for other in operands.iter().skip(1) {
+            if other.columns.len() != columns.len() {
+                return Err(syntax(format!(
+                    "each {word} query must have the same number of columns"
+                )));
+            }
+            for (c, o) in columns.iter_mut().zip(&other.columns) {
+                let ty = coerce::common_type(&[c.ty, o.ty], word)?;
+                if c.typmod != o.typmod || c.ty != o.ty {
+                    c.typmod = -1;
+                }
+                (c.ty, c.table, c.attnum) = (ty, 0, 0);
+            }
+        }
+        for c in &mut columns {
+            if c.ty == DataType::Unknown {
+                c.ty = DataType::Text;
+            }
+        }
+        let types: Vec<DataType> = columns.iter().map(|c| c.ty).collect();
+        for operand in &mut operands {
+            self.coerce_outputs(operand, &types, CastContext::Implicit)?;
+        }
+        let plans = operands.into_iter().map(|r| r.plan).collect();
+        Ok(Rel {
+            plan: balanced(op, all, plans),
+            columns,
+        })
+    }
+
+    /// `VALUES (…), (…)`
+    fn values(&mut self, v: &'a ast::Values, keep_unknown: bool) -> Result<Rel> {
+        let mut cx = Cx::new(Rc::default(), Clause::Values);
+        let mut rows = Vec::with_capacity(v.rows.len());
+        for row in &v.rows {
+            rows.push(self.exprs(&row.content, &mut cx)?);
+        }
+        let width = rows.first().map_or(0, Vec::len);
+        if rows.iter().any(|r| r.len() != width) {
+            return Err(syntax("VALUES lists must all be the same length"));
+        }
+        let mut columns = Vec::with_capacity(width);
+        for i in 0..width {
+            let types: Vec<DataType> = rows.iter().filter_map(|r| r.get(i)).map(Expr::ty).collect();
+            let open = types.iter().all(|t| *t == DataType::Unknown);
+            let ty = if open && keep_unknown {
+                DataType::Unknown
+            } else {
+                coerce::common_type(&types, "VALUES")?
+            };
+            columns.push(Column::new(format!("column{}", i + 1), ty));
+        }
+        for row in &mut rows {
+            for (e, c) in row.iter_mut().zip(&columns) {
+                if c.ty != DataType::Unknown {
+                    let bound = std::mem::replace(e, super::expr::boolean(false));
+                    *e = self.coerce_arg(bound, c.ty)?;
+                }
+            }
+        }
+        Ok(Rel {
+            plan: Plan::Values { rows },
+            columns,
+        })
+    }
+
+    /// `TABLE t`
+    fn table_command(&mut self, t: &'a ast::Table) -> Result<Rel> {
+        let fold = |n: &String| names::fold(n, false);
+        let schema = t.schema_name.as_ref().map(fold);
+        let Some(name) = t.table_name.as_ref().map(fold) else {
+            return Err(syntax("syntax error in TABLE"));
+        };
+        let (plan, relation) = self.relation(schema.as_deref(), &name, None)?;
+        let columns = relation.columns.iter().map(|e| e.column()).collect();
+        Ok(Rel { plan, columns })
+    }
+}
+
+fn set_op(op: SetOperator) -> Result<SetOp> {
+    match op {
+        SetOperator::Union => Ok(SetOp::Union),
+        SetOperator::Intersect => Ok(SetOp::Intersect),
+        SetOperator::Except => Ok(SetOp::Except),
+        SetOperator::Minus => Err(syntax("syntax error at or near \"minus\"")),
+    }
+}
+
+fn is_all(q: SetQuantifier) -> Result<bool> {
+    match q {
+        SetQuantifier::All => Ok(true),
+        SetQuantifier::Distinct | SetQuantifier::None => Ok(false),
+        SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
+            Err(syntax("syntax error at or near \"by\""))
+        }
+    }
+}
+
+/// Halves until two are left; the order of operands stays.
+fn balanced(op: SetOp, all: bool, mut plans: Vec<Plan>) -> Plan {
+    if plans.len() <= 1 {
+        return plans.pop().unwrap_or_default();
+    }
+    let right = plans.split_off(plans.len() / 2);
+    Plan::SetOp {
+        op,
+        all,
+        left: Box::new(balanced(op, all, plans)),
+        right: Box::new(balanced(op, all, right)),
+    }
+}
