@@ -14,3 +14,6 @@ pub use parse::{Kind, Parsed, parse};
 pub use statement::{
     BindEnv, Bound, CopyFormat, CopyOptions, Discard, ForceColumns, Isolation, Statement,
 };
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,8 @@ pub(super) struct Collector {
 }
 
 /// A call as written.
-pub(super) struct Written<'a> {
-    pub name: &'a str,
+pub(super) struct Written<'n, 'a> {
+    pub name: &'n str,
     pub args: Vec<&'a ast::Expr>,
     pub star: bool,
     pub distinct: bool,
@@ -29,12 +29,15 @@ pub(super) struct Written<'a> {
 }
 
 impl<'a> Binder<'a> {
-    pub(super) fn aggregate(&mut self, w: Written<'a>, cx: &mut Cx) -> Result<Expr> {
+    pub(super) fn aggregate(&mut self, w: Written<'_, 'a>, cx: &mut Cx) -> Result<Expr> {
         if cx.aggregates.is_none() {
             let message = if cx.clause == Clause::Aggregate {
                 "aggregate function calls cannot be nested".to_string()
             } else {
-                format!("aggregate functions are not allowed in {}", cx.clause.name())
+                format!(
+                    "aggregate functions are not allowed in {}",
+                    cx.clause.name()
+                )
             };
             return Err(Error::new(SqlState::GROUPING_ERROR, message));
         }
@@ -77,7 +80,7 @@ impl<'a> Binder<'a> {
 
     fn aggregate_order(
         &mut self,
-        w: &Written<'a>,
+        w: &Written<'_, 'a>,
         args: &[Expr],
         cx: &mut Cx,
     ) -> Result<Vec<SortKey>> {
@@ -124,7 +127,9 @@ fn refuse_outer(args: &[Expr]) -> Result<()> {
         });
     }
     if outer && !own {
-        return Err(unsupported("an aggregate over an enclosing query's columns"));
+        return Err(unsupported(
+            "an aggregate over an enclosing query's columns",
+        ));
     }
     Ok(())
 }
@@ -134,12 +139,13 @@ pub(super) fn sort_key(expr: Expr, options: &ast::OrderByOptions) -> Result<Sort
     let descending = match &options.sort {
         None | Some(ast::OrderBySort::Asc) => false,
         Some(ast::OrderBySort::Desc) => true,
-        Some(ast::OrderBySort::Using(op)) => match super::names::parts(op)?.last().map(String::as_str)
-        {
-            Some("<") => false,
-            Some(">") => true,
-            _ => return Err(syntax("operator is not a valid ordering operator")),
-        },
+        Some(ast::OrderBySort::Using(op)) => {
+            match super::names::parts(op)?.last().map(String::as_str) {
+                Some("<") => false,
+                Some(">") => true,
+                _ => return Err(syntax("operator is not a valid ordering operator")),
+            }
+        }
     };
     if expr.ty() == DataType::Void {
         return Err(Error::new(

@@ -55,7 +55,11 @@ impl<'a> Binder<'a> {
     }
 
     /// The forms that look like functions but take any type; `None` when it is not one of them.
-    pub(super) fn choice(&mut self, name: &str, args: Vec<Expr>) -> Result<Result<Expr, Vec<Expr>>> {
+    pub(super) fn choice(
+        &mut self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> Result<Result<Expr, Vec<Expr>>> {
         let word = match name {
             "coalesce" => "COALESCE",
             "greatest" => "GREATEST",
@@ -86,8 +90,8 @@ impl<'a> Binder<'a> {
     }
 
     fn null_if(&mut self, args: Vec<Expr>) -> Result<Expr> {
-        let [left, right] = <[Expr; 2]>::try_from(args)
-            .map_err(|_| super::syntax("NULLIF takes two arguments"))?;
+        let [left, right] =
+            <[Expr; 2]>::try_from(args).map_err(|_| super::syntax("NULLIF takes two arguments"))?;
         let (left, eq, right) = self.compared("=", left, right)?;
         let ty = left.ty();
         if ty == DataType::Unknown {

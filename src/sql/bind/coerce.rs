@@ -3,7 +3,7 @@
 //! Owns: the meaning of untyped literals and parameters, implicit, assignment and explicit casts with typmods.
 //! Never: decides which function an operator means (`exec::resolve` does). Source: `parse_coerce.c`, `parse_param.c`.
 
-use super::{Binder, Cx, walk};
+use super::{Binder, Cx};
 use engine::exec::cast::{self, CastContext};
 use engine::plan::Expr;
 use types::{DataType, Error, Result, SqlState, Value};
@@ -61,7 +61,14 @@ impl Binder<'_> {
             return Ok(Expr::Const(value, to));
         }
         let context = self.env.context;
-        let settled = cast::cast(value.clone(), DataType::Unknown, to, typmod, explicit, context)?;
+        let settled = cast::cast(
+            value.clone(),
+            DataType::Unknown,
+            to,
+            typmod,
+            explicit,
+            context,
+        )?;
         if depends_on_moment(text, to) {
             return Ok(Expr::Cast {
                 expr: Box::new(Expr::Const(value, DataType::Text)),
@@ -131,11 +138,7 @@ impl Binder<'_> {
     }
 
     /// For a column of a table: INSERT, UPDATE, DEFAULT.
-    pub(super) fn assign(
-        &mut self,
-        e: Expr,
-        column: &engine::catalog::ColumnDef,
-    ) -> Result<Expr> {
+    pub(super) fn assign(&mut self, e: Expr, column: &engine::catalog::ColumnDef) -> Result<Expr> {
         let from = e.ty();
         match self.coerce(e, column.ty, column.typmod, CastContext::Assignment)? {
             Some(e) => Ok(e),
@@ -263,9 +266,4 @@ pub(super) fn constant(e: &Expr) -> Option<&Value> {
         Expr::Const(v, _) => Some(v),
         _ => None,
     }
-}
-
-/// Nothing of this query's rows and no aggregate is in it.
-pub(super) fn is_row_free(e: &Expr) -> bool {
-    !walk::has_columns(e)
 }

@@ -76,12 +76,7 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn explain(
-        &mut self,
-        s: &'a ast::Statement,
-        analyze: bool,
-        json: bool,
-    ) -> Result<Statement> {
+    fn explain(&mut self, s: &'a ast::Statement, analyze: bool, json: bool) -> Result<Statement> {
         match s {
             ast::Statement::Query(_)
             | ast::Statement::Insert(_)

@@ -22,9 +22,10 @@ pub(super) fn resolve(ty: &ast::DataType) -> Result<(DataType, i32)> {
         A::Float(info) => float(info),
         A::Numeric(info) | A::Decimal(info) | A::Dec(info) => numeric(info),
         A::Text => plain(DataType::Text),
-        A::Varchar(n) | A::CharacterVarying(n) | A::CharVarying(n) => {
-            Ok((DataType::Varchar, length(n.as_ref(), "varchar")?.unwrap_or(-1)))
-        }
+        A::Varchar(n) | A::CharacterVarying(n) | A::CharVarying(n) => Ok((
+            DataType::Varchar,
+            length(n.as_ref(), "varchar")?.unwrap_or(-1),
+        )),
         A::Char(n) | A::Character(n) => {
             Ok((DataType::Bpchar, length(n.as_ref(), "char")?.unwrap_or(5)))
         }
@@ -210,10 +211,14 @@ fn length(n: Option<&CharacterLength>, name: &str) -> Result<Option<i32>> {
 fn char_length(n: i64, name: &str) -> Result<i32> {
     const MAX: i64 = 10 * 1024 * 1024;
     if n < 1 {
-        return Err(invalid(format!("length for type {name} must be at least 1")));
+        return Err(invalid(format!(
+            "length for type {name} must be at least 1"
+        )));
     }
     if n > MAX {
-        return Err(invalid(format!("length for type {name} cannot exceed {MAX}")));
+        return Err(invalid(format!(
+            "length for type {name} cannot exceed {MAX}"
+        )));
     }
     Ok(n as i32 + 4)
 }

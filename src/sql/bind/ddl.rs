@@ -9,7 +9,9 @@ mod table;
 use super::{Binder, names, syntax, unsupported};
 use crate::sql::statement::Statement;
 use engine::plan::Ddl;
-use sqlparser::ast::{self, AlterTableOperation, IndexColumn, IndexType, ObjectType, TableConstraint};
+use sqlparser::ast::{
+    self, AlterTableOperation, IndexColumn, IndexType, ObjectType, TableConstraint,
+};
 use types::{Error, Result, SqlState, limits};
 
 impl<'a> Binder<'a> {

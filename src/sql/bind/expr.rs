@@ -3,7 +3,7 @@
 //! Owns: `Binder::expr`. Never: recurses along a left spine: `a+b+c…` and `x::t::u…` are walked in a loop, because the
 //! caps let such a chain be a thousand long. Source: `parse_expr.c`.
 
-use super::{Binder, Cx, coerce, datatype, names, syntax, unsupported};
+use super::{Binder, Cx, datatype, names, syntax, unsupported};
 use engine::exec::cast::CastContext;
 use engine::plan::Expr;
 use sqlparser::ast::{self, AccessExpr, Subscript, UnaryOperator};
@@ -121,9 +121,7 @@ impl<'a> Binder<'a> {
             E::IsNotNull(row) => self.row_is_null(row, true, cx),
             E::Tuple(_) => Err(unsupported("a row value here")),
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(unsupported("GROUPING SETS")),
-            E::Wildcard(_) | E::QualifiedWildcard(..) => {
-                Err(unsupported("a whole-row reference"))
-            }
+            E::Wildcard(_) | E::QualifiedWildcard(..) => Err(unsupported("a whole-row reference")),
             E::IsJson { .. } => Err(unsupported("IS JSON")),
             E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
             _ => Err(unsupported("this expression")),
@@ -220,8 +218,9 @@ impl<'a> Binder<'a> {
         let negative = op == UnaryOperator::Minus;
         let mut bound = match node {
             ast::Expr::Value(v) => match &v.value {
-                ast::Value::Number(n, _) if negative => super::literal::number(&format!("-{n}"))
-                    .map_err(|e| self.at(e, v.span))?,
+                ast::Value::Number(n, _) if negative => {
+                    super::literal::number(&format!("-{n}")).map_err(|e| self.at(e, v.span))?
+                }
                 _ => {
                     let e = self.value(v)?;
                     self.prefix(if negative { "-" } else { "+" }, e)?
@@ -253,12 +252,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `a[1]`, `j['k']`, `(row).field`.
-    fn access(
-        &mut self,
-        mut value: Expr,
-        chain: &'a [AccessExpr],
-        cx: &mut Cx,
-    ) -> Result<Expr> {
+    fn access(&mut self, mut value: Expr, chain: &'a [AccessExpr], cx: &mut Cx) -> Result<Expr> {
         for step in chain {
             let index = match step {
                 AccessExpr::Subscript(Subscript::Index { index }) => index,
@@ -296,17 +290,6 @@ impl<'a> Binder<'a> {
             };
         }
         Ok(value)
-    }
-
-    /// A value for a place that takes no names and is known when it is bound, such as EXECUTE's arguments.
-    pub(super) fn check_row_free(&self, e: &Expr, construct: &str) -> Result<()> {
-        if coerce::is_row_free(e) {
-            return Ok(());
-        }
-        Err(Error::new(
-            SqlState::INVALID_COLUMN_REFERENCE,
-            format!("argument of {construct} must not contain variables"),
-        ))
     }
 }
 

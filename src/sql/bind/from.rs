@@ -8,7 +8,6 @@ mod join;
 
 use super::scope::{Entry, Relation, Scope, rename};
 use super::{Binder, names, syntax, unsupported};
-use engine::catalog;
 use engine::plan::{Plan, SystemTable};
 use sqlparser::ast::{self, TableAlias, TableFactor, TableWithJoins};
 use std::rc::Rc;
@@ -124,14 +123,17 @@ impl<'a> Binder<'a> {
             _ => None,
         };
         let (plan, mut relation) = if let Some(columns) = system {
-            let of = if searched.is_empty() { "pg_catalog" } else { searched };
+            let of = if searched.is_empty() {
+                "pg_catalog"
+            } else {
+                searched
+            };
             let plan = Plan::System(SystemTable {
                 schema: of.to_string(),
                 name: name.to_string(),
             });
             let columns = columns.iter().enumerate();
-            let columns =
-                columns.map(|(i, c)| Entry::of(&Column::new(c.name, c.ty), i)).collect();
+            let columns = columns.map(|(i, c)| Entry::of(c, i)).collect();
             (plan, named(of, name, columns))
         } else if let Some(table) = self.env.catalog.table_by_name(schema, name) {
             (Plan::scan(table.clone()), of_table(table))
@@ -159,10 +161,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A base table by name, for statements that change or copy it.
-    pub(super) fn base_table(
-        &self,
-        name: &ast::ObjectName,
-    ) -> Result<Arc<engine::catalog::Table>> {
+    pub(super) fn base_table(&self, name: &ast::ObjectName) -> Result<Arc<engine::catalog::Table>> {
         let (schema, base) = names::qualified(name)?;
         let searched = schema.as_deref().unwrap_or("");
         if matches!(searched, "" | "pg_catalog" | "information_schema")
@@ -288,4 +287,9 @@ fn apply_alias(relation: &mut Relation, alias: &TableAlias) -> Result<()> {
 /// The column WITH ORDINALITY adds.
 fn ordinality() -> Column {
     Column::new("ordinality", DataType::Int8)
+}
+
+/// Columns of a system relation; an empty schema searches `pg_catalog`.
+fn system_columns(_schema: &str, _name: &str) -> Option<Vec<Column>> {
+    None
 }

@@ -62,10 +62,7 @@ impl<'a> Binder<'a> {
                 _ => return Err(syntax(format!("syntax error in the call of \"{name}\""))),
             }
         }
-        let distinct = matches!(
-            list.duplicate_treatment,
-            Some(DuplicateTreatment::Distinct)
-        );
+        let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
         let star = matches!(
             list.args.as_slice(),
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
@@ -88,7 +85,7 @@ impl<'a> Binder<'a> {
                 order,
                 filter,
             };
-            return self.aggregate_call(written, cx);
+            return self.aggregate(written, cx);
         }
         for (given, what) in [
             (star, "(*)"),
@@ -108,20 +105,7 @@ impl<'a> Binder<'a> {
         self.plain_function(&name, &list.args, cx)
     }
 
-    /// Shortens the borrow of the name: `Written` lives as long as the call.
-    fn aggregate_call(&mut self, w: agg::Written<'_>, cx: &mut Cx) -> Result<Expr>
-    where
-        Self: Sized,
-    {
-        self.aggregate(w, cx)
-    }
-
-    fn plain_function(
-        &mut self,
-        name: &str,
-        args: &'a [FunctionArg],
-        cx: &mut Cx,
-    ) -> Result<Expr> {
+    fn plain_function(&mut self, name: &str, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Expr> {
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
         } else {
@@ -219,7 +203,7 @@ impl<'a> Binder<'a> {
                     let name = names::ident(name);
                     (NAMES.iter().position(|n| *n == name), e)
                 }
-                _ => (None, return Err(syntax("syntax error in a function's argument"))),
+                _ => return Err(syntax("syntax error in a function's argument")),
             };
             let bound = self.expr(e, cx)?;
             match slot.and_then(|s| out.get_mut(s)) {

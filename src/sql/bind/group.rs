@@ -68,7 +68,9 @@ impl<'s> Grouping<'s> {
                     return Ok(());
                 }
                 walk::plan_exprs(Arc::make_mut(plan), 1, &mut |x, inside| {
-                    walk::outers(x, inside, &mut |node, inside| self.rewrite_outer(node, inside))
+                    walk::outers(x, inside, &mut |node, inside| {
+                        self.rewrite_outer(node, inside)
+                    })
                 })
             }
             _ => walk::parts(e, &mut |x| self.rewrite(x)),

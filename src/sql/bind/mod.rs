@@ -92,9 +92,10 @@ fn columns_of(statement: &Statement) -> Option<Arc<Vec<Column>>> {
                 .map(|n| Column::new(n, DataType::Text))
                 .to_vec(),
         )),
-        Statement::Show { name } => {
-            Some(Arc::new(vec![Column::new(shown_name(name), DataType::Text)]))
-        }
+        Statement::Show { name } => Some(Arc::new(vec![Column::new(
+            shown_name(name),
+            DataType::Text,
+        )])),
         _ => None,
     }
 }
@@ -262,11 +263,7 @@ impl<'a> Binder<'a> {
 }
 
 fn too_complex(detail: &str) -> Error {
-    Error::new(
-        SqlState::STATEMENT_TOO_COMPLEX,
-        "statement is too complex",
-    )
-    .with_detail(detail)
+    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "statement is too complex").with_detail(detail)
 }
 
 fn too_many_parameters() -> Error {

@@ -18,8 +18,9 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error in UPDATE"));
         }
         if u.from.is_some() {
-            return Err(unsupported("UPDATE … FROM")
-                .with_hint("Use a subquery in SET and WHERE instead."));
+            return Err(
+                unsupported("UPDATE … FROM").with_hint("Use a subquery in SET and WHERE instead.")
+            );
         }
         let (table, alias) = self.changed_table(&u.table)?;
         let mut cx = Cx::new(self.table_scope(&table, alias), Clause::Update);
@@ -53,8 +54,7 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error in DELETE"));
         }
         if d.using.is_some() {
-            return Err(unsupported("DELETE … USING")
-                .with_hint("Use a subquery in WHERE instead."));
+            return Err(unsupported("DELETE … USING").with_hint("Use a subquery in WHERE instead."));
         }
         let (table, alias) = self.changed_table(table)?;
         let mut cx = Cx::new(self.table_scope(&table, alias), Clause::Where);
@@ -117,9 +117,10 @@ impl<'a> Binder<'a> {
                 }
                 AssignmentTarget::Tuple(targets) => {
                     let Some(values) = rows::items(&a.value) else {
-                        if let ([only], false) =
-                            (targets.as_slice(), matches!(a.value, ast::Expr::Subquery(_)))
-                        {
+                        if let ([only], false) = (
+                            targets.as_slice(),
+                            matches!(a.value, ast::Expr::Subquery(_)),
+                        ) {
                             self.one_assignment(only, &a.value, table, cx, &mut out)?;
                             continue;
                         }

@@ -52,7 +52,9 @@ impl<'a> Binder<'a> {
     pub(super) fn infix(&mut self, symbol: &str, left: Expr, right: Expr) -> Result<Expr> {
         let found = resolve::operator(symbol, Some(left.ty()), right.ty())?;
         let [l, r] = found.arg_types.as_slice() else {
-            return Err(Error::internal("an infix operator of other than two operands"));
+            return Err(Error::internal(
+                "an infix operator of other than two operands",
+            ));
         };
         let (l, r) = (*l, *r);
         let args = vec![self.coerce_arg(left, l)?, self.coerce_arg(right, r)?];
@@ -173,7 +175,10 @@ impl<'a> Binder<'a> {
         let high = self.expr(high, cx)?;
         let again = self.copy(&left)?;
         let (above, below) = if negated { ("<", ">") } else { (">=", "<=") };
-        let tests = vec![self.infix(above, left, low)?, self.infix(below, again, high)?];
+        let tests = vec![
+            self.infix(above, left, low)?,
+            self.infix(below, again, high)?,
+        ];
         Ok(if negated {
             Expr::Or(tests)
         } else {
@@ -195,20 +200,38 @@ impl<'a> Binder<'a> {
                 pattern,
                 escape_char,
                 ..
-            } => (if *negated { "!~~" } else { "~~" }, *any, pattern, escape_char, false),
+            } => (
+                if *negated { "!~~" } else { "~~" },
+                *any,
+                pattern,
+                escape_char,
+                false,
+            ),
             ast::Expr::ILike {
                 negated,
                 any,
                 pattern,
                 escape_char,
                 ..
-            } => (if *negated { "!~~*" } else { "~~*" }, *any, pattern, escape_char, false),
+            } => (
+                if *negated { "!~~*" } else { "~~*" },
+                *any,
+                pattern,
+                escape_char,
+                false,
+            ),
             ast::Expr::SimilarTo {
                 negated,
                 pattern,
                 escape_char,
                 ..
-            } => (if *negated { "!~" } else { "~" }, false, pattern, escape_char, true),
+            } => (
+                if *negated { "!~" } else { "~" },
+                false,
+                pattern,
+                escape_char,
+                true,
+            ),
             _ => return Err(Error::internal("not a pattern match")),
         };
         if any {
@@ -289,7 +312,9 @@ impl<'a> Binder<'a> {
             ));
         }
         let [l, r] = found.arg_types.as_slice() else {
-            return Err(Error::internal("an infix operator of other than two operands"));
+            return Err(Error::internal(
+                "an infix operator of other than two operands",
+            ));
         };
         let (l, r) = (*l, *r);
         let array_type = r.array().ok_or_else(|| {
@@ -367,11 +392,10 @@ fn rewritten_like(pattern: &str, escape: &str) -> Result<String> {
     let mut chars = escape.chars();
     let escape = chars.next();
     if chars.next().is_some() {
-        return Err(Error::new(
-            SqlState::INVALID_ESCAPE_SEQUENCE,
-            "invalid escape string",
-        )
-        .with_hint("Escape string must be empty or one character."));
+        return Err(
+            Error::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                .with_hint("Escape string must be empty or one character."),
+        );
     }
     let mut out = String::with_capacity(pattern.len());
     let mut escaped = false;

@@ -196,12 +196,7 @@ impl<'a> Binder<'a> {
     }
 
     /// ORDER BY over a set operation, VALUES or a parenthesized query: only over its columns.
-    fn order_output(
-        &mut self,
-        rel: Rel,
-        order: &'a [ast::OrderByExpr],
-        free: bool,
-    ) -> Result<Rel> {
+    fn order_output(&mut self, rel: Rel, order: &'a [ast::OrderByExpr], free: bool) -> Result<Rel> {
         if order.is_empty() {
             return Ok(rel);
         }

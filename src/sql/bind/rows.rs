@@ -200,7 +200,9 @@ impl<'a> Binder<'a> {
         let mut nested = false;
         super::walk::visit(e, &mut |x| nested |= matches!(x, Expr::Subquery { .. }));
         if nested {
-            return Err(unsupported("a subquery inside a row compared with a subquery"));
+            return Err(unsupported(
+                "a subquery inside a row compared with a subquery",
+            ));
         }
         self.copied += super::walk::size(&out);
         Ok(out)

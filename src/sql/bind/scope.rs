@@ -104,9 +104,8 @@ impl Scope {
 
     /// The relation of that name; two of one name are ambiguous only where they are used.
     pub fn relation(&self, schema: Option<&str>, alias: &str) -> Result<Option<&Relation>> {
-        let fits = |r: &&Relation| {
-            r.alias == alias && (schema.is_none() || r.schema.as_deref() == schema)
-        };
+        let fits =
+            |r: &&Relation| r.alias == alias && (schema.is_none() || r.schema.as_deref() == schema);
         let mut hits = self.relations.iter().filter(fits);
         match (hits.next(), hits.next()) {
             (Some(_), Some(_)) => Err(Error::new(
@@ -136,7 +135,8 @@ impl Scope {
     pub fn check_aliases(&self, other: &Scope) -> Result<()> {
         for r in &other.relations {
             let clash = |l: &&Relation| {
-                l.alias == r.alias && (l.schema.is_none() || r.schema.is_none() || l.schema == r.schema)
+                l.alias == r.alias
+                    && (l.schema.is_none() || r.schema.is_none() || l.schema == r.schema)
             };
             if self.relations.iter().any(|l| clash(&l)) {
                 return Err(Error::new(
@@ -183,7 +183,10 @@ impl Scope {
 
 /// PostgreSQL's hidden columns of every table.
 pub(super) fn is_system_column(name: &str) -> bool {
-    matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+    matches!(
+        name,
+        "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid"
+    )
 }
 
 /// Aliases given to columns: `t(a, b)`; more than there are is an error.

@@ -86,11 +86,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The select list, `*` and `t.*` expanded.
-    pub(super) fn targets(
-        &mut self,
-        items: &'a [SelectItem],
-        cx: &mut Cx,
-    ) -> Result<Vec<Target>> {
+    pub(super) fn targets(&mut self, items: &'a [SelectItem], cx: &mut Cx) -> Result<Vec<Target>> {
         let mut out = Vec::with_capacity(items.len());
         for item in items {
             match item {
@@ -200,7 +196,11 @@ impl<'a> Binder<'a> {
                 ast::Expr::Identifier(i) => {
                     let name = names::ident(i);
                     let here = cx.scope.visible.iter().any(|e| e.name == name);
-                    if here { None } else { self.alias(&name, i, block, "GROUP BY")? }
+                    if here {
+                        None
+                    } else {
+                        self.alias(&name, i, block, "GROUP BY")?
+                    }
                 }
                 _ => None,
             },
@@ -300,7 +300,11 @@ impl<'a> Binder<'a> {
         }
         let bound = self.expr(e, cx)?;
         let bound = self.settle_unknown(bound)?;
-        if let Some(i) = block.targets.iter().position(|t| walk::same(&t.expr, &bound)) {
+        if let Some(i) = block
+            .targets
+            .iter()
+            .position(|t| walk::same(&t.expr, &bound))
+        {
             return Ok(i);
         }
         block.targets.push(Target {
@@ -310,12 +314,7 @@ impl<'a> Binder<'a> {
         Ok(block.targets.len() - 1)
     }
 
-    fn distinct_items(
-        &mut self,
-        s: &'a ast::Select,
-        block: &mut Block,
-        cx: &mut Cx,
-    ) -> Result<()> {
+    fn distinct_items(&mut self, s: &'a ast::Select, block: &mut Block, cx: &mut Cx) -> Result<()> {
         match &s.distinct {
             None | Some(ast::Distinct::All) => Ok(()),
             Some(ast::Distinct::Distinct) => {
@@ -455,7 +454,11 @@ fn order_starts_with_on(block: &Block) -> Result<()> {
     let first_other = block.keys.iter().position(|k| !is_on(k));
     let last_on = block.keys.iter().rposition(is_on);
     let mut seen: Vec<usize> = Vec::new();
-    for k in block.keys.iter().take(first_other.unwrap_or(block.keys.len())) {
+    for k in block
+        .keys
+        .iter()
+        .take(first_other.unwrap_or(block.keys.len()))
+    {
         if let Expr::Column(i, _) = &k.expr
             && !seen.contains(i)
         {

@@ -60,12 +60,7 @@ impl<'a> Binder<'a> {
         })
     }
 
-    pub(super) fn exists(
-        &mut self,
-        q: &'a ast::Query,
-        negated: bool,
-        cx: &mut Cx,
-    ) -> Result<Expr> {
+    pub(super) fn exists(&mut self, q: &'a ast::Query, negated: bool, cx: &mut Cx) -> Result<Expr> {
         let (rel, correlated) = self.subquery(q, cx)?;
         let exists = Expr::Subquery {
             plan: Arc::new(rel.plan),
@@ -113,7 +108,9 @@ impl<'a> Binder<'a> {
             ));
         }
         let [l, r] = found.arg_types.as_slice() else {
-            return Err(Error::internal("an infix operator of other than two operands"));
+            return Err(Error::internal(
+                "an infix operator of other than two operands",
+            ));
         };
         let (l, r) = (*l, *r);
         let left = self.coerce_arg(left, l)?;
@@ -139,7 +136,10 @@ impl<'a> Binder<'a> {
             }
             _ => Ok(None),
         };
-        if let Some(e) = self.look_outwards(cx, look).map_err(|e| self.at(e, i.span))? {
+        if let Some(e) = self
+            .look_outwards(cx, look)
+            .map_err(|e| self.at(e, i.span))?
+        {
             return Ok(e);
         }
         if is_system_column(name) && cx.scope.has_base_table() {
@@ -159,9 +159,7 @@ impl<'a> Binder<'a> {
             [t, c] => (None, t.as_str(), c.as_str()),
             [s, t, c] => (Some(s.as_str()), t.as_str(), c.as_str()),
             _ => {
-                return Err(syntax(
-                    "improper qualified name (too many dotted names)",
-                ));
+                return Err(syntax("improper qualified name (too many dotted names)"));
             }
         };
         let span = parts.first().map(|i| i.span);

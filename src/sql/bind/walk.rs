@@ -235,13 +235,6 @@ pub(super) fn visit(e: &Expr, f: &mut dyn FnMut(&Expr)) {
     engine::exec::eval::walk(e, f);
 }
 
-/// It holds nothing that depends on a row of this query.
-pub(super) fn has_columns(e: &Expr) -> bool {
-    let mut found = false;
-    visit(e, &mut |x| found |= matches!(x, Expr::Column(..)));
-    found
-}
-
 /// Same computation: literal structure, functions and types. Subqueries are equal only when they are the same one.
 pub(super) fn same(a: &Expr, b: &Expr) -> bool {
     match (a, b) {
@@ -356,9 +349,7 @@ pub(super) fn same(a: &Expr, b: &Expr) -> bool {
         (
             Expr::Subscript { array, index, .. },
             Expr::Subscript {
-                array: x,
-                index: i,
-                ..
+                array: x, index: i, ..
             },
         ) => same(array, x) && same(index, i),
         (Expr::Subquery { plan, .. }, Expr::Subquery { plan: p, .. }) => Arc::ptr_eq(plan, p),

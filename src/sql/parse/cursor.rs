@@ -52,14 +52,6 @@ impl<'a> Cursor<'a> {
         Some(&token.token)
     }
 
-    pub fn position(&self) -> usize {
-        self.at
-    }
-
-    pub fn rewind(&mut self, to: usize) {
-        self.at = to;
-    }
-
     pub fn at_end(&self) -> bool {
         self.peek().is_none()
     }

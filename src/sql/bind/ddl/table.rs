@@ -176,11 +176,7 @@ impl<'a> Binder<'a> {
         Ok(Default { sql, expr })
     }
 
-    fn table_constraint(
-        &mut self,
-        table: &mut CreateTable,
-        c: &'a TableConstraint,
-    ) -> Result<()> {
+    fn table_constraint(&mut self, table: &mut CreateTable, c: &'a TableConstraint) -> Result<()> {
         match c {
             TableConstraint::PrimaryKey(k) => {
                 refuse_characteristics(k.characteristics.as_ref())?;

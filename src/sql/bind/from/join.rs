@@ -34,7 +34,9 @@ impl<'a> Binder<'a> {
                 SqlState::INVALID_COLUMN_REFERENCE,
                 "invalid reference to FROM-clause entry",
             )
-            .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
+            .with_detail(
+                "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+            ));
         }
         let right = self.right_side(&left, lateral, |b| b.factor(&join.relation))?;
         self.combine_sources(left, right, kind, lateral, constraint)
@@ -186,7 +188,11 @@ fn using_names(list: &[ast::ObjectName]) -> Result<Vec<String>> {
 
 fn common_names(left: &Scope, right: &Scope) -> Vec<String> {
     let both = |e: &&Entry| right.visible.iter().any(|r| r.name == e.name);
-    left.visible.iter().filter(both).map(|e| e.name.clone()).collect()
+    left.visible
+        .iter()
+        .filter(both)
+        .map(|e| e.name.clone())
+        .collect()
 }
 
 fn kind_of(op: &JoinOperator) -> Result<(JoinKind, Option<&JoinConstraint>)> {
@@ -217,9 +223,7 @@ fn factor_sees_neighbours(f: &TableFactor) -> bool {
             args: Some(args), ..
         } => !function::constant_args(&args.args),
         TableFactor::Function { args, .. } => !function::constant_args(args),
-        TableFactor::UNNEST { array_exprs, .. } => {
-            !array_exprs.iter().all(function::constant_expr)
-        }
+        TableFactor::UNNEST { array_exprs, .. } => !array_exprs.iter().all(function::constant_expr),
         TableFactor::NestedJoin {
             table_with_joins, ..
         } => sees_neighbours(table_with_joins),

@@ -1,0 +1,551 @@
+//! What statements bind to, as tables: SQL to columns, and SQL to the error PostgreSQL gives.
+
+use super::{BindEnv, Bound, Statement, bind, parse};
+use engine::catalog::{Catalog, ColumnDef, Index, Table};
+use engine::exec::{Context, SessionInfo};
+use std::sync::Arc;
+use types::{DataType, Error, Result, TableId, TreeId};
+
+fn column(name: &str, ty: DataType, typmod: i32, not_null: bool) -> ColumnDef {
+    ColumnDef {
+        name: name.into(),
+        ty,
+        typmod,
+        not_null,
+        default: None,
+    }
+}
+
+fn table(id: u32, name: &str, columns: Vec<ColumnDef>, key: Vec<usize>) -> Table {
+    Table {
+        id: TableId(id),
+        schema: "public".into(),
+        name: name.into(),
+        tree: TreeId(id),
+        columns,
+        primary_key: key,
+        primary_key_id: TableId(id + 1),
+        primary_key_name: format!("{name}_pkey"),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+    }
+}
+
+/// `t(a int4 key, b text, c numeric(10,2), d timestamptz, e bool)`, `u(a int8, x varchar(10) unique, y int4)`.
+fn catalog() -> Catalog {
+    let mut catalog = Catalog::empty(2);
+    let t = table(
+        16384,
+        "t",
+        vec![
+            column("a", DataType::Int4, -1, true),
+            column("b", DataType::Text, -1, false),
+            column("c", DataType::Numeric, ((10 << 16) | 2) + 4, false),
+            column("d", DataType::Timestamptz, -1, false),
+            column("e", DataType::Bool, -1, false),
+        ],
+        vec![0],
+    );
+    let mut u = table(
+        16400,
+        "u",
+        vec![
+            column("a", DataType::Int8, -1, false),
+            column("x", DataType::Varchar, 14, false),
+            column("y", DataType::Int4, -1, false),
+        ],
+        vec![],
+    );
+    u.indexes.push(Arc::new(Index {
+        id: TableId(16402),
+        name: "u_x_key".into(),
+        tree: TreeId(16402),
+        columns: vec![1],
+        unique: true,
+        constraint: true,
+    }));
+    for t in [t, u] {
+        catalog.tables.insert(t.id, Arc::new(t));
+    }
+    catalog
+}
+
+fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
+    let catalog = Arc::new(catalog());
+    let context = Context {
+        params: Vec::new(),
+        catalog: catalog.clone(),
+        transaction_micros: 0,
+        statement_micros: 0,
+        session: Arc::new(SessionInfo {
+            user: "rustydb".into(),
+            database: "rustydb".into(),
+            backend_pid: 1,
+            client_addr: None,
+            server_port: 5433,
+            server_start_micros: 0,
+            time_zone: jiff::tz::TimeZone::UTC,
+            settings: Vec::new(),
+        }),
+    };
+    let env = BindEnv {
+        catalog: &catalog,
+        param_types: types,
+        context: &context,
+    };
+    let mut parsed = parse(sql)?;
+    let Some(statement) = parsed.pop() else {
+        return Err(Error::internal("nothing to bind"));
+    };
+    bind(&statement, &env)
+}
+
+fn bound(sql: &str) -> Result<Bound> {
+    bound_with(sql, &[])
+}
+
+/// `name type, …` of what a statement returns.
+fn shape(sql: &str) -> String {
+    match bound(sql) {
+        Ok(b) => match b.columns {
+            Some(columns) => columns
+                .iter()
+                .map(|c| format!("{} {}", c.name, c.ty.name()))
+                .collect::<Vec<_>>()
+                .join(", "),
+            None => "-".into(),
+        },
+        Err(e) => format!("{} {}", e.code(), e.message()),
+    }
+}
+
+fn check(cases: &[(&str, &str)]) {
+    let mut wrong = String::new();
+    for (sql, expected) in cases {
+        let got = shape(sql);
+        if got != *expected {
+            wrong.push_str(&format!("{sql}\n  want {expected}\n  got  {got}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn columns_are_named_and_typed_as_postgresql_does() {
+    check(&[
+        ("select 1", "?column? int4"),
+        (
+            "select 3000000000, 1.5, 1e3",
+            "?column? int8, ?column? numeric, ?column? numeric",
+        ),
+        (
+            "select -2147483648, -9223372036854775808",
+            "?column? int4, ?column? int8",
+        ),
+        (
+            "select 'x', null, true",
+            "?column? text, ?column? text, bool bool",
+        ),
+        (
+            "select a, b as bb, t.c from t",
+            "a int4, bb text, c numeric",
+        ),
+        (
+            "select * from t",
+            "a int4, b text, c numeric, d timestamptz, e bool",
+        ),
+        (
+            "select t.*, u.x from t, u",
+            "a int4, b text, c numeric, d timestamptz, e bool, x varchar",
+        ),
+        (
+            "select a + 1, a::int8, cast(a as text), 'x'::varchar(3) from t",
+            "?column? int4, a int8, a text, varchar varchar",
+        ),
+        (
+            "select count(*), sum(a), avg(c), max(b) from t",
+            "count int8, sum int8, avg numeric, max text",
+        ),
+        (
+            "select case when a = 1 then 'x' else b end from t",
+            "b text",
+        ),
+        (
+            "select case when a = 1 then 1 else 2.5 end from t",
+            "case numeric",
+        ),
+        (
+            "select coalesce(b, 'x'), nullif(a, 1), greatest(a, 2) from t",
+            "coalesce text, nullif int4, greatest int4",
+        ),
+        (
+            "select exists(select 1), (select a from t limit 1), array[1, 2]",
+            "exists bool, a int4, array _int4",
+        ),
+        (
+            "select a in (1, 2), a between 1 and 2, b like 'x%' from t",
+            "?column? bool, ?column? bool, ?column? bool",
+        ),
+        (
+            "select * from t join u using (a)",
+            "a int4, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
+        ),
+        (
+            "select * from t natural left join u",
+            "a int4, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
+        ),
+        (
+            "select * from (values (1, 'a'), (2, 'b')) v(n, s)",
+            "n int4, s text",
+        ),
+        ("values (1, 2.5), (2, 3)", "column1 int4, column2 numeric"),
+        (
+            "select 1 as n union all select 2.5 union all select null",
+            "n numeric",
+        ),
+        (
+            "with q as (select a from t) select q.a, r.a as ra from q, q r",
+            "a int4, ra int4",
+        ),
+        (
+            "select a, count(*) from t group by a having count(*) > 1 order by 2 desc, a",
+            "a int4, count int8",
+        ),
+        (
+            "select b, t.* from t group by a",
+            "b text, a int4, b text, c numeric, d timestamptz, e bool",
+        ),
+        (
+            "select distinct on (b) b, a from t order by b, a desc",
+            "b text, a int4",
+        ),
+        (
+            "insert into t values (1, 'x') returning a, b",
+            "a int4, b text",
+        ),
+        ("insert into t (a) select y from u", "-"),
+        (
+            "update t set b = 'z', c = c + 1 where a = 1 returning *",
+            "a int4, b text, c numeric, d timestamptz, e bool",
+        ),
+        ("delete from t where a in (select a from u)", "-"),
+        (
+            "create table z (id int primary key, v varchar(5) default 'x' check (v <> ''))",
+            "-",
+        ),
+        ("show all", "name text, setting text, description text"),
+        ("explain select 1", "QUERY PLAN text"),
+        (
+            "select t.a from t where exists (select 1 from u where u.a = t.a)",
+            "a int4",
+        ),
+        (
+            "select g, s from generate_series(1, 3) g, lateral (select g * 2 as s) q",
+            "g int4, s int4",
+        ),
+        (
+            "select (select count(*) from u where u.a = t.a) from t group by t.a",
+            "count int8",
+        ),
+        (
+            "select (a, b) = (1, 'x'), (a, b) in ((1, 'x')) from t",
+            "?column? bool, ?column? bool",
+        ),
+        (
+            "select current_user, current_schema",
+            "current_user name, current_schema name",
+        ),
+    ]);
+}
+
+#[test]
+fn mistakes_get_postgresql_s_errors() {
+    check(&[
+        ("selct 1", "42601 syntax error at or near \"selct\""),
+        ("select 1 from", "42601 syntax error at end of input"),
+        (
+            "select * from nosuch",
+            "42P01 relation \"nosuch\" does not exist",
+        ),
+        (
+            "select nosuch from t",
+            "42703 column \"nosuch\" does not exist",
+        ),
+        (
+            "select t.nosuch from t",
+            "42703 column t.nosuch does not exist",
+        ),
+        (
+            "select q.a from t",
+            "42P01 missing FROM-clause entry for table \"q\"",
+        ),
+        (
+            "select t.a from t q",
+            "42P01 invalid reference to FROM-clause entry for table \"t\"",
+        ),
+        (
+            "select a from t, u",
+            "42702 column reference \"a\" is ambiguous",
+        ),
+        (
+            "select 1 from t, t",
+            "42712 table name \"t\" specified more than once",
+        ),
+        (
+            "select a from t where a",
+            "42804 argument of WHERE must be type boolean, not type integer",
+        ),
+        (
+            "select b, count(*) from t group by e",
+            "42803 column \"t.b\" must appear in the GROUP BY clause or be used in an aggregate function",
+        ),
+        (
+            "select a from t where count(*) > 1",
+            "42803 aggregate functions are not allowed in WHERE",
+        ),
+        (
+            "select sum(count(*)) from t",
+            "42803 aggregate function calls cannot be nested",
+        ),
+        (
+            "select nosuch(1)",
+            "42883 function nosuch(integer) does not exist",
+        ),
+        (
+            "select 1 + true",
+            "42883 operator does not exist: integer + boolean",
+        ),
+        (
+            "select 'x'::int4",
+            "22P02 invalid input syntax for type integer: \"x\"",
+        ),
+        ("select 1::nosuch", "42704 type \"nosuch\" does not exist"),
+        (
+            "select true::timestamptz",
+            "42846 cannot cast type boolean to timestamp with time zone",
+        ),
+        (
+            "select a from t order by 3",
+            "42P10 ORDER BY position 3 is not in select list",
+        ),
+        (
+            "select distinct a from t order by b",
+            "42P10 for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+        ),
+        (
+            "select 1 union select 1, 2",
+            "42601 each UNION query must have the same number of columns",
+        ),
+        (
+            "select 1 union select true",
+            "42804 UNION types integer and boolean cannot be matched",
+        ),
+        (
+            "values (1), (2, 3)",
+            "42601 VALUES lists must all be the same length",
+        ),
+        (
+            "insert into t (a) values (1, 2)",
+            "42601 INSERT has more expressions than target columns",
+        ),
+        (
+            "insert into t (a, b) values (1)",
+            "42601 INSERT has more target columns than expressions",
+        ),
+        (
+            "insert into t (a, a) values (1, 2)",
+            "42701 column \"a\" specified more than once",
+        ),
+        (
+            "insert into t (zz) values (1)",
+            "42703 column \"zz\" of relation \"t\" does not exist",
+        ),
+        (
+            "insert into t (a) values (true)",
+            "42804 column \"a\" is of type integer but expression is of type boolean",
+        ),
+        (
+            "insert into t values (1) on conflict (b) do nothing",
+            "42P10 there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        ),
+        (
+            "insert into u values (1) on conflict (x) do update set y = y",
+            "42702 column reference \"y\" is ambiguous",
+        ),
+        (
+            "update t set a = 1, a = 2",
+            "42601 multiple assignments to same column \"a\"",
+        ),
+        (
+            "update t set a = 1 from u",
+            "0A000 UPDATE … FROM is not supported",
+        ),
+        (
+            "select row_number() over () from t",
+            "0A000 a window function is not supported",
+        ),
+        (
+            "with recursive q as (select 1) select 1",
+            "0A000 WITH RECURSIVE is not supported",
+        ),
+        (
+            "select a from t for update",
+            "0A000 SELECT FOR UPDATE or FOR SHARE is not supported",
+        ),
+        (
+            "select ctid from t",
+            "0A000 system column ctid is not supported",
+        ),
+        (
+            "select $1 is null",
+            "42P18 could not determine data type of parameter $1",
+        ),
+        ("select $0", "42P02 there is no parameter $0"),
+        (
+            "select * from (select 1)",
+            "42601 subquery in FROM must have an alias",
+        ),
+        (
+            "select (select 1, 2)",
+            "42601 subquery must return only one column",
+        ),
+        (
+            "select *",
+            "42601 SELECT * with no tables specified is not valid",
+        ),
+        (
+            "create table z (a int, a int)",
+            "42701 column \"a\" specified more than once",
+        ),
+        (
+            "create table z (a int primary key, b int primary key)",
+            "42P16 multiple primary keys for table \"z\" are not allowed",
+        ),
+        (
+            "create table z (a serial)",
+            "0A000 type serial is not supported",
+        ),
+        (
+            "create table nosuch.z (a int)",
+            "3F000 schema \"nosuch\" does not exist",
+        ),
+        (
+            "create view v as select 1",
+            "0A000 CREATE VIEW is not supported",
+        ),
+        ("savepoint s", "0A000 savepoints are not supported"),
+    ]);
+}
+
+#[test]
+fn parameters_take_their_type_from_where_they_stand() {
+    let cases: &[(&str, &[DataType])] = &[
+        ("select a from t where a = $1", &[DataType::Int4]),
+        ("select $1", &[DataType::Text]),
+        (
+            "insert into t (c, d, e) values ($1, $2, $3)",
+            &[DataType::Numeric, DataType::Timestamptz, DataType::Bool],
+        ),
+        (
+            "insert into t (a, b) select $1, $2",
+            &[DataType::Int4, DataType::Text],
+        ),
+        (
+            "update t set c = c + $1 where a = $2",
+            &[DataType::Numeric, DataType::Int4],
+        ),
+        (
+            "select a from t limit $1 offset $2",
+            &[DataType::Int8, DataType::Int8],
+        ),
+        ("select a from t where a = any($1)", &[DataType::Int4Array]),
+        (
+            "select a from t where a in ($1, $2)",
+            &[DataType::Int4, DataType::Int4],
+        ),
+        ("select $1::int8 + 1", &[DataType::Int8]),
+    ];
+    for (sql, types) in cases {
+        match bound(sql) {
+            Ok(b) => assert_eq!(b.params, *types, "{sql}"),
+            Err(e) => panic!("{sql}: {e}"),
+        }
+    }
+}
+
+#[test]
+fn errors_point_at_the_character_where_postgresql_points() {
+    for (sql, position) in [
+        ("select nosuch from t", 8),
+        ("select a\nfrom nosuch", 15),
+        ("select 'ä', nosuch", 13),
+        ("select 'abc'::int4 x y", 22),
+        ("select 1; select nosuch", 18),
+    ] {
+        let e = bound(sql).err().expect(sql);
+        assert_eq!(e.position(), Some(position), "{sql}: {e}");
+    }
+}
+
+#[test]
+fn a_script_is_cut_into_its_statements() {
+    let texts = |sql: &str| -> Vec<String> {
+        let parsed = parse(sql).expect(sql);
+        parsed.iter().map(|p| p.text.to_string()).collect()
+    };
+    assert_eq!(
+        texts("select 1; ; select 'a;b' ;"),
+        ["select 1", "select 'a;b'"]
+    );
+    assert_eq!(texts(" -- nothing\n;"), [""; 0]);
+    assert_eq!(texts("select 'ü'; select 2"), ["select 'ü'", "select 2"]);
+}
+
+#[test]
+fn what_pgbench_sends_binds() {
+    for sql in [
+        "drop table if exists pgbench_accounts, pgbench_branches, pgbench_history, pgbench_tellers",
+        "create table pgbench_accounts(aid int not null,bid int,abalance int,filler char(84)) with (fillfactor=100)",
+        "truncate table t, u",
+        "copy t from stdin with (freeze on)",
+        "vacuum analyze t",
+        "alter table u add primary key (a)",
+        "BEGIN;",
+        "END;",
+    ] {
+        if let Err(e) = bound(sql) {
+            panic!("{sql}: {e}");
+        }
+    }
+}
+
+#[test]
+fn subqueries_nested_to_the_maximum_bind_on_a_small_stack() {
+    let work = || {
+        let n = 60;
+        let sql = format!("{}select 1{}", "select (".repeat(n), ")".repeat(n));
+        bound(&sql).map(|b| matches!(b.statement, Statement::Query(_)))
+    };
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work);
+    let joined = thread.expect("a thread").join().expect("no overflow");
+    assert_eq!(joined, Ok(true));
+}
+
+#[test]
+fn operator_chains_of_the_maximum_bind_on_a_small_stack() {
+    let work = || {
+        for more in ["+1", "::int", " or true", " and true"] {
+            let first = if more.contains('t') { "true" } else { "1" };
+            let first = if more == "::int" { "1" } else { first };
+            let sql = format!("select {first}{}", more.repeat(1000));
+            if let Err(e) = bound(&sql) {
+                return Err(format!("{more}: {e}"));
+            }
+        }
+        let sql = format!("select 1{}", " union all select 1".repeat(250));
+        bound(&sql).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work);
+    let joined = thread.expect("a thread").join().expect("no overflow");
+    assert_eq!(joined, Ok(()));
+}
