@@ -8,6 +8,17 @@
 //! Source: PostgreSQL documentation, "Frontend/Backend Protocol".
 
 pub mod codec;
+mod conn;
 pub mod encode;
 pub mod error;
+mod extended;
 pub mod framing;
+mod results;
+mod startup;
+mod values;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use conn::{Options, serve, serve_stream};

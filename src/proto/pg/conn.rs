@@ -1,0 +1,321 @@
+//! One client's conversation: startup, then messages until one side ends it.
+//!
+//! Owns: the session of the connection, its portals' formats and the rule of skipping to Sync after an error.
+//! Asked by: `net::sql_port` through `serve`. Never: holds more than one request in work; pipelined ones wait as
+//! bytes. Bounds: `Options`; a panic ends this connection with XX000 and nothing else.
+//! The drain ends the connection between requests, not within one: an extended sequence counts as one up to its
+//! Sync, as long as the client does not make the server wait for the rest of it.
+//! Source: PostgreSQL documentation, "Message Flow".
+
+use super::codec::{Formats, Message};
+use super::error::{ProtocolError, Severity, is_fatal};
+use super::framing::{Frame, HEADER_BYTES};
+use super::startup;
+use super::wire::{Wire, WireError};
+use crate::net::{self, Connection};
+use crate::service::{Door, Operation, Reply, Request, Session, Slot};
+use bytes::Bytes;
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use hashbrown::HashMap;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Column, Error, Result, SqlState, limits};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// From accepting to ReadyForQuery; then the connection is closed without a word, as PostgreSQL does.
+    pub authentication_timeout: Duration,
+    /// Body of a message; one more byte is 54000 and the end.
+    pub frame_bytes_max: usize,
+    /// After a fatal error: how long, and how many bytes of the client's, to wait for it to have read the error.
+    pub linger_timeout: Duration,
+    pub linger_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            authentication_timeout: Duration::from_secs(60),
+            frame_bytes_max: limits::FRAME_BYTES_MAX,
+            linger_timeout: Duration::from_secs(1),
+            linger_bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// How a conversation ends.
+#[derive(Debug)]
+pub enum End {
+    /// The client said goodbye, or has what it came for.
+    Closed,
+    /// The client is gone.
+    Lost,
+    /// Told to the client as its last message.
+    Fatal(Error),
+}
+
+impl From<WireError> for End {
+    fn from(e: WireError) -> End {
+        match e {
+            WireError::Lost => End::Lost,
+            WireError::Frame(e) => End::Fatal(e.into()),
+        }
+    }
+}
+
+/// A statement's error, and whether the session knows of it already.
+pub(super) enum Fail {
+    /// It came through the door.
+    Door(Error),
+    /// The protocol's own: the session must be told that the transaction failed.
+    Own(Error),
+}
+
+pub(super) struct Portal {
+    pub formats: Formats,
+    pub columns: Option<Arc<Vec<Column>>>,
+}
+
+pub(super) struct Conn<'a, S> {
+    pub wire: &'a mut Wire<S>,
+    pub session: Rc<dyn Session>,
+    /// What Bind asked for, by portal; forgotten when the transaction that held the portal ends.
+    pub portals: HashMap<String, Portal>,
+    /// After an error in an extended sequence, until Sync.
+    pub skipping: bool,
+    pub scratch: String,
+    door: Rc<dyn Door>,
+    draining: LocalBoxFuture<'static, ()>,
+    /// The last reply was ReadyForQuery.
+    between: bool,
+}
+
+/// Serves one accepted connection to its end.
+pub async fn serve(connection: Connection, door: Rc<dyn Door>, options: Rc<Options>) {
+    let Connection {
+        stream,
+        slot,
+        peer,
+        local,
+    } = connection;
+    serve_stream(stream, slot, (peer, local), door, options).await;
+}
+
+/// The same over any stream; `addresses` are the peer's and our own.
+pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    slot: Result<Slot>,
+    addresses: (Option<SocketAddr>, Option<SocketAddr>),
+    door: Rc<dyn Door>,
+    options: Rc<Options>,
+) {
+    let mut wire = Wire::new(stream, options.frame_bytes_max);
+    let (slot, refusal) = match slot {
+        Ok(slot) => (Some(slot), None),
+        Err(error) => (None, Some(error)),
+    };
+    let conversation = converse(&mut wire, &door, refusal, addresses, &options);
+    let end = match AssertUnwindSafe(conversation).catch_unwind().await {
+        Ok(end) => end,
+        Err(panic) => {
+            let message = net::panic_message(panic.as_ref());
+            tracing::error!(panic = message, peer = ?addresses.0, "a connection panicked");
+            wire.out.abandon();
+            End::Fatal(ProtocolError::Panicked.into())
+        }
+    };
+    let linger_bytes = match end {
+        End::Lost => return,
+        End::Closed => 0,
+        End::Fatal(error) => {
+            tracing::debug!(%error, peer = ?addresses.0, "connection ended");
+            wire.out.error_response(&error, Severity::Fatal);
+            // A client that is told to go between its requests has nothing under way.
+            if is_fatal(error.code()) {
+                0
+            } else {
+                options.linger_bytes_max
+            }
+        }
+    };
+    // Late or read: either way the socket is closed now.
+    let _ = net::timeout(options.linger_timeout, wire.close(linger_bytes)).await;
+    drop(slot);
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    door: &Rc<dyn Door>,
+    refusal: Option<Error>,
+    (peer, local): (Option<SocketAddr>, Option<SocketAddr>),
+    options: &Options,
+) -> End {
+    let opened = {
+        let open = startup::open(wire, door.as_ref(), refusal, peer, local);
+        let timed = pin!(net::timeout(options.authentication_timeout, open));
+        match select(timed, door.draining()).await {
+            Either::Left((opened, _)) => opened,
+            Either::Right(_) => return End::Fatal(starting_too_late()),
+        }
+    };
+    let session = match opened {
+        Ok(Ok(session)) => session,
+        Ok(Err(end)) => return end,
+        // The time is up.
+        Err(_) => return End::Closed,
+    };
+    let mut conn = Conn {
+        wire,
+        session,
+        portals: HashMap::new(),
+        skipping: false,
+        scratch: String::new(),
+        door: door.clone(),
+        draining: door.draining(),
+        between: true,
+    };
+    match conn.run().await {
+        Err(end) => end,
+        Ok(never) => match never {},
+    }
+}
+
+fn starting_too_late() -> Error {
+    Error::new(
+        SqlState::CANNOT_CONNECT_NOW,
+        "the database system is shutting down",
+    )
+}
+
+pub(super) fn request(op: Operation, body_bytes: usize) -> Request {
+    let mut request = Request::new(op);
+    request.bytes = HEADER_BYTES + body_bytes;
+    request
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
+    async fn run(&mut self) -> Result<std::convert::Infallible, End> {
+        self.wire.flush().await?;
+        loop {
+            let frame = self.next_frame().await?;
+            self.between = false;
+            match frame {
+                Frame::Message { tag, body } => self.message(tag, body).await?,
+                // Left over from a COPY that failed.
+                Frame::CopyData(_) => {}
+            }
+        }
+    }
+
+    async fn next_frame(&mut self) -> Result<Frame, End> {
+        if self.between && self.door.is_draining() {
+            return Err(End::Fatal(ProtocolError::Draining.into()));
+        }
+        if let Some(frame) = self.wire.buffered().map_err(WireError::Frame)? {
+            return Ok(frame);
+        }
+        let frame = pin!(self.wire.frame());
+        match select(frame, &mut self.draining).await {
+            Either::Left((frame, _)) => Ok(frame?),
+            Either::Right(_) => Err(End::Fatal(ProtocolError::Draining.into())),
+        }
+    }
+
+    async fn message(&mut self, tag: u8, body: Bytes) -> Result<(), End> {
+        if self.skipping && !matches!(tag, b'S' | b'X') {
+            return Ok(());
+        }
+        let bytes = body.len();
+        let message = match Message::decode(tag, body) {
+            Ok(message) => message,
+            Err(error) => {
+                let fail = Fail::Own(error.into());
+                return match tag {
+                    b'Q' => self.fail_simple(fail).await,
+                    _ => self.fail_extended(fail).await,
+                };
+            }
+        };
+        match message {
+            Message::Query { sql } => self.query(sql, bytes).await,
+            Message::Parse { name, sql, types } => self.parse(name, sql, &types, bytes).await,
+            Message::Bind(bind) => self.bind(bind, bytes).await,
+            Message::Describe(target) => self.describe(target, bytes).await,
+            Message::Execute { portal, rows_max } => self.execute(portal, rows_max, bytes).await,
+            Message::Close(target) => self.close(target, bytes).await,
+            Message::Sync => self.sync(bytes).await,
+            Message::Flush => Ok(self.wire.flush().await?),
+            Message::Terminate => Err(End::Closed),
+            Message::FunctionCall => {
+                self.fail_simple(Fail::Own(ProtocolError::FunctionCall.into()))
+                    .await
+            }
+            // Left over from a COPY that failed.
+            Message::CopyDone | Message::CopyFail(_) => Ok(()),
+        }
+    }
+
+    async fn query(&mut self, sql: String, bytes: usize) -> Result<(), End> {
+        // A simple query replaces the unnamed portal.
+        self.portals.remove("");
+        let op = Operation::Script { sql: sql.into() };
+        let outcome = match self.call(op, bytes).await? {
+            Ok(Reply::Results(mut results)) => {
+                let mut shape = super::results::Shape::described();
+                self.pump(results.as_mut(), &mut shape).await?
+            }
+            Ok(Reply::Done | Reply::Statement { .. } | Reply::Portal { .. }) => Ok(()),
+            Err(error) => Err(Fail::Door(error)),
+        };
+        match outcome {
+            Ok(()) => self.ready().await,
+            Err(fail) => self.fail_simple(fail).await,
+        }
+    }
+
+    /// Calls the session while watching the client.
+    pub(super) async fn call(&mut self, op: Operation, bytes: usize) -> Result<Result<Reply>, End> {
+        let call = self.session.call(request(op, bytes));
+        Ok(self.wire.watch(call).await?)
+    }
+
+    pub(super) async fn ready(&mut self) -> Result<(), End> {
+        self.wire.out.ready_for_query(self.session.status());
+        self.between = true;
+        Ok(self.wire.flush().await?)
+    }
+
+    async fn fail_simple(&mut self, fail: Fail) -> Result<(), End> {
+        self.report(fail).await?;
+        self.ready().await
+    }
+
+    pub(super) async fn fail_extended(&mut self, fail: Fail) -> Result<(), End> {
+        self.report(fail).await?;
+        self.skipping = true;
+        Ok(())
+    }
+
+    /// Tells the session of the protocol's own errors, and the client of all.
+    pub(super) async fn report(&mut self, fail: Fail) -> Result<(), End> {
+        let error = match fail {
+            Fail::Door(error) => error,
+            Fail::Own(error) => {
+                // An error of this call would only hide the one that is reported.
+                let _ = self.call(Operation::Failed, 0).await?;
+                error
+            }
+        };
+        if is_fatal(error.code()) {
+            return Err(End::Fatal(error));
+        }
+        self.wire.out.error_response(&error, Severity::Error);
+        Ok(())
+    }
+}
