@@ -18,73 +18,34 @@ struct Level {
     depth: [u32; CLASSES],
     /// Prefix operators waiting for their operand.
     prefixes: u32,
-    /// Opened by CASE rather than a bracket.
-    case: bool,
+    opened: Opened,
+}
+
+/// What opened a level.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Opened {
+    #[default]
+    Bracket,
+    Case,
+    /// `OPERATOR(…)`: an infix operator when it closes.
+    Operator,
 }
 
 /// 54001 when the statement has too many tokens, nests too deep or chains too many operators.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     let mut count = 0usize;
-    let mut levels = vec![Level::default()];
-    // Prefix operators (NOT, unary minus) nest the parser as brackets do.
-    let mut nested_prefixes = 0u32;
-    let mut operand_before = false;
+    let mut walk = Walk {
+        levels: vec![Level::default()],
+        outer_prefixes: 0,
+        operand_before: false,
+        operator_word: false,
+    };
     for token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             continue;
         }
         count += 1;
-        let depth = levels.len();
-        let Some(top) = levels.last_mut() else {
-            break;
-        };
-        let step = classify(&token.token, operand_before);
-        match step {
-            Step::Open { case } => {
-                nested_prefixes += top.prefixes;
-                levels.push(Level {
-                    case,
-                    ..Level::default()
-                });
-            }
-            Step::Close { case } => {
-                if depth > 1 && top.case == case {
-                    levels.pop();
-                    let below = levels
-                        .last_mut()
-                        .map_or(0, |l| std::mem::take(&mut l.prefixes));
-                    nested_prefixes = nested_prefixes.saturating_sub(below);
-                }
-            }
-            Step::Infix(class) => {
-                top.prefixes = 0;
-                let left = top.depth[class..].iter().copied().max().unwrap_or(0);
-                top.depth[class..].fill(0);
-                top.depth[class] = left + 1;
-                if left as usize >= limits::OPERATOR_CHAIN_MAX {
-                    return Err(too_complex(format!(
-                        "a chain of more than {} operators",
-                        limits::OPERATOR_CHAIN_MAX
-                    )));
-                }
-            }
-            Step::Prefix => top.prefixes += 1,
-            Step::Separator => {
-                *top = Level {
-                    case: top.case,
-                    ..Level::default()
-                }
-            }
-            Step::Operand => top.prefixes = 0,
-        }
-        operand_before = matches!(step, Step::Operand | Step::Close { .. });
-        let prefixes = levels.last().map_or(0, |l| l.prefixes) + nested_prefixes;
-        if levels.len() - 1 + prefixes as usize > limits::STATEMENT_DEPTH_MAX {
-            return Err(too_complex(format!(
-                "nesting deeper than {}",
-                limits::STATEMENT_DEPTH_MAX
-            )));
-        }
+        walk.step(&token.token)?;
     }
     if count > limits::STATEMENT_TOKENS_MAX {
         return Err(too_complex(format!(
@@ -95,26 +56,139 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
+struct Walk {
+    /// At least one; the innermost last.
+    levels: Vec<Level>,
+    /// Prefix operators of all levels but the innermost: they nest the parser as brackets do.
+    outer_prefixes: u32,
+    operand_before: bool,
+    /// The token before was the word OPERATOR.
+    operator_word: bool,
+}
+
+impl Walk {
+    fn step(&mut self, token: &Token) -> Result<()> {
+        let top = self.levels.last().copied().unwrap_or_default();
+        let operator = std::mem::take(&mut self.operator_word);
+        let step = classify(token, self.operand_before, top.opened == Opened::Case);
+        let mut operand = matches!(step, Step::Operand | Step::Close { .. });
+        match step {
+            // A bracket after an operand is a subscript or an array type: one more link of its chain.
+            Step::Open(Opened::Bracket) => {
+                if self.operand_before && *token == Token::LBracket {
+                    self.infix(CLASSES - 1)?;
+                }
+                self.open(if operator { Opened::Operator } else { Opened::Bracket })?;
+            }
+            Step::Open(opened) => self.open(opened)?,
+            Step::Close { case } => {
+                if self.levels.len() > 1 && (top.opened == Opened::Case) == case {
+                    self.levels.pop();
+                    let below = self.levels.last().map_or(0, |l| l.prefixes);
+                    self.outer_prefixes = self.outer_prefixes.saturating_sub(below);
+                    if top.opened == Opened::Operator {
+                        self.infix(5)?;
+                        operand = false;
+                    } else if let Some(l) = self.levels.last_mut() {
+                        l.prefixes = 0;
+                    }
+                }
+            }
+            Step::Infix(class) => self.infix(class)?,
+            Step::Prefix => {
+                if let Some(l) = self.levels.last_mut() {
+                    l.prefixes += 1;
+                }
+                self.check_depth()?;
+            }
+            Step::Separator => {
+                if let Some(l) = self.levels.last_mut() {
+                    (l.depth, l.prefixes) = ([0; CLASSES], 0);
+                }
+            }
+            Step::Operand => {
+                if let Some(l) = self.levels.last_mut() {
+                    l.prefixes = 0;
+                }
+            }
+            Step::Keyword => {}
+        }
+        self.operand_before = operand;
+        self.operator_word = matches!(token, Token::Word(w) if w.keyword == Keyword::OPERATOR);
+        Ok(())
+    }
+
+    fn open(&mut self, opened: Opened) -> Result<()> {
+        self.outer_prefixes += self.levels.last().map_or(0, |l| l.prefixes);
+        self.levels.push(Level {
+            opened,
+            ..Level::default()
+        });
+        self.check_depth()
+    }
+
+    /// The tree so far becomes the left side of an operator: it closes everything that binds tighter.
+    fn infix(&mut self, class: usize) -> Result<()> {
+        let Some(top) = self.levels.last_mut() else {
+            return Ok(());
+        };
+        top.prefixes = 0;
+        let Some(closed) = top.depth.get_mut(class..) else {
+            return Ok(());
+        };
+        let left = closed.iter().copied().max().unwrap_or(0);
+        closed.fill(0);
+        if let Some(own) = closed.first_mut() {
+            *own = left + 1;
+        }
+        if left as usize >= limits::OPERATOR_CHAIN_MAX {
+            return Err(too_complex(format!(
+                "a chain of more than {} operators",
+                limits::OPERATOR_CHAIN_MAX
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_depth(&self) -> Result<()> {
+        let prefixes = self.outer_prefixes + self.levels.last().map_or(0, |l| l.prefixes);
+        if self.levels.len() - 1 + prefixes as usize > limits::STATEMENT_DEPTH_MAX {
+            return Err(too_complex(format!(
+                "nesting deeper than {}",
+                limits::STATEMENT_DEPTH_MAX
+            )));
+        }
+        Ok(())
+    }
+}
+
 fn too_complex(detail: String) -> Error {
-    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "statement is too complex").with_detail(detail)
+    Error::new(
+        SqlState::STATEMENT_TOO_COMPLEX,
+        "statement is too complex",
+    )
+    .with_detail(detail)
 }
 
 /// What a token does to the tree.
 enum Step {
-    Open { case: bool },
+    Open(Opened),
     Close { case: bool },
     Infix(usize),
     Prefix,
+    /// Ends every chain of its level.
     Separator,
     Operand,
+    /// An operand or a prefix follows; no chain ends.
+    Keyword,
 }
 
-fn classify(token: &Token, operand_before: bool) -> Step {
+fn classify(token: &Token, operand_before: bool, in_case: bool) -> Step {
     match token {
-        Token::LParen | Token::LBracket | Token::LBrace => Step::Open { case: false },
+        Token::LParen | Token::LBracket | Token::LBrace => Step::Open(Opened::Bracket),
         Token::RParen | Token::RBracket | Token::RBrace => Step::Close { case: false },
         Token::Comma => Step::Separator,
-        Token::Word(w) if w.quote_style.is_none() => word(w.keyword, operand_before),
+        Token::Word(w) if w.quote_style.is_none() => word(w.keyword, operand_before, in_case),
         Token::Word(_)
         | Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -125,10 +199,10 @@ fn classify(token: &Token, operand_before: bool) -> Step {
         | Token::NationalStringLiteral(_)
         | Token::Placeholder(_)
         | Token::Char(_) => Step::Operand,
-        // Not an operator: `t.c`.
-        Token::Period | Token::Colon => Step::Operand,
-        _ if !operand_before && !matches!(token, Token::Mul) => Step::Prefix,
+        // Not operators: `t.c`, `t.*`, `*`.
+        Token::Period | Token::Colon => Step::Keyword,
         Token::Mul if !operand_before => Step::Operand,
+        _ if !operand_before => Step::Prefix,
         Token::Eq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq | Token::Neq => {
             Step::Infix(3)
         }
@@ -139,9 +213,10 @@ fn classify(token: &Token, operand_before: bool) -> Step {
     }
 }
 
-fn word(keyword: Keyword, operand_before: bool) -> Step {
+/// A word where an operand is due may be a name, whatever it means elsewhere: it never ends a chain there.
+fn word(keyword: Keyword, operand_before: bool, in_case: bool) -> Step {
     match keyword {
-        Keyword::CASE => Step::Open { case: true },
+        Keyword::CASE => Step::Open(Opened::Case),
         Keyword::END => Step::Close { case: true },
         Keyword::JOIN | Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => Step::Infix(0),
         Keyword::OR => Step::Infix(1),
@@ -154,19 +229,29 @@ fn word(keyword: Keyword, operand_before: bool) -> Step {
         | Keyword::BETWEEN
         | Keyword::OVERLAPS => Step::Infix(4),
         Keyword::AT | Keyword::COLLATE => Step::Infix(8),
-        Keyword::NOT if operand_before => Step::Operand,
+        Keyword::NOT if operand_before => Step::Keyword,
         Keyword::NOT | Keyword::EXPLAIN => Step::Prefix,
-        Keyword::WHERE
-        | Keyword::GROUP
+        Keyword::WHEN | Keyword::THEN | Keyword::ELSE if in_case && operand_before => {
+            Step::Separator
+        }
+        Keyword::SELECT
+        | Keyword::DISTINCT
+        | Keyword::FROM
+        | Keyword::TO
+        | Keyword::ON
+        | Keyword::BY
+        | Keyword::WHERE
         | Keyword::HAVING
-        | Keyword::ORDER
         | Keyword::LIMIT
-        | Keyword::SET
-        | Keyword::VALUES
+        | Keyword::OFFSET
         | Keyword::RETURNING
+        | Keyword::ESCAPE
+        | Keyword::TIME
+        | Keyword::ZONE
+        | Keyword::SET
         | Keyword::WHEN
         | Keyword::THEN
-        | Keyword::ELSE => Step::Separator,
+        | Keyword::ELSE => Step::Keyword,
         _ => Step::Operand,
     }
 }
@@ -219,6 +304,36 @@ mod tests {
                 "{more}"
             );
         }
+    }
+
+    #[test]
+    fn no_spelling_of_a_chain_escapes_the_cap() {
+        for (first, more) in [
+            ("1", " operator(pg_catalog.+) when"),
+            ("a", "[1]"),
+            ("'{}'::int", "[]"),
+            ("a", " at time zone set"),
+            ("a", " collate when"),
+            ("a", " is distinct from limit"),
+            ("a", " like b escape when"),
+            ("case when 1", " + when"),
+            ("case when 1", " operator(+) when"),
+            ("1", " + where"),
+        ] {
+            let sql = format!("select {first}{}", more.repeat(limits::OPERATOR_CHAIN_MAX * 2));
+            let code = code(&sql);
+            let refused = [
+                Some(SqlState::STATEMENT_TOO_COMPLEX),
+                Some(SqlState::SYNTAX_ERROR),
+            ];
+            assert!(refused.contains(&code), "{more}: {code:?}");
+        }
+    }
+
+    #[test]
+    fn a_case_of_many_branches_is_not_a_chain() {
+        let sql = format!("select case {} end", "when a = 1 then 'x' ".repeat(5_000));
+        assert_eq!(code(&sql), None);
     }
 
     #[test]
