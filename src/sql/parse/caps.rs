@@ -78,7 +78,11 @@ impl Walk {
                 if self.operand_before && *token == Token::LBracket {
                     self.infix(CLASSES - 1)?;
                 }
-                self.open(if operator { Opened::Operator } else { Opened::Bracket })?;
+                self.open(if operator {
+                    Opened::Operator
+                } else {
+                    Opened::Bracket
+                })?;
             }
             Step::Open(opened) => self.open(opened)?,
             Step::Close { case } => {
@@ -163,17 +167,15 @@ impl Walk {
 }
 
 fn too_complex(detail: String) -> Error {
-    Error::new(
-        SqlState::STATEMENT_TOO_COMPLEX,
-        "statement is too complex",
-    )
-    .with_detail(detail)
+    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "statement is too complex").with_detail(detail)
 }
 
 /// What a token does to the tree.
 enum Step {
     Open(Opened),
-    Close { case: bool },
+    Close {
+        case: bool,
+    },
     Infix(usize),
     Prefix,
     /// Ends every chain of its level.
@@ -320,7 +322,10 @@ mod tests {
             ("case when 1", " operator(+) when"),
             ("1", " + where"),
         ] {
-            let sql = format!("select {first}{}", more.repeat(limits::OPERATOR_CHAIN_MAX * 2));
+            let sql = format!(
+                "select {first}{}",
+                more.repeat(limits::OPERATOR_CHAIN_MAX * 2)
+            );
             let code = code(&sql);
             let refused = [
                 Some(SqlState::STATEMENT_TOO_COMPLEX),
