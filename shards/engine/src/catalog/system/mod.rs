@@ -1,1 +1,57 @@
 //! `pg_catalog` and `information_schema`, made from a catalog snapshot.
+//!
+//! Owns: the system relations' columns and rows. Nothing is stored: each is computed from the snapshot, the function and
+//! type registries and the session when it is read. A relation that is always empty is so because nothing of its kind
+//! exists (no triggers, no roles besides the session's, …); one that could only be made up is absent.
+//! Asked by: the binder and planner (`columns`), the `System` operator (`rows`), functions that describe objects
+//! (`indexes`, `constraints` and their definitions).
+//! Never: reads a table's rows or counts them. Bounds: rows are linear in the number of relations and columns.
+//! Source: PostgreSQL 15, chapter 53 (System Catalogs) and chapter 37 (The Information Schema).
+
+pub mod definitions;
+mod describe;
+mod information;
+mod listing;
+mod procs;
+mod relations;
+mod server;
+mod types;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use crate::exec::Context;
+use crate::plan::SystemTable;
+use ::types::{DataType, Row};
+
+pub use definitions::{
+    INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, Relation, find, relations as all,
+};
+pub use describe::{
+    Constraint, ConstraintKind, IndexInfo, attrdef_oid, constraint_definition, constraints,
+    index_definition, indexes,
+};
+pub use procs::{io_function, io_function_name};
+
+/// A column of a system relation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SystemColumn {
+    pub name: &'static str,
+    pub ty: DataType,
+}
+
+/// Columns in order; `None` when there is no such relation. `schema` "" searches `pg_catalog`.
+pub fn columns(schema: &str, table: &str) -> Option<&'static [SystemColumn]> {
+    find(schema, table).map(|r| r.columns.as_slice())
+}
+
+/// Schema and name of every system relation.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all().iter().map(|r| (r.schema, r.name))
+}
+
+/// All rows, each with every column in order; none for a relation that does not exist.
+pub fn rows(table: &SystemTable, ctx: &Context) -> Vec<Row> {
+    find(&table.schema, &table.name).map_or_else(Vec::new, |r| (r.rows)(ctx))
+}

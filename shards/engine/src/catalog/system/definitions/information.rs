@@ -1,0 +1,155 @@
+//! The views of `information_schema`. Its domains are shown as the types under them.
+//!
+//! Source: PostgreSQL 15's `information_schema.sql`.
+
+use super::{Definition, information, none};
+use crate::catalog::system::information as rows;
+
+pub(super) const INFORMATION: &[Definition] = &[
+    information(
+        13227,
+        "information_schema_catalog_name",
+        rows::catalog_name,
+        "catalog_name name",
+    ),
+    information(
+        13236,
+        "applicable_roles",
+        none,
+        "grantee name, role_name name, is_grantable varchar",
+    ),
+    information(
+        13250,
+        "character_sets",
+        rows::character_sets,
+        "character_set_catalog name, character_set_schema name, character_set_name name, character_repertoire \
+         name, form_of_use name, default_collate_catalog name, default_collate_schema name, \
+         default_collate_name name",
+    ),
+    information(
+        13260,
+        "check_constraints",
+        rows::check_constraints,
+        "constraint_catalog name, constraint_schema name, constraint_name name, check_clause varchar",
+    ),
+    information(
+        13265,
+        "collations",
+        rows::collations,
+        "collation_catalog name, collation_schema name, collation_name name, pad_attribute varchar",
+    ),
+    information(
+        13295,
+        "columns",
+        rows::columns,
+        "table_catalog name, table_schema name, table_name name, column_name name, ordinal_position int4, \
+         column_default varchar, is_nullable varchar, data_type varchar, character_maximum_length int4, \
+         character_octet_length int4, numeric_precision int4, numeric_precision_radix int4, numeric_scale \
+         int4, datetime_precision int4, interval_type varchar, interval_precision int4, character_set_catalog \
+         name, character_set_schema name, character_set_name name, collation_catalog name, collation_schema \
+         name, collation_name name, domain_catalog name, domain_schema name, domain_name name, udt_catalog \
+         name, udt_schema name, udt_name name, scope_catalog name, scope_schema name, scope_name name, \
+         maximum_cardinality int4, dtd_identifier name, is_self_referencing varchar, is_identity varchar, \
+         identity_generation varchar, identity_start varchar, identity_increment varchar, identity_maximum \
+         varchar, identity_minimum varchar, identity_cycle varchar, is_generated varchar, \
+         generation_expression varchar, is_updatable varchar",
+    ),
+    information(
+        13300,
+        "constraint_column_usage",
+        rows::constraint_column_usage,
+        "table_catalog name, table_schema name, table_name name, column_name name, constraint_catalog name, \
+         constraint_schema name, constraint_name name",
+    ),
+    information(
+        13305,
+        "constraint_table_usage",
+        rows::constraint_table_usage,
+        "table_catalog name, table_schema name, table_name name, constraint_catalog name, constraint_schema \
+         name, constraint_name name",
+    ),
+    information(
+        13320,
+        "domains",
+        none,
+        "domain_catalog name, domain_schema name, domain_name name, data_type varchar, \
+         character_maximum_length int4, character_octet_length int4, character_set_catalog name, \
+         character_set_schema name, character_set_name name, collation_catalog name, collation_schema name, \
+         collation_name name, numeric_precision int4, numeric_precision_radix int4, numeric_scale int4, \
+         datetime_precision int4, interval_type varchar, interval_precision int4, domain_default varchar, \
+         udt_catalog name, udt_schema name, udt_name name, scope_catalog name, scope_schema name, scope_name \
+         name, maximum_cardinality int4, dtd_identifier name",
+    ),
+    information(
+        13325,
+        "enabled_roles",
+        rows::enabled_roles,
+        "role_name name",
+    ),
+    information(
+        13329,
+        "key_column_usage",
+        rows::key_column_usage,
+        "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, \
+         table_schema name, table_name name, column_name name, ordinal_position int4, \
+         position_in_unique_constraint int4",
+    ),
+    information(
+        13339,
+        "referential_constraints",
+        none,
+        "constraint_catalog name, constraint_schema name, constraint_name name, unique_constraint_catalog \
+         name, unique_constraint_schema name, unique_constraint_name name, match_option varchar, update_rule \
+         varchar, delete_rule varchar",
+    ),
+    information(
+        13382,
+        "schemata",
+        rows::schemata,
+        "catalog_name name, schema_name name, schema_owner name, default_character_set_catalog name, \
+         default_character_set_schema name, default_character_set_name name, sql_path varchar",
+    ),
+    information(
+        13386,
+        "sequences",
+        none,
+        "sequence_catalog name, sequence_schema name, sequence_name name, data_type varchar, \
+         numeric_precision int4, numeric_precision_radix int4, numeric_scale int4, start_value varchar, \
+         minimum_value varchar, maximum_value varchar, increment varchar, cycle_option varchar",
+    ),
+    information(
+        13411,
+        "table_constraints",
+        rows::table_constraints,
+        "constraint_catalog name, constraint_schema name, constraint_name name, table_catalog name, \
+         table_schema name, table_name name, constraint_type varchar, is_deferrable varchar, \
+         initially_deferred varchar, enforced varchar, nulls_distinct varchar",
+    ),
+    information(
+        13425,
+        "tables",
+        rows::tables,
+        "table_catalog name, table_schema name, table_name name, table_type varchar, \
+         self_referencing_column_name name, reference_generation varchar, user_defined_type_catalog name, \
+         user_defined_type_schema name, user_defined_type_name name, is_insertable_into varchar, is_typed \
+         varchar, commit_action varchar",
+    ),
+    information(
+        13440,
+        "triggers",
+        none,
+        "trigger_catalog name, trigger_schema name, trigger_name name, event_manipulation varchar, \
+         event_object_catalog name, event_object_schema name, event_object_table name, action_order int4, \
+         action_condition varchar, action_statement varchar, action_orientation varchar, action_timing \
+         varchar, action_reference_old_table name, action_reference_new_table name, action_reference_old_row \
+         name, action_reference_new_row name, created timestamptz",
+    ),
+    information(
+        13483,
+        "views",
+        rows::views,
+        "table_catalog name, table_schema name, table_name name, view_definition varchar, check_option \
+         varchar, is_updatable varchar, is_insertable_into varchar, is_trigger_updatable varchar, \
+         is_trigger_deletable varchar, is_trigger_insertable_into varchar",
+    ),
+];

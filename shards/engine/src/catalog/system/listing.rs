@@ -1,0 +1,56 @@
+//! Rows of `pg_tables`, `pg_indexes` and `pg_views`.
+
+use super::definitions::relations;
+use super::describe::{index_definition, indexes};
+use super::values::{null, text, yes};
+use crate::exec::Context;
+use types::Row;
+
+pub(super) fn tables(ctx: &Context) -> Vec<Row> {
+    let row = |schema: &str, name: &str, indexed: bool| -> Row {
+        vec![
+            text(schema),
+            text(name),
+            text(&ctx.session.user),
+            null(),
+            yes(indexed),
+            yes(false),
+            yes(false),
+            yes(false),
+        ]
+    };
+    let system = relations().iter().filter(|r| !r.view);
+    let mut rows: Vec<Row> = system.map(|r| row(r.schema, r.name, false)).collect();
+    for t in ctx.catalog.tables.values() {
+        let indexed = t.has_key() || !t.indexes.is_empty();
+        rows.push(row(&t.schema, &t.name, indexed));
+    }
+    rows
+}
+
+pub(super) fn indexes_of_tables(ctx: &Context) -> Vec<Row> {
+    let row = |i: super::IndexInfo<'_>| -> Row {
+        vec![
+            text(&i.table.schema),
+            text(&i.table.name),
+            text(i.name),
+            null(),
+            text(&index_definition(&i, true)),
+        ]
+    };
+    indexes(&ctx.catalog).map(row).collect()
+}
+
+/// The system views; they are computed, so there is no statement behind them.
+pub(super) fn views(ctx: &Context) -> Vec<Row> {
+    let system = relations().iter().filter(|r| r.view);
+    let row = |r: &super::Relation| -> Row {
+        vec![
+            text(r.schema),
+            text(r.name),
+            text(&ctx.session.user),
+            null(),
+        ]
+    };
+    system.map(row).collect()
+}

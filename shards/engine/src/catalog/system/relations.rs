@@ -1,0 +1,367 @@
+//! Rows of `pg_class`, `pg_attribute`, `pg_index`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
+
+use super::definitions::{PUBLIC_OID, Relation, relations};
+use super::describe::{ConstraintKind, IndexInfo, attrdef_oid, constraints, indexes};
+use super::server::{BTREE, HEAP};
+use super::types::{alignment, by_value, collation, opclass, storage};
+use super::values::{OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
+use crate::catalog::Table;
+use crate::exec::Context;
+use std::sync::LazyLock;
+use types::{DataType, Row, Value};
+
+const CLASS: u32 = 1259;
+const CONSTRAINT: u32 = 2606;
+const ATTRDEF: u32 = 2604;
+
+/// What differs between the rows of `pg_class`.
+struct Class<'a> {
+    oid: u32,
+    name: &'a str,
+    schema: u32,
+    access_method: u32,
+    file: u32,
+    indexed: bool,
+    kind: &'static str,
+    columns: usize,
+    checks: usize,
+}
+
+impl Class<'_> {
+    fn row(&self) -> Row {
+        let table = self.kind == "r";
+        vec![
+            oid(self.oid),
+            text(self.name),
+            oid(self.schema),
+            oid(0), // reltype: tables have no row type
+            oid(0),
+            oid(OWNER),
+            oid(self.access_method),
+            oid(self.file),
+            oid(0),
+            int4(0),
+            Value::Float4(-1.0), // reltuples: not counted
+            int4(0),
+            oid(0),
+            yes(self.indexed),
+            yes(false),
+            ch("p"),
+            ch(self.kind),
+            int2(self.columns as i16),
+            int2(self.checks as i16),
+            yes(false),
+            yes(false),
+            yes(false),
+            yes(false),
+            yes(false),
+            yes(true),
+            ch(if table { "d" } else { "n" }),
+            yes(false),
+            oid(0),
+            Value::Int8(0),
+            Value::Int8(0),
+            null(),
+            null(),
+            null(),
+        ]
+    }
+}
+
+fn system_class(r: &Relation) -> Row {
+    let class = Class {
+        oid: r.oid,
+        name: r.name,
+        schema: r.schema_oid(),
+        access_method: if r.view { 0 } else { HEAP },
+        file: 0,
+        indexed: false,
+        kind: if r.view { "v" } else { "r" },
+        columns: r.columns.len(),
+        checks: 0,
+    };
+    class.row()
+}
+
+fn table_class(t: &Table) -> Row {
+    let class = Class {
+        oid: t.id.0,
+        name: &t.name,
+        schema: PUBLIC_OID,
+        access_method: HEAP,
+        file: t.tree.0,
+        indexed: t.has_key() || !t.indexes.is_empty(),
+        kind: "r",
+        columns: t.columns.len(),
+        checks: t.checks.len(),
+    };
+    class.row()
+}
+
+fn index_class(i: &IndexInfo<'_>) -> Row {
+    let class = Class {
+        oid: i.oid,
+        name: i.name,
+        schema: PUBLIC_OID,
+        access_method: BTREE,
+        file: i.tree,
+        indexed: false,
+        kind: "i",
+        columns: i.columns.len(),
+        checks: 0,
+    };
+    class.row()
+}
+
+/// They never change, so they are made once.
+static SYSTEM_CLASSES: LazyLock<Vec<Row>> =
+    LazyLock::new(|| relations().iter().map(system_class).collect());
+
+pub(super) fn class(ctx: &Context) -> Vec<Row> {
+    let mut rows = SYSTEM_CLASSES.clone();
+    rows.extend(ctx.catalog.tables.values().map(|t| table_class(t)));
+    rows.extend(indexes(&ctx.catalog).map(|i| index_class(&i)));
+    rows
+}
+
+/// What differs between the rows of `pg_attribute`.
+struct Attribute<'a> {
+    relation: u32,
+    name: &'a str,
+    ty: DataType,
+    typmod: i32,
+    number: usize,
+    not_null: bool,
+    default: bool,
+}
+
+impl Attribute<'_> {
+    fn row(&self) -> Row {
+        vec![
+            oid(self.relation),
+            text(self.name),
+            oid(self.ty.oid()),
+            int4(-1),
+            int2(self.ty.len()),
+            int2(self.number as i16),
+            int4(i32::from(self.ty.is_array())),
+            int4(-1),
+            int4(self.typmod),
+            yes(by_value(self.ty)),
+            ch(alignment(self.ty)),
+            ch(storage(self.ty)),
+            ch(""),
+            yes(self.not_null),
+            yes(self.default),
+            yes(false),
+            ch(""),
+            ch(""),
+            yes(false),
+            yes(true),
+            int4(0),
+            oid(collation(self.ty)),
+            null(),
+            null(),
+            null(),
+            null(),
+        ]
+    }
+}
+
+fn system_attributes(r: &Relation) -> impl Iterator<Item = Row> + '_ {
+    r.columns.iter().enumerate().map(|(i, c)| {
+        let attribute = Attribute {
+            relation: r.oid,
+            name: c.name,
+            ty: c.ty,
+            typmod: -1,
+            number: i + 1,
+            // The key of a catalog table is never NULL.
+            not_null: !r.view && c.name == "oid",
+            default: false,
+        };
+        attribute.row()
+    })
+}
+
+static SYSTEM_ATTRIBUTES: LazyLock<Vec<Row>> =
+    LazyLock::new(|| relations().iter().flat_map(system_attributes).collect());
+
+pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
+    let mut rows = SYSTEM_ATTRIBUTES.clone();
+    for t in ctx.catalog.tables.values() {
+        rows.extend(t.columns.iter().enumerate().map(|(i, c)| {
+            let attribute = Attribute {
+                relation: t.id.0,
+                name: &c.name,
+                ty: c.ty,
+                typmod: c.typmod,
+                number: i + 1,
+                not_null: c.not_null,
+                default: c.default.is_some(),
+            };
+            attribute.row()
+        }));
+    }
+    for index in indexes(&ctx.catalog) {
+        let columns = index
+            .columns
+            .iter()
+            .filter_map(|c| index.table.columns.get(*c));
+        rows.extend(columns.enumerate().map(|(i, c)| {
+            let attribute = Attribute {
+                relation: index.oid,
+                name: &c.name,
+                ty: c.ty,
+                typmod: c.typmod,
+                number: i + 1,
+                not_null: false,
+                default: false,
+            };
+            attribute.row()
+        }));
+    }
+    rows
+}
+
+pub(super) fn index(ctx: &Context) -> Vec<Row> {
+    indexes(&ctx.catalog).map(|i| index_row(&i)).collect()
+}
+
+fn index_row(i: &IndexInfo<'_>) -> Row {
+    let count = int2(i.columns.len() as i16);
+    let types: Vec<DataType> = i
+        .columns
+        .iter()
+        .filter_map(|c| i.table.columns.get(*c))
+        .map(|c| c.ty)
+        .collect();
+    let oids =
+        |f: fn(DataType) -> u32| array(DataType::Oid, types.iter().map(|t| oid(f(*t))).collect());
+    vec![
+        oid(i.oid),
+        oid(i.table.id.0),
+        count.clone(),
+        count,
+        yes(i.unique),
+        yes(false),
+        yes(i.primary),
+        yes(false),
+        yes(true),
+        yes(false),
+        yes(true),
+        yes(false),
+        yes(true),
+        yes(true),
+        yes(false),
+        attnums(i.columns),
+        oids(collation),
+        oids(opclass),
+        array(DataType::Int2, vec![int2(0); types.len()]),
+        null(),
+        null(),
+    ]
+}
+
+pub(super) fn attrdef(ctx: &Context) -> Vec<Row> {
+    let of_table = |t: &Table| {
+        let columns = t.columns.iter().enumerate();
+        let defaults = columns.filter_map(|(i, c)| {
+            let default = c.default.as_ref()?;
+            Some(vec![
+                oid(attrdef_oid(t.id.0, i)),
+                oid(t.id.0),
+                int2(i as i16 + 1),
+                text(&default.sql),
+            ])
+        });
+        defaults.collect::<Vec<Row>>()
+    };
+    let tables = ctx.catalog.tables.values();
+    tables.flat_map(|t| of_table(t)).collect()
+}
+
+pub(super) fn constraint(ctx: &Context) -> Vec<Row> {
+    let row = |c: super::Constraint<'_>| -> Row {
+        let kind = match c.kind {
+            ConstraintKind::PrimaryKey => "p",
+            ConstraintKind::Unique => "u",
+            ConstraintKind::Check => "c",
+        };
+        let key = c.kind != ConstraintKind::Check;
+        vec![
+            oid(c.oid),
+            text(c.name),
+            oid(PUBLIC_OID),
+            ch(kind),
+            yes(false),
+            yes(false),
+            yes(true),
+            oid(c.table.id.0),
+            oid(0),
+            oid(c.index_oid),
+            oid(0),
+            oid(0),
+            ch(" "),
+            ch(" "),
+            ch(" "),
+            yes(true),
+            int4(0),
+            yes(key),
+            attnums(&c.columns),
+            null(),
+            null(),
+            null(),
+            null(),
+            null(),
+            null(),
+            c.check.map_or(Value::Null, |check| text(&check.sql)),
+        ]
+    };
+    constraints(&ctx.catalog).map(row).collect()
+}
+
+/// Indexes hang on their constraint or columns, constraints and defaults on columns.
+pub(super) fn depend(ctx: &Context) -> Vec<Row> {
+    let row = |class: u32, object: u32, on: u32, target: u32, column: usize, kind| -> Row {
+        vec![
+            oid(class),
+            oid(object),
+            int4(0),
+            oid(on),
+            oid(target),
+            int4(column as i32),
+            ch(kind),
+        ]
+    };
+    let mut rows = Vec::new();
+    for c in constraints(&ctx.catalog) {
+        for column in &c.columns {
+            rows.push(row(CONSTRAINT, c.oid, CLASS, c.table.id.0, column + 1, "a"));
+        }
+    }
+    for i in indexes(&ctx.catalog) {
+        if i.constraint {
+            rows.push(row(CLASS, i.oid, CONSTRAINT, i.oid, 0, "i"));
+            continue;
+        }
+        for column in i.columns {
+            rows.push(row(CLASS, i.oid, CLASS, i.table.id.0, column + 1, "a"));
+        }
+    }
+    for t in ctx.catalog.tables.values() {
+        for (i, c) in t.columns.iter().enumerate() {
+            if c.default.is_some() {
+                rows.push(row(
+                    ATTRDEF,
+                    attrdef_oid(t.id.0, i),
+                    CLASS,
+                    t.id.0,
+                    i + 1,
+                    "a",
+                ));
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,158 @@
+//! Rows about the server itself: databases, roles, schemas, tablespaces, access methods, settings, time zones.
+//!
+//! There is one database, and one user: whoever the session is.
+
+use super::definitions::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID};
+use super::values::{OWNER, ch, int4, null, oid, proc, text, yes};
+use crate::exec::Context;
+use jiff::tz::{Offset, TimeZone};
+use types::time::zone;
+use types::{Interval, Row, Value};
+
+/// `pg_am.oid` of tables' and indexes' storage; the names are PostgreSQL's, so that its tools know them.
+pub(super) const HEAP: u32 = 2;
+pub(super) const BTREE: u32 = 403;
+/// `pg_database.oid` of the database.
+pub(super) const DATABASE: u32 = 5;
+const DEFAULT_TABLESPACE: u32 = 1663;
+/// `pg_database.encoding` of UTF8.
+const UTF8: i32 = 6;
+
+pub(super) fn namespaces(_: &Context) -> Vec<Row> {
+    let row = |id, name| -> Row { vec![oid(id), text(name), oid(OWNER), null()] };
+    vec![
+        row(PG_CATALOG_OID, "pg_catalog"),
+        row(PUBLIC_OID, "public"),
+        row(INFORMATION_SCHEMA_OID, "information_schema"),
+    ]
+}
+
+pub(super) fn databases(ctx: &Context) -> Vec<Row> {
+    vec![vec![
+        oid(DATABASE),
+        text(&ctx.session.database),
+        oid(OWNER),
+        int4(UTF8),
+        ch("c"),
+        yes(false),
+        yes(true),
+        int4(-1),
+        Value::Int8(0),
+        Value::Int8(0),
+        oid(DEFAULT_TABLESPACE),
+        text("C"),
+        text("C"),
+        null(),
+        null(),
+        null(),
+    ]]
+}
+
+pub(super) fn tablespaces(_: &Context) -> Vec<Row> {
+    vec![vec![
+        oid(DEFAULT_TABLESPACE),
+        text("pg_default"),
+        oid(OWNER),
+        null(),
+        null(),
+    ]]
+}
+
+pub(super) fn access_methods(_: &Context) -> Vec<Row> {
+    vec![
+        vec![
+            oid(HEAP),
+            text("heap"),
+            proc(3, "heap_tableam_handler"),
+            ch("t"),
+        ],
+        vec![oid(BTREE), text("btree"), proc(330, "bthandler"), ch("i")],
+    ]
+}
+
+pub(super) fn authids(ctx: &Context) -> Vec<Row> {
+    vec![vec![
+        oid(OWNER),
+        text(&ctx.session.user),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(false),
+        yes(true),
+        int4(-1),
+        null(),
+        null(),
+    ]]
+}
+
+pub(super) fn roles(ctx: &Context) -> Vec<Row> {
+    vec![vec![
+        text(&ctx.session.user),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(true),
+        yes(false),
+        int4(-1),
+        text("********"),
+        null(),
+        yes(true),
+        null(),
+        oid(OWNER),
+    ]]
+}
+
+pub(super) fn users(ctx: &Context) -> Vec<Row> {
+    vec![vec![
+        text(&ctx.session.user),
+        oid(OWNER),
+        yes(true),
+        yes(true),
+        yes(false),
+        yes(true),
+        text("********"),
+        null(),
+        null(),
+    ]]
+}
+
+/// Names and values; what PostgreSQL says besides (units, ranges, files) is not kept here and NULL.
+pub(super) fn settings(ctx: &Context) -> Vec<Row> {
+    let row = |(name, value): &(String, String)| -> Row {
+        let mut row = vec![text(name), text(value)];
+        row.resize(17, Value::Null);
+        // pending_restart
+        row[16] = yes(false);
+        row
+    };
+    ctx.session.settings.iter().map(row).collect()
+}
+
+pub(super) fn timezones(ctx: &Context) -> Vec<Row> {
+    let now = ctx.statement_micros;
+    let row = |name: jiff::tz::TimeZoneName<'_>| -> Option<Row> {
+        let tz = TimeZone::get(name.as_str()).ok()?;
+        let seconds = zone::offset_at(&tz, now);
+        let unix = now + types::time::UNIX_TO_PG_MICROS;
+        let at = jiff::Timestamp::from_microsecond(unix).ok()?;
+        let info = tz.to_offset_info(at);
+        let offset = Interval {
+            micros: i64::from(seconds) * types::time::MICROS_PER_SECOND,
+            ..Interval::default()
+        };
+        let shown = match info.offset() {
+            Offset::UTC if info.abbreviation().is_empty() => "UTC",
+            _ => info.abbreviation(),
+        };
+        Some(vec![
+            text(name.as_str()),
+            text(shown),
+            Value::Interval(offset),
+            yes(info.dst().is_dst()),
+        ])
+    };
+    jiff::tz::db().available().filter_map(row).collect()
+}

@@ -1,0 +1,324 @@
+//! Rows of `pg_type`, `pg_cast`, `pg_collation`, `pg_opclass` and `pg_opfamily`, and storage facts about types.
+//!
+//! Source: PostgreSQL 15 `pg_type.dat`, `pg_opclass.dat`.
+
+use super::definitions::PG_CATALOG_OID;
+use super::procs::{ARRAY_IO, IO_FUNCTIONS, IoFunctions};
+use super::server::BTREE;
+use super::values::{OWNER, ch, int2, int4, no_proc, null, oid, proc, text, yes};
+use crate::exec::Context;
+use crate::exec::cast::{CastContext, can_cast, is_preferred};
+use types::{DataType, Row, Value};
+
+/// `pg_collation.oid` of "default" and "C".
+const DEFAULT_COLLATION: u32 = 100;
+const C_COLLATION: u32 = 950;
+/// First oid of `pg_cast` rows, which have none of their own.
+const CAST_FIRST: u32 = 11_000;
+
+/// Types that stand in signatures but have no values: oid, name, bytes, I/O functions as in `IO_FUNCTIONS`.
+const PSEUDO_TYPES: &[(u32, &str, i16, &str, &str)] = &[
+    (2275, "cstring", -2, "c", "p"),
+    (2276, "any", 4, "i", "p"),
+    (2277, "anyarray", -1, "d", "x"),
+    (2281, "internal", 8, "d", "p"),
+    (2283, "anyelement", 4, "i", "p"),
+];
+
+pub(super) fn by_value(ty: DataType) -> bool {
+    matches!(ty.len(), 1 | 2 | 4 | 8)
+}
+
+pub(super) fn alignment(ty: DataType) -> &'static str {
+    let unit = ty.element().unwrap_or(ty);
+    match unit.len() {
+        8 | 16 if unit != DataType::Uuid => "d",
+        _ if ty.is_array() => "i",
+        2 => "s",
+        1 | 64 | -2 | 16 => "c",
+        _ => "i",
+    }
+}
+
+pub(super) fn storage(ty: DataType) -> &'static str {
+    match ty {
+        DataType::Numeric => "m",
+        _ if ty.len() == -1 => "x",
+        _ => "p",
+    }
+}
+
+pub(super) fn collation(ty: DataType) -> u32 {
+    match ty.element().unwrap_or(ty) {
+        DataType::Text | DataType::Varchar | DataType::Bpchar => DEFAULT_COLLATION,
+        DataType::Name => C_COLLATION,
+        _ => 0,
+    }
+}
+
+/// Types that appear in `pg_type`: the arrays of unknown and void do not exist.
+fn shown(ty: &&DataType) -> bool {
+    !matches!(ty, DataType::UnknownArray | DataType::VoidArray)
+}
+
+pub(super) fn types(_: &Context) -> Vec<Row> {
+    let real = DataType::ALL.iter().filter(shown).map(|t| type_row(*t));
+    real.chain(PSEUDO_TYPES.iter().map(pseudo_row)).collect()
+}
+
+/// What differs between the rows of `pg_type`.
+struct Type<'a> {
+    oid: u32,
+    name: &'a str,
+    len: i16,
+    by_value: bool,
+    kind: &'static str,
+    category: String,
+    preferred: bool,
+    subscript: Value,
+    element: u32,
+    array: u32,
+    io: [Value; 4],
+    alignment: &'static str,
+    storage: &'static str,
+    collation: u32,
+}
+
+impl Type<'_> {
+    fn row(self) -> Row {
+        let [input, output, receive, send] = self.io;
+        vec![
+            oid(self.oid),
+            text(self.name),
+            oid(PG_CATALOG_OID),
+            oid(OWNER),
+            int2(self.len),
+            yes(self.by_value),
+            ch(self.kind),
+            text(&self.category),
+            yes(self.preferred),
+            yes(true),
+            ch(","),
+            oid(0),
+            self.subscript,
+            oid(self.element),
+            oid(self.array),
+            input,
+            output,
+            receive,
+            send,
+            no_proc(),
+            no_proc(),
+            no_proc(),
+            ch(self.alignment),
+            ch(self.storage),
+            yes(false),
+            oid(0),
+            int4(-1),
+            int4(0),
+            oid(self.collation),
+            null(),
+            null(),
+            null(),
+        ]
+    }
+}
+
+fn io_of(type_oid: u32) -> [Value; 4] {
+    let found: Option<&IoFunctions> = IO_FUNCTIONS.iter().find(|f| f.ty == type_oid);
+    match found {
+        Some(f) => f.functions.map(|(oid, name)| proc(oid, name)),
+        None => [(); 4].map(|()| no_proc()),
+    }
+}
+
+fn type_row(ty: DataType) -> Row {
+    let array = ty.is_array();
+    let subscript = match ty {
+        _ if array => proc(6179, "array_subscript_handler"),
+        DataType::Name => proc(6180, "raw_array_subscript_handler"),
+        DataType::Jsonb => proc(6098, "jsonb_subscript_handler"),
+        _ => no_proc(),
+    };
+    let element = match ty {
+        DataType::Name => DataType::InternalChar.oid(),
+        _ => ty.element().map_or(0, DataType::oid),
+    };
+    let row = Type {
+        oid: ty.oid(),
+        name: ty.name(),
+        len: ty.len(),
+        by_value: by_value(ty),
+        kind: match ty {
+            DataType::Unknown | DataType::Void => "p",
+            _ => "b",
+        },
+        category: ty.category().to_string(),
+        preferred: is_preferred(ty),
+        subscript,
+        element,
+        array: ty.array().filter(|a| shown(&a)).map_or(0, DataType::oid),
+        io: if array {
+            ARRAY_IO.map(|(oid, name)| proc(oid, name))
+        } else {
+            io_of(ty.oid())
+        },
+        alignment: alignment(ty),
+        storage: storage(ty),
+        collation: collation(ty),
+    };
+    row.row()
+}
+
+fn pseudo_row(p: &(u32, &'static str, i16, &'static str, &'static str)) -> Row {
+    let (type_oid, name, len, alignment, storage) = *p;
+    let row = Type {
+        oid: type_oid,
+        name,
+        len,
+        by_value: matches!(len, 1 | 2 | 4 | 8),
+        kind: "p",
+        category: "P".to_string(),
+        preferred: false,
+        subscript: no_proc(),
+        element: 0,
+        array: 0,
+        io: io_of(type_oid),
+        alignment,
+        storage,
+        collation: 0,
+    };
+    row.row()
+}
+
+/// Every pair of types that casts without going through text, with the widest context it is allowed in.
+pub(super) fn casts(_: &Context) -> Vec<Row> {
+    let real = |t: &&DataType| shown(t) && !matches!(t, DataType::Unknown | DataType::Void);
+    let bases: Vec<DataType> = DataType::ALL
+        .iter()
+        .filter(|t| real(t) && !t.is_array())
+        .copied()
+        .collect();
+    let mut rows = Vec::new();
+    for from in &bases {
+        for to in bases.iter().filter(|to| *to != from) {
+            // Any type converts to and from text by its text form; PostgreSQL keeps no row for that.
+            let by_text = from.is_string() != to.is_string();
+            let context = if can_cast(*from, *to, CastContext::Implicit) {
+                "i"
+            } else if can_cast(*from, *to, CastContext::Assignment) {
+                "a"
+            } else if can_cast(*from, *to, CastContext::Explicit) {
+                "e"
+            } else {
+                continue;
+            };
+            if by_text && context != "i" {
+                continue;
+            }
+            let same_form = from.is_string() && to.is_string();
+            rows.push(vec![
+                oid(CAST_FIRST + rows.len() as u32),
+                oid(from.oid()),
+                oid(to.oid()),
+                oid(0),
+                ch(context),
+                ch(if same_form { "b" } else { "f" }),
+            ]);
+        }
+    }
+    rows
+}
+
+pub(super) fn collations(_: &Context) -> Vec<Row> {
+    let row = |id: u32, name, provider, collate: Option<&str>| -> Row {
+        let locale = collate.map_or(Value::Null, text);
+        vec![
+            oid(id),
+            text(name),
+            oid(PG_CATALOG_OID),
+            oid(OWNER),
+            ch(provider),
+            yes(true),
+            int4(-1),
+            locale.clone(),
+            locale,
+            null(),
+            null(),
+        ]
+    };
+    vec![
+        row(DEFAULT_COLLATION, "default", "d", None),
+        row(C_COLLATION, "C", "c", Some("C")),
+        row(951, "POSIX", "c", Some("POSIX")),
+    ]
+}
+
+/// The default B-tree operator classes: oid, name, family, its oid, type.
+const OPCLASSES: &[(u32, &str, &str, u32, u32)] = &[
+    (1978, "int4_ops", "integer_ops", 1976, 23),
+    (1979, "int2_ops", "integer_ops", 1976, 21),
+    (1981, "oid_ops", "oid_ops", 1989, 26),
+    (3122, "date_ops", "datetime_ops", 434, 1082),
+    (3123, "float8_ops", "float_ops", 1970, 701),
+    (3124, "int8_ops", "integer_ops", 1976, 20),
+    (3125, "numeric_ops", "numeric_ops", 1988, 1700),
+    (3126, "text_ops", "text_ops", 1994, 25),
+    (3127, "timestamptz_ops", "datetime_ops", 434, 1184),
+    (3128, "timestamp_ops", "datetime_ops", 434, 1114),
+    (10_000, "array_ops", "array_ops", 397, 2277),
+    (10_003, "bool_ops", "bool_ops", 424, 16),
+    (10_004, "bpchar_ops", "bpchar_ops", 426, 1042),
+    (10_006, "bytea_ops", "bytea_ops", 428, 17),
+    (10_007, "char_ops", "char_ops", 429, 18),
+    (10_012, "float4_ops", "float_ops", 1970, 700),
+    (10_022, "interval_ops", "interval_ops", 1982, 1186),
+    (10_028, "name_ops", "text_ops", 1994, 19),
+    (10_038, "time_ops", "time_ops", 1996, 1083),
+    (10_065, "uuid_ops", "uuid_ops", 2968, 2950),
+    (10_088, "jsonb_ops", "jsonb_ops", 4033, 3802),
+];
+
+/// The operator class that indexes a type.
+pub(super) fn opclass(ty: DataType) -> u32 {
+    let input = match ty {
+        DataType::Varchar => DataType::Text.oid(),
+        _ if ty.is_array() => 2277,
+        _ if ty.is_reg() => DataType::Oid.oid(),
+        other => other.oid(),
+    };
+    OPCLASSES.iter().find(|c| c.4 == input).map_or(0, |c| c.0)
+}
+
+pub(super) fn opclasses(_: &Context) -> Vec<Row> {
+    let row = |c: &(u32, &str, &str, u32, u32)| -> Row {
+        vec![
+            oid(c.0),
+            oid(BTREE),
+            text(c.1),
+            oid(PG_CATALOG_OID),
+            oid(OWNER),
+            oid(c.3),
+            oid(c.4),
+            yes(true),
+            oid(0),
+        ]
+    };
+    OPCLASSES.iter().map(row).collect()
+}
+
+pub(super) fn opfamilies(_: &Context) -> Vec<Row> {
+    let mut families: Vec<(u32, &str)> = OPCLASSES.iter().map(|c| (c.3, c.2)).collect();
+    families.sort_unstable();
+    families.dedup();
+    let row = |(id, name): (u32, &str)| -> Row {
+        vec![
+            oid(id),
+            oid(BTREE),
+            text(name),
+            oid(PG_CATALOG_OID),
+            oid(OWNER),
+        ]
+    };
+    families.into_iter().map(row).collect()
+}
