@@ -327,6 +327,10 @@ impl Metrics {
                 latency,
             );
         }
+        self.snapshot_work(out);
+    }
+
+    fn snapshot_work(&self, out: &mut MetricsSnapshot) {
         for (name, help, value) in [
             (
                 "rustydb_slow_statements_total",
