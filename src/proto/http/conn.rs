@@ -11,7 +11,7 @@ use super::framing::{self, Version};
 use super::meter::Meter;
 use super::routes::{self, Client};
 use crate::net::hyper::{Io, LocalExecutor, LocalTimer};
-use crate::net::{self, Prefixed};
+use crate::net::{self, Connection, Prefixed};
 use crate::service::Slot;
 use crate::telemetry::{Connections, Metrics};
 use bytes::Bytes;
@@ -40,7 +40,18 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES_MAX: usize = 16 << 20;
 
 /// Serves one connection until its end. Never panics for what a client sends.
-pub async fn serve_stream<S>(
+pub async fn serve(connection: Connection, http: Rc<Http>) {
+    let Connection {
+        stream,
+        slot,
+        peer,
+        local,
+    } = connection;
+    serve_stream(stream, slot, peer, local, http).await;
+}
+
+/// As `serve`, on any stream.
+pub(super) async fn serve_stream<S>(
     stream: S,
     slot: Result<Slot>,
     peer: Option<SocketAddr>,
@@ -180,8 +191,7 @@ async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
     let reading = async {
         let mut left = LINGER_BYTES_MAX;
         while left > 0 {
-            let read =
-                poll_fn(|cx| net::hyper::poll_read_scratch(stream, cx, left, <[u8]>::len)).await;
+            let read = poll_fn(|cx| net::poll_read_scratch(stream, cx, left, <[u8]>::len)).await;
             match read {
                 Ok(n) if n > 0 => left = left.saturating_sub(n),
                 Ok(_) | Err(_) => return,

@@ -20,7 +20,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use conn::serve_stream;
+pub use conn::serve;
 
 use crate::service::Door;
 use body::Budget;

@@ -7,6 +7,7 @@
 use super::body::{Answer, Body};
 use super::error::{self, Problem};
 use super::{Http, framing, query, tables};
+use crate::net;
 use crate::service;
 use crate::telemetry::{self, Metrics};
 use futures_util::FutureExt;
@@ -126,7 +127,7 @@ pub async fn handle(http: Rc<Http>, client: Rc<Client>, request: Request<Incomin
         .await;
     let outcome = answered.unwrap_or_else(|panic| {
         Metrics::current().panics.inc();
-        let message = panic_message(panic.as_ref());
+        let message = net::panic_message(panic.as_ref());
         tracing::error!(request_id = %caller.request_id, message, "an HTTP request panicked");
         Err(Error::internal("the request failed inside the server").into())
     });
@@ -223,12 +224,4 @@ fn typed(status: StatusCode, content_type: &'static str, body: Body) -> Response
     let value = HeaderValue::from_static(content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, value);
     response
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }
