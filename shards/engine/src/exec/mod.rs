@@ -14,3 +14,6 @@ pub mod operators;
 pub mod resolve;
 
 pub use context::{Context, SessionInfo};
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ pub fn convert(v: Value, from: DataType, to: DataType) -> Result<Value> {
         (Value::Text(s), Int4) if from == InternalChar => Ok(Value::Int4(
             s.bytes().next().map_or(0, |b| i32::from(b as i8)),
         )),
+        (Value::Oid(oid), Int4) => Ok(Value::Int4(*oid as i32)),
         (_, Int2 | Int4 | Int8) => integer(whole(&v, from, to)?, to),
         (_, Oid) => {
             let i = v.as_i64().ok_or_else(|| cannot(from, to))?;

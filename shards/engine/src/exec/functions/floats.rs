@@ -63,7 +63,6 @@ pub static FUNCTIONS: &[Function] = &[
         .sql("abs")
         .op("@"),
     Function::new("dceil", &[Float8], Float8, |_, a| plain(a, f64::ceil)).sql("ceil"),
-    Function::new("dceil_ing", &[Float8], Float8, |_, a| plain(a, f64::ceil)).sql("ceiling"),
     Function::new("dfloor", &[Float8], Float8, |_, a| plain(a, f64::floor)).sql("floor"),
     Function::new("dround", &[Float8], Float8, |_, a| {
         plain(a, f64::round_ties_even)
@@ -86,14 +85,9 @@ pub static FUNCTIONS: &[Function] = &[
         one(a, |x| logarithm(x, f64::log10))
     })
     .sql("log"),
-    Function::new("dlog10_10", &[Float8], Float8, |_, a| {
-        one(a, |x| logarithm(x, f64::log10))
-    })
-    .sql("log10"),
     Function::new("dpow", &[Float8, Float8], Float8, |_, a| two(a, power))
         .sql("power")
         .op("^"),
-    Function::new("dpow_pow", &[Float8, Float8], Float8, |_, a| two(a, power)).sql("pow"),
     Function::new("dpi", &[], Float8, |_, _| {
         Ok(Value::Float8(std::f64::consts::PI))
     })

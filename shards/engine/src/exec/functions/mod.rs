@@ -15,9 +15,11 @@ mod compare;
 mod datetime;
 mod floats;
 mod integers;
+mod jsonb;
 mod numerics;
 pub mod rows;
 mod show;
+pub mod system;
 mod text;
 
 use super::context::Context;
@@ -32,12 +34,11 @@ pub use text::quote_identifier;
 
 /// One function of fixed argument types; overloads have several.
 ///
-/// In `args` and `ret`, three types that no value has stand for PostgreSQL's pseudo-types: `Unknown` is `anyelement`,
-/// `UnknownArray` is `anyarray` of the same element, `VoidArray` is `"any"`, bound to nothing.
+/// In `args` and `ret`, types that no value has stand for PostgreSQL's pseudo-types: see `ANY_ELEMENT` and those after it.
 pub struct Function {
     /// Unique: PostgreSQL's internal name (`pg_proc.prosrc`), such as `int4pl`.
     pub name: &'static str,
-    /// What SQL calls it (`pg_proc.proname`), shared by overloads.
+    /// What SQL calls it (`pg_proc.proname`), shared by overloads; empty for one that SQL cannot call by name.
     pub sql: &'static str,
     /// The operator it implements, such as `+`; empty for none. One argument: prefix; two: infix.
     pub operator: &'static str,
@@ -66,6 +67,8 @@ pub enum Volatility {
 pub const ANY_ELEMENT: DataType = DataType::Unknown;
 pub const ANY_ARRAY: DataType = DataType::UnknownArray;
 pub const ANY: DataType = DataType::VoidArray;
+/// `anynonarray`, bound to nothing.
+pub const ANY_NONARRAY: DataType = DataType::Void;
 
 impl Function {
     /// Strict and immutable; the methods below say otherwise.
@@ -190,6 +193,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         .iter()
         .chain(text::FUNCTIONS)
         .chain(datetime::FUNCTIONS)
+        .chain(system::FUNCTIONS)
         .flat_map(|t| t.iter())
 }
 
@@ -202,6 +206,7 @@ static TABLES: &[&[Function]] = &[
     numerics::FUNCTIONS,
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,
+    jsonb::FUNCTIONS,
 ];
 
 struct Registry {
@@ -219,7 +224,9 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     };
     for f in all() {
         r.names.insert(f.name, f);
-        r.sql.entry(f.sql).or_default().push(f);
+        if !f.sql.is_empty() {
+            r.sql.entry(f.sql).or_default().push(f);
+        }
         if !f.operator.is_empty() {
             r.symbols.entry(f.operator).or_default().push(f);
         }

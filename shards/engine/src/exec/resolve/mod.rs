@@ -29,11 +29,44 @@ pub struct Resolved {
 /// The overload of `name` for these arguments; 42883 when none fits, 42725 when several do equally.
 pub fn function(name: &str, args: &[DataType]) -> Result<Resolved> {
     let name = sql_alias(name);
+    if let ("pg_typeof", [ty]) = (name, args) {
+        // It alone takes a literal's type for what it is, unknown.
+        let overload = functions::overloads(name).iter().find(|f| f.args == args);
+        return overload.map_or_else(
+            || Err(undefined(name, args)),
+            |func| {
+                Ok(Resolved {
+                    func,
+                    arg_types: vec![*ty],
+                    ret: func.ret,
+                })
+            },
+        );
+    }
     match select::choose(functions::overloads(name), args, false) {
         select::Choice::One(r) => Ok(r),
-        select::Choice::None => Err(undefined(name, args)),
+        select::Choice::None => cast_call(name, args).ok_or_else(|| undefined(name, args)),
         select::Choice::Many => Err(ambiguous(name, args)),
     }
+}
+
+/// `int4(x)`: a cast written as a call.
+fn cast_call(name: &str, args: &[DataType]) -> Option<Resolved> {
+    let [from] = *args else {
+        return None;
+    };
+    let ret = *DataType::ALL.iter().find(|t| t.name() == name)?;
+    let from = if from == DataType::Unknown {
+        DataType::Text
+    } else {
+        from
+    };
+    let func = functions::system::cast_function(ret)?;
+    can_cast(from, ret, CastContext::Explicit).then(|| Resolved {
+        func,
+        arg_types: vec![from],
+        ret,
+    })
 }
 
 /// The operator `symbol`; `left` None for a prefix operator.

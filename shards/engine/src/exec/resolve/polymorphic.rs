@@ -5,31 +5,27 @@
 
 use super::common_type;
 use crate::exec::cast::{CastContext, can_cast};
-use crate::exec::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, Function};
+use crate::exec::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_NONARRAY, Function};
 use types::DataType;
 
 /// A function's arguments for a call of so many.
 pub struct Slots {
-    /// The declared types, the last repeated for a variadic function; polymorphic ones as they would be settled.
+    /// The declared types, the last repeated for a variadic function; pseudo-types as they would be settled.
     pub declared: Vec<DataType>,
-    pub polymorphic: bool,
+    /// Where a pseudo-type is declared: never an exact match.
+    pub pseudo: Vec<bool>,
 }
 
 /// `None` when the number of arguments is wrong or the polymorphic ones do not agree.
 pub fn slots(f: &'static Function, args: &[DataType]) -> Option<Slots> {
     let declared = expand(f, args.len())?;
-    let is_pseudo = |t: &DataType| [ANY, ANY_ARRAY, ANY_ELEMENT].contains(t);
-    if !declared.iter().any(is_pseudo) {
-        return Some(Slots {
-            declared,
-            polymorphic: false,
-        });
+    let is_pseudo = |t: &DataType| [ANY, ANY_NONARRAY, ANY_ARRAY, ANY_ELEMENT].contains(t);
+    let pseudo: Vec<bool> = declared.iter().map(is_pseudo).collect();
+    if !pseudo.contains(&true) {
+        return Some(Slots { declared, pseudo });
     }
     let (declared, _) = settle(f, args)?;
-    Some(Slots {
-        declared,
-        polymorphic: true,
-    })
+    Some(Slots { declared, pseudo })
 }
 
 /// The types to cast the arguments to, and the type of the result.
@@ -39,8 +35,9 @@ pub fn settle(f: &'static Function, args: &[DataType]) -> Option<(Vec<DataType>,
     let concrete = |(to, from): (&DataType, &DataType)| match *to {
         ANY_ELEMENT => element,
         ANY_ARRAY => element.and_then(DataType::array),
-        ANY if *from == DataType::Unknown => Some(DataType::Text),
-        ANY => Some(*from),
+        ANY_NONARRAY if from.is_array() => None,
+        ANY | ANY_NONARRAY if *from == DataType::Unknown => Some(DataType::Text),
+        ANY | ANY_NONARRAY => Some(*from),
         other => Some(other),
     };
     let types: Option<Vec<DataType>> = declared.iter().zip(args).map(concrete).collect();

@@ -72,12 +72,9 @@ fn settle(c: &Candidate, args: &[DataType]) -> Choice {
     }
 }
 
-/// A polymorphic candidate is exact where its types, once settled, are the arguments'.
+/// Pseudo-types are never exact.
 fn is_exact(c: &Candidate, args: &[DataType]) -> bool {
-    c.slots.declared.len() == args.len()
-        && !args.contains(&Unknown)
-        && polymorphic::settle(c.func, args).is_some_and(|(types, _)| types == args)
-        && (!c.slots.polymorphic || !args.is_empty())
+    c.slots.declared == args && !c.slots.pseudo.contains(&true) && !args.contains(&Unknown)
 }
 
 fn accepts(c: &Candidate, args: &[DataType]) -> bool {
@@ -89,14 +86,16 @@ fn accepts(c: &Candidate, args: &[DataType]) -> bool {
 fn narrow<'a>(candidates: Vec<&'a Candidate>, args: &[DataType]) -> Vec<&'a Candidate> {
     let known = |i: usize| args[i] != Unknown;
     let exact = |c: &Candidate| {
-        let hits = |i: &usize| known(*i) && c.slots.declared[*i] == args[*i];
+        let hits = |i: &usize| known(*i) && !c.slots.pseudo[*i] && c.slots.declared[*i] == args[*i];
         (0..args.len()).filter(hits).count()
     };
     let candidates = keep_best(candidates, exact);
     let preferred = |c: &Candidate| {
         let hits = |i: &usize| {
             let (to, from) = (c.slots.declared[*i], args[*i]);
-            known(*i) && (to == from || (is_preferred(to) && to.category() == from.category()))
+            known(*i)
+                && !c.slots.pseudo[*i]
+                && (to == from || (is_preferred(to) && to.category() == from.category()))
         };
         (0..args.len()).filter(hits).count()
     };
@@ -126,19 +125,20 @@ fn keep_best<'a>(
 fn by_category<'a>(candidates: Vec<&'a Candidate>, args: &[DataType]) -> Vec<&'a Candidate> {
     let mut kept = candidates.clone();
     for i in (0..args.len()).filter(|i| args[*i] == Unknown) {
-        let at = |c: &Candidate| c.slots.declared[i];
-        let string = candidates.iter().any(|c| at(c).category() == 'S');
-        let first = candidates.first().map(|c| at(c).category());
-        let category = match first {
+        let at = |c: &Candidate| match c.slots.pseudo[i] {
+            true => 'P',
+            false => c.slots.declared[i].category(),
+        };
+        let preferred = |c: &Candidate| !c.slots.pseudo[i] && is_preferred(c.slots.declared[i]);
+        let string = candidates.iter().any(|c| at(c) == 'S');
+        let category = match candidates.first().map(|c| at(c)) {
             _ if string => 'S',
-            Some(first) if candidates.iter().all(|c| at(c).category() == first) => first,
+            Some(first) if candidates.iter().all(|c| at(c) == first) => first,
             _ => return candidates,
         };
-        let in_category = |c: &&Candidate| at(c).category() == category;
-        let prefers = candidates
-            .iter()
-            .any(|c| in_category(c) && is_preferred(at(c)));
-        kept.retain(|c| in_category(c) && (!prefers || is_preferred(at(c))));
+        let in_category = |c: &&Candidate| at(c) == category;
+        let prefers = candidates.iter().any(|c| in_category(c) && preferred(c));
+        kept.retain(|c| in_category(c) && (!prefers || preferred(c)));
     }
     if kept.is_empty() { candidates } else { kept }
 }

@@ -66,6 +66,8 @@ pub fn matches(s: &[u8], pattern: &[u8], characters: bool) -> Result<bool> {
                 continue;
             }
             Some(b'_') => (i < s.len()).then(|| (char_end(s, i, characters), p + 1)),
+            // Nothing left to match: not even the escape is looked at.
+            Some(b'\\') if i == s.len() => None,
             Some(b'\\') => {
                 let literal = pattern.get(p + 1).ok_or_else(ends_with_escape)?;
                 (s.get(i) == Some(literal)).then_some((i + 1, p + 2))
@@ -163,6 +165,6 @@ mod tests {
             let got = matches(s.as_bytes(), pattern.as_bytes(), true);
             assert_eq!(got, Ok(expected), "{s} LIKE {pattern}");
         }
-        assert!(matches(b"abc", b"abc\\", true).is_err());
+        assert!(matches(b"abcd", b"abc\\", true).is_err());
     }
 }

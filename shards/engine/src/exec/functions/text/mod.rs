@@ -11,7 +11,7 @@ pub mod like;
 pub mod regex;
 mod slice;
 
-use super::{ANY, Eval, Function, args};
+use super::{ANY, ANY_NONARRAY, Eval, Function, args};
 use DataType::*;
 use types::{DataType, Result, Value};
 
@@ -34,10 +34,10 @@ static BASIC: &[Function] = &[
         build::concatenate(&[args::text(a, 0)?, args::text(a, 1)?])
     })
     .op("||"),
-    Function::new("textanycat", &[Text, ANY], Text, any_concatenation)
+    Function::new("textanycat", &[Text, ANY_NONARRAY], Text, any_concatenation)
         .op("||")
         .stable(),
-    Function::new("anytextcat", &[ANY, Text], Text, any_concatenation)
+    Function::new("anytextcat", &[ANY_NONARRAY, Text], Text, any_concatenation)
         .op("||")
         .stable(),
     Function::new("textlen", &[Text], Int4, |_, a| {

@@ -140,7 +140,7 @@ fn write_field(field: Field, case: Case, fill: bool, m: &Moment, out: &mut Strin
         Field::Year(4) => number(m.shown_year(), 4),
         Field::Year(n) => number(m.shown_year() % 10i64.pow(u32::from(n)), usize::from(n)),
         Field::IsoYear(n) => {
-            let (year, _) = fields::iso_week(m.day_number()?);
+            let (_, year) = fields::iso_week(m.day_number()?);
             number(
                 if n == 4 {
                     year
@@ -156,12 +156,12 @@ fn write_field(field: Field, case: Case, fill: bool, m: &Moment, out: &mut Strin
         Field::Quarter => number((m.month - 1) / 3 + 1, 1),
         Field::Week => number((m.day_of_year()? - 1) / 7 + 1, 2),
         Field::WeekOfMonth => number((m.day - 1) / 7 + 1, 1),
-        Field::IsoWeek => number(fields::iso_week(m.day_number()?).1, 2),
+        Field::IsoWeek => number(fields::iso_week(m.day_number()?).0, 2),
         Field::Day => number(m.day, 2),
         Field::DayOfYear => number(m.day_of_year()?, 3),
         Field::IsoDayOfYear => {
             let day = m.day_number()?;
-            let (_, week) = fields::iso_week(day);
+            let (week, _) = fields::iso_week(day);
             number((week - 1) * 7 + fields::iso_dow(day), 3)
         }
         Field::DayOfWeek => number(fields::iso_dow(m.day_number()?) % 7 + 1, 1),

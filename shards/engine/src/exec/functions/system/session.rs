@@ -1,0 +1,249 @@
+//! Who, where and on what: session and server information, settings, privileges.
+
+use super::super::args;
+use super::Function;
+use crate::catalog::model::PUBLIC;
+use crate::exec::Context;
+use crate::exec::functions::{ANY, check_size};
+use DataType::*;
+use std::sync::Arc;
+use types::{Array, DataType, Error, Result, SqlState, Value};
+
+/// What drivers take the server's abilities from.
+const POSTGRES_VERSION: &str = "15.0";
+
+pub static FUNCTIONS: &[Function] = &[
+    Function::new("pgsql_version", &[], Text, |_, _| Ok(version().into()))
+        .sql("version")
+        .stable(),
+    Function::new("current_user", &[], Name, |c, _| {
+        Ok(c.session.user.as_str().into())
+    })
+    .stable(),
+    Function::new("session_user", &[], Name, |c, _| {
+        Ok(c.session.user.as_str().into())
+    })
+    .stable(),
+    Function::new("user", &[], Name, |c, _| Ok(c.session.user.as_str().into())).stable(),
+    Function::new("current_role", &[], Name, |c, _| {
+        Ok(c.session.user.as_str().into())
+    })
+    .stable(),
+    Function::new("current_database", &[], Name, |c, _| {
+        Ok(c.session.database.as_str().into())
+    })
+    .stable(),
+    Function::new("current_catalog", &[], Name, |c, _| {
+        Ok(c.session.database.as_str().into())
+    })
+    .stable(),
+    Function::new("current_schema", &[], Name, |_, _| Ok(PUBLIC.into())).stable(),
+    Function::new("current_schemas", &[Bool], NameArray, |_, a| {
+        let implicit = args::boolean(a, 0)?.then_some("pg_catalog");
+        Ok(names(implicit.into_iter().chain([PUBLIC])))
+    })
+    .stable(),
+    Function::new("pg_backend_pid", &[], Int4, |c, _| {
+        Ok(Value::Int4(c.session.backend_pid))
+    })
+    .stable(),
+    Function::new("pg_is_in_recovery", &[], Bool, |_, _| Ok(false.into())).stable(),
+    Function::new("inet_server_port", &[], Int4, |c, _| {
+        Ok(Value::Int4(i32::from(c.session.server_port)))
+    })
+    .stable(),
+    Function::new("inet_client_addr", &[], Text, |c, _| {
+        Ok(c.session
+            .client_addr
+            .map_or(Value::Null, |a| a.to_string().into()))
+    })
+    .stable(),
+    Function::new("show_config_by_name", &[Text], Text, |c, a| {
+        setting(c, args::text(a, 0)?, false)
+    })
+    .sql("current_setting")
+    .stable(),
+    Function::new(
+        "show_config_by_name_missing_ok",
+        &[Text, Bool],
+        Text,
+        |c, a| setting(c, args::text(a, 0)?, args::boolean(a, 1)?),
+    )
+    .sql("current_setting")
+    .stable(),
+    Function::new("pg_encoding_to_char", &[Int4], Name, |_, a| {
+        Ok(match args::int4(a, 0)? {
+            6 => "UTF8",
+            0 => "SQL_ASCII",
+            _ => "",
+        }
+        .into())
+    })
+    .stable(),
+    Function::new("pg_char_to_encoding", &[Name], Int4, |_, a| {
+        let name = args::text(a, 0)?.to_ascii_lowercase();
+        Ok(Value::Int4(match name.as_str() {
+            "utf8" | "utf-8" | "unicode" => 6,
+            "sql_ascii" => 0,
+            _ => -1,
+        }))
+    })
+    .stable(),
+    Function::new("getdatabaseencoding", &[], Name, |_, _| Ok("UTF8".into())).stable(),
+    Function::new("pg_client_encoding", &[], Name, |_, _| Ok("UTF8".into())).stable(),
+    Function::new("pg_my_temp_schema", &[], Oid, |_, _| Ok(Value::Oid(0))).stable(),
+    Function::new("pg_is_other_temp_schema", &[Oid], Bool, |_, _| {
+        Ok(false.into())
+    })
+    .stable(),
+    Function::new("pg_get_userbyid", &[Oid], Name, |c, a| {
+        Ok(match args::oid(a, 0)? {
+            10 => c.session.user.as_str().into(),
+            other => format!("unknown (OID={other})").into(),
+        })
+    })
+    .stable(),
+    Function::new("pg_size_pretty", &[Int8], Text, |_, a| {
+        Ok(pretty(i128::from(args::int(a, 0)?)).into())
+    }),
+    Function::new(
+        "pg_size_pretty_numeric",
+        &[DataType::Numeric],
+        Text,
+        |_, a| {
+            let rounded = args::numeric(a, 0)?.round(0)?.to_i128();
+            Ok(rounded.map_or(Value::Null, |n| pretty(n).into()))
+        },
+    )
+    .sql("pg_size_pretty"),
+    Function::new("pg_num_nulls", &[ANY], Int4, |_, a| Ok(count(a, true)))
+        .sql("num_nulls")
+        .lax()
+        .variadic(),
+    Function::new("pg_num_nonnulls", &[ANY], Int4, |_, a| Ok(count(a, false)))
+        .sql("num_nonnulls")
+        .lax()
+        .variadic(),
+    Function::new("gen_random_uuid", &[], Uuid, |_, _| {
+        Ok(Value::Uuid(uuid::Uuid::new_v4()))
+    })
+    .volatile(),
+];
+
+/// One privilege function: for the current user, and for a named one.
+macro_rules! privileges {
+    ($($name:literal $named:literal $check:expr;)*) => {
+        pub static PRIVILEGES: &[Function] = &[$(
+            Function::new($name, &[ANY, Text], Bool, |c, a| $check(c, &a[0])).stable(),
+            Function::new($named, &[ANY, ANY, Text], Bool, |c, a| $check(c, &a[1])).sql($name).stable(),
+        )*
+            Function::new("has_column_privilege", &[ANY, ANY, Text], Bool, |c, a| table(c, &a[0])).stable(),
+            Function::new("pg_has_role", &[ANY, Text], Bool, |_, _| Ok(true.into())).stable(),
+            Function::new("pg_has_role_named", &[ANY, ANY, Text], Bool, |_, _| Ok(true.into())).sql("pg_has_role").stable(),
+        ];
+    };
+}
+
+privileges! {
+    "has_table_privilege" "has_table_privilege_named" table;
+    "has_any_column_privilege" "has_any_column_privilege_named" table;
+    "has_schema_privilege" "has_schema_privilege_named" granted;
+    "has_database_privilege" "has_database_privilege_named" granted;
+    "has_function_privilege" "has_function_privilege_named" granted;
+    "has_type_privilege" "has_type_privilege_named" granted;
+    "has_sequence_privilege" "has_sequence_privilege_named" granted;
+    "has_tablespace_privilege" "has_tablespace_privilege_named" granted;
+    "has_language_privilege" "has_language_privilege_named" granted;
+}
+
+/// There is one user, and everything is theirs.
+fn granted(_: &Context, _: &Value) -> Result<Value> {
+    Ok(true.into())
+}
+
+/// As above, for a table that must exist if it is named.
+fn table(ctx: &Context, relation: &Value) -> Result<Value> {
+    if relation.as_str().is_some() {
+        crate::exec::cast::cast(relation.clone(), Text, Regclass, -1, true, ctx)?;
+    }
+    Ok(true.into())
+}
+
+fn version() -> String {
+    format!(
+        "PostgreSQL {POSTGRES_VERSION} (RustyDB Shard {}) on {}-{}, {}-bit",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        usize::BITS
+    )
+}
+
+fn names<'a>(items: impl Iterator<Item = &'a str>) -> Value {
+    Value::Array(Arc::new(Array {
+        element: Name,
+        items: items.map(Value::from).collect(),
+    }))
+}
+
+fn setting(ctx: &Context, name: &str, missing_ok: bool) -> Result<Value> {
+    let found = ctx
+        .session
+        .settings
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name));
+    match found {
+        Some((_, value)) => {
+            check_size(value.len())?;
+            Ok(value.as_str().into())
+        }
+        None if missing_ok => Ok(Value::Null),
+        None => Err(Error::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("unrecognized configuration parameter \"{name}\""),
+        )),
+    }
+}
+
+/// In the largest unit that leaves at most 10,239 (20,479 halves), rounded half away from zero.
+fn pretty(bytes: i128) -> String {
+    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    if bytes.abs() < 10 * 1024 {
+        return format!("{bytes} bytes");
+    }
+    // In half units from here on, so that the last step can round.
+    let mut halves = bytes / 512;
+    let mut unit = 1;
+    while halves.abs() >= 20 * 1024 - 1 && unit + 1 < UNITS.len() {
+        halves /= 1024;
+        unit += 1;
+    }
+    let rounded = (halves + halves.signum()) / 2;
+    format!("{rounded} {}", UNITS[unit])
+}
+
+fn count(a: &[Value], nulls: bool) -> Value {
+    let n = a.iter().filter(|v| v.is_null() == nulls).count();
+    Value::Int4(i32::try_from(n).unwrap_or(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_print_as_postgresql_prints_them() {
+        let cases = [
+            (10, "10 bytes"),
+            (10_239, "10239 bytes"),
+            (10_240, "10 kB"),
+            (123_456_789, "118 MB"),
+            (1_234_567_890_123, "1150 GB"),
+            (-20_000, "-20 kB"),
+            (100_000_000_000_000_000, "89 PB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(pretty(bytes), text);
+        }
+    }
+}
