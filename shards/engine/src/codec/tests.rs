@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn key_bytes_compare_as_values_do((ty, a, b, c) in pair()) {
         let wanted = order::compare_as(ty, &a, &b);
-        prop_assert_eq!(key_of(&[a.clone()], &[ty]).cmp(&key_of(&[b.clone()], &[ty])), wanted);
+        prop_assert_eq!(key_of(std::slice::from_ref(&a), &[ty]).cmp(&key_of(std::slice::from_ref(&b), &[ty])), wanted);
         // A second column decides only when the first are equal.
         let left = key_of(&[a, c.clone()], &[ty, ty]);
         let right = key_of(&[b.clone(), b.clone()], &[ty, ty]);

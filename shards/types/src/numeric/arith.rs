@@ -67,6 +67,9 @@ fn align(a: Parts<'_>, b: Parts<'_>) -> (BigInt, BigInt, u32) {
 impl Numeric {
     pub fn add(&self, other: &Numeric) -> Result<Numeric> {
         match (self.parts(), other.parts()) {
+            (Some(a), Some(b)) if a.1 == b.1 => {
+                Numeric::from_parts(a.0.as_ref() + b.0.as_ref(), a.1)
+            }
             (Some(a), Some(b)) => {
                 let (a, b, scale) = align(a, b);
                 Numeric::from_parts(a + b, scale)

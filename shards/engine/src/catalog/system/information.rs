@@ -172,7 +172,7 @@ impl Column<'_> {
         row.extend([database(ctx), text(PG_CATALOG), text(self.ty.name())]);
         row.resize(32, Value::Null);
         row.extend([text(&self.number.to_string()), text(NO), text(NO)]);
-        row.resize(39, Value::Null);
+        row.resize(40, Value::Null);
         row.extend([text(NO), text("NEVER"), null(), yes_no(self.updatable)]);
         row
     }
