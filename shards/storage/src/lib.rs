@@ -30,7 +30,7 @@ pub use options::{Options, Policy};
 pub use page::{PAGE_BYTES, PageId};
 pub use pool::policy::EvictionPolicy;
 pub use stats::Stats;
-pub use store::{Op, Store, TryError};
+pub use store::{Op, Store, TryError, Visitor};
 pub use superblock::{FORMAT, META_BYTES_MAX};
 pub use wal::Appended;
 pub use wal::record::RECORD_BYTES_MAX;

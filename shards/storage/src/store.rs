@@ -38,6 +38,9 @@ pub enum TryError {
     Error(StorageError),
 }
 
+/// What a scan calls with each key and value; it goes on until told to break.
+pub type Visitor<'f> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'f;
+
 /// One change of `Store::apply`.
 #[derive(Clone, Copy, Debug)]
 pub enum Op<'a> {
@@ -159,7 +162,7 @@ impl Store {
         &self,
         tree: TreeId,
         from: &[u8],
-        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        f: &mut Visitor<'_>,
     ) -> Result<(), StorageError> {
         let mut from = from.to_vec();
         let mut ready: Ready = None;
@@ -196,12 +199,7 @@ impl Store {
     }
 
     /// As `scan`, without waiting: all of it or an error. `f` may have been called before an error.
-    pub fn try_scan(
-        &self,
-        tree: TreeId,
-        from: &[u8],
-        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), TryError> {
+    pub fn try_scan(&self, tree: TreeId, from: &[u8], f: &mut Visitor<'_>) -> Result<(), TryError> {
         let state = self.state.borrow();
         let mut from = from.to_vec();
         loop {

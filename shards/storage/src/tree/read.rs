@@ -7,7 +7,7 @@
 use super::{Path, Stall, State, Tree, overflow_of};
 use crate::page::node::{self, Stored};
 use crate::page::overflow::ValueId;
-use std::ops::ControlFlow;
+use crate::store::Visitor;
 use types::TreeId;
 
 /// What is left of a scan after a leaf.
@@ -68,7 +68,7 @@ impl State {
         tree: TreeId,
         from: &mut Vec<u8>,
         ready: &mut Ready,
-        f: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        f: &mut Visitor<'_>,
     ) -> Result<Visit, Stall> {
         let Some(info) = self.trees.get(&tree) else {
             return Ok(Visit::Done);

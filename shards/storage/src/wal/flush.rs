@@ -6,10 +6,12 @@
 //! earlier ones complete. Asked by: nobody; it waits for `Wal::work`. Never: retries.
 //! Bounds: one write is up to 1 MiB.
 
+use super::spare::SPARE;
 use super::{Wal, record};
 use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
 use runtime::{File, IoBuf, OpenMode};
+use std::rc::Rc;
 use types::Lsn;
 
 const WRITE_BYTES_MAX: usize = 1 << 20;
@@ -26,7 +28,7 @@ struct Plan {
 }
 
 impl Wal {
-    pub(super) async fn flush_loop(&self) {
+    pub(super) async fn flush_loop(self: Rc<Self>) {
         let mut open: Option<(u64, File)> = None;
         loop {
             let (busy, closing) = {
@@ -81,7 +83,7 @@ impl Wal {
         })
     }
 
-    async fn flush(&self, open: &mut Option<(u64, File)>) -> Result<(), StorageError> {
+    async fn flush(self: &Rc<Self>, open: &mut Option<(u64, File)>) -> Result<(), StorageError> {
         let Some(plan) = self.plan() else {
             return Ok(());
         };
@@ -141,20 +143,20 @@ impl Wal {
         buffer.durable = plan.lsn;
     }
 
-    /// Opens a segment and reserves its room, so that flushes rarely change the file's metadata.
-    async fn open_segment(&self, start: u64) -> Result<File, StorageError> {
+    /// Opens a new segment: the spare one if there is one, else a file whose room is reserved.
+    async fn open_segment(self: &Rc<Self>, start: u64) -> Result<File, StorageError> {
         let name = record::segment_name(Lsn(start));
+        let failed = |e| StorageError::io(format!("open {name}"), e);
+        if self.spare.replace(false) {
+            self.dir.rename(SPARE, &name).await.map_err(failed)?;
+        }
         let mode = OpenMode {
             create: true,
             truncate: false,
             direct: true,
         };
-        let file = self
-            .dir
-            .open_file(&name, mode)
-            .await
-            .map_err(|e| StorageError::io(format!("open {name}"), e))?;
-        let room = self.segment_bytes.next_multiple_of(PAGE_BYTES as u64) + PAGE_BYTES as u64;
+        let file = self.dir.open_file(&name, mode).await.map_err(failed)?;
+        let room = self.room();
         match file.allocate(room).await {
             Ok(()) => {}
             Err(e) if runtime::io_error_is_disk_full(&e) => {
@@ -170,6 +172,7 @@ impl Wal {
             .sync()
             .await
             .map_err(|e| StorageError::io("sync the directory", e))?;
+        self.prepare_spare();
         Ok(file)
     }
 

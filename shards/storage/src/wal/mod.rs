@@ -4,14 +4,15 @@
 //! Asked by: the store. Never: knows what a payload means; never writes after a failed write or fsync.
 //! Group commit: whoever needs a position durable says so and waits; the flusher writes all that is there and calls
 //! fdatasync once for all. While it does, the next group gathers: there is no delay to tune.
-//! A log position is `segment start + offset in file - 4096`. Segments are never reused; those wholly below the redo
-//! position are deleted by a checkpoint.
+//! A log position is `segment start + offset in file - 4096`. Each start of the program begins a new segment; those
+//! wholly below the redo position are deleted by a checkpoint, or kept as the spare one.
 //! Bounds: `admit` holds writers back at `wal_buffer_bytes`; a record may exceed it alone.
 //! Source: DeWitt et al. 1984 (group commit); Gray and Reuter 1992, chapter 9.
 
 mod flush;
 pub(crate) mod record;
 pub mod replay;
+mod spare;
 
 use crate::error::StorageError;
 use crate::fence::Fence;
@@ -92,6 +93,9 @@ pub(crate) struct Wal {
     /// `durable` moved, or never will again.
     moved: Notify,
     flusher: RefCell<Option<Task<()>>>,
+    /// A spare segment is there.
+    spare: Cell<bool>,
+    preparing: RefCell<Option<Task<()>>>,
     pub counters: WalCounters,
 }
 
@@ -120,20 +124,22 @@ impl Wal {
             work: Notify::new(),
             moved: Notify::new(),
             flusher: RefCell::new(None),
+            spare: Cell::new(false),
+            preparing: RefCell::new(None),
             counters: WalCounters::default(),
         })
     }
 
-    /// Starts appending at `end`. `chunk` continues the last segment; without it a new one begins.
-    fn begin(self: &Rc<Self>, end: u64, segments: VecDeque<u64>, chunk: Option<Chunk>) {
+    /// Starts appending at `end`, in a segment of its own.
+    fn begin(self: &Rc<Self>, end: u64, segments: VecDeque<u64>, spare: bool) {
         let mut buffer = self.buffer.borrow_mut();
         buffer.end = end;
         buffer.durable = end;
         buffer.segments = segments;
-        buffer.chunks.extend(chunk);
         drop(buffer);
+        self.spare.set(spare);
         let wal = self.clone();
-        *self.flusher.borrow_mut() = Some(runtime::spawn(async move { wal.flush_loop().await }));
+        *self.flusher.borrow_mut() = Some(runtime::spawn(wal.flush_loop()));
     }
 
     pub fn end(&self) -> u64 {
@@ -238,6 +244,7 @@ impl Wal {
             self.work.notify_one();
             task.await;
         }
+        drop(self.preparing.borrow_mut().take());
         self.moved.notify_all();
         self.fence.check()
     }
@@ -245,26 +252,23 @@ impl Wal {
     /// Ends the flusher at once; what is not on disk yet stays so.
     pub fn abandon(&self) {
         drop(self.flusher.borrow_mut().take());
+        drop(self.preparing.borrow_mut().take());
     }
 
-    /// Deletes the segments wholly below `redo`.
+    /// Deletes the segments wholly below `redo`, but never the last one that has a durable record.
     pub async fn delete_below(&self, redo: Lsn) -> Result<(), StorageError> {
         let mut gone = Vec::new();
         {
             let mut buffer = self.buffer.borrow_mut();
             while let Some(next) = buffer.segments.get(1).copied()
                 && next <= redo.0
-                && next <= buffer.durable
+                && next < buffer.durable
             {
-                gone.extend(buffer.segments.pop_front());
+                gone.extend(buffer.segments.pop_front().map(|start| (start, next)));
             }
         }
-        for start in &gone {
-            let name = record::segment_name(Lsn(*start));
-            self.dir
-                .remove(&name)
-                .await
-                .map_err(|e| StorageError::io(format!("delete {name}"), e))?;
+        for (start, next) in &gone {
+            self.retire(*start, *next).await?;
         }
         if !gone.is_empty() {
             self.dir

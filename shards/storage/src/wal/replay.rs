@@ -7,8 +7,8 @@
 //! Asked by: the engine, once. Never: keeps more than a window and one record in memory.
 //! Bounds: windows of 256 KiB; a record's length is believed only within its segment.
 
+use super::Wal;
 use super::record::{self, HEADER, SEGMENT_HEADER};
-use super::{Chunk, Wal};
 use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
 use runtime::{Dir, File, IoBuf, OpenMode};
@@ -147,14 +147,14 @@ impl Replay {
     async fn clean(&mut self, end: u64) -> Result<(), StorageError> {
         let dir = &self.wal.dir;
         let mut keep = self.segments.clone();
-        keep.truncate(self.at + 1);
-        let chunk = match &mut self.reader {
-            Some(reader) => Some(reader.cut(end).await?),
-            None => {
-                keep.truncate(self.at);
-                None
+        match self.reader.take() {
+            // A segment without a record goes too: the next one would have its name.
+            Some(reader) if reader.start < end => {
+                keep.truncate(self.at + 1);
+                reader.cut(end).await?;
             }
-        };
+            _ => keep.truncate(self.at),
+        }
         for start in &self.segments[keep.len()..] {
             let name = record::segment_name(Lsn(*start));
             dir.remove(&name)
@@ -164,15 +164,11 @@ impl Replay {
         dir.sync()
             .await
             .map_err(|e| StorageError::io("sync the directory", e))?;
-        if let Some(reader) = self.reader.take() {
-            let name = reader.name;
-            reader
-                .file
-                .close()
-                .await
-                .map_err(|e| StorageError::io(format!("close {name}"), e))?;
-        }
-        self.wal.begin(end, keep.into(), chunk);
+        let spare = dir
+            .exists(super::spare::SPARE)
+            .await
+            .map_err(|e| StorageError::io("look for a spare segment", e))?;
+        self.wal.begin(end, keep.into(), spare);
         Ok(())
     }
 }
@@ -321,8 +317,8 @@ impl Reader {
         Ok(None)
     }
 
-    /// Zeros and cuts everything at and behind `end`; returns what the flusher needs to go on.
-    async fn cut(&mut self, end: u64) -> Result<Chunk, StorageError> {
+    /// Zeros and cuts everything at and behind `end`.
+    async fn cut(mut self, end: u64) -> Result<(), StorageError> {
         let offset = self.offset(end);
         let base = offset / PAGE_BYTES as u64 * PAGE_BYTES as u64;
         let mut bytes = Vec::new();
@@ -339,12 +335,7 @@ impl Reader {
             self.file.write_at(base, block).await.map_err(io)?;
         }
         self.file.sync_data().await.map_err(io)?;
-        Ok(Chunk {
-            start: self.start,
-            base,
-            durable: bytes.len(),
-            bytes,
-        })
+        self.file.close().await.map_err(io)
     }
 }
 

@@ -1,7 +1,90 @@
 //! Trees against `BTreeMap`, with a pool much smaller than the tree.
 
-use crate::support::{all, open_replayed, small};
+use crate::support::{T, all, from, open_replayed, small};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 use types::Lsn;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u16, usize),
+    Delete(u16),
+    Get(u16),
+    Scan(u16),
+    Checkpoint,
+    Reopen,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => (any::<u16>(), 0usize..300).prop_map(|(k, n)| Op::Put(k % 2000, n)),
+        2 => (any::<u16>(), 300usize..2100).prop_map(|(k, n)| Op::Put(k % 2000, n)),
+        1 => (any::<u16>(), 2000usize..60_000).prop_map(|(k, n)| Op::Put(k % 2000, n)),
+        8 => any::<u16>().prop_map(|k| Op::Delete(k % 2000)),
+        3 => any::<u16>().prop_map(|k| Op::Get(k % 2000)),
+        1 => any::<u16>().prop_map(|k| Op::Scan(k % 2000)),
+        1 => Just(Op::Checkpoint),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+fn key(k: u16) -> Vec<u8> {
+    let mut key = format!("{k:05}").into_bytes();
+    key.resize(5 + usize::from(k % 97), b'.');
+    key
+}
+
+fn value(k: u16, n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 31 + usize::from(k)) as u8).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_tree_holds_what_a_map_holds(ops in prop::collection::vec(op(), 1..1500)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_path_buf();
+        runtime::block_on(async move {
+            let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+            let (mut store, _) = open_replayed(&path, small()).await;
+            for op in ops {
+                match op {
+                    Op::Put(k, n) => {
+                        store.put(T, &key(k), &value(k, n)).await.unwrap();
+                        model.insert(key(k), value(k, n));
+                    }
+                    Op::Delete(k) => {
+                        let gone = store.delete(T, &key(k)).await.unwrap();
+                        assert_eq!(gone, model.remove(&key(k)).is_some());
+                    }
+                    Op::Get(k) => assert_eq!(
+                        store.get(T, &key(k)).await.unwrap().as_ref(),
+                        model.get(&key(k))
+                    ),
+                    Op::Scan(k) => {
+                        let there = from(&store, T, &key(k)).await;
+                        let expected: Vec<_> = model
+                            .range(key(k)..)
+                            .map(|(k, v)| (k.clone(), v.clone()))
+                            .collect();
+                        assert_eq!(there, expected);
+                    }
+                    Op::Checkpoint => store.checkpoint(store.wal_end(), b"m").await.unwrap(),
+                    Op::Reopen => {
+                        store.checkpoint(store.wal_end(), b"r").await.unwrap();
+                        store.close().await.unwrap();
+                        drop(store);
+                        store = open_replayed(&path, small()).await.0;
+                    }
+                }
+                assert_eq!(store.tree_cells(T), model.len() as u64);
+            }
+            let expected: Vec<_> = model.into_iter().collect();
+            assert_eq!(all(&store, T).await, expected);
+        });
+    }
+}
 
 #[test]
 fn ascending_descending_and_random_loads_survive_a_reopen() {
