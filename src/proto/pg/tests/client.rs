@@ -121,8 +121,16 @@ pub fn with_options<F: Future<Output = ()> + 'static>(
 ) {
     runtime::block_on(async move {
         let server = Server::start(slots, options);
+        let (live, seen) = (server.live.clone(), server.door.seen.clone());
         let finished = runtime::timeout(Duration::from_secs(20), test(server)).await;
-        assert!(finished.is_ok(), "the test hangs");
+        assert!(
+            finished.is_ok(),
+            "the test hangs: {:?}, {} sessions, {} batches, ops {:?}",
+            live.stats(),
+            seen.sessions_open.get(),
+            seen.batches.get(),
+            seen.ops.borrow().len(),
+        );
     });
 }
 
