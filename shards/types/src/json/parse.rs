@@ -46,7 +46,7 @@ impl Parser<'_> {
             Some(b'[') => self.array(depth),
             Some(b'"') => Ok(Json::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(c) if c.is_ascii_alphabetic() => self.word(),
+            Some(b't' | b'f' | b'n') => self.word(),
             _ => Err(self.unexpected("Expected JSON value, but found")),
         }
     }
@@ -110,60 +110,47 @@ impl Parser<'_> {
     }
 
     fn word(&mut self) -> Result<Json> {
-        let token = self.token();
+        let token = self.lexeme()?;
         let value = match token {
             "true" => Json::Bool(true),
             "false" => Json::Bool(false),
-            "null" => Json::Null,
-            _ => return Err(invalid(format!("Token \"{token}\" is invalid."))),
+            _ => Json::Null,
         };
         self.at += token.len();
         Ok(value)
     }
 
-    /// The run of letters, digits and signs at the cursor, as error messages show it.
-    fn token(&self) -> &str {
-        let rest = &self.text[self.at..];
-        let part =
-            |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.') || !c.is_ascii();
-        let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
-        if end > 0 {
-            return &rest[..end];
-        }
-        &rest[..rest.chars().next().map_or(0, char::len_utf8)]
+    fn number(&mut self) -> Result<Json> {
+        let token = self.lexeme()?;
+        let value = token.parse()?;
+        self.at += token.len();
+        Ok(Json::Number(value))
     }
 
-    fn number(&mut self) -> Result<Json> {
-        let token = self.token();
-        let bytes = token.as_bytes();
-        let mut at = usize::from(bytes[0] == b'-');
-        let digits = |at: &mut usize| {
-            let start = *at;
-            while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
-                *at += 1;
-            }
-            *at - start
+    /// The token at the cursor; refused when it is none of JSON's. Empty at the end.
+    fn lexeme(&self) -> Result<&str> {
+        let rest = &self.text[self.at..];
+        let Some(first) = rest.chars().next() else {
+            return Ok("");
         };
-        let start = at;
-        let whole = digits(&mut at);
-        let mut valid = whole == 1 || (whole > 1 && bytes[start] != b'0');
-        if valid && bytes.get(at) == Some(&b'.') {
-            at += 1;
-            valid = digits(&mut at) > 0;
-        }
-        if valid && matches!(bytes.get(at), Some(b'e' | b'E')) {
-            at += 1;
-            if matches!(bytes.get(at), Some(b'+' | b'-')) {
-                at += 1;
+        let (len, valid) = match first {
+            '{' | '}' | '[' | ']' | ',' | ':' => (1, true),
+            '"' => {
+                let mut ahead = Parser { ..*self };
+                ahead.string()?;
+                (ahead.at - self.at, true)
             }
-            valid = digits(&mut at) > 0;
+            '-' | '0'..='9' => number_len(rest.as_bytes()),
+            c if is_word(c) => {
+                let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+                (len, matches!(&rest[..len], "true" | "false" | "null"))
+            }
+            c => (c.len_utf8(), false),
+        };
+        if !valid {
+            return Err(invalid(format!("Token \"{}\" is invalid.", &rest[..len])));
         }
-        if !valid || at != bytes.len() {
-            return Err(invalid(format!("Token \"{token}\" is invalid.")));
-        }
-        let value = token.parse()?;
-        self.at += at;
-        Ok(Json::Number(value))
+        Ok(&rest[..len])
     }
 
     fn string(&mut self) -> Result<String> {
@@ -181,6 +168,10 @@ impl Parser<'_> {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(out);
+                }
+                Some(b'\\') if self.at + 1 == self.text.len() => {
+                    let token = &self.text[start..];
+                    return Err(invalid(format!("Token \"{token}\" is invalid.")));
                 }
                 Some(b'\\') => out.push(self.escape()?),
                 c => {
@@ -255,12 +246,54 @@ impl Parser<'_> {
     }
 
     fn unexpected(&self, what: &str) -> Error {
-        if self.at >= self.text.len() {
-            return invalid("The input string ended unexpectedly.".to_string());
+        match self.lexeme() {
+            Ok("") => invalid("The input string ended unexpectedly.".to_string()),
+            Ok(token) => invalid(format!("{what} \"{token}\".")),
+            Err(e) => e,
         }
-        let token = self.token();
-        invalid(format!("{what} \"{token}\"."))
     }
+}
+
+/// Part of a run that PostgreSQL's lexer takes as one.
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
+}
+
+/// Bytes of the number at the front, with what is glued to it, and whether it is one.
+fn number_len(bytes: &[u8]) -> (usize, bool) {
+    let mut at = usize::from(bytes.first() == Some(&b'-'));
+    let digits = |at: &mut usize| {
+        let start = *at;
+        while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
+            *at += 1;
+        }
+        *at - start
+    };
+    let start = at;
+    let mut valid = match bytes.get(at) {
+        Some(b'0') => {
+            at += 1;
+            true
+        }
+        _ => digits(&mut at) > 0,
+    };
+    if at > start && bytes.get(at) == Some(&b'.') {
+        at += 1;
+        valid &= digits(&mut at) > 0;
+    }
+    if at > start && matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        if matches!(bytes.get(at), Some(b'+' | b'-')) {
+            at += 1;
+        }
+        valid &= digits(&mut at) > 0;
+    }
+    let glued = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || !b.is_ascii();
+    while bytes.get(at).is_some_and(glued) {
+        at += 1;
+        valid = false;
+    }
+    (at, valid)
 }
 
 fn low_surrogate() -> Error {

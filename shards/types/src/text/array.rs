@@ -57,17 +57,38 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         .element()
         .ok_or_else(|| Error::internal(format!("{ty} is not an array type")))?;
     let body = trim(s);
-    let body = bounds(body, s)?;
+    let (body, count) = bounds(body, s)?;
     let Some(inner) = body.strip_prefix('{') else {
         return Err(malformed(
             s,
             "Array value must start with \"{\" or dimension information.",
         ));
     };
+    let (items, tail) = items(inner, s, element, typmod, env)?;
+    if !trim(tail).is_empty() {
+        return Err(malformed(s, "Junk after closing right brace."));
+    }
+    if count.is_some_and(|c| c != items.len()) {
+        return Err(malformed(
+            s,
+            "Specified array dimensions do not match array contents.",
+        ));
+    }
+    Ok(Value::Array(Arc::new(Array { element, items })))
+}
+
+/// Items up to the closing brace, and what follows it.
+fn items<'a>(
+    inner: &'a str,
+    s: &str,
+    element: DataType,
+    typmod: i32,
+    env: &ParseEnv<'_>,
+) -> Result<(Vec<Value>, &'a str)> {
     let mut items = Vec::new();
     let mut rest = inner.trim_start();
     if let Some(tail) = rest.strip_prefix('}') {
-        return finish(tail, s, element, items);
+        return Ok((items, tail));
     }
     loop {
         let (item, tail) = one(rest, s)?;
@@ -79,17 +100,18 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         if let Some(tail) = rest.strip_prefix(',') {
             rest = tail;
         } else if let Some(tail) = rest.strip_prefix('}') {
-            return finish(tail, s, element, items);
+            return Ok((items, tail));
         } else {
             return Err(malformed(s, "Unexpected end of input."));
         }
     }
 }
 
-/// `[1:3]=` in front; only the lower bound 1 is stored, so any other is refused.
-fn bounds<'a>(body: &'a str, s: &str) -> Result<&'a str> {
+/// `[1:3]=` in front: the items' text and how many there must be. Only the lower bound 1 is stored, so any other is
+/// refused.
+fn bounds<'a>(body: &'a str, s: &str) -> Result<(&'a str, Option<usize>)> {
     let Some(rest) = body.strip_prefix('[') else {
-        return Ok(body);
+        return Ok((body, None));
     };
     let (range, tail) = rest
         .split_once(']')
@@ -98,20 +120,17 @@ fn bounds<'a>(body: &'a str, s: &str) -> Result<&'a str> {
         .trim_start()
         .strip_prefix('=')
         .ok_or_else(|| malformed(s, "Missing \"=\" after array dimensions."))?;
-    let lower = range.split_once(':').map_or("1", |(lower, _)| lower.trim());
-    if lower != "1" {
+    let (lower, upper) = range.split_once(':').unwrap_or(("1", range));
+    if lower.trim() != "1" {
         return Err(Error::unsupported(
             "arrays with a lower bound other than 1 are not supported",
         ));
     }
-    Ok(tail.trim_start())
-}
-
-fn finish(tail: &str, s: &str, element: DataType, items: Vec<Value>) -> Result<Value> {
-    if !trim(tail).is_empty() {
-        return Err(malformed(s, "Junk after closing right brace."));
-    }
-    Ok(Value::Array(Arc::new(Array { element, items })))
+    let count = upper
+        .trim()
+        .parse()
+        .map_err(|_| malformed(s, "Missing array dimension value."))?;
+    Ok((tail.trim_start(), Some(count)))
 }
 
 /// One item (`None` = NULL) and what follows it.

@@ -238,3 +238,51 @@ fn binary_forms_are_those_of_postgresql() {
         assert_eq!(format!("{back:?}"), format!("{v:?}"), "{ty} {literal}");
     }
 }
+
+#[test]
+fn bad_json_is_refused_in_postgresqls_words() {
+    for line in include_str!("../json/cases.tsv").lines() {
+        let (text, expected) = line.rsplit_once('\t').unwrap();
+        let e = Json::parse(&text.replace("~n~", "\n")).unwrap_err();
+        let found = format!("{e} / {}", e.detail().unwrap_or(""));
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn malformed_arrays_are_refused_in_postgresqls_words() {
+    let details = [
+        ("{1,2", "Unexpected end of input."),
+        (
+            "1,2",
+            "Array value must start with \"{\" or dimension information.",
+        ),
+        (
+            "",
+            "Array value must start with \"{\" or dimension information.",
+        ),
+        ("{1,,2}", "Unexpected \",\" character."),
+        ("{1,}", "Unexpected \"}\" character."),
+        ("{1,2}x", "Junk after closing right brace."),
+        ("{\"a\"b}", "Unexpected array element."),
+        ("{a\"b\"}", "Unexpected array element."),
+        ("{a b,\"c\" d}", "Unexpected array element."),
+        ("{\"a\\", "Unexpected end of input."),
+        (
+            "[1:2]={1}",
+            "Specified array dimensions do not match array contents.",
+        ),
+        ("[1:2]{1}", "Missing \"=\" after array dimensions."),
+        ("[1={1}", "Missing \"]\" after array dimensions."),
+    ];
+    for (literal, detail) in details {
+        let e = read(DataType::TextArray, literal).unwrap_err();
+        assert_eq!(e.detail(), Some(detail), "{literal}");
+        assert_eq!(
+            e.message(),
+            format!("malformed array literal: \"{literal}\"")
+        );
+    }
+    let e = read(DataType::TextArray, "{{1},{2}}").unwrap_err();
+    assert_eq!(e.code(), SqlState::FEATURE_NOT_SUPPORTED);
+}
