@@ -7,6 +7,7 @@
 
 pub mod bind;
 pub mod parse;
+pub mod planner;
 pub mod statement;
 
 pub use bind::bind;

@@ -30,7 +30,6 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
         }
         E::TypedString(t) => (type_name(&t.data_type), 1),
         E::Interval(_) => (Some("interval".into()), 1),
-        E::Value(v) if matches!(v.value, ast::Value::Boolean(_)) => (Some("bool".into()), 1),
         E::Function(f) => {
             if rows::items(e).is_some() {
                 return fixed("row");

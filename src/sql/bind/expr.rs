@@ -190,6 +190,8 @@ impl<'a> Binder<'a> {
             UnaryOperator::PGSquareRoot => "|/",
             UnaryOperator::PGCubeRoot => "||/",
             UnaryOperator::PGAbs => "@",
+            // Stands for SYMMETRIC, which `between` has seen.
+            UnaryOperator::PGPrefixFactorial => return self.expr(operand, cx),
             _ => return Err(unsupported("this operator")),
         };
         let e = self.expr(operand, cx)?;
@@ -323,6 +325,24 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         None
     } else {
         Some(left)
+    }
+}
+
+/// BETWEEN SYMMETRIC, marked on the first operand of its lower bound.
+pub(super) fn is_symmetric(low: &ast::Expr) -> bool {
+    let mut node = low;
+    loop {
+        match node {
+            ast::Expr::Nested(_) => return false,
+            ast::Expr::UnaryOp {
+                op: UnaryOperator::PGPrefixFactorial,
+                ..
+            } => return true,
+            _ => match left_child(node) {
+                Some(left) => node = left,
+                None => return false,
+            },
+        }
     }
 }
 

@@ -290,6 +290,7 @@ fn ordinality() -> Column {
 }
 
 /// Columns of a system relation; an empty schema searches `pg_catalog`.
-fn system_columns(_schema: &str, _name: &str) -> Option<Vec<Column>> {
-    None
+fn system_columns(schema: &str, name: &str) -> Option<Vec<Column>> {
+    let columns = engine::catalog::system::columns(schema, name)?;
+    Some(columns.iter().map(|c| Column::new(c.name, c.ty)).collect())
 }

@@ -94,6 +94,9 @@ impl<'a> Binder<'a> {
             (f.filter.is_some(), "FILTER"),
         ] {
             if given {
+                if star {
+                    resolve::function(&name, &[])?;
+                }
                 let what = if what == "(*)" {
                     format!("{name}(*) specified, but {name} is not an aggregate function")
                 } else {

@@ -33,6 +33,7 @@ mod subquery;
 mod walk;
 
 use super::parse::{Ast, Lines, Parsed};
+use super::planner;
 use super::statement::{BindEnv, Bound, Statement};
 use engine::plan::Expr;
 use scope::Scope;
@@ -71,7 +72,7 @@ pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let params = binder.settled_params()?;
     let columns = columns_of(&statement);
     Ok(Bound {
-        statement,
+        statement: planner::optimize(statement, env.catalog),
         params,
         columns,
     })

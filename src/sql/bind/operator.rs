@@ -171,8 +171,24 @@ impl<'a> Binder<'a> {
         negated: bool,
         cx: &mut Cx,
     ) -> Result<Expr> {
+        let symmetric = super::expr::is_symmetric(low);
         let low = self.expr(low, cx)?;
         let high = self.expr(high, cx)?;
+        if !symmetric {
+            return self.in_range(left, low, high, negated);
+        }
+        let again = self.copy(&left)?;
+        let (low2, high2) = (self.copy(&low)?, self.copy(&high)?);
+        let forth = self.in_range(left, low, high, negated)?;
+        let back = self.in_range(again, high2, low2, negated)?;
+        Ok(if negated {
+            Expr::And(vec![forth, back])
+        } else {
+            Expr::Or(vec![forth, back])
+        })
+    }
+
+    fn in_range(&mut self, left: Expr, low: Expr, high: Expr, negated: bool) -> Result<Expr> {
         let again = self.copy(&left)?;
         let (above, below) = if negated { ("<", ">") } else { (">=", "<=") };
         let tests = vec![

@@ -158,8 +158,17 @@ impl<'a> Binder<'a> {
         let (schema, table, name) = match folded.as_slice() {
             [t, c] => (None, t.as_str(), c.as_str()),
             [s, t, c] => (Some(s.as_str()), t.as_str(), c.as_str()),
+            [_, _, _, _] => {
+                return Err(Error::unsupported(format!(
+                    "cross-database references are not implemented: {}",
+                    folded.join(".")
+                )));
+            }
             _ => {
-                return Err(syntax("improper qualified name (too many dotted names)"));
+                return Err(syntax(format!(
+                    "improper qualified name (too many dotted names): {}",
+                    folded.join(".")
+                )));
             }
         };
         let span = parts.first().map(|i| i.span);

@@ -9,6 +9,7 @@ mod command;
 mod copy;
 mod cursor;
 mod errors;
+mod rewrite;
 mod split;
 
 pub use split::Lines;
@@ -163,11 +164,12 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
 }
 
 fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
+    let source = errors::Source { sql, lines };
+    let tokens = rewrite::tokens(tokens, source)?;
     let mut cursor = cursor::Cursor::new(&tokens, sql, lines);
     if let Some(command) = command::read(&mut cursor, text)? {
         return Ok(Ast::Command(command));
     }
-    let source = errors::Source { sql, lines };
     let mut parser = parser(tokens);
     match parser.parse_statement() {
         Ok(statement) => {

@@ -178,9 +178,7 @@ fn fitted(e: &Expr, ty: DataType) -> Option<Expr> {
     match e {
         // int4 column, int4 parameter, compared as int8.
         Expr::Cast { expr, to, .. } if expr.ty() == ty && widens(ty, *to) => Some((**expr).clone()),
-        Expr::Const(value, _) if ty.is_integer() => {
-            narrowed(value, ty).map(|v| Expr::Const(v, ty))
-        }
+        Expr::Const(value, _) if ty.is_integer() => narrowed(value, ty).map(|v| Expr::Const(v, ty)),
         e if widens(e.ty(), ty) => Some(Expr::Cast {
             expr: Box::new(e.clone()),
             to: ty,

@@ -269,9 +269,16 @@ impl Shown<'_> {
             AggregateMode::Complete => "",
             AggregateMode::Final => "Finalize ",
         };
-        let kind = if aggregate.groups.is_empty() { "Aggregate" } else { "HashAggregate" };
+        let kind = if aggregate.groups.is_empty() {
+            "Aggregate"
+        } else {
+            "HashAggregate"
+        };
         let mut node = Node::new(format!("{stage}{kind}"));
-        node.detail("Group Key", Printer { names: &names }.list(&aggregate.groups));
+        node.detail(
+            "Group Key",
+            Printer { names: &names }.list(&aggregate.groups),
+        );
         node.children.push(self.plan(&aggregate.input));
         node
     }
@@ -292,7 +299,11 @@ impl Shown<'_> {
         } else if !word.is_empty() {
             node.title = format!("Nested Loop{word} Join");
         }
-        let join_type = if word.is_empty() { "Inner" } else { word.trim_start() };
+        let join_type = if word.is_empty() {
+            "Inner"
+        } else {
+            word.trim_start()
+        };
         node.facts.push(("Join Type", join_type.into()));
         let (left, right) = (names(&join.left), names(&join.right));
         let (on_left, on_right) = (Printer { names: &left }, Printer { names: &right });

@@ -58,8 +58,7 @@ fn flatten(plan: Plan, start: usize, leaves: &mut Vec<Leaf>, conditions: &mut Ve
             let on = filter.into_iter().flat_map(split);
             conditions.extend(on.map(|c| renamed(&c, &|i| i + start)));
         }
-        Plan::Filter { input, predicate }
-            if matches!(&*input, Plan::Join(join) if is_plain_inner(join)) =>
+        Plan::Filter { input, predicate } if matches!(&*input, Plan::Join(join) if is_plain_inner(join)) =>
         {
             flatten(*input, start, leaves, conditions);
             let own = split(predicate).into_iter();

@@ -93,7 +93,9 @@ fn optimize_insert(mut insert: Insert) -> Insert {
             filter,
         } = &mut on_conflict.action
     {
-        assignments.iter_mut().for_each(|a| optimize_inside(&mut a.expr));
+        assignments
+            .iter_mut()
+            .for_each(|a| optimize_inside(&mut a.expr));
         filter.iter_mut().for_each(optimize_inside);
     }
     optimize_returning(&mut insert.returning);

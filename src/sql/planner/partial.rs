@@ -33,9 +33,7 @@ pub(super) fn split_aggregates(plan: &mut Plan) {
 }
 
 fn partial(groups: &[Expr], calls: &[AggregateCall], scan: &Scan) -> Option<Partial> {
-    let mergeable = |c: &AggregateCall| {
-        !c.distinct && c.order.is_empty() && is_mergeable(&c.func)
-    };
+    let mergeable = |c: &AggregateCall| !c.distinct && c.order.is_empty() && is_mergeable(&c.func);
     if !calls.iter().all(mergeable) {
         return None;
     }

@@ -42,7 +42,11 @@ impl Printer<'_> {
     pub(super) fn aggregate(&self, call: &AggregateCall) -> String {
         let name = call.func.split(['_', ':']).next().unwrap_or(&call.func);
         let distinct = if call.distinct { "DISTINCT " } else { "" };
-        let args = if call.args.is_empty() { "*".into() } else { self.list(&call.args) };
+        let args = if call.args.is_empty() {
+            "*".into()
+        } else {
+            self.list(&call.args)
+        };
         format!("{name}({distinct}{args})")
     }
 
@@ -59,7 +63,9 @@ impl Printer<'_> {
                 None => out.push_str(&format!("column{}", i + 1)),
             },
             Expr::Outer { column, .. } => out.push_str(&format!("outer.column{}", column + 1)),
-            Expr::Call { func, args, .. } => self.call(func.0.operator, func.0.sql, args, depth, out),
+            Expr::Call { func, args, .. } => {
+                self.call(func.0.operator, func.0.sql, args, depth, out)
+            }
             Expr::Cast { expr, to, .. } => {
                 out.push('(');
                 self.expr(expr, depth, out);
@@ -145,7 +151,11 @@ impl Printer<'_> {
             } => {
                 out.push('(');
                 self.expr(expr, depth, out);
-                out.push_str(if *negated { " <> ALL (ARRAY[" } else { " = ANY (ARRAY[" });
+                out.push_str(if *negated {
+                    " <> ALL (ARRAY["
+                } else {
+                    " = ANY (ARRAY["
+                });
                 self.items(items, ", ", depth, out);
                 out.push_str("]))");
             }
@@ -185,7 +195,11 @@ impl Printer<'_> {
             SubqueryKind::Quantified { left, op, all } => {
                 out.push('(');
                 self.expr(left, depth, out);
-                out.push_str(&format!(" {} {} (SubPlan))", op.0.operator, any_or_all(*all)));
+                out.push_str(&format!(
+                    " {} {} (SubPlan))",
+                    op.0.operator,
+                    any_or_all(*all)
+                ));
             }
         }
     }
@@ -271,6 +285,10 @@ fn constant(value: &Value, ty: DataType, out: &mut String) {
     if bare {
         out.push_str(&text);
     } else {
-        out.push_str(&format!("'{}'::{}", text.replace('\'', "''"), ty.sql_name()));
+        out.push_str(&format!(
+            "'{}'::{}",
+            text.replace('\'', "''"),
+            ty.sql_name()
+        ));
     }
 }

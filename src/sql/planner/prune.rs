@@ -134,12 +134,20 @@ fn narrow_scan(mut scan: Scan, needed: &Columns) -> (Plan, Layout) {
 }
 
 fn narrow_project(input: Plan, exprs: Vec<Expr>, needed: &Columns) -> (Plan, Layout) {
-    let kept: Vec<usize> = needed.iter().copied().filter(|i| *i < exprs.len()).collect();
+    let kept: Vec<usize> = needed
+        .iter()
+        .copied()
+        .filter(|i| *i < exprs.len())
+        .collect();
     let shrinks = kept.len() < exprs.len();
     let wanted = |(i, _): &(usize, Expr)| needed.contains(i);
     let exprs = exprs.into_iter().enumerate().filter(wanted);
     let exprs: Vec<Expr> = exprs.map(|(_, e)| e).collect();
-    let layout = if shrinks { Layout(Some(kept)) } else { Layout::SAME };
+    let layout = if shrinks {
+        Layout(Some(kept))
+    } else {
+        Layout::SAME
+    };
     let (input, mut exprs) = merged(input, exprs);
     if let Plan::Scan(mut scan) = input {
         let bare = scan.project.is_none() && scan.partial.is_none();
@@ -207,7 +215,9 @@ fn narrow_join(mut join: Join, needed: &Columns) -> (Plan, Layout) {
     join.left = new_left;
     join.right = new_right;
     join.left_keys.iter_mut().for_each(|e| left_layout.apply(e));
-    join.right_keys.iter_mut().for_each(|e| right_layout.apply(e));
+    join.right_keys
+        .iter_mut()
+        .for_each(|e| right_layout.apply(e));
     if join.lateral && left_layout.0.is_some() {
         rename_outer(&mut join.right, &|i| left_layout.of(i));
     }

@@ -67,10 +67,7 @@ pub(super) fn push(plan: Plan, conditions: Vec<Expr>) -> Plan {
 }
 
 /// Conditions that `f` takes (as it rewrites them), and the others.
-fn sort_out(
-    conditions: Vec<Expr>,
-    f: impl Fn(&Expr) -> Option<Expr>,
-) -> (Vec<Expr>, Vec<Expr>) {
+fn sort_out(conditions: Vec<Expr>, f: impl Fn(&Expr) -> Option<Expr>) -> (Vec<Expr>, Vec<Expr>) {
     let mut taken = Vec::new();
     let mut others = Vec::new();
     for condition in conditions {
@@ -148,9 +145,8 @@ fn push_join(mut join: Join, conditions: Vec<Expr>) -> Plan {
 fn narrowed(join: &Join, conditions: &[Expr]) -> JoinKind {
     let left = join.left_width;
     let width = left + join.right_width;
-    let refuses = |range: std::ops::Range<usize>| {
-        conditions.iter().any(|c| refuses_nulls(c, &range))
-    };
+    let refuses =
+        |range: std::ops::Range<usize>| conditions.iter().any(|c| refuses_nulls(c, &range));
     match join.kind {
         JoinKind::Left if refuses(left..width) => JoinKind::Inner,
         JoinKind::Right if refuses(0..left) => JoinKind::Inner,

@@ -167,7 +167,9 @@ fn body(plan: &Plan, is_in: bool) -> Option<(&Plan, Expr)> {
                 let value = match (value, first) {
                     (Some(value), _) => value,
                     (None, Some(ty)) => Expr::Column(0, ty),
-                    (None, None) if !is_in => Expr::Const(types::Value::Null, types::DataType::Text),
+                    (None, None) if !is_in => {
+                        Expr::Const(types::Value::Null, types::DataType::Text)
+                    }
                     (None, None) => return None,
                 };
                 return Some((at, value));

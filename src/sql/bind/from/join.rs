@@ -3,7 +3,7 @@
 //! Owns: the merged columns of USING and which joins run their right side once per left row.
 
 use super::super::scope::{Entry, Scope};
-use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
+use super::super::{Binder, Clause, Cx, coerce, names, syntax, unsupported};
 use super::{Source, function};
 use engine::plan::{Expr, Join, JoinKind, Plan};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
@@ -103,6 +103,35 @@ impl<'a> Binder<'a> {
         self.condition(e, "JOIN/ON")
     }
 
+    /// The one column that two become: from the side that is never padded with NULL, of the type both can have.
+    fn merged_column(&mut self, name: &str, l: Entry, r: Entry, kind: JoinKind) -> Result<Entry> {
+        let typmod = if l.typmod == r.typmod { l.typmod } else { -1 };
+        let plain = |expr| Entry {
+            name: name.to_string(),
+            expr,
+            typmod,
+            table: 0,
+            attnum: 0,
+        };
+        if kind == JoinKind::Full {
+            let (items, ty) = self.unify(vec![l.expr, r.expr], "JOIN/USING")?;
+            return Ok(plain(Expr::Coalesce(items, ty)));
+        }
+        let ty = coerce::common_type(&[l.expr.ty(), r.expr.ty()], "JOIN/USING")?;
+        let (first, second) = if kind == JoinKind::Right {
+            (r, l)
+        } else {
+            (l, r)
+        };
+        if first.expr.ty() == ty {
+            return Ok(first);
+        }
+        if kind == JoinKind::Inner && second.expr.ty() == ty {
+            return Ok(second);
+        }
+        Ok(plain(self.coerce_arg(first.expr, ty)?))
+    }
+
     /// USING: the shared columns once, first, from the side that is never padded with NULL.
     fn merge(
         &mut self,
@@ -118,20 +147,7 @@ impl<'a> Binder<'a> {
             let r = shared_column(&right, name, "right")?.clone();
             let (le, re) = (self.copy(&l.expr)?, self.copy(&r.expr)?);
             tests.push(self.infix("=", le, re)?);
-            merged.push(match kind {
-                JoinKind::Right => r,
-                JoinKind::Full => {
-                    let (items, ty) = self.unify(vec![l.expr, r.expr], "JOIN/USING")?;
-                    Entry {
-                        name: name.clone(),
-                        expr: Expr::Coalesce(items, ty),
-                        typmod: if l.typmod == r.typmod { l.typmod } else { -1 },
-                        table: 0,
-                        attnum: 0,
-                    }
-                }
-                _ => l,
-            });
+            merged.push(self.merged_column(name, l, r, kind)?);
         }
         let mut scope = side_by_side(left, right);
         scope.visible.retain(|e| !shared.contains(&e.name));

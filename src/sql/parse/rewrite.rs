@@ -1,0 +1,135 @@
+//! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
+//!
+//! Owns: `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, and strings continued on the next
+//! line. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
+
+use super::errors::Source;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
+use types::Result;
+
+/// The same statement in words the grammar crate reads as PostgreSQL does.
+pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<TokenWithSpan>> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 4);
+    let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
+    // Index in `out` of the last token that is not blank.
+    let mut last: Option<usize> = None;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(mut token) = tokens.next() {
+        if matches!(token.token, Token::Whitespace(_)) {
+            out.push(token);
+            continue;
+        }
+        let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
+        if is_string(&token.token) && !copy {
+            if matches!(before, Some(b) if is_string(b)) {
+                continued(&mut out, last, token, source)?;
+                continue;
+            }
+            if matches!(before, Some(b) if is(b, Keyword::AS)) {
+                return Err(source.at_token(Some(&token)));
+            }
+        }
+        match &token.token {
+            Token::DoubleExclamationMark => return Err(source.at_token(Some(&token))),
+            Token::Word(w) if w.quote_style.is_none() => {
+                if w.value.eq_ignore_ascii_case("isnull") && last.is_some() {
+                    let span = token.span;
+                    out.push(keyword(Keyword::IS, "IS", span));
+                    out.push(blank(span));
+                    out.push(keyword(Keyword::NULL, "NULL", span));
+                    last = Some(out.len() - 1);
+                    continue;
+                }
+                if w.keyword == Keyword::ONLY && matches!(before, Some(b) if names_follow(b)) {
+                    continue;
+                }
+                if w.keyword == Keyword::TABLE && last.is_none() {
+                    let span = token.span;
+                    out.push(keyword(Keyword::SELECT, "SELECT", span));
+                    out.push(blank(span));
+                    out.push(TokenWithSpan::new(Token::Mul, span));
+                    out.push(blank(span));
+                    token = keyword(Keyword::FROM, "FROM", span);
+                } else if w.value.eq_ignore_ascii_case("symmetric")
+                    && matches!(before, Some(b) if is(b, Keyword::BETWEEN))
+                {
+                    // No operator of PostgreSQL 15 is spelled so; the binder takes it for the word it replaces.
+                    token.token = Token::DoubleExclamationMark;
+                } else if w.keyword == Keyword::FROM && matches!(before, Some(b) if trims(b)) {
+                    out.push(TokenWithSpan::new(
+                        Token::SingleQuotedString(" ".into()),
+                        token.span,
+                    ));
+                    out.push(blank(token.span));
+                }
+            }
+            _ => {}
+        }
+        last = Some(out.len());
+        out.push(token);
+    }
+    Ok(out)
+}
+
+/// A string after a string: one string if a line break is between them, else a mistake.
+fn continued(
+    out: &mut Vec<TokenWithSpan>,
+    last: Option<usize>,
+    token: TokenWithSpan,
+    source: Source,
+) -> Result<()> {
+    let Some(last) = last else {
+        return Err(source.at_token(Some(&token)));
+    };
+    let between = out.get(last + 1..).unwrap_or(&[]);
+    let broken = between.iter().any(|t| match &t.token {
+        Token::Whitespace(Whitespace::Newline) => true,
+        Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => comment.ends_with('\n'),
+        _ => false,
+    });
+    let (Some(head), Token::SingleQuotedString(tail)) = (out.get_mut(last), &token.token) else {
+        return Err(source.at_token(Some(&token)));
+    };
+    if !broken {
+        return Err(source.at_token(Some(&token)));
+    }
+    match &mut head.token {
+        Token::SingleQuotedString(s) | Token::EscapedStringLiteral(s) => s.push_str(tail),
+        _ => return Err(source.at_token(Some(&token))),
+    }
+    Ok(())
+}
+
+fn is(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && w.keyword == keyword)
+}
+
+fn is_string(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)
+    )
+}
+
+/// A table's name can follow, so ONLY can.
+fn names_follow(token: &Token) -> bool {
+    is(token, Keyword::FROM) || is(token, Keyword::JOIN) || is(token, Keyword::UPDATE)
+}
+
+fn trims(token: &Token) -> bool {
+    is(token, Keyword::BOTH) || is(token, Keyword::LEADING) || is(token, Keyword::TRAILING)
+}
+
+fn keyword(keyword: Keyword, text: &str, span: sqlparser::tokenizer::Span) -> TokenWithSpan {
+    let word = Word {
+        value: text.into(),
+        quote_style: None,
+        keyword,
+    };
+    TokenWithSpan::new(Token::Word(word), span)
+}
+
+fn blank(span: sqlparser::tokenizer::Span) -> TokenWithSpan {
+    TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span)
+}
