@@ -16,6 +16,7 @@ use glommio::{
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -155,8 +156,11 @@ where
                 if go.recv().is_err() {
                     return;
                 }
-                let outcome = run(&executor, shard, opts.preempt, move || main(shard));
-                drop(executor);
+                // Caught so that join hears of it even when the executor itself fails.
+                let outcome = catch_unwind(AssertUnwindSafe(move || {
+                    run(&executor, shard, opts.preempt, move || main(shard))
+                }))
+                .unwrap_or_else(Err);
                 let _ = ended.send((shard, outcome.map_err(|p| panic_message(p.as_ref()))));
             })
             .map_err(|source| StartError::Thread { shard, source })?;
@@ -307,7 +311,15 @@ where
         try_context().is_none(),
         "an executor already runs on this thread"
     );
-    let outcome = executor.run(async move {
+    /// Also when the executor unwinds.
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            CURRENT.set(None);
+        }
+    }
+    let _forget = Forget;
+    executor.run(async move {
         let proxy = glommio::executor();
         let context = Rc::new(Context {
             shard,
@@ -331,9 +343,7 @@ where
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
         teardown(&context).await;
         outcome
-    });
-    CURRENT.set(None);
-    outcome
+    })
 }
 
 /// Dropped when the run ends: they would go on for ever.

@@ -18,7 +18,8 @@ fn pattern(len: usize, seed: u8) -> IoBuf {
 
 /// On the file system of the build directory, which has O_DIRECT on any developer's machine.
 fn on_disk() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    let test = std::env::current_exe().unwrap();
+    tempfile::tempdir_in(test.parent().unwrap()).unwrap()
 }
 
 fn in_memory() -> Option<tempfile::TempDir> {
