@@ -11,7 +11,11 @@ use crate::plan::{Expr, FuncRef};
 use std::sync::Arc;
 use types::{DataType, Error, Result, Value, text};
 
-pub fn context() -> Context {
+mod aggregates;
+mod expressions;
+mod resolution;
+
+fn context() -> Context {
     Context {
         params: Vec::new(),
         catalog: Arc::new(Catalog::empty(1)),

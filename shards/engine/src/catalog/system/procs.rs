@@ -7,7 +7,9 @@ use super::definitions::PG_CATALOG_OID;
 use super::values::{OWNER, array, ch, int2, int4, no_proc, null, oid, proc, text, yes};
 use crate::exec::Context;
 use crate::exec::aggregates;
-use crate::exec::functions::{self, ANY, ANY_ARRAY, ANY_ELEMENT, Function, Volatility};
+use crate::exec::functions::{
+    self, ANY, ANY_ARRAY, ANY_ELEMENT, ANY_NONARRAY, Function, Volatility,
+};
 use std::sync::LazyLock;
 use types::{DataType, Row, Value};
 
@@ -345,6 +347,7 @@ fn signature_oid(ty: DataType) -> u32 {
         ANY_ELEMENT => 2283,
         ANY_ARRAY => 2277,
         ANY => 2276,
+        ANY_NONARRAY => 2776,
         other => other.oid(),
     }
 }

@@ -5,6 +5,7 @@
 use super::{cannot, cut_name, typename};
 use crate::catalog::Relation;
 use crate::catalog::model::PUBLIC;
+use crate::catalog::system;
 use crate::exec::{Context, functions};
 use DataType::*;
 use std::sync::Arc;
@@ -12,77 +13,9 @@ use types::{DataType, Error, Reg, Result, SqlState, Value};
 
 /// Schemas and their oids, as `pg_namespace` shows them.
 pub const NAMESPACES: &[(u32, &str)] = &[
-    (11, "pg_catalog"),
-    (2200, PUBLIC),
-    (13_183, "information_schema"),
-];
-
-/// PostgreSQL's fixed oids of its catalog tables.
-const SYSTEM_TABLES: &[(u32, &str)] = &[
-    (826, "pg_default_acl"),
-    (1213, "pg_tablespace"),
-    (1214, "pg_shdepend"),
-    (1247, "pg_type"),
-    (1249, "pg_attribute"),
-    (1255, "pg_proc"),
-    (1259, "pg_class"),
-    (1260, "pg_authid"),
-    (1261, "pg_auth_members"),
-    (1262, "pg_database"),
-    (1417, "pg_foreign_server"),
-    (1418, "pg_user_mapping"),
-    (2224, "pg_sequence"),
-    (2328, "pg_foreign_data_wrapper"),
-    (2396, "pg_shdescription"),
-    (2600, "pg_aggregate"),
-    (2601, "pg_am"),
-    (2602, "pg_amop"),
-    (2603, "pg_amproc"),
-    (2604, "pg_attrdef"),
-    (2605, "pg_cast"),
-    (2606, "pg_constraint"),
-    (2607, "pg_conversion"),
-    (2608, "pg_depend"),
-    (2609, "pg_description"),
-    (2610, "pg_index"),
-    (2611, "pg_inherits"),
-    (2612, "pg_language"),
-    (2613, "pg_largeobject"),
-    (2615, "pg_namespace"),
-    (2616, "pg_opclass"),
-    (2617, "pg_operator"),
-    (2618, "pg_rewrite"),
-    (2619, "pg_statistic"),
-    (2620, "pg_trigger"),
-    (2753, "pg_opfamily"),
-    (2964, "pg_db_role_setting"),
-    (2995, "pg_largeobject_metadata"),
-    (3079, "pg_extension"),
-    (3118, "pg_foreign_table"),
-    (3256, "pg_policy"),
-    (3350, "pg_partitioned_table"),
-    (3381, "pg_statistic_ext"),
-    (3394, "pg_init_privs"),
-    (3429, "pg_statistic_ext_data"),
-    (3456, "pg_collation"),
-    (3466, "pg_event_trigger"),
-    (3501, "pg_enum"),
-    (3541, "pg_range"),
-    (3576, "pg_transform"),
-    (3592, "pg_shseclabel"),
-    (3596, "pg_seclabel"),
-    (3600, "pg_ts_dict"),
-    (3601, "pg_ts_parser"),
-    (3602, "pg_ts_config"),
-    (3603, "pg_ts_config_map"),
-    (3764, "pg_ts_template"),
-    (6000, "pg_replication_origin"),
-    (6100, "pg_subscription"),
-    (6102, "pg_subscription_rel"),
-    (6104, "pg_publication"),
-    (6106, "pg_publication_rel"),
-    (6237, "pg_publication_namespace"),
-    (6243, "pg_parameter_acl"),
+    (system::PG_CATALOG_OID, "pg_catalog"),
+    (system::PUBLIC_OID, PUBLIC),
+    (system::INFORMATION_SCHEMA_OID, "information_schema"),
 ];
 
 pub fn convert(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value> {
@@ -166,6 +99,7 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
                 )
             }),
         _ => functions::proc_oid(name)
+            .or_else(|| system::io_function(name))
             .map(|oid| reg(oid, Some(name.to_owned())))
             .ok_or_else(|| {
                 Error::new(
@@ -176,12 +110,10 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
     }
 }
 
-/// The oid of a table, index or system relation.
+/// The oid of a table, index or system relation; without a schema, pg_catalog is searched first.
 pub fn regclass_oid(schema: Option<&str>, name: &str, ctx: &Context) -> Option<u32> {
-    if matches!(schema, None | Some("pg_catalog"))
-        && let Some((oid, _)) = SYSTEM_TABLES.iter().find(|(_, n)| *n == name)
-    {
-        return Some(*oid);
+    if let Some(found) = system::find(schema.unwrap_or(""), name) {
+        return Some(found.oid);
     }
     ctx.catalog.relation_by_name(schema, name).map(|r| match r {
         Relation::Table(t) => t.id.0,
@@ -192,16 +124,17 @@ pub fn regclass_oid(schema: Option<&str>, name: &str, ctx: &Context) -> Option<u
 
 /// How a relation prints: without its schema where the search path finds it.
 pub fn regclass_name(oid: u32, ctx: &Context) -> Option<String> {
-    if let Some((_, name)) = SYSTEM_TABLES.iter().find(|(o, _)| *o == oid) {
-        return Some((*name).to_owned());
-    }
-    let (schema, name) = match ctx.catalog.relation_by_oid(oid)? {
-        Relation::Table(t) => (t.schema.clone(), t.name.clone()),
-        Relation::Index(t, i) => (t.schema.clone(), i.name.clone()),
-        Relation::PrimaryKey(t) => (t.schema.clone(), t.primary_key_name.clone()),
+    let (schema, name) = match ctx.catalog.relation_by_oid(oid) {
+        Some(Relation::Table(t)) => (t.schema.clone(), t.name.clone()),
+        Some(Relation::Index(t, i)) => (t.schema.clone(), i.name.clone()),
+        Some(Relation::PrimaryKey(t)) => (t.schema.clone(), t.primary_key_name.clone()),
+        None => {
+            let found = system::all().iter().find(|r| r.oid == oid)?;
+            (found.schema.to_owned(), found.name.to_owned())
+        }
     };
     let name = functions::quote_identifier(&name).into_owned();
-    if schema == PUBLIC {
+    if matches!(schema.as_str(), PUBLIC | "pg_catalog") {
         Some(name)
     } else {
         Some(format!("{}.{name}", functions::quote_identifier(&schema)))
@@ -216,7 +149,10 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
             let found = NAMESPACES.iter().find(|(o, _)| *o == oid);
             found.map(|(_, n)| (*n).to_owned())
         }
-        _ => functions::by_oid(oid).map(|f| f.sql.to_owned()),
+        _ => functions::by_oid(oid)
+            .map(|f| f.sql)
+            .or_else(|| system::io_function_name(oid))
+            .map(str::to_owned),
     }
 }
 

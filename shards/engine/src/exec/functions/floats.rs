@@ -280,10 +280,7 @@ fn unit(x: f64, f: impl Fn(f64) -> f64) -> Result<f64> {
 
 /// 53 random bits over [0, 1).
 fn random() -> f64 {
-    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let (_, low) = uuid::Uuid::new_v4().as_u64_pair();
-    // The version and variant bits of a v4 id are fixed: two ids are folded so that every bit kept is random.
-    ((high ^ low.rotate_left(32)) >> 11) as f64 / (1u64 << 53) as f64
+    (runtime::random_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 fn width_bucket(a: &[Value]) -> Result<Value> {

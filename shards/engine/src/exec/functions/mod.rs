@@ -3,8 +3,8 @@
 //! Owns: the registry, one `Function` per overload, named as PostgreSQL's `pg_proc.prosrc`; the folder's files hold the bodies
 //! by subject, each with a `FUNCTIONS` table.
 //! Asked by: `resolve` (by SQL name and operator symbol), `eval` (the `eval` field), stored plans (`by_name`), `pg_proc` (`all`).
-//! Never: reads a table, a clock of its own, or anything that is not an argument or in the `Context` (the exceptions,
-//! `clock_timestamp`, `random` and `gen_random_uuid`, are volatile and ask the operating system's libraries).
+//! Never: reads a table, or anything that is not an argument or in the `Context` (the exceptions, `clock_timestamp`, `random`
+//! and `gen_random_uuid`, are volatile and ask `runtime`).
 //! Bounds: one result value is at most `limits::VALUE_BYTES_MAX`.
 //! Source: PostgreSQL 15 manual, chapter 9; `pg_proc.dat`, `pg_operator.dat`.
 
@@ -187,8 +187,12 @@ pub fn proc_oid(sql: &str) -> Option<u32> {
 
 const FIRST_OID: u32 = 10_000;
 
-/// Every function.
+/// Every function that SQL can name.
 pub fn all() -> impl Iterator<Item = &'static Function> {
+    every().filter(|f| !f.sql.is_empty())
+}
+
+fn every() -> impl Iterator<Item = &'static Function> {
     TABLES
         .iter()
         .chain(text::FUNCTIONS)
@@ -222,7 +226,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         sql: HashMap::new(),
         symbols: HashMap::new(),
     };
-    for f in all() {
+    for f in every() {
         r.names.insert(f.name, f);
         if !f.sql.is_empty() {
             r.sql.entry(f.sql).or_default().push(f);
@@ -240,7 +244,7 @@ mod tests {
 
     #[test]
     fn function_names_are_unique() {
-        assert_eq!(REGISTRY.names.len(), all().count());
+        assert_eq!(REGISTRY.names.len(), every().count());
     }
 
     #[test]

@@ -313,9 +313,8 @@ fn local_now(ctx: &Context) -> i64 {
     zone::to_local(&ctx.session.time_zone, ctx.transaction_micros)
 }
 
-/// Through the date library: rooms above `runtime` read no clock themselves.
 fn clock_now() -> i64 {
-    jiff::Timestamp::now().as_microsecond() - time::UNIX_TO_PG_MICROS
+    runtime::wall_micros() - time::UNIX_TO_PG_MICROS
 }
 
 fn overflow(message: impl Into<String>) -> Error {

@@ -4,7 +4,7 @@
 
 use super::super::args;
 use super::{Function, type_name};
-use crate::catalog::{Relation, Table};
+use crate::catalog::system;
 use crate::exec::Context;
 use crate::exec::functions::{self, ANY, quote_identifier};
 use DataType::*;
@@ -105,81 +105,30 @@ visible! {
     "pg_ts_config_is_visible" "pg_ts_dict_is_visible" "pg_ts_parser_is_visible" "pg_ts_template_is_visible"
 }
 
+/// Relations of information_schema alone are off the path.
 fn table_is_visible(ctx: &Context, oid: u32) -> bool {
-    // Relations of information_schema are the only ones off the path; they have no fixed oids below user objects'.
-    match ctx.catalog.relation_by_oid(oid) {
-        Some(Relation::Table(t) | Relation::Index(t, _) | Relation::PrimaryKey(t)) => {
-            t.schema == crate::catalog::model::PUBLIC
-        }
-        None => crate::exec::cast::regclass_name(oid, ctx).is_some(),
+    match system::all().iter().find(|r| r.oid == oid) {
+        Some(r) => r.schema_oid() == system::PG_CATALOG_OID,
+        None => ctx.catalog.relation_by_oid(oid).is_some(),
     }
-}
-
-fn columns(table: &Table, ordinals: &[usize]) -> String {
-    let quoted = ordinals
-        .iter()
-        .filter_map(|i| table.columns.get(*i))
-        .map(|c| quote_identifier(&c.name));
-    quoted.collect::<Vec<_>>().join(", ")
-}
-
-/// `CREATE [UNIQUE] INDEX name ON schema.table USING btree (columns)`.
-pub fn index_definition(table: &Table, name: &str, ordinals: &[usize], unique: bool) -> String {
-    format!(
-        "CREATE {}INDEX {} ON {}.{} USING btree ({})",
-        if unique { "UNIQUE " } else { "" },
-        quote_identifier(name),
-        quote_identifier(&table.schema),
-        quote_identifier(&table.name),
-        columns(table, ordinals)
-    )
 }
 
 /// The whole definition, or with `column` > 0 the n-th column alone.
 fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
-    let (table, name, ordinals, unique) = match ctx.catalog.relation_by_oid(oid) {
-        Some(Relation::Index(t, i)) => (t, i.name.clone(), i.columns.clone(), i.unique),
-        Some(Relation::PrimaryKey(t)) => {
-            let (name, key) = (t.primary_key_name.clone(), t.primary_key.clone());
-            (t, name, key, true)
-        }
-        _ => return Ok(Value::Null),
+    let Some(i) = system::indexes(&ctx.catalog).find(|i| i.oid == oid) else {
+        return Ok(Value::Null);
     };
-    Ok(match usize::try_from(column) {
-        Ok(0) | Err(_) => index_definition(&table, &name, &ordinals, unique).into(),
-        Ok(n) => match ordinals.get(n - 1) {
-            Some(i) => columns(&table, &[*i]).into(),
-            None => "".into(),
-        },
-    })
-}
-
-/// `pg_constraint.oid` of a table's CHECK: above every oid that is counted out, distinct while a table has at most 64.
-///
-/// Those of keys are the oids of their indexes.
-pub fn check_oid(table: u32, ordinal: usize) -> u32 {
-    (1 << 31) | (table << 6) | (ordinal as u32 & 63)
+    let nth = match usize::try_from(column) {
+        Ok(0) | Err(_) => return Ok(system::index_definition(&i, true).into()),
+        Ok(n) => i.columns.get(n - 1),
+    };
+    let name = nth.and_then(|c| i.table.columns.get(*c));
+    Ok(name.map_or("".into(), |c| quote_identifier(&c.name).into_owned().into()))
 }
 
 fn constraint(ctx: &Context, oid: u32) -> Result<Value> {
-    let text = match ctx.catalog.relation_by_oid(oid) {
-        Some(Relation::PrimaryKey(t)) => format!("PRIMARY KEY ({})", columns(&t, &t.primary_key)),
-        Some(Relation::Index(t, i)) if i.constraint => {
-            format!("UNIQUE ({})", columns(&t, &i.columns))
-        }
-        Some(_) => return Ok(Value::Null),
-        None => {
-            let checks = ctx.catalog.tables.values().flat_map(|t| {
-                let number = t.checks.iter().enumerate();
-                number.map(|(i, check)| (check_oid(t.id.0, i), check))
-            });
-            match checks.into_iter().find(|(o, _)| *o == oid) {
-                Some((_, check)) => format!("CHECK ({})", check.sql),
-                None => return Ok(Value::Null),
-            }
-        }
-    };
-    Ok(text.into())
+    let found = system::constraints(&ctx.catalog).find(|c| c.oid == oid);
+    Ok(found.map_or(Value::Null, |c| system::constraint_definition(&c).into()))
 }
 
 fn arguments(oid: u32) -> Result<Value> {
@@ -201,6 +150,7 @@ fn pseudo_name(ty: DataType) -> String {
         functions::ANY_ELEMENT => "anyelement".to_owned(),
         functions::ANY_ARRAY => "anyarray".to_owned(),
         ANY => "\"any\"".to_owned(),
+        functions::ANY_NONARRAY => "anynonarray".to_owned(),
         other => type_name(other, None),
     }
 }

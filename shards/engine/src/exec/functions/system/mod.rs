@@ -11,7 +11,6 @@ mod types;
 
 use super::Function;
 
-pub use describe::{check_oid, index_definition};
 pub use types::{cast_function, type_name};
 
 pub static FUNCTIONS: &[&[Function]] = &[

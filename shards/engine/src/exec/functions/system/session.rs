@@ -125,7 +125,7 @@ pub static FUNCTIONS: &[Function] = &[
         .lax()
         .variadic(),
     Function::new("gen_random_uuid", &[], Uuid, |_, _| {
-        Ok(Value::Uuid(uuid::Uuid::new_v4()))
+        Ok(Value::Uuid(random_uuid()))
     })
     .volatile(),
 ];
@@ -167,6 +167,12 @@ fn table(ctx: &Context, relation: &Value) -> Result<Value> {
         crate::exec::cast::cast(relation.clone(), Text, Regclass, -1, true, ctx)?;
     }
     Ok(true.into())
+}
+
+fn random_uuid() -> uuid::Uuid {
+    let mut bytes = [0; 16];
+    runtime::random_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 fn version() -> String {
