@@ -134,7 +134,10 @@ impl<'a> Binder<'a> {
             });
             let columns = columns.iter().enumerate();
             let columns = columns.map(|(i, c)| Entry::of(c, i)).collect();
-            (plan, named(of, name, columns))
+            let oid = engine::catalog::system::find(of, name).map(|r| r.oid);
+            let mut relation = named(of, name, columns);
+            relation.tableoid = oid.map(Entry::tableoid);
+            (plan, relation)
         } else if let Some(table) = self.env.catalog.table_by_name(schema, name) {
             (Plan::scan(table.clone()), of_table(table))
         } else {
@@ -209,6 +212,7 @@ impl<'a> Binder<'a> {
             table: None,
             columns: columns.collect(),
             key: Vec::new(),
+            tableoid: None,
             base: false,
         };
         if let Some(alias) = alias {
@@ -229,6 +233,7 @@ impl<'a> Binder<'a> {
             table: None,
             columns: scope.visible.clone(),
             key: Vec::new(),
+            tableoid: None,
             base: false,
         };
         apply_alias(&mut relation, alias)?;
@@ -262,6 +267,7 @@ pub(super) fn of_table(table: &engine::catalog::Table) -> Relation {
     let columns = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
     Relation {
         key: table.primary_key.clone(),
+        tableoid: Some(Entry::tableoid(table.id.0)),
         base: true,
         ..named(&table.schema, &table.name, columns.collect())
     }
@@ -274,6 +280,7 @@ fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
         table: Some(name.to_string()),
         columns,
         key: Vec::new(),
+        tableoid: None,
         base: false,
     }
 }

@@ -126,6 +126,7 @@ impl<'a> Binder<'a> {
                 self.with_precision(name, args)
             }
             "grouping" => Err(unsupported("GROUPING")),
+            _ if self.is_series(name, &args) => self.series(name, args, cx),
             _ => self.call(name, args),
         }
     }

@@ -27,6 +27,7 @@ mod query;
 mod rows;
 mod scope;
 mod select;
+mod series;
 mod setop;
 mod special;
 mod subquery;
@@ -148,6 +149,8 @@ struct Cx {
     clause: Clause,
     /// Aggregates found so far, where they are allowed.
     aggregates: Option<agg::Collector>,
+    /// Set-returning functions found so far, where they are allowed: in a select list.
+    series: Option<Vec<engine::plan::TableFunction>>,
 }
 
 /// Named as PostgreSQL's errors name them.
@@ -200,6 +203,7 @@ impl Cx {
             scope,
             clause,
             aggregates: None,
+            series: None,
         }
     }
 }
@@ -207,7 +211,10 @@ impl Cx {
 impl<'a> Binder<'a> {
     fn statement(&mut self, s: &'a ast::Statement) -> Result<Statement> {
         match s {
-            ast::Statement::Query(q) => self.top_query(q).map(Statement::Query),
+            ast::Statement::Query(q) => match changed_by(q) {
+                Some(inner) => self.with_before(q, inner),
+                None => self.top_query(q).map(Statement::Query),
+            },
             ast::Statement::Insert(i) => self.insert(i),
             ast::Statement::Update(u) => self.update(u),
             ast::Statement::Delete(d) => self.delete(d),
@@ -260,6 +267,14 @@ impl<'a> Binder<'a> {
             )),
         };
         self.params.iter().enumerate().map(settle).collect()
+    }
+}
+
+/// `WITH … INSERT`, UPDATE or DELETE: the grammar crate makes it the body of a query.
+fn changed_by(q: &ast::Query) -> Option<&ast::Statement> {
+    match &*q.body {
+        ast::SetExpr::Insert(s) | ast::SetExpr::Update(s) | ast::SetExpr::Delete(s) => Some(s),
+        _ => None,
     }
 }
 

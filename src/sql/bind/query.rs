@@ -6,6 +6,7 @@
 use super::agg::sort_key;
 use super::scope::{Entry, Scope};
 use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, walk};
+use crate::sql::statement::Statement;
 use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Plan, Query, SortKey};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
@@ -62,6 +63,23 @@ impl<'a> Binder<'a> {
         }
         let out = self.query_body(q, keep_unknown);
         self.ctes.truncate(before);
+        out
+    }
+
+    /// A change that WITH queries precede.
+    pub(super) fn with_before(
+        &mut self,
+        q: &'a ast::Query,
+        inner: &'a ast::Statement,
+    ) -> Result<Statement> {
+        if q.order_by.is_some() || q.limit_clause.is_some() || q.fetch.is_some() {
+            return Err(syntax("syntax error after the statement"));
+        }
+        if let Some(with) = &q.with {
+            self.with(with)?;
+        }
+        let out = self.statement(inner);
+        self.ctes.clear();
         out
     }
 

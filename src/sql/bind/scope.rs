@@ -4,7 +4,7 @@
 
 use super::names;
 use engine::plan::Expr;
-use types::{Column, Error, Result, SqlState};
+use types::{Column, DataType, Error, Result, SqlState, Value};
 
 /// A column in sight: what it is called and how to read it from the row.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Relation {
     pub columns: Vec<Entry>,
     /// Ordinals of its primary key among `columns`, for functional dependency in GROUP BY.
     pub key: Vec<usize>,
+    /// `tableoid`, where no outer join can make it NULL.
+    pub tableoid: Option<Entry>,
     /// A base table: asking for its system columns gets a clear refusal.
     pub base: bool,
 }
@@ -56,6 +58,17 @@ impl Entry {
             typmod: column.typmod,
             table: column.table,
             attnum: column.attnum,
+        }
+    }
+
+    /// The oid of the table a row is of: the same for every row.
+    pub fn tableoid(oid: u32) -> Entry {
+        Entry {
+            name: "tableoid".into(),
+            expr: Expr::Const(Value::Oid(oid), DataType::Oid),
+            typmod: -1,
+            table: 0,
+            attnum: 0,
         }
     }
 
@@ -90,11 +103,23 @@ impl Scope {
         self
     }
 
+    /// Rows of this side may be padded with NULL.
+    pub fn made_nullable(mut self) -> Scope {
+        self.relations.iter_mut().for_each(|r| r.tableoid = None);
+        self
+    }
+
     pub fn unqualified(&self, name: &str) -> Result<Found<'_>> {
         let mut hits = self.visible.iter().filter(|e| e.name == name);
         match (hits.next(), hits.next()) {
             (Some(e), None) => Ok(Found::Column(e)),
-            (None, _) => Ok(Found::Nothing),
+            (None, _) => Ok(match self.relations.as_slice() {
+                [only] if name == "tableoid" => match &only.tableoid {
+                    Some(e) => Found::Column(e),
+                    None => Found::Nothing,
+                },
+                _ => Found::Nothing,
+            }),
             (Some(_), Some(_)) => Err(Error::new(
                 SqlState::AMBIGUOUS_COLUMN,
                 format!("column reference \"{name}\" is ambiguous"),
@@ -123,7 +148,10 @@ impl Scope {
         let mut hits = relation.columns.iter().filter(|e| e.name == name);
         match (hits.next(), hits.next()) {
             (Some(e), None) => Ok(Found::Column(e)),
-            (None, _) => Ok(Found::NoSuchColumn),
+            (None, _) => Ok(match &relation.tableoid {
+                Some(e) if name == "tableoid" => Found::Column(e),
+                _ => Found::NoSuchColumn,
+            }),
             (Some(_), Some(_)) => Err(Error::new(
                 SqlState::AMBIGUOUS_COLUMN,
                 format!("column reference \"{alias}.{name}\" is ambiguous"),

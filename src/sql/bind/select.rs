@@ -51,7 +51,9 @@ impl<'a> Binder<'a> {
         }
         cx.aggregates = Some(Collector::default());
         cx.clause = Clause::Select;
+        cx.series = Some(Vec::new());
         let targets = self.targets(&s.projection, &mut cx)?;
+        let series = cx.series.take().unwrap_or_default();
         let mut block = Block {
             shown: targets.len(),
             targets,
@@ -80,8 +82,13 @@ impl<'a> Binder<'a> {
         }
         let calls = cx.aggregates.take().map(|c| c.calls).unwrap_or_default();
         if !calls.is_empty() || grouped || block.having.is_some() {
+            if !series.is_empty() {
+                return Err(unsupported("a set-returning function beside aggregation"));
+            }
             plan = self.aggregated(plan, groups, calls, &cx.scope, &mut block)?;
         }
+        let targets = block.targets.iter_mut().map(|t| &mut t.expr);
+        plan = super::series::joined(plan, cx.scope.width, series, targets)?;
         Ok(assemble(plan, block))
     }
 

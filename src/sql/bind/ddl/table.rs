@@ -219,6 +219,7 @@ impl<'a> Binder<'a> {
             table: Some(table.name.clone()),
             columns: entries.collect(),
             key: Vec::new(),
+            tableoid: None,
             base: true,
         });
         let mut cx = Cx::new(Rc::new(scope), Clause::Check);

@@ -73,8 +73,10 @@ impl<'a> Binder<'a> {
             }
             Err(e) => return Err(e),
         };
-        // A function of one column lends its alias to that column.
-        if let ([only], Some(alias)) = (columns.as_mut_slice(), alias) {
+        // A function of one column lends its alias to that column, unless the column has a name of its own.
+        if let ([only], Some(alias)) = (columns.as_mut_slice(), alias)
+            && only.name == name
+        {
             only.name = crate::sql::bind::names::ident(&alias.name);
         }
         if with_ordinality {
@@ -87,6 +89,7 @@ impl<'a> Binder<'a> {
             table: None,
             columns: entries.collect(),
             key: Vec::new(),
+            tableoid: None,
             base: false,
         };
         if let Some(alias) = alias {

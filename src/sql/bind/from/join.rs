@@ -66,16 +66,23 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         left.1.check_aliases(&right.1)?;
         let (left_width, right_width) = (left.1.width, right.1.width);
-        let right_scope = right.1.shifted(left_width);
+        let mut left_scope = left.1;
+        let mut right_scope = right.1.shifted(left_width);
+        if matches!(kind, JoinKind::Left | JoinKind::Full) {
+            right_scope = right_scope.made_nullable();
+        }
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            left_scope = left_scope.made_nullable();
+        }
         let shared = match constraint {
             Some(JoinConstraint::Using(list)) => Some(using_names(list)?),
-            Some(JoinConstraint::Natural) => Some(common_names(&left.1, &right_scope)),
+            Some(JoinConstraint::Natural) => Some(common_names(&left_scope, &right_scope)),
             _ => None,
         };
         let (scope, filter) = match shared {
-            Some(shared) => self.merge(left.1, right_scope, kind, &shared)?,
+            Some(shared) => self.merge(left_scope, right_scope, kind, &shared)?,
             None => {
-                let scope = side_by_side(left.1, right_scope);
+                let scope = side_by_side(left_scope, right_scope);
                 let filter = match constraint {
                     Some(JoinConstraint::On(e)) => Some(self.on(e, &scope)?),
                     _ => None,
