@@ -12,6 +12,7 @@ pub(crate) mod groups;
 mod hash_join;
 mod lateral;
 mod limit;
+mod lookup;
 mod rows;
 mod scope;
 mod set_op;

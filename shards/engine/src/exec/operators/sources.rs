@@ -6,7 +6,7 @@
 use super::scope::{Exprs, Scope};
 use super::{Batches, RowSource, is_full, settle_scan};
 use crate::exec::resolve::run_table_function;
-use crate::plan::{Expr, Scan, SystemTable, TableFunction};
+use crate::plan::{Access, Expr, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
 use types::{Error, Result, Row, RowBatch, Value};
@@ -36,6 +36,10 @@ impl RowSource for ScanRows {
                 Some(rows) => rows,
                 none => {
                     let scan = settle_scan(&self.scan, exec, &self.scope.outer).await?;
+                    if matches!(&scan.access, Access::Keys(keys) if keys.is_empty()) {
+                        *none = Some(Box::new(Batches::new(Vec::new())));
+                        return Ok(None);
+                    }
                     none.insert(exec.source.scan(scan, exec.ctx.clone()).await?)
                 }
             };

@@ -108,8 +108,8 @@ proptest! {
 }
 
 #[test]
-fn a_join_keeps_the_order_of_its_left_input_and_fills_batches() {
-    let left: Vec<Row> = (0..3000).map(|i| ints(&[i % 7, i])).collect();
+fn a_join_keeps_the_order_of_a_large_left_input() {
+    let left: Vec<Row> = (0..9000).map(|i| ints(&[i % 7, i])).collect();
     let right: Vec<Row> = (0..7).map(|i| ints(&[i, i])).collect();
     let plan = join(
         JoinKind::Inner,
@@ -123,7 +123,7 @@ fn a_join_keeps_the_order_of_its_left_input_and_fills_batches() {
         .into_iter()
         .map(|r| r[1].clone())
         .collect();
-    assert_eq!(got, (0..3000).map(Value::Int4).collect::<Vec<_>>());
+    assert_eq!(got, (0..9000).map(Value::Int4).collect::<Vec<_>>());
 }
 
 #[test]
@@ -177,5 +177,43 @@ fn a_lateral_side_sees_each_left_row() {
     ] {
         let got = Bench::new().rows(lateral(kind, &left, side()));
         assert_eq!(got, model(kind, &left, &right, true, false), "{kind:?}");
+    }
+}
+
+#[test]
+fn few_left_rows_are_looked_up_instead_of_reading_the_right_table() {
+    let mut bench = Bench::new();
+    let rows: Vec<Row> = (0..5000).map(|i| ints(&[i, i])).collect();
+    let table = bench.table(1, 2, &rows);
+    bench.bytes_max = 64 << 10;
+    let left = [ints(&[7, 0]), ints(&[4999, 1]), ints(&[9999, 2])];
+    for kind in [
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Semi,
+        JoinKind::Anti,
+    ] {
+        let plan = join(
+            kind,
+            values(2, &left),
+            Plan::scan(table.clone()),
+            true,
+            None,
+        );
+        let expected = model(kind, &left, &rows, true, false);
+        assert_eq!(bench.rows(plan), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_small_left_input_joins_a_right_one_larger_than_the_budget() {
+    let mut bench = Bench::new();
+    bench.bytes_max = 256 << 10;
+    let right: Vec<Row> = (0..20_000).map(|i| ints(&[i % 5, i])).collect();
+    let left = [ints(&[3, 0]), ints(&[8, 1])];
+    for kind in [JoinKind::Inner, JoinKind::Left] {
+        let plan = join(kind, values(2, &left), values(2, &right), true, None);
+        let expected = model(kind, &left, &right, true, false);
+        assert_eq!(sorted(bench.rows(plan)), sorted(expected), "{kind:?}");
     }
 }

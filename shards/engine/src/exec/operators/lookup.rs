@@ -1,0 +1,130 @@
+//! Narrowing the right side of a join to the rows that a few left rows can match.
+//!
+//! Owns: turning the left rows' keys into exact keys or an index range of the right table's scan. Asked by: `hash_join`,
+//! once it has seen all left rows and they are few. Never: changes which rows join; the join compares keys all the same.
+//! Bounds: `LOOKUPS_MAX` different keys; with more the right table is read as planned.
+
+use super::rows::RowSet;
+use crate::plan::{Access, Expr, KeyRange, Scan};
+use types::{DataType, Row, Value};
+
+pub(crate) const LOOKUPS_MAX: usize = 256;
+
+/// The scan reading only rows whose `right_keys` (over its output) may equal one of `keys`.
+pub(crate) fn narrow(scan: &Scan, right_keys: &[Expr], keys: &RowSet) -> Option<Scan> {
+    let bare = matches!(scan.access, Access::Full) && scan.partial.is_none();
+    if !bare || scan.limit.is_some() || keys.len() == 0 || keys.len() > LOOKUPS_MAX {
+        return None;
+    }
+    let place = |column: &usize| {
+        right_keys
+            .iter()
+            .position(|e| table_column(scan, e) == Some(*column))
+    };
+    let access = match exact(scan, keys, &place) {
+        Some(access) => access,
+        None if keys.len() == 1 => ranged(scan, keys.row(0), &place)?,
+        None => return None,
+    };
+    Some(Scan {
+        access,
+        ..scan.clone()
+    })
+}
+
+/// The table's column that an expression over the scan's output is.
+fn table_column(scan: &Scan, e: &Expr) -> Option<usize> {
+    let Expr::Column(at, _) = e else {
+        return None;
+    };
+    match &scan.project {
+        None => Some(*at),
+        Some(exprs) => match exprs.get(*at)? {
+            Expr::Column(column, _) => Some(*column),
+            _ => None,
+        },
+    }
+}
+
+/// Every column of the primary key is joined on.
+fn exact(scan: &Scan, keys: &RowSet, place: &dyn Fn(&usize) -> Option<usize>) -> Option<Access> {
+    let table = &scan.table;
+    let places = table.primary_key.iter().map(place);
+    let places = places.collect::<Option<Vec<usize>>>()?;
+    if places.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(keys.len());
+    for at in 0..keys.len() {
+        let row = keys.row(at);
+        let columns = places.iter().zip(&table.primary_key);
+        let typed = columns.map(|(place, c)| fitted(&row[*place], table.columns[*c].ty));
+        // A value that its column cannot hold matches nothing.
+        match typed.collect::<Option<Vec<Fitted>>>()? {
+            key if key.iter().any(|f| matches!(f, Fitted::Never)) => {}
+            key => out.push(key.into_iter().filter_map(Fitted::constant).collect()),
+        }
+    }
+    Some(Access::Keys(out))
+}
+
+/// One key: an equality on the beginning of the primary key or of an index.
+fn ranged(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Option<Access> {
+    let table = &scan.table;
+    let range = |columns: &[usize]| {
+        let mut prefix = Vec::new();
+        for column in columns {
+            let value = place(column).and_then(|at| fitted(&row[at], table.columns[*column].ty));
+            match value.and_then(Fitted::constant) {
+                Some(e) => prefix.push(e),
+                None => break,
+            }
+        }
+        (!prefix.is_empty()).then_some(KeyRange {
+            prefix,
+            lower: None,
+            upper: None,
+        })
+    };
+    if let Some(range) = range(&table.primary_key) {
+        return Some(Access::KeyRange(range));
+    }
+    table.indexes.iter().find_map(|index| {
+        let range = range(&index.columns)?;
+        let index = index.clone();
+        Some(Access::Index { index, range })
+    })
+}
+
+enum Fitted {
+    Constant(Value, DataType),
+    Never,
+}
+
+impl Fitted {
+    fn constant(self) -> Option<Expr> {
+        match self {
+            Fitted::Constant(value, ty) => Some(Expr::Const(value, ty)),
+            Fitted::Never => None,
+        }
+    }
+}
+
+/// The value in the form that the column stores; `None` where the forms are not known to agree.
+fn fitted(value: &Value, ty: DataType) -> Option<Fitted> {
+    let converted = match (ty, value) {
+        (_, Value::Null) => None,
+        (DataType::Int2, v) => i16::try_from(v.as_i64()?).ok().map(Value::Int2),
+        (DataType::Int4, v) => i32::try_from(v.as_i64()?).ok().map(Value::Int4),
+        (DataType::Int8, v) => Some(Value::Int8(v.as_i64()?)),
+        (DataType::Text | DataType::Varchar, Value::Text(_))
+        | (DataType::Uuid, Value::Uuid(_))
+        | (DataType::Date, Value::Date(_))
+        | (DataType::Bytea, Value::Bytea(_))
+        | (DataType::Numeric, Value::Numeric(_))
+        | (DataType::Timestamp, Value::Timestamp(_))
+        | (DataType::Timestamptz, Value::Timestamptz(_)) => Some(value.clone()),
+        _ => return None,
+    };
+    Some(converted.map_or(Fitted::Never, |v| Fitted::Constant(v, ty)))
+}
