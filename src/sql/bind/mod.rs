@@ -54,6 +54,15 @@ pub(super) const COPIED_NODES_MAX: usize = 200_000;
 
 /// Looks every name up, settles every type and hands the plan to the planner.
 pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
+    let bound = bind_unplanned(parsed, env)?;
+    Ok(Bound {
+        statement: planner::optimize(bound.statement, env.catalog),
+        ..bound
+    })
+}
+
+/// `bind` without the planner: what the planner's answers are held against.
+pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     if env.param_types.len() > limits::PARAMETERS_MAX {
         return Err(too_many_parameters());
     }
@@ -73,7 +82,7 @@ pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let params = binder.settled_params()?;
     let columns = columns_of(&statement);
     Ok(Bound {
-        statement: planner::optimize(statement, env.catalog),
+        statement,
         params,
         columns,
     })

@@ -5,11 +5,12 @@
 
 use super::scope::{Exprs, Scope};
 use super::{Batches, RowSource, is_full, settle_scan};
+use crate::catalog::system;
 use crate::exec::resolve::run_table_function;
 use crate::plan::{Access, Expr, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
-use types::{Error, Result, Row, RowBatch, Value};
+use types::{Result, Row, RowBatch, Value};
 
 pub(crate) struct ScanRows {
     scope: Scope,
@@ -67,12 +68,12 @@ impl SystemRows {
 impl RowSource for SystemRows {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
+            let ctx = &self.scope.exec.ctx;
             (self.scope.exec.check)()?;
-            if let Some(rows) = &mut self.rows {
-                return Ok(rows.take());
-            }
-            let name = &self.table.name;
-            Err(Error::unsupported(format!("reading {name}")))
+            let rows = self
+                .rows
+                .get_or_insert_with(|| Batches::new(system::rows(&self.table, ctx)));
+            Ok(rows.take())
         })
     }
 }

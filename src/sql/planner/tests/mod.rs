@@ -1,0 +1,116 @@
+//! Plans of typical statements, and that planning never changes what a query answers.
+
+mod answers;
+mod plans;
+
+use crate::sql::bind::bind_unplanned;
+use crate::sql::{BindEnv, Statement, parse};
+use engine::catalog::{Catalog, ColumnDef, Index, Table};
+use engine::exec::{Context, SessionInfo};
+use std::sync::Arc;
+use types::{DataType, TableId, TreeId};
+
+/// Name, columns, primary key, indexes (columns, unique).
+type Shape<'a> = (
+    &'a str,
+    &'a [(&'a str, DataType)],
+    &'a [usize],
+    &'a [(&'a [usize], bool)],
+);
+
+use DataType::{Int4, Int8, Text, Varchar};
+
+const TABLES: &[Shape] = &[
+    (
+        "t",
+        &[("a", Int4), ("b", Int4), ("s", Text)],
+        &[0],
+        &[(&[1], false)],
+    ),
+    (
+        "u",
+        &[("a", Int8), ("t_a", Int4), ("x", Varchar)],
+        &[0],
+        &[(&[2], true)],
+    ),
+    (
+        "pair",
+        &[("k", Int4), ("l", Int4), ("v", Int4)],
+        &[0, 1],
+        &[],
+    ),
+    ("loose", &[("m", Int4), ("n", Int4)], &[], &[]),
+];
+
+pub(super) fn catalog() -> Arc<Catalog> {
+    let mut catalog = Catalog::empty(4);
+    for (i, (name, columns, key, indexes)) in TABLES.iter().enumerate() {
+        let id = 16384 + 100 * i as u32;
+        let column = |(at, (name, ty)): (usize, &(&str, DataType))| ColumnDef {
+            name: (*name).into(),
+            ty: *ty,
+            typmod: -1,
+            not_null: key.contains(&at),
+            default: None,
+        };
+        let index = |(at, (columns, unique)): (usize, &(&[usize], bool))| {
+            let id = id + 2 + at as u32;
+            Arc::new(Index {
+                id: TableId(id),
+                name: format!("{name}_{at}_idx"),
+                tree: TreeId(id),
+                columns: columns.to_vec(),
+                unique: *unique,
+                constraint: false,
+            })
+        };
+        let table = Table {
+            id: TableId(id),
+            schema: "public".into(),
+            name: (*name).into(),
+            tree: TreeId(id),
+            columns: columns.iter().enumerate().map(column).collect(),
+            primary_key: key.to_vec(),
+            primary_key_id: TableId(id + 1),
+            primary_key_name: format!("{name}_pkey"),
+            indexes: indexes.iter().enumerate().map(index).collect(),
+            checks: Vec::new(),
+        };
+        catalog.tables.insert(table.id, Arc::new(table));
+    }
+    Arc::new(catalog)
+}
+
+pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
+    Context {
+        params: Vec::new(),
+        catalog: catalog.clone(),
+        transaction_micros: 0,
+        statement_micros: 0,
+        session: Arc::new(SessionInfo {
+            user: "rustydb".into(),
+            database: "rustydb".into(),
+            backend_pid: 1,
+            client_addr: None,
+            server_port: 5433,
+            server_start_micros: 0,
+            time_zone: jiff::tz::TimeZone::UTC,
+            settings: Vec::new(),
+        }),
+    }
+}
+
+/// As the binder leaves it.
+pub(super) fn bound(sql: &str) -> Statement {
+    let catalog = catalog();
+    let context = context(&catalog);
+    let env = BindEnv {
+        catalog: &catalog,
+        param_types: &[],
+        context: &context,
+    };
+    let mut parsed = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let statement = parsed.pop().expect("a statement");
+    let bound = bind_unplanned(&statement, &env);
+    bound.unwrap_or_else(|e| panic!("{sql}: {e}")).statement
+}
