@@ -1,15 +1,16 @@
 //! Log lines on standard error: pretty for people, JSON for machines, each with its shard and the fields of its spans.
 //!
 //! Owns: the `tracing` subscriber of the process. Asked by: `main` once; each shard calls `enter_shard` when it starts.
-//! Never: waits for a reader of the log on purpose, logs a value a client sent as a parameter, colours a line.
-//! Bounds: a line of `LINE_BYTES_MAX`, cut with a mark beyond; lines that could not be written are counted, not kept.
+//! Never: waits for whoever reads the log (a thread of `runtime` writes), logs a value a client sent as a parameter, colours a line.
+//! Bounds: a line of `LINE_BYTES_MAX`, cut with a mark beyond; `LINES_WAITING_MAX` lines wait for standard error, one more is
+//! dropped and counted.
 //! Source: RFC 3339 for timestamps.
 
 use serde_json::{Map, Value as Json};
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber, span};
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -35,9 +36,17 @@ pub enum LogError {
     Filter { filter: String, why: String },
     #[error("logging was already started")]
     Started,
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(std::io::Error),
 }
 
-static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
+/// Lines that wait for standard error. With `LINE_BYTES_MAX` each that is 32 MiB; one more is dropped and counted.
+pub const LINES_WAITING_MAX: usize = 4096;
+
+/// How long the end of the process waits for the last lines.
+const FLUSH_WAIT: Duration = Duration::from_secs(1);
+
+static WRITER: OnceLock<runtime::Lines> = OnceLock::new();
 
 thread_local! {
     static SHARD: Cell<Option<ShardId>> = const { Cell::new(None) };
@@ -49,11 +58,13 @@ pub fn init(options: &LogOptions) -> Result<(), LogError> {
         filter: options.filter.clone(),
         why: e.to_string(),
     })?;
+    let started = runtime::Lines::to_stderr(LINES_WAITING_MAX).map_err(LogError::Thread)?;
+    WRITER.set(started).map_err(|_| LogError::Started)?;
     let lines = Lines {
         json: options.json,
-        write: |line: &[u8]| {
-            if std::io::stderr().lock().write_all(line).is_err() {
-                LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
+        write: |line: String| {
+            if let Some(writer) = WRITER.get() {
+                writer.push(line.into_bytes());
             }
         },
     };
@@ -70,7 +81,14 @@ pub fn enter_shard(shard: ShardId) {
 
 /// Lines that standard error did not take, over the whole process.
 pub fn lines_dropped() -> u64 {
-    LINES_DROPPED.load(Ordering::Relaxed)
+    WRITER.get().map_or(0, runtime::Lines::dropped)
+}
+
+/// Waits a moment for the last lines; for the end of the process, never on a shard.
+pub fn flush() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush(FLUSH_WAIT);
+    }
 }
 
 /// Formats each event as one line and hands it over.
@@ -121,7 +139,7 @@ impl Fields {
 impl<S, W> Layer<S> for Lines<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn(&[u8]) + 'static,
+    W: Fn(String) + 'static,
 {
     fn on_new_span(
         &self,
@@ -170,7 +188,7 @@ where
             false => line.pretty(),
         };
         text.push('\n');
-        (self.write)(text.as_bytes());
+        (self.write)(text);
     }
 }
 
@@ -286,10 +304,7 @@ mod tests {
         let sink = out.clone();
         let lines = Lines {
             json,
-            write: move |line: &[u8]| {
-                let mut out = sink.lock().unwrap();
-                out.push_str(std::str::from_utf8(line).unwrap());
-            },
+            write: move |line: String| sink.lock().unwrap().push_str(&line),
         };
         let subscriber = tracing_subscriber::registry().with(lines);
         tracing::subscriber::with_default(subscriber, body);

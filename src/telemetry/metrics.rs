@@ -230,6 +230,15 @@ impl Metrics {
         self.snapshot_requests(&mut out);
         self.snapshot_statements(&mut out);
         self.snapshot_transactions(&mut out);
+        if self.shard == ShardId(0) {
+            // Of the process, so only one shard says it.
+            out.counter(
+                "rustydb_log_lines_dropped_total",
+                "Log lines that standard error did not take in time",
+                &[],
+                super::lines_dropped(),
+            );
+        }
         out
     }
 

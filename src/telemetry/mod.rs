@@ -14,6 +14,6 @@ pub mod snapshot;
 
 pub use encode::{CONTENT_TYPE, encode};
 pub use histogram::{Latency, LatencySnapshot};
-pub use log::{LogError, LogOptions, enter_shard, init, lines_dropped};
+pub use log::{LogError, LogOptions, enter_shard, flush, init, lines_dropped};
 pub use metrics::{Connections, Counter, Gauge, Metrics, REQUEST_FAMILIES_MAX, StatementKind};
 pub use snapshot::{Kind, MetricsSnapshot, Sample};

@@ -1,3 +1,5 @@
+//! Executors and tasks: fairness, cancellation, panics.
+
 use super::*;
 use crate::sync::{Notify, oneshot};
 use crate::task::{live_tasks, spawn, spawn_background, yield_if_needed, yield_now};

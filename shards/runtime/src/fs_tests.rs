@@ -1,3 +1,5 @@
+//! Files and directories on a real disk.
+
 use super::*;
 use crate::{block_on, spawn};
 use std::rc::Rc;

@@ -12,6 +12,7 @@ pub mod blocking;
 pub mod executor;
 pub mod fs;
 mod io;
+pub mod lines;
 pub mod mesh;
 pub mod net;
 pub mod probe;
@@ -31,6 +32,7 @@ pub use executor::{
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
 pub use io::IoBuf;
+pub use lines::Lines;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
 pub use net::{Listener, ReadHalf, Stream, WriteHalf, bind_check};
 

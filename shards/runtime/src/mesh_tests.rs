@@ -1,3 +1,5 @@
+//! Lanes between shards: order, credits, panics of handlers, closing.
+
 use super::*;
 use crate::task::{spawn, yield_now};
 use crate::time::{sleep, timeout};

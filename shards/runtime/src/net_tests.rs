@@ -1,3 +1,5 @@
+//! Sockets over loopback.
+
 use super::*;
 use crate::task::{Task, spawn, yield_now};
 use crate::time::{sleep, timeout};
