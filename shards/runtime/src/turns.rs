@@ -265,7 +265,3 @@ pub(crate) async fn backstop(period: Duration) {
         glommio::timer::sleep(period).await;
     }
 }
-
-#[cfg(test)]
-#[path = "turns_tests.rs"]
-mod tests;

@@ -13,7 +13,8 @@ use super::framing::{Frame, HEADER_BYTES};
 use super::startup;
 use super::wire::{Wire, WireError};
 use crate::net::{self, Connection};
-use crate::service::{Door, Operation, Reply, Request, Session, Slot};
+use crate::service::{Door, Operation, Protocol, Reply, Request, Session, Slot};
+use crate::telemetry::{Connections, Metrics};
 use bytes::Bytes;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use futures_util::FutureExt;
@@ -115,7 +116,8 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     door: Rc<dyn Door>,
     options: Rc<Options>,
 ) {
-    let mut wire = Wire::new(stream, options.frame_bytes_max);
+    let counted = Counted::begin(slot.is_ok());
+    let mut wire = Wire::new(stream, options.frame_bytes_max, counted.counts.clone());
     let (slot, refusal) = match slot {
         Ok(slot) => (Some(slot), None),
         Err(error) => (None, Some(error)),
@@ -125,6 +127,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(end) => end,
         Err(panic) => {
             let message = net::panic_message(panic.as_ref());
+            Metrics::current().panics.inc();
             tracing::error!(panic = message, peer = ?addresses.0, "a connection panicked");
             wire.out.abandon();
             End::Fatal(ProtocolError::Panicked.into())
@@ -147,6 +150,33 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     // Late or read: either way the socket is closed now.
     let _ = net::timeout(options.linger_timeout, wire.close(linger_bytes)).await;
     drop(slot);
+}
+
+/// Counts a connection while it lives.
+struct Counted {
+    counts: Rc<Connections>,
+    open: bool,
+}
+
+impl Counted {
+    fn begin(open: bool) -> Counted {
+        let counts = Metrics::current().connections(Protocol::Postgres.name());
+        if open {
+            counts.accepted.inc();
+            counts.open.add(1);
+        } else {
+            counts.refused.inc();
+        }
+        Counted { counts, open }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.open {
+            self.counts.open.add(-1);
+        }
+    }
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(

@@ -8,11 +8,13 @@
 use super::encode::Output;
 use super::framing::{Frame, FrameError, Framer, startup};
 use crate::net::poll_read_scratch;
+use crate::telemetry::Connections;
 use bytes::{Bytes, BytesMut};
 use futures_lite::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// Replies are flushed when there are more bytes of them than this.
@@ -50,16 +52,18 @@ pub struct Wire<S> {
     input: BytesMut,
     framer: Framer,
     ended: bool,
+    counts: Rc<Connections>,
     pub out: Output,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub fn new(stream: S, body_bytes_max: usize) -> Wire<S> {
+    pub fn new(stream: S, body_bytes_max: usize, counts: Rc<Connections>) -> Wire<S> {
         Wire {
             stream,
             input: BytesMut::new(),
             framer: Framer::new(body_bytes_max),
             ended: false,
+            counts,
             out: Output::default(),
         }
     }
@@ -128,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 bytes.len()
             }
         ))?;
+        self.counts.received_bytes.add(read as u64);
         self.ended = read == 0;
         Poll::Ready(Ok(()))
     }
@@ -156,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if !self.out.is_empty() {
             self.stream.write_all(self.out.as_slice()).await?;
             self.stream.flush().await?;
+            self.counts.sent_bytes.add(self.out.len() as u64);
             self.out.clear(KEEP_BYTES);
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::client::{Server, message, query, startup, tags, with_options, with_server};
 use super::door::KEY;
 use crate::proto::pg::Options;
+use crate::telemetry::Metrics;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use std::time::Duration;
 
@@ -268,5 +269,27 @@ fn a_client_that_closes_at_once_costs_nothing() {
         }
         server.live.drained().await;
         assert_eq!(server.door.slots.get(), 2);
+    });
+}
+
+#[test]
+fn connections_and_bytes_are_counted() {
+    with_server(1, |server| async move {
+        let counts = Metrics::current().connections("postgres");
+        let mut client = server.connect().await;
+        let opened = counts.sent_bytes.get();
+        let sent = query("rows 1");
+        let received = counts.received_bytes.get();
+        let said = client.query("rows 1").await;
+        assert_eq!(counts.received_bytes.get() - received, sent.len() as u64);
+        let bytes: usize = said.iter().map(|s| s.body.len() + 5).sum();
+        assert_eq!(counts.sent_bytes.get() - opened, bytes as u64);
+        assert_eq!((counts.open.get(), counts.accepted.get()), (1, 1));
+        let mut refused = server.dial().await;
+        refused.send(&startup(V3, &[("user", "rustydb")])).await;
+        refused.ends_with("FATAL", "53300").await;
+        drop(client);
+        server.live.drained().await;
+        assert_eq!((counts.open.get(), counts.refused.get()), (0, 1));
     });
 }

@@ -53,8 +53,7 @@ fn expand(f: &'static Function, count: usize) -> Option<Vec<DataType>> {
     let mut declared = f.args.to_vec();
     if f.variadic {
         let last = declared.pop()?;
-        // At least one argument is for the variadic place.
-        if count <= declared.len() {
+        if count < declared.len() {
             return None;
         }
         declared.resize(count, last);
