@@ -1,1 +1,80 @@
 //! Transactions: snapshots, versions, locks, commit.
+//!
+//! Owns: the meaning of time and visibility in one partition, its lock table, the writes of running transactions, the
+//! records of its WAL. Asked by: `shard`. Never: knows SQL, plans or the network; other partitions are the caller's business.
+//!
+//! Model: multi-version, redo only. A transaction's writes stay in memory (`WriteSet`) until it commits; then one WAL record
+//! makes them durable and they are put into the trees as versions stamped with the commit's timestamp. Nothing uncommitted
+//! ever reaches a page, so recovery redoes and never undoes. Versions are cells whose key ends in the inverted timestamp.
+//! A reader at snapshot S that meets a commit in flight with a timestamp at or below S waits for it (Clock-SI, Du et al. 2013).
+
+pub mod clock;
+pub mod horizon;
+pub mod locks;
+pub mod partition;
+pub mod record;
+pub mod recovery;
+pub mod versions;
+pub mod writes;
+
+pub use clock::Clock;
+pub use horizon::{Horizon, Snapshots};
+pub use partition::Partition;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use types::{Error, Result, SqlState, Ts, Xid};
+
+/// The transaction a call belongs to, as a partition needs to know it.
+#[derive(Clone, Debug)]
+pub struct TxnRef {
+    pub xid: Xid,
+    pub snapshot: Ts,
+    pub isolation: Isolation,
+    pub stop: Arc<Stop>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    ReadCommitted,
+    RepeatableRead,
+}
+
+/// When a statement must end: at its deadline, or because its client or an operator said so. Seen by every shard that
+/// works for the statement.
+#[derive(Debug)]
+pub struct Stop {
+    cancelled: AtomicBool,
+    deadline: Option<runtime::Instant>,
+}
+
+impl Stop {
+    pub fn at(deadline: Option<runtime::Instant>) -> Arc<Stop> {
+        Arc::new(Stop { cancelled: AtomicBool::new(false), deadline })
+    }
+
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    pub fn deadline(&self) -> Option<runtime::Instant> {
+        self.deadline
+    }
+
+    /// 57014 once it is time.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() {
+            return Err(Error::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+        }
+        match self.deadline {
+            Some(at) if runtime::Instant::now() >= at => {
+                Err(Error::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Versions of a key as cells of a tree.
+//!
+//! Owns: their layout: cell key = key, then the bitwise inverse of the commit timestamp big-endian, so that the newest
+//! version comes first; cell value = 1 then the payload, or the single byte 0 for a deletion. Keys are self-delimiting
+//! (`codec::key`), so no key's versions fall between another's. Never: decides who may see what beyond "at or before S".
+
+use std::ops::ControlFlow;
+use storage::{Store, StorageError, TryError};
+use types::{Error, Result, SqlState, TreeId, Ts};
+
+const STAMP: usize = 8;
+
+/// A cell key of `key` at `ts`.
+pub fn cell_key(key: &[u8], ts: Ts) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + STAMP);
+    out.extend_from_slice(key);
+    out.extend_from_slice(&(!ts.0).to_be_bytes());
+    out
+}
+
+/// A cell value.
+pub fn cell_value(payload: Option<&[u8]>) -> Vec<u8> {
+    match payload {
+        Some(p) => {
+            let mut out = Vec::with_capacity(1 + p.len());
+            out.push(1);
+            out.extend_from_slice(p);
+            out
+        }
+        None => vec![0],
+    }
+}
+
+/// Splits a cell key; `None` for one that is too short to be ours.
+pub fn split(cell: &[u8]) -> Option<(&[u8], Ts)> {
+    let (key, stamp) = cell.split_at_checked(cell.len().checked_sub(STAMP)?)?;
+    Some((key, Ts(!u64::from_be_bytes(stamp.try_into().ok()?))))
+}
+
+/// The payload in a cell value; `Some(None)` = deleted, `None` = corrupt.
+pub fn payload(value: &[u8]) -> Option<Option<&[u8]>> {
+    match value.split_first()? {
+        (1, rest) => Some(Some(rest)),
+        (0, []) => Some(None),
+        _ => None,
+    }
+}
+
+pub fn corrupt(tree: TreeId) -> Error {
+    Error::new(SqlState::DATA_CORRUPTED, format!("a cell of tree {tree} is not a version"))
+}
+
+/// The newest version at or before `at`: its timestamp and payload (`None` = deleted).
+pub async fn newest(store: &Store, tree: TreeId, key: &[u8], at: Ts) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
+    let from = cell_key(key, at);
+    loop {
+        let mut found = Ok(None);
+        let tried = store.try_scan(tree, &from, &mut |cell, value| {
+            if let Some((k, ts)) = split(cell)
+                && k == key
+            {
+                found = payload(value).map(|p| Some((ts, p.map(<[u8]>::to_vec)))).ok_or_else(|| corrupt(tree));
+            }
+            ControlFlow::Break(())
+        });
+        if !missed(store, tried).await? {
+            return found;
+        }
+    }
+}
+
+/// Takes away the versions of `key` that no snapshot at or above `horizon` can see; `ts` is its newest version.
+/// The newest itself stays, deletion or not: `sweep` takes old deletions.
+pub async fn prune(store: &Store, tree: TreeId, key: &[u8], ts: Ts, horizon: Ts) -> Result<()> {
+    let from = cell_key(key, Ts(ts.0.saturating_sub(1)));
+    let mut doomed = Vec::new();
+    loop {
+        doomed.clear();
+        let mut covered = ts <= horizon;
+        let tried = store.try_scan(tree, &from, &mut |cell, _| match split(cell) {
+            Some((k, version)) if k == key => {
+                if covered {
+                    doomed.push(cell.to_vec());
+                }
+                covered |= version <= horizon;
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
+        });
+        if !missed(store, tried).await? {
+            break;
+        }
+    }
+    for cell in &doomed {
+        store.delete(tree, cell).await?;
+    }
+    Ok(())
+}
+
+/// One step of collecting garbage: looks at up to `cells` cells from `from` on, deletes versions (and settled deletions)
+/// that nobody can see. Returns where to go on and how many it took; `None` at the end of the tree.
+pub async fn sweep(
+    store: &Store,
+    tree: TreeId,
+    from: &[u8],
+    cells: usize,
+    horizon: Ts,
+) -> Result<(Option<Vec<u8>>, u64)> {
+    let mut doomed: Vec<Vec<u8>> = Vec::new();
+    let mut current: Vec<u8> = Vec::new();
+    let (mut covered, mut seen, mut resume) = (false, 0, None);
+    store
+        .scan(tree, from, &mut |cell, value| {
+            let Some((key, ts)) = split(cell) else { return ControlFlow::Continue(()) };
+            if seen == 0 || key != current {
+                if seen >= cells {
+                    resume = Some(key.to_vec());
+                    return ControlFlow::Break(());
+                }
+                current = key.to_vec();
+                covered = false;
+            }
+            seen += 1;
+            let deletion = matches!(payload(value), Some(None));
+            if covered || (deletion && ts <= horizon) {
+                doomed.push(cell.to_vec());
+            }
+            covered |= ts <= horizon;
+            ControlFlow::Continue(())
+        })
+        .await?;
+    // Oldest first: were a deletion to go before what it hides, a crash in between would bring that back.
+    for cell in doomed.iter().rev() {
+        store.delete(tree, cell).await?;
+    }
+    Ok((resume, doomed.len() as u64))
+}
+
+/// Brings in the page that was missing; `true` = try again.
+pub async fn missed(store: &Store, tried: Result<(), TryError>) -> Result<bool> {
+    match tried {
+        Ok(()) => Ok(false),
+        Err(TryError::Miss(page)) => {
+            store.fetch(page).await?;
+            Ok(true)
+        }
+        Err(TryError::Error(e)) => Err(storage_error(e)),
+    }
+}
+
+fn storage_error(e: StorageError) -> Error {
+    e.into()
+}
