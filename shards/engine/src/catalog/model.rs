@@ -150,7 +150,24 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// Every tree that a table or index names.
+    pub fn trees(&self) -> std::collections::BTreeSet<TreeId> {
+        let of = |t: &Arc<Table>| std::iter::once(t.tree).chain(t.indexes.iter().map(|i| i.tree)).collect::<Vec<_>>();
+        self.tables.values().flat_map(of).collect()
+    }
+}
+
 impl Table {
+    /// The types of the row's columns.
+    pub fn types(&self) -> Vec<DataType> {
+        self.columns.iter().map(|c| c.ty).collect()
+    }
+
+    pub fn has_unique_indexes(&self) -> bool {
+        self.indexes.iter().any(|i| i.unique)
+    }
+
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
     }

@@ -1,1 +1,343 @@
 //! What a core owns, and the closed list of what it may be asked.
+//!
+//! Owns: its partitions (partition p lives on shard p mod N), its clock, its open snapshots, the catalog snapshot it answers
+//! with. Asked by: the front's router, through `handle` alone: called directly on its own core, through the mesh from
+//! others. Never: asks another shard anything, so calls never nest.
+//! Bounds: replies carry one batch; what a call keeps is bounded by `limits::QUERY_BYTES_MAX`.
+
+pub mod call;
+mod constraints;
+mod cursor;
+mod delete;
+pub mod entries;
+mod insert;
+pub mod load;
+mod scan;
+mod unique;
+mod update;
+
+pub use call::{Envelope, PartitionCall, Reply, ShardCall, ShardReply};
+
+use crate::catalog::{Catalog, Table, stored};
+use crate::txn::horizon::SnapshotGuard;
+use crate::txn::locks::Mode;
+use crate::txn::recovery::{self, Recovered};
+use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef, partition};
+use call::{PartitionStats, Resolution, ShardStats};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Options;
+use types::{Error, PartitionId, Result, ShardId, SqlState, TreeId, Ts, Xid};
+
+/// How often the horizon's promise is renewed and checkpoints are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+pub struct Shard {
+    pub id: ShardId,
+    pub shards: usize,
+    pub partition_count: u16,
+    partitions: BTreeMap<PartitionId, Rc<Partition>>,
+    clock: Rc<Clock>,
+    snapshots: Rc<Snapshots>,
+    catalog: RefCell<Arc<Catalog>>,
+    recovered: RefCell<Vec<(PartitionId, Recovered)>>,
+    xids: Cell<u64>,
+    calls: Cell<u64>,
+}
+
+/// Which shard owns a partition.
+pub fn owner(partition: PartitionId, shards: usize) -> ShardId {
+    ShardId((usize::from(partition.0) % shards) as u16)
+}
+
+impl Shard {
+    /// Opens this shard's partitions under `root` and redoes their WALs. Nothing is served before `Begin`.
+    pub async fn open(
+        id: ShardId,
+        shards: usize,
+        root: &runtime::Dir,
+        partition_count: u16,
+        options: &Options,
+        horizon: Arc<Horizon>,
+    ) -> Result<Rc<Shard>> {
+        let clock = Rc::new(Clock::new(Clock::base_above(Ts(0))));
+        let snapshots = Snapshots::new(id, horizon);
+        let mut partitions = BTreeMap::new();
+        let mut recovered = Vec::new();
+        for p in (0..partition_count).map(PartitionId).filter(|p| owner(*p, shards) == id) {
+            let name = format!("p{:04}", p.0);
+            let dir = root.subdir(&name).await.map_err(|e| io("open the partition's directory", &e))?;
+            let (partition, found) =
+                recovery::open(p, dir, options.clone(), clock.clone(), snapshots.clone()).await?;
+            partitions.insert(p, partition);
+            recovered.push((p, found));
+        }
+        Ok(Rc::new(Shard {
+            id,
+            shards,
+            partition_count,
+            partitions,
+            clock,
+            snapshots,
+            catalog: RefCell::new(Arc::new(Catalog::empty(partition_count))),
+            recovered: RefCell::new(recovered),
+            xids: Cell::new(0),
+            calls: Cell::new(0),
+        }))
+    }
+
+    /// The catalog that statements beginning now start with.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.borrow().clone()
+    }
+
+    /// A reading of the clock.
+    pub fn now(&self) -> Ts {
+        self.clock.now()
+    }
+
+    /// After a reply or call stamped by another shard.
+    pub fn saw(&self, stamp: Ts) {
+        self.clock.merge(stamp);
+    }
+
+    /// A snapshot of everything committed so far, on every shard.
+    pub fn snapshot(&self) -> SnapshotGuard {
+        self.snapshots.open(self.clock.now())
+    }
+
+    pub fn new_xid(&self) -> Xid {
+        let next = self.xids.get() + 1;
+        self.xids.set(next);
+        Xid::new(self.id, next)
+    }
+
+    pub fn owner(&self, partition: PartitionId) -> ShardId {
+        owner(partition, self.shards)
+    }
+
+    /// The partition that keeps rows without a key inserted on this shard.
+    pub fn home(&self) -> PartitionId {
+        PartitionId(self.id.0 % self.partition_count)
+    }
+
+    /// Answers one call.
+    pub async fn handle(self: &Rc<Self>, envelope: Envelope) -> ShardReply {
+        self.clock.merge(envelope.stamp);
+        self.calls.set(self.calls.get() + 1);
+        match envelope.call {
+            ShardCall::Partition(id, call) => {
+                let partition = self
+                    .partitions
+                    .get(&id)
+                    .ok_or_else(|| Error::internal(format!("shard {} does not own partition {id}", self.id)))?;
+                self.partition_call(partition, call).await
+            }
+            ShardCall::Publish(catalog) => {
+                self.publish(catalog);
+                Ok(Reply::Done)
+            }
+            ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
+            ShardCall::Checkpoint => self.checkpoint().await,
+            ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
+            ShardCall::Recovered => Ok(Reply::Recovered(std::mem::take(&mut self.recovered.borrow_mut()))),
+            ShardCall::Begin { base, resolved, catalog } => self.begin(base, resolved, catalog).await,
+            ShardCall::LoadCatalog => self.load_catalog().await.map(|c| Reply::Catalog(Arc::new(c))),
+        }
+    }
+
+    async fn partition_call(self: &Rc<Self>, partition: &Rc<Partition>, call: PartitionCall) -> ShardReply {
+        partition.check()?;
+        match call {
+            PartitionCall::Scan(c) => self.scan(partition, c).await,
+            PartitionCall::Insert(c) => self.insert(partition, c).await,
+            PartitionCall::Update(c) => self.update(partition, c).await,
+            PartitionCall::Delete(c) => self.delete(partition, c).await,
+            PartitionCall::Unique(c) => self.unique(partition, c).await,
+            PartitionCall::Entries(c) => self.entries(partition, c).await,
+            PartitionCall::Export { txn, table, resume } => self.export(partition, &txn, &table, resume).await,
+            PartitionCall::Load(c) => self.load(partition, c).await,
+            PartitionCall::LockTable { txn, table } => {
+                let state = partition.txn(txn.xid);
+                partition.lock_table(&txn, &state, table, Mode::Exclusive).await?;
+                Ok(Reply::Done)
+            }
+            PartitionCall::LockCatalog { txn } => {
+                let state = partition.txn(txn.xid);
+                partition.lock_row(&txn, &state, stored::TREE, b"").await?;
+                Ok(Reply::Catalog(self.catalog()))
+            }
+            PartitionCall::WriteCatalog { txn, cells } => {
+                let state = partition.txn(txn.xid);
+                for (key, value) in cells {
+                    state.write(stored::TREE, key, value)?;
+                }
+                Ok(Reply::Done)
+            }
+            PartitionCall::Prepare { xid, coordinator } => partition.prepare(xid, coordinator).await.map(Reply::At),
+            PartitionCall::Commit { xid, decides } => partition.commit(xid, decides).await.map(Reply::At),
+            PartitionCall::CommitPrepared { xid, ts } => {
+                partition.commit_prepared(xid, ts).await.map(|()| Reply::Done)
+            }
+            PartitionCall::Abort { xid } => {
+                partition.abort(xid);
+                Ok(Reply::Done)
+            }
+            PartitionCall::Forget { xid } => {
+                partition.forget(xid);
+                Ok(Reply::Done)
+            }
+            PartitionCall::Vacuum { trees } => {
+                let mut taken = 0;
+                for tree in trees {
+                    taken += partition.vacuum(tree).await?;
+                }
+                Ok(Reply::Count(taken))
+            }
+        }
+    }
+
+    /// The plan's table must still be what this shard knows, unless the plan's catalog is newer (a transaction's own).
+    fn live(&self, table: &Table, version: u64) -> Result<()> {
+        let catalog = self.catalog.borrow();
+        if catalog.version <= version {
+            return Ok(());
+        }
+        let same = |known: &Arc<Table>| {
+            known.tree == table.tree
+                && known.indexes.len() == table.indexes.len()
+                && known.indexes.iter().zip(&table.indexes).all(|(a, b)| a.tree == b.tree)
+        };
+        match catalog.table(table.id) {
+            Some(known) if same(known) => Ok(()),
+            _ => Err(call::stale(table)),
+        }
+    }
+
+    /// What every write does first: keep definition changes out until the transaction ends.
+    async fn enter(&self, p: &Partition, txn: &TxnRef, table: &Table, version: u64) -> Result<Rc<partition::TxnState>> {
+        let state = p.txn(txn.xid);
+        p.lock_table(txn, &state, table.id, Mode::Shared).await?;
+        self.live(table, version)?;
+        Ok(state)
+    }
+
+    fn publish(&self, catalog: Arc<Catalog>) {
+        let mut current = self.catalog.borrow_mut();
+        if catalog.version > current.version {
+            *current = catalog;
+        }
+    }
+
+    async fn drop_trees(&self, trees: &[TreeId]) -> ShardReply {
+        for partition in self.partitions.values() {
+            for tree in trees {
+                partition.store.drop_tree(*tree).await.map_err(Error::from)?;
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn checkpoint(&self) -> ShardReply {
+        for partition in self.partitions.values() {
+            partition.checkpoint().await?;
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn load_catalog(&self) -> Result<Catalog> {
+        let partition = self
+            .partitions
+            .get(&PartitionId(0))
+            .ok_or_else(|| Error::internal("the catalog is in partition 0"))?;
+        let cells = cursor::all_live(partition, stored::TREE).await?;
+        stored::decode(self.partition_count, cells.into_iter())
+    }
+
+    /// Settles what recovery left open, drops trees no catalog names, and starts the background work.
+    async fn begin(self: &Rc<Self>, base: u64, resolved: Vec<Resolution>, catalog: Arc<Catalog>) -> ShardReply {
+        self.clock.set_base(base);
+        self.xids.set(self.clock.now().0 / 1_000);
+        for r in resolved {
+            let Some(partition) = self.partitions.get(&r.partition) else { continue };
+            match r.committed {
+                Some(ts) => partition.commit_prepared(r.xid, ts).await?,
+                None => partition.abort(r.xid),
+            }
+        }
+        self.publish(catalog);
+        let named = self.catalog().trees();
+        for partition in self.partitions.values() {
+            for tree in partition.store.trees() {
+                if tree >= stored::FIRST_USER_TREE && !named.contains(&tree) {
+                    partition.store.drop_tree(tree).await.map_err(Error::from)?;
+                }
+            }
+        }
+        self.snapshots.promise(self.clock.now());
+        let this = Rc::downgrade(self);
+        runtime::spawn_background(async move {
+            while let Some(shard) = this.upgrade() {
+                shard.tick().await;
+                drop(shard);
+                runtime::sleep(TICK).await;
+            }
+        })
+        .detach();
+        Ok(Reply::Done)
+    }
+
+    async fn tick(&self) {
+        self.snapshots.promise(self.clock.now());
+        for partition in self.partitions.values() {
+            if partition.store.checkpoint_due() && partition.fenced().is_none() {
+                // A failure fences the partition, which says why to everybody who asks it for anything.
+                let _ = partition.checkpoint().await;
+            }
+        }
+    }
+
+    /// Every partition's reason for being out of service.
+    pub fn fenced(&self) -> Option<String> {
+        self.partitions.values().find_map(|p| p.fenced().map(|why| format!("partition {}: {why}", p.id)))
+    }
+
+    /// Stops the stores; checkpoints first unless a partition is fenced.
+    pub async fn close(&self) -> Result<()> {
+        for partition in self.partitions.values() {
+            if partition.fenced().is_none() {
+                partition.checkpoint().await?;
+            }
+            partition.store.close().await.map_err(Error::from)?;
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> ShardStats {
+        let partition = |p: &Rc<Partition>| PartitionStats {
+            partition: p.id,
+            store: p.store.stats(),
+            commits: p.counters.commits.get(),
+            prepares: p.counters.prepares.get(),
+            aborts: p.counters.aborts.get(),
+            conflicts: p.counters.conflicts.get(),
+            versions_pruned: p.counters.versions_pruned.get(),
+            locks_held: p.locks.held() as u64,
+            lock_waiters: p.locks.waiting() as u64,
+            txns_open: p.txns_open() as u64,
+            fenced: p.fenced(),
+        };
+        ShardStats {
+            partitions: self.partitions.values().map(partition).collect(),
+            snapshots_open: self.snapshots.count() as u64,
+            calls: self.calls.get(),
+        }
+    }
+}
+
+fn io(what: &str, e: &std::io::Error) -> Error {
+    Error::new(SqlState::IO_ERROR, format!("could not {what}: {e}"))
+}

@@ -358,13 +358,7 @@ impl Partition {
     /// Puts the writes into the trees as versions of `ts`.
     pub(super) async fn apply(&self, state: &TxnState, ts: Ts) -> Result<()> {
         let horizon = self.snapshots.lowest();
-        let writes: Vec<(TreeId, Vec<u8>, Payload)> = {
-            let mut set = state.writes.borrow_mut();
-            let taken = set.iter().map(|(t, k, v)| (t, k.clone(), v.clone())).collect();
-            // Readers only ask which keys are in flight from here on.
-            set.shrink_values();
-            taken
-        };
+        let writes = state.writes.borrow_mut().take_values();
         for (n, (tree, key, value)) in writes.iter().enumerate() {
             let put = async {
                 let cell = versions::cell_key(key, ts);

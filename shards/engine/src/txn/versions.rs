@@ -46,6 +46,9 @@ pub fn payload(value: &[u8]) -> Option<Option<&[u8]>> {
     }
 }
 
+/// The timestamp of rows put straight into a tree that no snapshot could reach before it was committed.
+pub const FROZEN: Ts = Ts(1);
+
 pub fn corrupt(tree: TreeId) -> Error {
     Error::new(SqlState::DATA_CORRUPTED, format!("a cell of tree {tree} is not a version"))
 }

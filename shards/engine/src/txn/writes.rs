@@ -66,11 +66,16 @@ impl WriteSet {
         self.trees.iter().flat_map(|(tree, entries)| entries.iter().map(|(k, v)| (*tree, k, v)))
     }
 
-    /// Gives back the values' memory once they are in the trees; the keys stay known.
-    pub fn shrink_values(&mut self) {
-        for value in self.trees.values_mut().flat_map(|t| t.values_mut()) {
-            *value = value.take().map(|_| Vec::new());
+    /// Moves the values out, to be put into trees; the keys stay known.
+    pub fn take_values(&mut self) -> Vec<(TreeId, Vec<u8>, Payload)> {
+        let mut out = Vec::with_capacity(self.count);
+        for (tree, entries) in &mut self.trees {
+            for (key, value) in entries {
+                let kept = value.as_ref().map(|_| Vec::new());
+                out.push((*tree, key.clone(), std::mem::replace(value, kept)));
+            }
         }
+        out
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,289 @@
+//! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
+
+use crate::catalog::{Catalog, Index, Table};
+use crate::exec::Context;
+use crate::plan::{Assignment, Expr, Scan};
+use crate::txn::TxnRef;
+use crate::txn::partition::Decides;
+use std::sync::Arc;
+use storage::Stats as StoreStats;
+use types::{Error, PartitionId, Result, Row, RowBatch, TableId, TreeId, Ts, Xid};
+
+/// A call, stamped with its sender's clock.
+pub struct Envelope {
+    pub stamp: Ts,
+    pub call: ShardCall,
+}
+
+pub type ShardReply = Result<Reply>;
+
+pub enum ShardCall {
+    /// Of one partition, which the shard must own.
+    Partition(PartitionId, PartitionCall),
+    /// Reads the newest catalog snapshot from now on.
+    Publish(Arc<Catalog>),
+    /// Trees that no catalog names any more.
+    DropTrees(Vec<TreeId>),
+    /// A checkpoint of every partition.
+    Checkpoint,
+    Stats,
+    /// Start: what recovery found in this shard's partitions.
+    Recovered,
+    /// Start: the clock's base, what became of transactions in doubt, and the catalog.
+    Begin { base: u64, resolved: Vec<Resolution>, catalog: Arc<Catalog> },
+    /// Start, partition 0 only: the catalog as it is on disk.
+    LoadCatalog,
+}
+
+/// A transaction in doubt in one partition: committed at this time, or not at all.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub partition: PartitionId,
+    pub xid: Xid,
+    pub committed: Option<Ts>,
+}
+
+pub enum PartitionCall {
+    Scan(ScanCall),
+    Insert(InsertCall),
+    Update(UpdateCall),
+    Delete(DeleteCall),
+    /// Entries of unique indexes whose columns hash to this partition.
+    Unique(UniqueCall),
+    /// Looks up entries of one index: the keys of their rows.
+    Entries(EntriesCall),
+    /// Whole rows with their keys, at the transaction's snapshot: for building indexes and rewriting tables.
+    Export { txn: TxnRef, table: Arc<Table>, resume: Option<Resume> },
+    /// Rows or entries straight into a tree that only the transaction can reach.
+    Load(LoadCall),
+    /// No writer but the transaction until it ends.
+    LockTable { txn: TxnRef, table: TableId },
+    /// Partition 0: no other change of the catalog until the transaction ends. Answers the newest catalog.
+    LockCatalog { txn: TxnRef },
+    /// Partition 0: cells of the catalog's tree.
+    WriteCatalog { txn: TxnRef, cells: Vec<(Vec<u8>, Option<Vec<u8>>)> },
+    Prepare { xid: Xid, coordinator: PartitionId },
+    Commit { xid: Xid, decides: Decides },
+    CommitPrepared { xid: Xid, ts: Ts },
+    Abort { xid: Xid },
+    /// The coordinator's decision has been carried out everywhere.
+    Forget { xid: Xid },
+    Vacuum { trees: Vec<TreeId> },
+}
+
+/// Which keys of a tree a call is about. Bounds are encoded (`codec::key`).
+#[derive(Clone, Debug)]
+pub enum Reach {
+    All,
+    /// Exactly these row keys.
+    Keys(Vec<Vec<u8>>),
+    /// Row keys from `lower` (inclusive) up to `upper` (exclusive; `None` = the end).
+    Range(KeySpan),
+    /// Entries of a local index.
+    Index { index: Arc<Index>, span: KeySpan },
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct KeySpan {
+    pub lower: Vec<u8>,
+    pub upper: Option<Vec<u8>>,
+}
+
+/// Rows of one partition, a batch at a time.
+pub struct ScanCall {
+    pub txn: TxnRef,
+    pub scan: Arc<Scan>,
+    pub ctx: Arc<Context>,
+    pub reach: Reach,
+    /// Where the batch before ended.
+    pub resume: Option<Resume>,
+}
+
+/// Opaque to callers: a key to go on from, or a place in `Reach::Keys`.
+#[derive(Clone, Debug)]
+pub struct Resume(pub(super) Vec<u8>);
+
+pub struct InsertCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    pub rows: Vec<Row>,
+    /// For rows already known to conflict: the keys of the rows that have their place, one each.
+    pub existing: Option<Vec<Vec<u8>>>,
+    pub on_conflict: Conflict,
+    /// Commits at once: no other partition takes part.
+    pub commit: bool,
+}
+
+/// What to do about a row whose primary key exists.
+#[derive(Clone, Debug)]
+pub enum Conflict {
+    Error,
+    Nothing,
+    /// Over the existing row's columns followed by the new one's.
+    Update { assignments: Arc<Vec<Assignment>>, filter: Option<Expr> },
+}
+
+pub struct UpdateCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    pub reach: Reach,
+    pub filter: Option<Expr>,
+    pub assignments: Arc<Vec<Assignment>>,
+    /// The old and new rows are wanted (RETURNING, unique indexes).
+    pub rows_wanted: bool,
+    pub commit: bool,
+    pub resume: Option<Resume>,
+}
+
+pub struct DeleteCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    pub reach: Reach,
+    pub filter: Option<Expr>,
+    pub rows_wanted: bool,
+    pub commit: bool,
+    pub resume: Option<Resume>,
+}
+
+pub struct UniqueCall {
+    pub txn: TxnRef,
+    pub table: Arc<Table>,
+    pub changes: Vec<UniqueChange>,
+}
+
+pub struct UniqueChange {
+    pub index: Arc<Index>,
+    /// Encoded indexed columns (then the row's key where one is NULL).
+    pub key: Vec<u8>,
+    pub change: EntryChange,
+    /// The indexed values, for the error's detail.
+    pub values: Row,
+}
+
+#[derive(Clone, Debug)]
+pub enum EntryChange {
+    /// Lock the entry and look whether a row has it.
+    Check,
+    /// Claim the entry for the row of this address; 23505 when another row has it.
+    Add { row: Address },
+    Remove,
+}
+
+/// Where a row is: its partition and its key there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub partition: PartitionId,
+    pub key: Vec<u8>,
+}
+
+pub struct EntriesCall {
+    pub txn: TxnRef,
+    pub table: Arc<Table>,
+    pub index: Arc<Index>,
+    pub span: KeySpan,
+    pub resume: Option<Resume>,
+}
+
+pub struct LoadCall {
+    pub txn: TxnRef,
+    pub table: Arc<Table>,
+    pub what: Load,
+}
+
+pub enum Load {
+    /// Whole rows of the table, into its tree and its local indexes.
+    Rows { rows: Vec<Row>, ctx: Arc<Context> },
+    /// Entries of one index.
+    Entries { index: Arc<Index>, entries: Vec<LoadEntry> },
+}
+
+pub struct LoadEntry {
+    pub key: Vec<u8>,
+    pub row: Address,
+    /// The indexed values, for the error's detail.
+    pub values: Row,
+}
+
+pub enum Reply {
+    Done,
+    Rows { batch: RowBatch, resume: Option<Resume> },
+    /// Of an INSERT: what became of each row, in order.
+    Inserted(Vec<Inserted>),
+    Modified(Modified),
+    /// For each change of a `UniqueCall`: the row that had the entry.
+    Holders(Vec<Option<Address>>),
+    Addresses { rows: Vec<Address>, resume: Option<Resume> },
+    /// Rows with their keys, for moving a table's rows.
+    Keyed { rows: Vec<(Vec<u8>, Row)>, resume: Option<Resume> },
+    Count(u64),
+    At(Ts),
+    Catalog(Arc<Catalog>),
+    Stats(Box<ShardStats>),
+    Recovered(Vec<(PartitionId, crate::txn::recovery::Recovered)>),
+}
+
+#[derive(Debug)]
+pub enum Inserted {
+    Row { key: Vec<u8>, row: Row },
+    Skipped,
+    /// ON CONFLICT DO UPDATE took the other way.
+    Updated(Change),
+}
+
+/// A row before and after; `new` is `None` when it was deleted.
+#[derive(Debug)]
+pub struct Change {
+    pub key: Vec<u8>,
+    pub old: Row,
+    pub new: Option<Row>,
+    /// Its key changed: it is deleted here and must be inserted where the new key belongs.
+    pub moved: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Modified {
+    pub count: u64,
+    /// Where wanted, or moved.
+    pub changes: Vec<Change>,
+    pub resume: Option<Resume>,
+}
+
+/// One shard's numbers.
+#[derive(Clone, Debug, Default)]
+pub struct ShardStats {
+    pub partitions: Vec<PartitionStats>,
+    pub snapshots_open: u64,
+    pub calls: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct PartitionStats {
+    pub partition: PartitionId,
+    pub store: StoreStats,
+    pub commits: u64,
+    pub prepares: u64,
+    pub aborts: u64,
+    pub conflicts: u64,
+    pub versions_pruned: u64,
+    pub locks_held: u64,
+    pub lock_waiters: u64,
+    pub txns_open: u64,
+    pub fenced: Option<String>,
+}
+
+/// The statement was planned against a table that has changed since: plan it again.
+pub fn stale(table: &Table) -> Error {
+    Error::new(types::SqlState::SERIALIZATION_FAILURE, STALE).with_table(&table.name)
+}
+
+/// The message by which a stale plan is recognised.
+pub const STALE: &str = "could not serialize access due to a concurrent change of the table's definition";
+
+const _: () = {
+    const fn sendable<T: Send>() {}
+    sendable::<Envelope>();
+    sendable::<ShardReply>();
+};

@@ -1,0 +1,100 @@
+//! What a row must satisfy before it is written: NOT NULL, CHECK, and the size a row and a key may have.
+
+use crate::catalog::Table;
+use crate::exec::Context;
+use crate::exec::eval::{self, Env};
+use types::{DataType, Error, Result, Row, SqlState, Value, limits};
+
+/// 23502 or 23514 with PostgreSQL's words.
+pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
+    for (column, value) in table.columns.iter().zip(row) {
+        if column.not_null && value.is_null() {
+            let message = format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, table.name
+            );
+            return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message)
+                .with_detail(failing(table, row, ctx))
+                .with_table(&table.name)
+                .with_column(&column.name));
+        }
+    }
+    for c in &table.checks {
+        // A CHECK that is NULL is satisfied.
+        if eval::eval(&c.expr, row, &Env { ctx, outer: &[] })? == Value::Bool(false) {
+            let message =
+                format!("new row for relation \"{}\" violates check constraint \"{}\"", table.name, c.name);
+            return Err(Error::new(SqlState::CHECK_VIOLATION, message)
+                .with_detail(failing(table, row, ctx))
+                .with_table(&table.name)
+                .with_constraint(&c.name));
+        }
+    }
+    Ok(())
+}
+
+fn failing(table: &Table, row: &Row, ctx: &Context) -> String {
+    format!("Failing row contains ({}).", list(row, &table.types(), ctx))
+}
+
+/// Values as PostgreSQL's details show them.
+pub fn list(values: &[Value], types: &[DataType], ctx: &Context) -> String {
+    let show = |(v, ty): (&Value, &DataType)| {
+        let mut out = String::new();
+        match v {
+            Value::Null => out.push_str("null"),
+            v => types::text::format(v, *ty, &ctx.session.time_zone, &mut out),
+        }
+        shorten(out)
+    };
+    values.iter().zip(types).map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn shorten(mut s: String) -> String {
+    const LONGEST: usize = 64;
+    if s.len() > LONGEST {
+        let cut = (0..=LONGEST).rev().find(|i| s.is_char_boundary(*i)).unwrap_or(0);
+        s.truncate(cut);
+        s.push_str("...");
+    }
+    s
+}
+
+/// 23505 with PostgreSQL's words.
+pub fn duplicate(table: &Table, constraint: &str, columns: &[usize], values: &[Value], tz: &jiff::tz::TimeZone) -> Error {
+    Error::new(
+        SqlState::UNIQUE_VIOLATION,
+        format!("duplicate key value violates unique constraint \"{constraint}\""),
+    )
+    .with_detail(format!("{} already exists.", key_detail(table, columns, values, tz)))
+    .with_table(&table.name)
+    .with_constraint(constraint)
+}
+
+/// `Key (a, b)=(1, 2)`
+pub fn key_detail(table: &Table, columns: &[usize], values: &[Value], tz: &jiff::tz::TimeZone) -> String {
+    let column = |c: &usize| table.columns.get(*c);
+    let names: Vec<&str> = columns.iter().filter_map(column).map(|c| c.name.as_str()).collect();
+    let shown: Vec<String> = columns
+        .iter()
+        .filter_map(column)
+        .zip(values)
+        .map(|(c, v)| {
+            let mut out = String::new();
+            types::text::format(v, c.ty, tz, &mut out);
+            out
+        })
+        .collect();
+    format!("Key ({})=({})", names.join(", "), shown.join(", "))
+}
+
+/// 54000 for an encoded row over the ceiling.
+pub fn row_size(bytes: &[u8]) -> Result<()> {
+    if bytes.len() > limits::ROW_BYTES_MAX {
+        return Err(Error::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("row is too big: size {}, maximum size {}", bytes.len(), limits::ROW_BYTES_MAX),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! INSERT: each row takes its key's lock, looks whether the key is taken, and is written or meets ON CONFLICT.
+
+use super::call::{Change, Conflict, InsertCall, Inserted, Reply};
+use super::constraints::{check, duplicate, row_size};
+use super::entries::{pick, row_key, write_local};
+use super::update::assign;
+use super::{Shard, ShardReply};
+use crate::codec::row;
+use crate::exec::eval::{self, Env};
+use crate::plan::{Assignment, Expr};
+use crate::txn::partition::{Decides, TxnState, bump};
+use crate::txn::{Isolation, Partition};
+use std::rc::Rc;
+use types::{Error, Result, Row, SqlState};
+
+impl Shard {
+    pub(super) async fn insert(&self, p: &Rc<Partition>, mut call: InsertCall) -> ShardReply {
+        let state = self.enter(p, &call.txn, &call.table, call.ctx.catalog.version).await?;
+        let rows = std::mem::take(&mut call.rows);
+        let existing = call.existing.take();
+        let mut insert = Insert { shard: self, p, state: &state, call: &call, touched: Vec::new() };
+        let mut out = Vec::with_capacity(rows.len());
+        for (n, row) in rows.into_iter().enumerate() {
+            out.push(match &existing {
+                Some(keys) => {
+                    let key = keys.get(n).cloned().ok_or_else(|| Error::internal("a conflict without a key"))?;
+                    insert.conflict(key, row).await?
+                }
+                None => insert.row(row).await?,
+            });
+            if n % 64 == 63 {
+                call.txn.stop.check()?;
+                runtime::yield_if_needed().await;
+            }
+        }
+        if call.commit {
+            p.commit(call.txn.xid, Decides::default()).await?;
+        }
+        Ok(Reply::Inserted(out))
+    }
+
+    /// The key of a new row: its primary key, or a number above every earlier one.
+    pub(super) fn new_key(&self, table: &crate::catalog::Table, row: &Row) -> Result<Vec<u8>> {
+        if table.has_key() { row_key(table, row) } else { Ok(self.clock.now().0.to_be_bytes().to_vec()) }
+    }
+}
+
+struct Insert<'a> {
+    shard: &'a Shard,
+    p: &'a Rc<Partition>,
+    state: &'a TxnState,
+    call: &'a InsertCall,
+    /// Keys that DO UPDATE changed in this call.
+    touched: Vec<Vec<u8>>,
+}
+
+impl Insert<'_> {
+    async fn row(&mut self, row: Row) -> Result<Inserted> {
+        let table = &self.call.table;
+        check(table, &row, &self.call.ctx)?;
+        let key = self.shard.new_key(table, &row)?;
+        if table.has_key() {
+            self.p.lock_row(&self.call.txn, self.state, table.tree, &key).await?;
+            if self.current(&key).await?.is_some() {
+                return match &self.call.on_conflict {
+                    Conflict::Error => {
+                        let values = pick(&row, &table.primary_key);
+                        let tz = &self.call.ctx.session.time_zone;
+                        Err(duplicate(table, &table.primary_key_name, &table.primary_key, &values, tz))
+                    }
+                    Conflict::Nothing | Conflict::Update { .. } => self.conflict(key, row).await,
+                };
+            }
+        }
+        if matches!(self.call.on_conflict, Conflict::Update { .. }) {
+            self.touched.push(key.clone());
+        }
+        self.put(&key, None, &row)?;
+        Ok(Inserted::Row { key, row })
+    }
+
+    /// What ON CONFLICT says for a row whose place the row of `key` has.
+    async fn conflict(&mut self, key: Vec<u8>, excluded: Row) -> Result<Inserted> {
+        let Conflict::Update { assignments, filter } = &self.call.on_conflict else { return Ok(Inserted::Skipped) };
+        if self.touched.contains(&key) {
+            return Err(Error::new(
+                SqlState::CARDINALITY_VIOLATION,
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .with_hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            ));
+        }
+        let (assignments, filter) = (assignments.clone(), filter.clone());
+        self.touched.push(key.clone());
+        self.p.lock_row(&self.call.txn, self.state, self.call.table.tree, &key).await?;
+        // The one that had the place may have gone since; then there is nothing to update.
+        let Some(old) = self.current(&key).await? else { return Ok(Inserted::Skipped) };
+        self.update(key, old, excluded, &assignments, filter.as_ref())
+    }
+
+    fn update(
+        &self,
+        key: Vec<u8>,
+        old: Row,
+        excluded: Row,
+        assignments: &[Assignment],
+        filter: Option<&Expr>,
+    ) -> Result<Inserted> {
+        let (table, ctx) = (&self.call.table, &self.call.ctx);
+        let mut both = old.clone();
+        both.extend(excluded);
+        if let Some(filter) = filter
+            && !eval::eval_bool(filter, &both, &Env { ctx, outer: &[] })?
+        {
+            return Ok(Inserted::Skipped);
+        }
+        let new = assign(&old, &both, assignments, ctx)?;
+        check(table, &new, ctx)?;
+        if table.has_key() && row_key(table, &new)? != key {
+            return Err(Error::unsupported("ON CONFLICT DO UPDATE cannot change the primary key"));
+        }
+        self.put(&key, Some(&old), &new)?;
+        Ok(Inserted::Updated(Change { key, old, new: Some(new), moved: false }))
+    }
+
+    fn put(&self, key: &[u8], old: Option<&Row>, new: &Row) -> Result<()> {
+        let table = &self.call.table;
+        let mut bytes = Vec::new();
+        row::encode(new, &mut bytes);
+        row_size(&bytes)?;
+        write_local(self.state, table, key, old, Some(new))?;
+        self.state.write(table.tree, key.to_vec(), Some(bytes))
+    }
+
+    /// The row of `key` now, under its lock: the transaction's own, or the newest committed.
+    async fn current(&self, key: &[u8]) -> Result<Option<Row>> {
+        let (table, txn) = (&self.call.table, &self.call.txn);
+        let payload = match self.p.own(txn.xid, table.tree, key) {
+            Some(own) => own,
+            None => match self.p.latest(table.tree, key).await? {
+                Some((ts, payload)) => {
+                    let newer = ts > txn.snapshot && payload.is_some();
+                    let updates = matches!(self.call.on_conflict, Conflict::Update { .. });
+                    if newer && updates && txn.isolation == Isolation::RepeatableRead {
+                        bump(&self.p.counters.conflicts);
+                        return Err(super::update::concurrent());
+                    }
+                    payload
+                }
+                None => None,
+            },
+        };
+        payload.map(|p| row::decode(&p, &table.types())).transpose()
+    }
+}

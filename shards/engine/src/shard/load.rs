@@ -1,0 +1,121 @@
+//! Rows and entries put straight into trees that only the loading transaction can reach.
+//!
+//! Owns: the way around the WAL for COPY into a table made or truncated in the same transaction, for building an index and
+//! for rewriting a table. The cells are stamped `FROZEN`; they become reachable when the catalog that names their tree
+//! commits, and a partition with such cells makes a checkpoint before its commit or prepare record. A crash before that
+//! leaves a tree that no catalog names, which start drops.
+
+use super::call::{Address, Load, LoadCall, LoadEntry, Reply};
+use super::constraints::{check, duplicate, key_detail, row_size};
+use super::entries::{encode_address, local_key, pick};
+use super::{Shard, ShardReply};
+use crate::catalog::{Index, Table};
+use crate::codec::row;
+use crate::exec::Context;
+use crate::txn::partition::TxnState;
+use crate::txn::{Partition, versions};
+use std::rc::Rc;
+use types::{Error, Result, Row, SqlState, TreeId, Ts};
+
+impl Shard {
+    pub(super) async fn load(&self, p: &Rc<Partition>, call: LoadCall) -> ShardReply {
+        let state = p.txn(call.txn.xid);
+        state.loaded.set(true);
+        let loader = Loader { p, state: &state, table: &call.table };
+        let mut count = 0;
+        match call.what {
+            Load::Rows { rows, ctx } => {
+                for row in rows {
+                    let key = self.new_key(&call.table, &row)?;
+                    loader.row(&key, &row, &ctx).await?;
+                    count += 1;
+                    pause(count, &call).await?;
+                }
+            }
+            Load::Entries { index, entries } => {
+                for entry in entries {
+                    loader.entry(&index, entry).await?;
+                    count += 1;
+                    pause(count, &call).await?;
+                }
+            }
+        }
+        Ok(Reply::Count(count))
+    }
+}
+
+async fn pause(count: u64, call: &LoadCall) -> Result<()> {
+    if count % 128 == 0 {
+        call.txn.stop.check()?;
+        runtime::yield_if_needed().await;
+    }
+    Ok(())
+}
+
+struct Loader<'a> {
+    p: &'a Partition,
+    state: &'a TxnState,
+    table: &'a Table,
+}
+
+impl Loader<'_> {
+    async fn row(&self, key: &[u8], row: &Row, ctx: &Context) -> Result<()> {
+        let table = self.table;
+        check(table, row, ctx)?;
+        if table.has_key() && self.taken(table.tree, key).await? {
+            let values = pick(row, &table.primary_key);
+            let tz = &ctx.session.time_zone;
+            return Err(duplicate(table, &table.primary_key_name, &table.primary_key, &values, tz));
+        }
+        let mut bytes = Vec::new();
+        row::encode(row, &mut bytes);
+        row_size(&bytes)?;
+        self.put(table.tree, key, &bytes).await?;
+        for index in table.indexes.iter().filter(|i| !i.unique) {
+            self.put(index.tree, &local_key(index, row, key)?, key).await?;
+        }
+        Ok(())
+    }
+
+    async fn entry(&self, index: &Index, entry: LoadEntry) -> Result<()> {
+        if !index.unique {
+            return self.put(index.tree, &entry.key, &entry.row.key).await;
+        }
+        if self.taken(index.tree, &entry.key).await? {
+            let utc = jiff::tz::TimeZone::UTC;
+            let detail = key_detail(self.table, &index.columns, &entry.values, &utc);
+            return Err(Error::new(
+                SqlState::UNIQUE_VIOLATION,
+                format!("could not create unique index \"{}\"", index.name),
+            )
+            .with_detail(format!("{detail} is duplicated."))
+            .with_table(&self.table.name)
+            .with_constraint(&index.name));
+        }
+        self.put(index.tree, &entry.key, &encode_address(&entry.row)).await
+    }
+
+    async fn put(&self, tree: TreeId, key: &[u8], payload: &[u8]) -> Result<()> {
+        let cell = versions::cell_key(key, versions::FROZEN);
+        self.p.store.put(tree, &cell, &versions::cell_value(Some(payload))).await.map_err(Error::from)
+    }
+
+    /// Whether the transaction has the key already, loaded or written.
+    async fn taken(&self, tree: TreeId, key: &[u8]) -> Result<bool> {
+        if let Some(own) = self.state.writes.borrow().get(tree, key) {
+            return Ok(own.is_some());
+        }
+        let newest = versions::newest(&self.p.store, tree, key, Ts(u64::MAX)).await?;
+        Ok(newest.is_some_and(|(_, payload)| payload.is_some()))
+    }
+}
+
+/// The entries that a row of address `row` has in `index`.
+pub fn entry_of(index: &Index, values: &Row, row: Address) -> Result<LoadEntry> {
+    let key = if index.unique {
+        super::entries::unique_key(index, values, &row)?
+    } else {
+        local_key(index, values, &row.key)?
+    };
+    Ok(LoadEntry { key, row, values: pick(values, &index.columns) })
+}

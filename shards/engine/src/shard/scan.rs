@@ -1,0 +1,137 @@
+//! Reading rows: each call answers one batch and says where the next begins, so nothing is kept between calls.
+
+use super::call::{Reach, Reply, Resume, ScanCall, stale};
+use super::cursor::Cursor;
+use super::entries::{local_rows, start};
+use super::{Shard, ShardReply};
+use crate::catalog::Table;
+use crate::codec::row;
+use crate::exec::fragment::Fragment;
+use crate::txn::{Partition, TxnRef};
+use std::ops::ControlFlow;
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
+use types::{DataType, Result, TreeId};
+
+impl Shard {
+    pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
+        let table = call.scan.table.clone();
+        let version = call.ctx.catalog.version;
+        self.live(&table, version)?;
+        let types = table.types();
+        let mut reader = Reader {
+            p,
+            txn: &call.txn,
+            table: &table,
+            fragment: Fragment::new(call.scan, call.ctx),
+            types,
+        };
+        let resume = match call.reach {
+            Reach::Keys(keys) => reader.keys(&keys, call.resume).await?,
+            Reach::All => reader.range(Vec::new(), None, call.resume).await?,
+            Reach::Range(span) => reader.range(span.lower, span.upper, call.resume).await?,
+            Reach::Index { index, span } => {
+                if !table.indexes.iter().any(|i| i.tree == index.tree) {
+                    return Err(stale(&table));
+                }
+                let from = start(&span, call.resume);
+                reader.index(index.tree, from, span.upper).await?
+            }
+        };
+        // A definition change may have dropped the tree while pages were read.
+        self.live(&table, version)?;
+        let done = resume.is_none() || reader.fragment.limit_reached();
+        let batch = if done { reader.fragment.finish()? } else { reader.fragment.take() };
+        Ok(Reply::Rows { batch, resume: if done { None } else { resume } })
+    }
+
+    pub(super) async fn export(
+        &self,
+        p: &Partition,
+        txn: &TxnRef,
+        table: &Table,
+        resume: Option<Resume>,
+    ) -> ShardReply {
+        let types = table.types();
+        let from = resume.map(|r| r.0).unwrap_or_default();
+        let mut cursor = Cursor::open(p, txn, table.tree, from, None).await?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while cursor
+            .run(&mut |key, payload| {
+                rows.push((key.to_vec(), row::decode(payload, &types)?));
+                bytes += payload.len();
+                let full = rows.len() >= BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
+                Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })
+            .await?
+        {}
+        Ok(Reply::Keyed { rows, resume: cursor.position().map(Resume) })
+    }
+}
+
+struct Reader<'a> {
+    p: &'a Partition,
+    txn: &'a TxnRef,
+    table: &'a Table,
+    fragment: Fragment,
+    types: Vec<DataType>,
+}
+
+impl Reader<'_> {
+    fn push(fragment: &mut Fragment, types: &[DataType], payload: &[u8]) -> Result<ControlFlow<()>> {
+        let row = row::decode_some(payload, types, fragment.wanted())?;
+        fragment.push(row)?;
+        let stop = fragment.limit_reached() || (!fragment.is_aggregating() && fragment.batch_full());
+        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    async fn keys(&mut self, keys: &[Vec<u8>], resume: Option<Resume>) -> Result<Option<Resume>> {
+        let first = resume.map_or(0, |r| place(&r));
+        for (n, key) in keys.iter().enumerate().skip(first) {
+            if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await?
+                && Self::push(&mut self.fragment, &self.types, &payload)?.is_break()
+            {
+                return Ok(if n + 1 < keys.len() { Some(at_place(n + 1)) } else { None });
+            }
+            if n % 64 == 63 {
+                self.txn.stop.check()?;
+                runtime::yield_if_needed().await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn range(&mut self, lower: Vec<u8>, upper: Option<Vec<u8>>, resume: Option<Resume>) -> Result<Option<Resume>> {
+        let from = resume.map_or(lower, |r| r.0);
+        let mut cursor = Cursor::open(self.p, self.txn, self.table.tree, from, upper).await?;
+        let (fragment, types) = (&mut self.fragment, &self.types);
+        while cursor.run(&mut |_, payload| Self::push(fragment, types, payload)).await? {}
+        Ok(cursor.position().map(Resume))
+    }
+
+    async fn index(&mut self, tree: TreeId, from: Vec<u8>, upper: Option<Vec<u8>>) -> Result<Option<Resume>> {
+        let mut cursor = Cursor::open(self.p, self.txn, tree, from, upper).await?;
+        loop {
+            let rows = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
+            let more = !rows.is_empty();
+            for key in &rows {
+                if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await? {
+                    // A batch may run over by what is left of these keys.
+                    let _ = Self::push(&mut self.fragment, &self.types, &payload)?;
+                }
+            }
+            let full = !self.fragment.is_aggregating() && self.fragment.batch_full();
+            if !more || full || self.fragment.limit_reached() || cursor.at_end() {
+                return Ok(cursor.position().map(Resume));
+            }
+        }
+    }
+}
+
+/// A place in `Reach::Keys` as a `Resume`.
+pub fn at_place(n: usize) -> Resume {
+    Resume((n as u64).to_be_bytes().to_vec())
+}
+
+pub fn place(resume: &Resume) -> usize {
+    <[u8; 8]>::try_from(resume.0.as_slice()).map_or(0, |b| u64::from_be_bytes(b) as usize)
+}

@@ -1,0 +1,44 @@
+//! Entries of unique indexes, in the partition that the indexed values hash to.
+
+use super::call::{Address, EntryChange, Reply, UniqueCall, UniqueChange};
+use super::constraints::duplicate;
+use super::entries::{decode_address, encode_address};
+use super::{Shard, ShardReply};
+use crate::txn::Partition;
+use crate::txn::partition::TxnState;
+use std::rc::Rc;
+use types::Result;
+
+impl Shard {
+    pub(super) async fn unique(&self, p: &Rc<Partition>, call: UniqueCall) -> ShardReply {
+        let state = p.txn(call.txn.xid);
+        let mut holders = Vec::with_capacity(call.changes.len());
+        for change in &call.changes {
+            p.lock_row(&call.txn, &state, change.index.tree, &change.key).await?;
+            holders.push(one(p, &state, &call, change).await?);
+        }
+        Ok(Reply::Holders(holders))
+    }
+}
+
+async fn one(p: &Partition, state: &TxnState, call: &UniqueCall, change: &UniqueChange) -> Result<Option<Address>> {
+    let tree = change.index.tree;
+    let holder = match p.own(call.txn.xid, tree, &change.key) {
+        Some(own) => own,
+        None => p.latest(tree, &change.key).await?.and_then(|(_, payload)| payload),
+    };
+    let holder = holder.map(|payload| decode_address(&payload)).transpose()?;
+    match &change.change {
+        EntryChange::Check => {}
+        EntryChange::Remove => state.write(tree, change.key.clone(), None)?,
+        EntryChange::Add { row } => {
+            if holder.as_ref().is_some_and(|h| h != row) {
+                let index = &change.index;
+                let utc = jiff::tz::TimeZone::UTC;
+                return Err(duplicate(&call.table, &index.name, &index.columns, &change.values, &utc));
+            }
+            state.write(tree, change.key.clone(), Some(encode_address(row)))?;
+        }
+    }
+    Ok(holder)
+}

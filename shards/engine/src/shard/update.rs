@@ -1,0 +1,207 @@
+//! UPDATE: finds rows at the snapshot, locks each, looks at it again as it is now, and writes.
+//!
+//! Owns: what READ COMMITTED and REPEATABLE READ do about a row that changed since the snapshot: the former evaluates the
+//! statement again on the newest version, the latter fails with 40001 (PostgreSQL manual, 13.2).
+
+use super::call::{Change, Modified, Reach, Reply, Resume, UpdateCall};
+use super::constraints::{check, row_size};
+use super::cursor::Cursor;
+use super::entries::{local_rows, row_key, start, write_local};
+use super::scan::{at_place, place};
+use super::{Shard, ShardReply};
+use crate::catalog::Table;
+use crate::codec::row;
+use crate::exec::Context;
+use crate::exec::eval::{self, Env};
+use crate::plan::{Assignment, Expr};
+use crate::txn::partition::{Decides, TxnState, bump};
+use crate::txn::{Isolation, Partition, TxnRef};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use types::limits::{BATCH_ROWS_MAX, QUERY_BYTES_MAX};
+use types::{DataType, Error, Result, Row, SqlState, Value};
+
+impl Shard {
+    pub(super) async fn update(&self, p: &Rc<Partition>, call: UpdateCall) -> ShardReply {
+        let state = self.enter(p, &call.txn, &call.table, call.ctx.catalog.version).await?;
+        let target = Target {
+            p,
+            state: &state,
+            txn: &call.txn,
+            table: &call.table,
+            ctx: &call.ctx,
+            filter: call.filter.as_ref(),
+            types: call.table.types(),
+        };
+        let mut out = Modified::default();
+        let mut resume = call.resume;
+        loop {
+            let (keys, next) = target.candidates(&call.reach, resume).await?;
+            for (n, key) in keys.into_iter().enumerate() {
+                if let Some(old) = target.lock(&key).await? {
+                    let change = update_row(&target, key, old, &call.assignments)?;
+                    out.count += 1;
+                    if call.rows_wanted || change.moved {
+                        out.changes.push(change);
+                    }
+                }
+                if n % 64 == 63 {
+                    runtime::yield_if_needed().await;
+                }
+            }
+            resume = next;
+            if resume.is_none() || !out.changes.is_empty() {
+                break;
+            }
+        }
+        finish(p, &call.txn, call.commit, out, resume).await
+    }
+}
+
+/// Commits when that was asked for and everything is done.
+pub async fn finish(p: &Rc<Partition>, txn: &TxnRef, commit: bool, mut out: Modified, resume: Option<Resume>) -> ShardReply {
+    if commit && resume.is_none() {
+        p.commit(txn.xid, Decides::default()).await?;
+    }
+    out.resume = resume;
+    Ok(Reply::Modified(out))
+}
+
+fn update_row(target: &Target<'_>, key: Vec<u8>, old: Row, assignments: &[Assignment]) -> Result<Change> {
+    let (table, state) = (target.table, target.state);
+    let new = assign(&old, &old, assignments, target.ctx)?;
+    check(table, &new, target.ctx)?;
+    if table.has_key() && assignments.iter().any(|a| table.primary_key.contains(&a.column)) && row_key(table, &new)? != key
+    {
+        write_local(state, table, &key, Some(&old), None)?;
+        state.write(table.tree, key.clone(), None)?;
+        return Ok(Change { key, old, new: Some(new), moved: true });
+    }
+    let mut bytes = Vec::new();
+    row::encode(&new, &mut bytes);
+    row_size(&bytes)?;
+    write_local(state, table, &key, Some(&old), Some(&new))?;
+    state.write(table.tree, key.clone(), Some(bytes))?;
+    Ok(Change { key, old, new: Some(new), moved: false })
+}
+
+/// `old` with the assignments, which are evaluated over `input`.
+pub fn assign(old: &Row, input: &Row, assignments: &[Assignment], ctx: &Context) -> Result<Row> {
+    let mut new = old.clone();
+    for a in assignments {
+        let value: Value = eval::eval(&a.expr, input, &Env { ctx, outer: &[] })?;
+        if let Some(slot) = new.get_mut(a.column) {
+            *slot = value;
+        }
+    }
+    Ok(new)
+}
+
+/// 40001 of a snapshot that is too old.
+pub fn concurrent() -> Error {
+    Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+}
+
+/// The rows an UPDATE or DELETE is about.
+pub struct Target<'a> {
+    pub p: &'a Partition,
+    pub state: &'a TxnState,
+    pub txn: &'a TxnRef,
+    pub table: &'a Table,
+    pub ctx: &'a Context,
+    pub filter: Option<&'a Expr>,
+    pub types: Vec<DataType>,
+}
+
+impl Target<'_> {
+    /// Keys of rows that match at the snapshot: a bounded run of them, and where the next begins.
+    pub async fn candidates(&self, reach: &Reach, resume: Option<Resume>) -> Result<(Vec<Vec<u8>>, Option<Resume>)> {
+        match reach {
+            Reach::Keys(keys) => {
+                let first = resume.as_ref().map_or(0, place);
+                let run: Vec<Vec<u8>> = keys.iter().skip(first).take(BATCH_ROWS_MAX).cloned().collect();
+                let end = first + run.len();
+                let mut matching = Vec::with_capacity(run.len());
+                for key in run {
+                    if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
+                        && self.matches(&row::decode(&payload, &self.types)?)?
+                    {
+                        matching.push(key);
+                    }
+                }
+                Ok((matching, (end < keys.len()).then(|| at_place(end))))
+            }
+            Reach::All => self.range(Vec::new(), None, resume).await,
+            Reach::Range(span) => self.range(span.lower.clone(), span.upper.clone(), resume).await,
+            // All at once: what is written below may put entries ahead of the cursor.
+            Reach::Index { index, span } => {
+                let mut cursor =
+                    Cursor::open(self.p, self.txn, index.tree, start(span, None), span.upper.clone()).await?;
+                let (mut keys, mut bytes) = (Vec::new(), 0);
+                loop {
+                    let run = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
+                    for key in run {
+                        if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
+                            && self.matches(&row::decode(&payload, &self.types)?)?
+                        {
+                            bytes += key.len() + size_of::<Vec<u8>>();
+                            keys.push(key);
+                        }
+                    }
+                    if bytes > QUERY_BYTES_MAX {
+                        return Err(Error::new(SqlState::OUT_OF_MEMORY, "too many rows to change through an index"));
+                    }
+                    if cursor.at_end() {
+                        return Ok((keys, None));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn range(
+        &self,
+        lower: Vec<u8>,
+        upper: Option<Vec<u8>>,
+        resume: Option<Resume>,
+    ) -> Result<(Vec<Vec<u8>>, Option<Resume>)> {
+        let from = resume.map_or(lower, |r| r.0);
+        let mut cursor = Cursor::open(self.p, self.txn, self.table.tree, from, upper).await?;
+        let mut keys = Vec::new();
+        while cursor
+            .run(&mut |key, payload| {
+                if self.filter.is_none() || self.matches(&row::decode(payload, &self.types)?)? {
+                    keys.push(key.to_vec());
+                }
+                Ok(if keys.len() >= BATCH_ROWS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })
+            .await?
+        {}
+        Ok((keys, cursor.position().map(Resume)))
+    }
+
+    fn matches(&self, row: &Row) -> Result<bool> {
+        match self.filter {
+            Some(filter) => eval::eval_bool(filter, row, &Env { ctx: self.ctx, outer: &[] }),
+            None => Ok(true),
+        }
+    }
+
+    /// Locks a candidate and answers the row as it is now, if the statement still wants it.
+    pub async fn lock(&self, key: &[u8]) -> Result<Option<Row>> {
+        let tree = self.table.tree;
+        self.p.lock_row(self.txn, self.state, tree, key).await?;
+        if let Some(own) = self.p.own(self.txn.xid, tree, key) {
+            return own.map(|payload| row::decode(&payload, &self.types)).transpose();
+        }
+        let Some((ts, payload)) = self.p.latest(tree, key).await? else { return Ok(None) };
+        let changed = ts > self.txn.snapshot;
+        if changed && self.txn.isolation == Isolation::RepeatableRead {
+            bump(&self.p.counters.conflicts);
+            return Err(concurrent());
+        }
+        let Some(payload) = payload else { return Ok(None) };
+        let row = row::decode(&payload, &self.types)?;
+        Ok(if changed && !self.matches(&row)? { None } else { Some(row) })
+    }
+}
