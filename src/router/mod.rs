@@ -1,1 +1,112 @@
 //! Which partitions a call goes to, and getting it there.
+//!
+//! Owns: a shard's way to every partition, the transaction as its coordinator sees it (`Txn`), two-phase commit. Asked by:
+//! session. Never: looks into rows beyond what decides where they belong; knows SQL text or a protocol.
+//! A call to a partition of this shard is a function call; to another, a message through the mesh. Bounds: the mesh's
+//! credits; per scan one batch in hand and one on its way from each partition.
+
+pub mod commit;
+mod define;
+mod insert;
+mod modify;
+mod route;
+mod scan;
+mod unique;
+
+pub use commit::Txn;
+pub use define::DefineEnv;
+
+use crate::service::CancelKey;
+use crate::telemetry::{Metrics, MetricsSnapshot};
+use engine::shard::call::PartitionCall;
+use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
+use runtime::mesh::{CallError, Port};
+use std::rc::Rc;
+use types::{Error, PartitionId, Result, ShardId, SqlState, Ts};
+
+/// What shards send each other.
+pub enum Message {
+    Shard(Envelope),
+    /// For the session registry of the shard that the key names.
+    Cancel(CancelKey),
+    /// The front's numbers and the engine's.
+    Metrics,
+}
+
+pub enum Answer {
+    /// With the answering shard's clock.
+    Shard(Box<ShardReply>, Ts),
+    Done,
+    Metrics(Box<MetricsSnapshot>),
+}
+
+/// One per shard.
+pub struct Router {
+    pub shard: Rc<Shard>,
+    port: Rc<Port<Message, Answer>>,
+    metrics: Rc<Metrics>,
+}
+
+impl Router {
+    pub fn new(shard: Rc<Shard>, port: Rc<Port<Message, Answer>>, metrics: Rc<Metrics>) -> Router {
+        Router { shard, port, metrics }
+    }
+
+    /// Calls the owner of a partition.
+    pub async fn call(&self, partition: PartitionId, call: PartitionCall) -> Result<Reply> {
+        self.ask(self.shard.owner(partition), ShardCall::Partition(partition, call)).await
+    }
+
+    /// Calls a shard.
+    pub async fn ask(&self, to: ShardId, call: ShardCall) -> Result<Reply> {
+        let envelope = Envelope { stamp: self.shard.now(), call };
+        if to == self.shard.id {
+            return self.shard.handle(envelope).await;
+        }
+        match self.send(to, Message::Shard(envelope)).await? {
+            Answer::Shard(reply, stamp) => {
+                self.shard.saw(stamp);
+                *reply
+            }
+            Answer::Done | Answer::Metrics(_) => Err(Error::internal("a shard answered another question")),
+        }
+    }
+
+    /// Sends any message to another shard.
+    pub async fn send(&self, to: ShardId, message: Message) -> Result<Answer> {
+        self.port.call(to, message).await.map_err(|e| gone(to, &e))
+    }
+
+    /// Asks every shard, this one too; the first error wins.
+    pub async fn ask_all(&self, call: impl Fn() -> ShardCall) -> Result<Vec<Reply>> {
+        let asks = self.shard_ids().map(|to| self.ask(to, call()));
+        futures_util::future::try_join_all(asks).await
+    }
+
+    /// Calls every partition at once; the first error wins.
+    pub async fn call_all(&self, call: impl Fn(PartitionId) -> PartitionCall) -> Result<Vec<Reply>> {
+        let calls = self.partition_ids().map(|p| self.call(p, call(p)));
+        futures_util::future::try_join_all(calls).await
+    }
+
+    pub fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.shard.shards as u16).map(ShardId)
+    }
+
+    pub fn partition_ids(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        (0..self.shard.partition_count).map(PartitionId)
+    }
+
+    pub fn port(&self) -> &Rc<Port<Message, Answer>> {
+        &self.port
+    }
+}
+
+fn gone(to: ShardId, e: &CallError) -> Error {
+    Error::new(SqlState::ADMIN_SHUTDOWN, format!("shard {to} did not answer: {e}"))
+}
+
+/// The answer had another shape than the question.
+fn odd() -> Error {
+    Error::internal("a shard answered another question")
+}

@@ -1,0 +1,170 @@
+//! A transaction as its coordinator sees it, and its end.
+//!
+//! Owns: the list of partitions that have a part in it. One participant: one `Commit` call and no other message. Several:
+//! all but the first prepare; the first then writes the decision with its own part, and that record is the commit. What the
+//! others still have to do is done in the background; recovery does it when the process dies meanwhile.
+//! Never: leaves a prepared participant without an answer while this process lives, unless the decision's own outcome
+//! is unknown (its partition was fenced in the middle): then only recovery may answer.
+
+use super::Router;
+use engine::shard::call::PartitionCall;
+use engine::shard::Reply;
+use engine::txn::horizon::SnapshotGuard;
+use engine::txn::partition::Decides;
+use engine::txn::{Isolation, Stop, TxnRef};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Error, PartitionId, Result, SqlState, Ts, Xid};
+
+/// One transaction on its session's shard.
+pub struct Txn {
+    pub xid: Xid,
+    pub isolation: Isolation,
+    router: Rc<Router>,
+    /// REPEATABLE READ: the one snapshot; READ COMMITTED: the running statement's.
+    snapshot: RefCell<Rc<SnapshotGuard>>,
+    participants: RefCell<BTreeSet<PartitionId>>,
+    ended: Cell<bool>,
+}
+
+impl Txn {
+    pub fn begin(router: Rc<Router>, isolation: Isolation) -> Rc<Txn> {
+        let snapshot = Rc::new(router.shard.snapshot());
+        Rc::new(Txn {
+            xid: router.shard.new_xid(),
+            isolation,
+            router,
+            snapshot: RefCell::new(snapshot),
+            participants: RefCell::new(BTreeSet::new()),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// A statement begins: under READ COMMITTED it sees what has committed until now. Keep the guard as long as it reads.
+    pub fn statement(&self) -> Rc<SnapshotGuard> {
+        if self.isolation == Isolation::ReadCommitted {
+            *self.snapshot.borrow_mut() = Rc::new(self.router.shard.snapshot());
+        }
+        self.snapshot.borrow().clone()
+    }
+
+    pub fn reference(&self, stop: &Arc<Stop>) -> TxnRef {
+        TxnRef {
+            xid: self.xid,
+            snapshot: self.snapshot.borrow().ts,
+            isolation: self.isolation,
+            stop: stop.clone(),
+        }
+    }
+
+    /// To be said before a call that writes or locks there is sent.
+    pub fn takes_part(&self, partition: PartitionId) {
+        self.participants.borrow_mut().insert(partition);
+    }
+
+    pub fn has_participants(&self) -> bool {
+        !self.participants.borrow().is_empty()
+    }
+
+    /// Nothing of it is left anywhere: a fused statement has committed.
+    pub fn committed_by_call(&self) {
+        self.participants.borrow_mut().clear();
+        self.ended.set(true);
+    }
+
+    /// Commits everywhere or nowhere. Once called it runs to its end, even if the caller goes away.
+    pub async fn commit(self: &Rc<Self>) -> Result<()> {
+        if self.ended.replace(true) {
+            return Ok(());
+        }
+        let participants: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut()).into_iter().collect();
+        let Some((first, others)) = participants.split_first() else { return Ok(()) };
+        let (first, others) = (*first, others.to_vec());
+        let (router, xid) = (self.router.clone(), self.xid);
+        let (done, outcome) = runtime::sync::oneshot::channel();
+        runtime::spawn(async move {
+            let _ = done.send(commit(&router, xid, first, others).await);
+        })
+        .detach();
+        outcome.await.unwrap_or_else(|_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")))
+    }
+
+    /// Rolls back everywhere, in the background.
+    pub fn abort(&self) {
+        if self.ended.replace(true) {
+            return;
+        }
+        let participants = std::mem::take(&mut *self.participants.borrow_mut());
+        if participants.is_empty() {
+            return;
+        }
+        let (router, xid) = (self.router.clone(), self.xid);
+        runtime::spawn(async move { abort(&router, xid, participants.into_iter().collect()).await }).detach();
+    }
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+async fn commit(router: &Rc<Router>, xid: Xid, first: PartitionId, others: Vec<PartitionId>) -> Result<()> {
+    if others.is_empty() {
+        let call = PartitionCall::Commit { xid, decides: Decides::default() };
+        return router.call(first, call).await.map(|_| ());
+    }
+    let prepares = others.iter().map(|p| router.call(*p, PartitionCall::Prepare { xid, coordinator: first }));
+    // All of them are waited for, failed or not, so that no Abort overtakes a Prepare.
+    let mut at_least = Ts(0);
+    let mut failure = None;
+    for prepared in futures_util::future::join_all(prepares).await {
+        match prepared {
+            Ok(Reply::At(ts)) => at_least = at_least.max(ts),
+            Ok(_) => failure = Some(super::odd()),
+            Err(e) => failure = Some(e),
+        }
+    }
+    if let Some(e) = failure {
+        let all = others.into_iter().chain([first]).collect();
+        abort(router, xid, all).await;
+        return Err(e);
+    }
+    let decides = Decides { at_least, participants: others.clone() };
+    match router.call(first, PartitionCall::Commit { xid, decides }).await {
+        Ok(Reply::At(ts)) => {
+            let router = router.clone();
+            runtime::spawn(async move { carry_out(&router, xid, ts, first, others).await }).detach();
+            Ok(())
+        }
+        Ok(_) => Err(super::odd()),
+        Err(e) if e.code() == SqlState::IO_ERROR => Err(e),
+        Err(e) => {
+            abort(router, xid, others).await;
+            Err(e)
+        }
+    }
+}
+
+/// Tells the participants, and when all have it on disk lets the coordinator forget the decision.
+async fn carry_out(router: &Rc<Router>, xid: Xid, ts: Ts, first: PartitionId, others: Vec<PartitionId>) {
+    let calls = others.iter().map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
+    let outcomes = futures_util::future::join_all(calls).await;
+    match outcomes.into_iter().find_map(Result::err) {
+        None => {
+            let _ = router.call(first, PartitionCall::Forget { xid }).await;
+        }
+        Some(e) => tracing::warn!(%xid, error = %e, "a participant has not carried out a commit; its restart will"),
+    }
+}
+
+async fn abort(router: &Rc<Router>, xid: Xid, participants: Vec<PartitionId>) {
+    let calls = participants.iter().map(|p| router.call(*p, PartitionCall::Abort { xid }));
+    for outcome in futures_util::future::join_all(calls).await {
+        if let Err(e) = outcome {
+            tracing::debug!(%xid, error = %e, "an abort did not arrive");
+        }
+    }
+}

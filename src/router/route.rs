@@ -1,0 +1,143 @@
+//! From a plan's `Access` to the partitions it concerns and the keys in each.
+//!
+//! Owns: evaluation of key expressions (they have no input row) and their encoding. A comparison with NULL selects nothing.
+
+use engine::catalog::{Index, Table};
+use engine::codec::key;
+use engine::exec::Context;
+use engine::exec::eval::{self, Env};
+use engine::plan::{Access, Expr, KeyRange};
+use engine::shard::call::{KeySpan, Reach};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use types::{PartitionId, Result, Value};
+
+/// Where to look.
+pub enum Route {
+    Nowhere,
+    /// These partitions, each with its own reach.
+    Partitions(Vec<(PartitionId, Reach)>),
+    /// First the entries of a unique index in these partitions, which then name the rows.
+    Unique { index: Arc<Index>, span: KeySpan, partitions: Vec<PartitionId> },
+}
+
+pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> Result<Route> {
+    match access {
+        Access::Full => Ok(everywhere(partitions, &Reach::All)),
+        Access::Keys(keys) => keys_route(keys, ctx, partitions),
+        Access::KeyRange(range) => Ok(match span(range, ctx)? {
+            Some(span) => everywhere(partitions, &Reach::Range(span)),
+            None => Route::Nowhere,
+        }),
+        Access::Index { index, range } => index_route(table, index, range, ctx, partitions),
+    }
+}
+
+fn everywhere(partitions: u16, reach: &Reach) -> Route {
+    Route::Partitions((0..partitions).map(|p| (PartitionId(p), reach.clone())).collect())
+}
+
+fn keys_route(keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
+    let mut by_partition: BTreeMap<PartitionId, Vec<Vec<u8>>> = BTreeMap::new();
+    for exprs in keys {
+        let values = values(exprs, ctx)?;
+        if values.iter().any(Value::is_null) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        key::encode(&values, &mut bytes)?;
+        by_partition.entry(key::partition(&bytes, partitions)).or_default().push(bytes);
+    }
+    for keys in by_partition.values_mut() {
+        // An IN list may name a key twice; its row is one all the same.
+        keys.sort_unstable();
+        keys.dedup();
+    }
+    if by_partition.is_empty() {
+        return Ok(Route::Nowhere);
+    }
+    Ok(Route::Partitions(by_partition.into_iter().map(|(p, keys)| (p, Reach::Keys(keys))).collect()))
+}
+
+fn index_route(_table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Context, partitions: u16) -> Result<Route> {
+    let Some(span) = span(range, ctx)? else { return Ok(Route::Nowhere) };
+    if !index.unique {
+        return Ok(everywhere(partitions, &Reach::Index { index: index.clone(), span }));
+    }
+    // All columns given: the entry can be in one partition only.
+    let partitions = if range.prefix.len() == index.columns.len() {
+        vec![key::partition(&span.lower, partitions)]
+    } else {
+        (0..partitions).map(PartitionId).collect()
+    };
+    Ok(Route::Unique { index: index.clone(), span, partitions })
+}
+
+/// The encoded bounds of a range; `None` when a NULL makes it empty.
+fn span(range: &KeyRange, ctx: &Context) -> Result<Option<KeySpan>> {
+    let prefix_values = values(&range.prefix, ctx)?;
+    if prefix_values.iter().any(Value::is_null) {
+        return Ok(None);
+    }
+    let mut prefix = Vec::new();
+    key::encode(&prefix_values, &mut prefix)?;
+    let mut out = KeySpan { lower: prefix.clone(), upper: end_of(&prefix) };
+    if let Some((expr, inclusive)) = &range.lower {
+        let Some(bytes) = bound(&prefix, expr, ctx)? else { return Ok(None) };
+        out.lower = if *inclusive { bytes } else { end_of(&bytes).unwrap_or(bytes) };
+    }
+    match &range.upper {
+        Some((expr, inclusive)) => {
+            let Some(bytes) = bound(&prefix, expr, ctx)? else { return Ok(None) };
+            out.upper = if *inclusive { end_of(&bytes) } else { Some(bytes) };
+        }
+        // A bound from below alone must not run into the NULLs, which sort last.
+        None if range.lower.is_some() => {
+            let mut nulls = prefix;
+            key::encode(&[Value::Null], &mut nulls)?;
+            out.upper = Some(nulls);
+        }
+        None => {}
+    }
+    Ok(Some(out))
+}
+
+fn bound(prefix: &[u8], expr: &Expr, ctx: &Context) -> Result<Option<Vec<u8>>> {
+    let value = eval::eval(expr, &[], &Env { ctx, outer: &[] })?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let mut bytes = prefix.to_vec();
+    key::encode(&[value], &mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn values(exprs: &[Expr], ctx: &Context) -> Result<Vec<Value>> {
+    exprs.iter().map(|e| eval::eval(e, &[], &Env { ctx, outer: &[] })).collect()
+}
+
+/// The least byte string above every one that starts with `prefix`; `None` when there is none.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut out = prefix.to_vec();
+    while let Some(last) = out.last_mut() {
+        if *last < 0xFF {
+            *last += 1;
+            return Some(out);
+        }
+        out.pop();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_above_all_that_start_with_it() {
+        assert_eq!(end_of(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(end_of(&[1, 0xFF, 0xFF]), Some(vec![2]));
+        assert_eq!(end_of(&[0xFF]), None);
+        assert_eq!(end_of(&[]), None);
+    }
+}

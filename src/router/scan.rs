@@ -1,0 +1,155 @@
+//! Scans: the router as the operators' source of rows.
+//!
+//! Owns: the calls under way for one scan, at most one per partition; the next is sent when a batch is taken, so a slow
+//! consumer holds back every partition. Dropping a scan drops its calls.
+
+use super::route::{Route, route};
+use super::{Router, odd};
+use engine::exec::Context;
+use engine::exec::operators::{RowSource, Source};
+use engine::plan::Scan;
+use engine::shard::Reply;
+use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
+use engine::txn::TxnRef;
+use engine::txn::horizon::SnapshotGuard;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{PartitionId, Result, RowBatch};
+
+/// The rows one statement of one transaction sees.
+pub struct TxnSource {
+    pub router: Rc<Router>,
+    pub txn: TxnRef,
+    /// Keeps what the statement sees from being collected.
+    pub snapshot: Rc<SnapshotGuard>,
+}
+
+impl Source for TxnSource {
+    fn scan(&self, scan: Arc<Scan>, ctx: Arc<Context>) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
+        Box::pin(async move {
+            let parts = self.router.parts(&self.txn, &scan, &ctx).await?;
+            let metrics = &self.router.metrics;
+            if parts.len() > 1 { metrics.statements_scattered.inc() } else { metrics.statements_single.inc() }
+            let mut rows = Gather {
+                router: self.router.clone(),
+                txn: self.txn.clone(),
+                _snapshot: self.snapshot.clone(),
+                scan,
+                ctx,
+                pending: FuturesUnordered::new(),
+            };
+            for (partition, reach) in parts {
+                rows.request(partition, reach, None);
+            }
+            Ok(Box::new(rows) as Box<dyn RowSource>)
+        })
+    }
+}
+
+impl Router {
+    async fn parts(&self, txn: &TxnRef, scan: &Scan, ctx: &Arc<Context>) -> Result<Vec<(PartitionId, Reach)>> {
+        match route(&scan.table, &scan.access, ctx, self.shard.partition_count)? {
+            Route::Nowhere => Ok(Vec::new()),
+            Route::Partitions(parts) => Ok(parts),
+            Route::Unique { index, span, partitions } => {
+                let rows = self.addresses(txn, &scan.table, &index, &span, &partitions).await?;
+                Ok(by_partition(rows))
+            }
+        }
+    }
+
+    /// The rows whose entries in a unique index lie in a span.
+    pub(super) async fn addresses(
+        &self,
+        txn: &TxnRef,
+        table: &Arc<engine::catalog::Table>,
+        index: &Arc<engine::catalog::Index>,
+        span: &KeySpan,
+        partitions: &[PartitionId],
+    ) -> Result<Vec<Address>> {
+        let mut out = Vec::new();
+        for partition in partitions {
+            let mut resume = None;
+            loop {
+                let call = EntriesCall {
+                    txn: txn.clone(),
+                    table: table.clone(),
+                    index: index.clone(),
+                    span: span.clone(),
+                    resume,
+                };
+                match self.call(*partition, PartitionCall::Entries(call)).await? {
+                    Reply::Addresses { rows, resume: next } => {
+                        out.extend(rows);
+                        resume = next;
+                    }
+                    _ => return Err(odd()),
+                }
+                if resume.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Addresses grouped into reaches.
+pub fn by_partition(rows: Vec<Address>) -> Vec<(PartitionId, Reach)> {
+    let mut parts: BTreeMap<PartitionId, Vec<Vec<u8>>> = BTreeMap::new();
+    for row in rows {
+        parts.entry(row.partition).or_default().push(row.key);
+    }
+    parts.into_iter().map(|(p, keys)| (p, Reach::Keys(keys))).collect()
+}
+
+type Pending = LocalBoxFuture<'static, (PartitionId, Reach, Result<Reply>)>;
+
+struct Gather {
+    router: Rc<Router>,
+    txn: TxnRef,
+    _snapshot: Rc<SnapshotGuard>,
+    scan: Arc<Scan>,
+    ctx: Arc<Context>,
+    pending: FuturesUnordered<Pending>,
+}
+
+impl Gather {
+    fn request(&mut self, partition: PartitionId, reach: Reach, resume: Option<Resume>) {
+        let router = self.router.clone();
+        let call = ScanCall {
+            txn: self.txn.clone(),
+            scan: self.scan.clone(),
+            ctx: self.ctx.clone(),
+            reach: reach.clone(),
+            resume,
+        };
+        self.pending.push(Box::pin(async move {
+            let reply = router.call(partition, PartitionCall::Scan(call)).await;
+            (partition, reach, reply)
+        }));
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RowBatch>> {
+        while let Some((partition, reach, reply)) = self.pending.next().await {
+            let Reply::Rows { batch, resume } = reply? else { return Err(odd()) };
+            if resume.is_some() {
+                self.request(partition, reach, resume);
+            }
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl RowSource for Gather {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(self.next_batch())
+    }
+}
