@@ -8,9 +8,9 @@
 pub mod commit;
 mod define;
 mod insert;
-mod modify;
+pub mod modify;
 mod route;
-mod scan;
+pub mod scan;
 mod unique;
 
 pub use commit::Txn;

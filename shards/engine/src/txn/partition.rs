@@ -258,7 +258,12 @@ impl Partition {
 
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
     pub async fn prepare(self: &Rc<Self>, xid: Xid, coordinator: PartitionId) -> Result<Ts> {
-        let state = self.txn(xid);
+        let Some(state) = self.txn_if_any(xid) else { return Ok(self.clock.now()) };
+        if state.writes.borrow().is_empty() && !state.loaded.get() {
+            // It only locked here: nothing to decide.
+            self.end(&state);
+            return Ok(self.clock.now());
+        }
         let this = self.clone();
         to_the_end(async move {
             let outcome = this.prepare_now(&state, coordinator).await;

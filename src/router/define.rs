@@ -1,0 +1,176 @@
+//! Changes of the catalog: carried out inside a transaction, published when it has committed.
+//!
+//! Owns: the order. The catalog's lock (in partition 0), then exclusive locks of the tables concerned in every partition,
+//! then a snapshot, then rows are moved into trees only this transaction can reach, then the catalog's cells are written.
+//! After the commit every shard gets the new snapshot before the client gets its answer; old trees are dropped last.
+
+use super::commit::Txn;
+use super::{Router, odd};
+use engine::catalog::{Catalog, Change, Index, Table, Work, change, stored};
+use engine::codec::key;
+use engine::exec::Context;
+use engine::plan::Ddl;
+use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall};
+use engine::shard::load::entry_of;
+use engine::shard::{Reply, ShardCall};
+use engine::txn::{Stop, TxnRef};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Error, PartitionId, Result, Row, SqlState, TreeId};
+
+/// What a definition works in.
+pub struct DefineEnv {
+    pub txn: Rc<Txn>,
+    pub ctx: Arc<Context>,
+    pub stop: Arc<Stop>,
+    /// The transaction's own catalog, if it has changed it before.
+    pub own: Option<Arc<Catalog>>,
+}
+
+const CATALOG: PartitionId = PartitionId(0);
+
+impl Router {
+    /// Carries out `ddl` up to the commit.
+    pub async fn define(&self, env: &DefineEnv, ddl: &Ddl) -> Result<Change> {
+        let by = env.txn.reference(&env.stop);
+        env.txn.takes_part(CATALOG);
+        let Reply::Catalog(newest) = self.call(CATALOG, PartitionCall::LockCatalog { txn: by.clone() }).await? else {
+            return Err(odd());
+        };
+        let base = env.own.clone().unwrap_or(newest);
+        let change = change::plan(&base, ddl)?;
+        if change.is_noop() {
+            return Ok(change);
+        }
+        for table in &change.locks {
+            for partition in self.partition_ids() {
+                env.txn.takes_part(partition);
+                self.call(partition, PartitionCall::LockTable { txn: by.clone(), table: *table }).await?;
+            }
+        }
+        // Only now: what committed while the locks were waited for must be seen.
+        let snapshot = self.shard.snapshot();
+        let by = TxnRef { snapshot: snapshot.ts, ..by };
+        for work in &change.work {
+            match work {
+                Work::BuildIndex { table, index } => self.build_index(env, &by, table, index).await?,
+                Work::Rewrite { old, new } => self.rewrite(env, &by, old, new).await?,
+            }
+        }
+        let cells = stored::encode(&change.catalog, &change.changed)?;
+        self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells }).await?;
+        Ok(change)
+    }
+
+    async fn build_index(&self, env: &DefineEnv, by: &TxnRef, table: &Arc<Table>, index: &Arc<Index>) -> Result<()> {
+        for partition in self.partition_ids() {
+            let mut resume = None;
+            loop {
+                let call = PartitionCall::Export { txn: by.clone(), table: table.clone(), resume };
+                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else { return Err(odd()) };
+                self.load_entries(env, by, table, index, partition, rows).await?;
+                resume = next;
+                if resume.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_entries(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        index: &Arc<Index>,
+        from: PartitionId,
+        rows: Vec<(Vec<u8>, Row)>,
+    ) -> Result<()> {
+        let mut parts: BTreeMap<PartitionId, Vec<LoadEntry>> = BTreeMap::new();
+        for (row_key, row) in rows {
+            let entry = entry_of(index, &row, Address { partition: from, key: row_key })?;
+            let to = if index.unique { key::partition(&entry.key, self.shard.partition_count) } else { from };
+            parts.entry(to).or_default().push(entry);
+        }
+        for (to, entries) in parts {
+            env.txn.takes_part(to);
+            let what = Load::Entries { index: index.clone(), entries };
+            let call = LoadCall { txn: by.clone(), table: table.clone(), what };
+            self.call(to, PartitionCall::Load(call)).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies the rows of `old` to where `new`'s key puts them.
+    async fn rewrite(&self, env: &DefineEnv, by: &TxnRef, old: &Arc<Table>, new: &Arc<Table>) -> Result<()> {
+        for partition in self.partition_ids() {
+            let mut resume = None;
+            loop {
+                let call = PartitionCall::Export { txn: by.clone(), table: old.clone(), resume };
+                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else { return Err(odd()) };
+                let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
+                for (_, row) in rows {
+                    parts.entry(self.partition_of(new, &row)?).or_default().push(row);
+                }
+                let calls = parts.into_iter().map(|(to, rows)| {
+                    env.txn.takes_part(to);
+                    let what = Load::Rows { rows, ctx: env.ctx.clone() };
+                    self.call(to, PartitionCall::Load(LoadCall { txn: by.clone(), table: new.clone(), what }))
+                });
+                futures_util::future::try_join_all(calls).await.map_err(|e| key_problem(e, new))?;
+                resume = next;
+                if resume.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After the commit. Runs to its end even if the caller goes away.
+    pub async fn publish(self: &Rc<Self>, catalog: Arc<Catalog>, dropped: Vec<TreeId>) {
+        let this = self.clone();
+        let (done, outcome) = runtime::sync::oneshot::channel();
+        runtime::spawn(async move {
+            if let Err(e) = this.ask_all(|| ShardCall::Publish(catalog.clone())).await {
+                tracing::error!(error = %e, "a shard did not take the new catalog");
+            }
+            let _ = done.send(());
+            if !dropped.is_empty()
+                && let Err(e) = this.ask_all(|| ShardCall::DropTrees(dropped.clone())).await
+            {
+                tracing::warn!(error = %e, "trees not dropped; the next start will");
+            }
+        })
+        .detach();
+        let _ = outcome.await;
+    }
+}
+
+/// What loading says about a row, in the words of ADD PRIMARY KEY.
+fn key_problem(e: Error, table: &Table) -> Error {
+    match e.code() {
+        SqlState::UNIQUE_VIOLATION => {
+            let detail = e.detail().unwrap_or_default().replace(" already exists.", " is duplicated.");
+            Error::new(
+                SqlState::UNIQUE_VIOLATION,
+                format!("could not create unique index \"{}\"", table.primary_key_name),
+            )
+            .with_detail(detail)
+            .with_table(&table.name)
+            .with_constraint(&table.primary_key_name)
+        }
+        SqlState::NOT_NULL_VIOLATION => {
+            let column = e.column().unwrap_or_default();
+            Error::new(
+                SqlState::NOT_NULL_VIOLATION,
+                format!("column \"{column}\" of relation \"{}\" contains null values", table.name),
+            )
+            .with_table(&table.name)
+            .with_column(column)
+        }
+        _ => e,
+    }
+}
