@@ -1,1 +1,198 @@
 //! One client's session: transaction, settings, prepared statements and portals.
+//!
+//! Owns: `Node` (what the sessions of a shard share) and `Session`. Asked by: the middleware chain, once per request.
+//! Never: knows which protocol it serves, or where rows live.
+//! Bounds: `PREPARED_MAX` statements and as many portals a session; one running statement at a time.
+
+mod copy;
+mod execution;
+mod node;
+mod plans;
+mod portal;
+mod settings;
+mod statement;
+mod transaction;
+mod utility;
+
+pub use node::{Node, Options};
+
+use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
+use crate::sql::{Bound, Parsed};
+use engine::exec::{Context, SessionInfo};
+use engine::txn::Stop;
+use portal::Portal;
+use settings::Settings;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use transaction::Block;
+use types::{DataType, Error, Result, SqlState, Value, limits};
+
+/// Microseconds from 1970 to 2000.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// Now, in SQL's terms.
+fn now_micros() -> i64 {
+    runtime::wall_micros() - EPOCH_MICROS
+}
+
+/// Lives on the shard that accepted its connection.
+pub struct Session {
+    node: Rc<Node>,
+    me: Weak<Session>,
+    hello: Hello,
+    key: CancelKey,
+    settings: RefCell<Settings>,
+    info: RefCell<Arc<SessionInfo>>,
+    block: RefCell<Block>,
+    prepared: RefCell<HashMap<String, Rc<Prepared>>>,
+    portals: RefCell<HashMap<String, Rc<RefCell<Portal>>>>,
+    running: RefCell<Option<Arc<Stop>>>,
+    /// An error in an extended sequence: until Sync everything else is refused.
+    broken: Cell<bool>,
+}
+
+/// A prepared statement.
+struct Prepared {
+    /// `None` for the empty statement.
+    parsed: Option<Rc<Parsed>>,
+    types: Vec<Option<DataType>>,
+    bound: RefCell<Rc<Planned>>,
+    /// From SQL's PREPARE rather than the protocol.
+    from_sql: bool,
+}
+
+/// A statement bound against one version of the catalog.
+pub struct Planned {
+    version: u64,
+    bound: Bound,
+}
+
+impl Session {
+    /// Does the work of one request. `stop` is its deadline.
+    pub async fn work(&self, request: Request, stop: Arc<Stop>) -> Result<Reply> {
+        let done = |result: Result<()>| result.map(|()| Reply::Done);
+        match request.op {
+            Operation::Script { sql } => self.script(&sql, stop),
+            Operation::Query { sql, params } => self.query(&sql, params, stop).await,
+            Operation::Parse { name, sql, types } => self.guarded(done(self.parse(name, &sql, types))),
+            Operation::DescribeStatement { name } => self.guarded(self.describe_statement(&name)),
+            Operation::DescribePortal { name } => self.guarded(self.describe_portal(&name)),
+            Operation::Bind { portal, statement, params } => self.guarded(done(self.bind(portal, &statement, params))),
+            Operation::Execute { portal, rows_max } => self.guarded(self.execute(&portal, rows_max, stop)),
+            Operation::CloseStatement { name } => {
+                self.prepared.borrow_mut().remove(&name);
+                Ok(Reply::Done)
+            }
+            Operation::ClosePortal { name } => {
+                self.portals.borrow_mut().remove(&name);
+                Ok(Reply::Done)
+            }
+            Operation::Sync => self.sync().await.map(|()| Reply::Done),
+            Operation::Failed => {
+                self.fail();
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    /// An error fails the transaction, as it does in PostgreSQL whatever message it came from.
+    fn guarded(&self, result: Result<Reply>) -> Result<Reply> {
+        result.inspect_err(|_| self.fail())
+    }
+
+    pub fn cancel_key(&self) -> CancelKey {
+        self.key
+    }
+
+    /// Ends the running statement, if the secret is right.
+    pub fn cancel(&self, key: CancelKey) {
+        if key == self.key
+            && let Some(stop) = &*self.running.borrow()
+        {
+            stop.cancel();
+        }
+    }
+
+    pub fn status(&self) -> TxnStatus {
+        self.block.borrow().status()
+    }
+
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        self.settings.borrow().reported()
+    }
+
+    pub fn time_zone(&self) -> jiff::tz::TimeZone {
+        self.info.borrow().time_zone.clone()
+    }
+
+    /// How long a statement may take; `None` = as long as it likes.
+    pub fn statement_timeout(&self) -> Option<std::time::Duration> {
+        self.settings.borrow().statement_timeout()
+    }
+
+    pub fn parameter_types(&self, name: &str) -> Result<Arc<[DataType]>> {
+        let prepared = self.statement(name)?;
+        let types = prepared.bound.borrow().bound.params.clone();
+        Ok(types.into())
+    }
+
+    fn statement(&self, name: &str) -> Result<Rc<Prepared>> {
+        self.prepared.borrow().get(name).cloned().ok_or_else(|| {
+            let what = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_string()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            Error::new(SqlState::INVALID_SQL_STATEMENT_NAME, what)
+        })
+    }
+
+    /// What expressions of a statement that begins now may know.
+    fn context(&self, params: Vec<Value>) -> Arc<Context> {
+        let statement_micros = now_micros();
+        let block = self.block.borrow();
+        let catalog = block.catalog().unwrap_or_else(|| self.node.router.shard.catalog());
+        Arc::new(Context {
+            params,
+            catalog,
+            transaction_micros: block.started_micros().unwrap_or(statement_micros),
+            statement_micros,
+            session: self.info.borrow().clone(),
+        })
+    }
+
+    fn store_statement(&self, name: String, prepared: Prepared) -> Result<()> {
+        let mut all = self.prepared.borrow_mut();
+        if !name.is_empty() && all.contains_key(&name) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        if !all.contains_key(&name) && all.len() >= limits::PREPARED_MAX {
+            return Err(Error::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a session can have at most {} prepared statements", limits::PREPARED_MAX),
+            )
+            .with_hint("DEALLOCATE those no longer needed."));
+        }
+        all.insert(name, Rc::new(prepared));
+        Ok(())
+    }
+
+    fn this(&self) -> Result<Rc<Session>> {
+        self.me.upgrade().ok_or_else(|| Error::internal("the session has ended"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.node.left(self.key);
+    }
+}

@@ -221,6 +221,9 @@ impl Shard {
     async fn enter(&self, p: &Partition, txn: &TxnRef, table: &Table, version: u64) -> Result<Rc<partition::TxnState>> {
         let state = p.txn(txn.xid);
         p.lock_table(txn, &state, table.id, Mode::Shared).await?;
+        if p.is_barred(table.id) {
+            return Err(call::stale(table));
+        }
         self.live(table, version)?;
         Ok(state)
     }
@@ -229,6 +232,7 @@ impl Shard {
         let mut current = self.catalog.borrow_mut();
         if catalog.version > current.version {
             *current = catalog;
+            self.partitions.values().for_each(|p| p.unbar());
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Partition {
     checkpointing: Cell<bool>,
     checkpointed: Notify,
     fence: RefCell<Option<String>>,
+    /// Tables whose definition has changed here while this shard still answers with the catalog before.
+    barred: RefCell<Vec<TableId>>,
     pub counters: Counters,
 }
 
@@ -67,6 +69,8 @@ pub struct TxnState {
     pub status: Cell<Status>,
     /// It put rows straight into trees that only it can reach: they must be in a checkpoint before it commits.
     pub loaded: Cell<bool>,
+    /// Tables it keeps others from writing.
+    exclusive: RefCell<Vec<TableId>>,
     pins: RefCell<Vec<Lsn>>,
 }
 
@@ -77,6 +81,7 @@ impl TxnState {
             writes: RefCell::new(WriteSet::default()),
             status: Cell::new(Status::Active),
             loaded: Cell::new(false),
+            exclusive: RefCell::new(Vec::new()),
             pins: RefCell::new(Vec::new()),
         }
     }
@@ -118,6 +123,7 @@ impl Partition {
             checkpointing: Cell::new(false),
             checkpointed: Notify::new(),
             fence: RefCell::new(None),
+            barred: RefCell::new(Vec::new()),
             counters: Counters::default(),
         }
     }
@@ -166,7 +172,25 @@ impl Partition {
     pub async fn lock_table(&self, txn: &TxnRef, state: &TxnState, table: TableId, mode: Mode) -> Result<bool> {
         let waited = self.locks.table(txn, table, mode).await?;
         self.still_active(state)?;
+        if mode == Mode::Exclusive {
+            state.exclusive.borrow_mut().push(table);
+        }
         Ok(waited)
+    }
+
+    /// Nobody may write the table here before the shard has the catalog that follows.
+    pub fn is_barred(&self, table: TableId) -> bool {
+        self.barred.borrow().contains(&table)
+    }
+
+    /// The shard has it.
+    pub fn unbar(&self) {
+        self.barred.borrow_mut().clear();
+    }
+
+    /// The locks of a definition change end with its commit, its publication comes after: in between stands the bar.
+    fn bar(&self, state: &TxnState) {
+        self.barred.borrow_mut().append(&mut state.exclusive.borrow_mut());
     }
 
     /// A lock granted to a transaction that was ended meanwhile goes back.
@@ -252,6 +276,7 @@ impl Partition {
         self.wait_durable(end).await?;
         self.apply(state, ts).await?;
         bump(&self.counters.commits);
+        self.bar(state);
         self.end(state);
         Ok(ts)
     }
@@ -259,8 +284,9 @@ impl Partition {
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
     pub async fn prepare(self: &Rc<Self>, xid: Xid, coordinator: PartitionId) -> Result<Ts> {
         let Some(state) = self.txn_if_any(xid) else { return Ok(self.clock.now()) };
-        if state.writes.borrow().is_empty() && !state.loaded.get() {
-            // It only locked here: nothing to decide.
+        let locks_tables = !state.exclusive.borrow().is_empty();
+        if state.writes.borrow().is_empty() && !state.loaded.get() && !locks_tables {
+            // It only locked rows here: nothing to decide.
             self.end(&state);
             return Ok(self.clock.now());
         }
@@ -295,6 +321,7 @@ impl Partition {
             let end = this.append(&state, &record::commit_prepared(xid, ts))?;
             this.apply(&state, ts).await?;
             bump(&this.counters.commits);
+            this.bar(&state);
             this.end(&state);
             this.wait_durable(end).await
         })

@@ -1,0 +1,143 @@
+//! What the sessions of one shard share, and the register by which a cancel request finds its session.
+
+use super::plans::PlanCache;
+use super::settings::Settings;
+use super::transaction::Block;
+use super::{Session, now_micros};
+use crate::router::Router;
+use crate::service::{CancelKey, Hello};
+use crate::telemetry::Metrics;
+use engine::exec::SessionInfo;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Error, Result, ShardId, SqlState};
+
+/// The one database there is.
+pub const DATABASE: &str = "rustydb";
+
+/// What sessions are told at start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub statement_timeout: Duration,
+    pub query_bytes_max: usize,
+    pub sql_port: u16,
+    pub started_micros: i64,
+}
+
+/// One per shard.
+pub struct Node {
+    pub router: Rc<Router>,
+    pub metrics: Rc<Metrics>,
+    pub options: Options,
+    pub(super) plans: RefCell<PlanCache>,
+    sessions: RefCell<HashMap<i32, Weak<Session>>>,
+    next: Cell<u32>,
+}
+
+/// A backend pid carries the shard in its upper bits, so that a cancel request can be sent there.
+const PID_SHARD_SHIFT: u32 = 20;
+
+impl Node {
+    pub fn new(router: Rc<Router>, metrics: Rc<Metrics>, options: Options) -> Rc<Node> {
+        Rc::new(Node {
+            router,
+            metrics,
+            options,
+            plans: RefCell::new(PlanCache::new()),
+            sessions: RefCell::new(HashMap::new()),
+            next: Cell::new(1),
+        })
+    }
+
+    /// The shard whose session a key names.
+    pub fn shard_of(key: CancelKey) -> ShardId {
+        ShardId((key.pid >> PID_SHARD_SHIFT) as u16)
+    }
+
+    /// Opens a session: 3D000 for a database there is not.
+    pub fn open(self: &Rc<Self>, hello: Hello) -> Result<Rc<Session>> {
+        if hello.database != DATABASE {
+            return Err(Error::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{}\" does not exist", hello.database),
+            )
+            .with_hint(format!("The one database is \"{DATABASE}\".")));
+        }
+        let mut settings = Settings::new(self.options.statement_timeout, &hello.user);
+        for (name, value) in &hello.settings {
+            settings.set_at_start(name, value)?;
+        }
+        let key = self.new_key();
+        let info = self.info(&hello, key, &settings);
+        let session = Rc::new_cyclic(|me| Session {
+            node: self.clone(),
+            me: me.clone(),
+            hello,
+            key,
+            settings: RefCell::new(settings),
+            info: RefCell::new(info),
+            block: RefCell::new(Block::Idle),
+            prepared: RefCell::default(),
+            portals: RefCell::default(),
+            running: RefCell::new(None),
+            broken: Cell::new(false),
+        });
+        self.sessions.borrow_mut().insert(key.pid, Rc::downgrade(&session));
+        self.metrics.sessions_open.add(1);
+        Ok(session)
+    }
+
+    pub(super) fn info(&self, hello: &Hello, key: CancelKey, settings: &Settings) -> Arc<SessionInfo> {
+        Arc::new(SessionInfo {
+            user: hello.user.clone(),
+            database: hello.database.clone(),
+            backend_pid: key.pid,
+            client_addr: hello.peer.map(|p| p.ip()),
+            server_port: hello.local.map_or(self.options.sql_port, |l| l.port()),
+            server_start_micros: self.options.started_micros,
+            time_zone: settings.time_zone(),
+            settings: settings.all(),
+        })
+    }
+
+    /// Unused on this shard; the counter wraps, and a pid still in use is passed over.
+    fn new_key(&self) -> CancelKey {
+        let sessions = self.sessions.borrow();
+        loop {
+            let n = self.next.get();
+            self.next.set(n.wrapping_add(1) % (1 << PID_SHARD_SHIFT));
+            let pid = (i32::from(self.router.shard.id.0) << PID_SHARD_SHIFT) | n as i32;
+            if n != 0 && !sessions.contains_key(&pid) {
+                return CancelKey { pid, secret: runtime::random_u64() as i32 };
+            }
+        }
+    }
+
+    /// Cancels what the session with this key, on this shard, runs.
+    pub fn cancel(&self, key: CancelKey) {
+        let session = self.sessions.borrow().get(&key.pid).and_then(Weak::upgrade);
+        if let Some(session) = session {
+            session.cancel(key);
+        }
+    }
+
+    /// Cancels everything that runs here.
+    pub fn cancel_all(&self) {
+        let all: Vec<Rc<Session>> = self.sessions.borrow().values().filter_map(Weak::upgrade).collect();
+        for session in all {
+            session.cancel(session.cancel_key());
+        }
+    }
+
+    pub(super) fn left(&self, key: CancelKey) {
+        self.sessions.borrow_mut().remove(&key.pid);
+        self.metrics.sessions_open.add(-1);
+    }
+
+    pub fn uptime_micros(&self) -> i64 {
+        now_micros() - self.options.started_micros
+    }
+}

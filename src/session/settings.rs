@@ -1,0 +1,387 @@
+//! A session's run-time parameters: SET, SHOW, RESET.
+//!
+//! Owns: their names, defaults and what each may be. A parameter whose other values would need behaviour that does not
+//! exist takes only the value that is true; asked for another it answers 0A000 rather than pretend.
+//! Source: PostgreSQL 15 manual, chapter 20.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use types::{Error, Result, SqlState};
+
+/// What a parameter may be set to.
+enum Rule {
+    /// Told, never set.
+    Fixed,
+    /// Only this is supported; it may be written in any of these ways.
+    Only(&'static [&'static str]),
+    /// One of these has no further effect than to be shown.
+    OneOf(&'static [&'static str]),
+    Any,
+    Milliseconds,
+    TimeZone,
+    SearchPath,
+    Bool,
+}
+
+struct Definition {
+    name: &'static str,
+    default: &'static str,
+    rule: Rule,
+    /// Told to the client whenever it changes (ParameterStatus).
+    reported: bool,
+}
+
+const fn def(name: &'static str, default: &'static str, rule: Rule, reported: bool) -> Definition {
+    Definition { name, default, rule, reported }
+}
+
+const ON: &[&str] = &["on", "true", "yes", "1"];
+const OFF: &[&str] = &["off", "false", "no", "0"];
+const UTF8: &[&str] = &["utf8", "utf-8", "unicode"];
+const LEVELS: &[&str] = &["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
+
+/// Names as PostgreSQL spells them; looked up without regard to case.
+static DEFINITIONS: &[Definition] = &[
+    def("application_name", "", Rule::Any, true),
+    def("bytea_output", "hex", Rule::Only(&["hex"]), false),
+    def("check_function_bodies", "on", Rule::Bool, false),
+    def("client_encoding", "UTF8", Rule::Only(UTF8), true),
+    def("client_min_messages", "notice", Rule::OneOf(LEVELS), false),
+    def("DateStyle", "ISO, MDY", Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]), true),
+    def("default_tablespace", "", Rule::Only(&[""]), false),
+    def("default_transaction_isolation", "read committed", Rule::Only(&["read committed"]), false),
+    def("default_transaction_read_only", "off", Rule::Only(OFF), true),
+    def("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"]), false),
+    def("idle_in_transaction_session_timeout", "0", Rule::Only(&["0"]), false),
+    def("in_hot_standby", "off", Rule::Fixed, true),
+    def("integer_datetimes", "on", Rule::Fixed, true),
+    def("IntervalStyle", "postgres", Rule::Only(&["postgres"]), true),
+    def("is_superuser", "on", Rule::Fixed, true),
+    def("jit", "off", Rule::Only(OFF), false),
+    def("lc_collate", "C", Rule::Fixed, false),
+    def("lc_ctype", "C", Rule::Fixed, false),
+    def("lock_timeout", "0", Rule::Only(&["0"]), false),
+    def("max_identifier_length", "63", Rule::Fixed, false),
+    def("max_index_keys", "32", Rule::Fixed, false),
+    def("row_security", "on", Rule::Bool, false),
+    def("search_path", "\"$user\", public", Rule::SearchPath, false),
+    def("server_encoding", "UTF8", Rule::Fixed, true),
+    def("server_version", SERVER_VERSION, Rule::Fixed, true),
+    def("server_version_num", "150000", Rule::Fixed, false),
+    def("session_authorization", "", Rule::Fixed, true),
+    def("standard_conforming_strings", "on", Rule::Only(ON), true),
+    def("statement_timeout", "0", Rule::Milliseconds, false),
+    def("synchronous_commit", "on", Rule::Only(ON), false),
+    def("TimeZone", "UTC", Rule::TimeZone, true),
+    def("transaction_isolation", "read committed", Rule::Fixed, false),
+    def("transaction_read_only", "off", Rule::Fixed, false),
+    def("xmloption", "content", Rule::OneOf(&["content", "document"]), false),
+];
+
+/// The version whose protocol, catalogs and error codes this server follows. Drivers parse the number.
+pub const SERVER_VERSION: &str = concat!("15.0 (RustyDB Shard ", env!("CARGO_PKG_VERSION"), ")");
+
+pub struct Settings {
+    values: BTreeMap<&'static str, String>,
+    /// What RESET goes back to, where it is not the built-in default.
+    starts: BTreeMap<&'static str, String>,
+    /// Parameters with a dot belong to whoever uses them.
+    custom: BTreeMap<String, String>,
+    zone: jiff::tz::TimeZone,
+}
+
+/// Custom parameters of a session; one more: 54000.
+const CUSTOM_MAX: usize = 256;
+
+impl Settings {
+    pub fn new(statement_timeout: Duration, user: &str) -> Settings {
+        let mut starts = BTreeMap::new();
+        starts.insert("statement_timeout", show_ms(statement_timeout.as_millis()));
+        starts.insert("session_authorization", user.to_string());
+        Settings { values: BTreeMap::new(), starts, custom: BTreeMap::new(), zone: jiff::tz::TimeZone::UTC }
+    }
+
+    /// A setting of the startup packet becomes the session's default. Names the server does not know are refused as SET
+    /// refuses them.
+    pub fn set_at_start(&mut self, name: &str, value: &str) -> Result<()> {
+        self.set(name, value)?;
+        if let Ok(d) = find(name)
+            && let Some(value) = self.values.remove(d.name)
+        {
+            self.starts.insert(d.name, value);
+        }
+        Ok(())
+    }
+
+    pub fn show(&self, name: &str) -> Result<String> {
+        if name.contains('.') {
+            return self.custom.get(&name.to_lowercase()).cloned().ok_or_else(|| unknown(name));
+        }
+        find(name).map(|d| self.value(d))
+    }
+
+    /// Changes a parameter; answers its spelling and new value when the client is to be told.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<Option<(String, String)>> {
+        if name.contains('.') {
+            return self.set_custom(name, value);
+        }
+        let d = find(name)?;
+        let value = d.accept(value)?;
+        if d.name == "TimeZone" {
+            self.zone = zone(&value)?;
+        }
+        let changed = self.value(d) != value;
+        self.values.insert(d.name, value);
+        Ok((changed && d.reported).then(|| (d.name.to_string(), self.value(d))))
+    }
+
+    fn set_custom(&mut self, name: &str, value: &str) -> Result<Option<(String, String)>> {
+        let name = name.to_lowercase();
+        if !self.custom.contains_key(&name) && self.custom.len() >= CUSTOM_MAX {
+            return Err(Error::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a session can have at most {CUSTOM_MAX} custom parameters"),
+            ));
+        }
+        self.custom.insert(name, value.to_string());
+        Ok(None)
+    }
+
+    pub fn reset(&mut self, name: &str) -> Result<Option<(String, String)>> {
+        if name.contains('.') {
+            self.custom.remove(&name.to_lowercase());
+            return Ok(None);
+        }
+        let d = find(name)?;
+        if matches!(d.rule, Rule::Fixed) {
+            return Err(d.cannot_change());
+        }
+        let before = self.value(d);
+        self.values.remove(d.name);
+        let after = self.value(d);
+        if d.name == "TimeZone" {
+            self.zone = zone(&after)?;
+        }
+        Ok((d.reported && before != after).then(|| (d.name.to_string(), after)))
+    }
+
+    /// Answers the reported ones that changed.
+    pub fn reset_all(&mut self) -> Result<Vec<(String, String)>> {
+        self.custom.clear();
+        let names: Vec<&str> = self.values.keys().copied().collect();
+        let mut told = Vec::new();
+        for name in names {
+            told.extend(self.reset(name)?);
+        }
+        Ok(told)
+    }
+
+    /// Name and value of all, sorted by name.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = DEFINITIONS.iter().map(|d| (d.name.to_string(), self.value(d))).collect();
+        all.extend(self.custom.iter().map(|(k, v)| (k.clone(), v.clone())));
+        all
+    }
+
+    pub fn reported(&self) -> Vec<(String, String)> {
+        DEFINITIONS.iter().filter(|d| d.reported).map(|d| (d.name.to_string(), self.value(d))).collect()
+    }
+
+    pub fn time_zone(&self) -> jiff::tz::TimeZone {
+        self.zone.clone()
+    }
+
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        let text = find("statement_timeout").map(|d| self.value(d)).ok()?;
+        let ms = parse_ms(&text)?;
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    /// Whether a notice of this severity is to be sent.
+    pub fn wants_notice(&self, warning: bool) -> bool {
+        match self.show("client_min_messages").as_deref() {
+            Ok("error") => false,
+            Ok("warning") => warning,
+            _ => true,
+        }
+    }
+
+    fn value(&self, d: &Definition) -> String {
+        self.values.get(d.name).or_else(|| self.starts.get(d.name)).cloned().unwrap_or_else(|| d.default.to_string())
+    }
+}
+
+fn find(name: &str) -> Result<&'static Definition> {
+    let name = match name.to_ascii_lowercase().as_str() {
+        "names" => "client_encoding".to_string(),
+        "time zone" => "timezone".to_string(),
+        other => other.to_string(),
+    };
+    DEFINITIONS.iter().find(|d| d.name.eq_ignore_ascii_case(&name)).ok_or_else(|| unknown(&name))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+impl Definition {
+    /// The value in the form SHOW prints.
+    fn accept(&self, value: &str) -> Result<String> {
+        let lower = value.trim().to_ascii_lowercase();
+        match &self.rule {
+            Rule::Fixed => Err(self.cannot_change()),
+            Rule::Any => Ok(value.to_string()),
+            Rule::Only(ways) if ways.contains(&lower.as_str()) => Ok(self.default.to_string()),
+            Rule::Only(_) => Err(Error::unsupported(format!(
+                "parameter \"{}\" can only be \"{}\", not \"{value}\"",
+                self.name, self.default
+            ))),
+            Rule::OneOf(ways) if ways.contains(&lower.as_str()) => Ok(lower),
+            Rule::OneOf(ways) => {
+                Err(self.invalid(value).with_hint(format!("Available values: {}.", ways.join(", "))))
+            }
+            Rule::Bool if ON.contains(&lower.as_str()) => Ok("on".into()),
+            Rule::Bool if OFF.contains(&lower.as_str()) => Ok("off".into()),
+            Rule::Bool => Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("parameter \"{}\" requires a Boolean value", self.name),
+            )),
+            Rule::Milliseconds => parse_ms(&lower).map(|ms| show_ms(ms.into())).ok_or_else(|| self.invalid(value)),
+            Rule::TimeZone => zone(value).map(|_| canonical_zone(value)).map_err(|_| self.invalid(value)),
+            Rule::SearchPath if lower.split(',').any(|s| s.trim().trim_matches('"') == "public") || lower.is_empty() => {
+                Ok(value.to_string())
+            }
+            Rule::SearchPath => Err(Error::unsupported("search_path must contain \"public\", the only schema for tables")),
+        }
+    }
+
+    fn invalid(&self, value: &str) -> Error {
+        Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid value for parameter \"{}\": \"{value}\"", self.name),
+        )
+    }
+
+    fn cannot_change(&self) -> Error {
+        Error::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{}\" cannot be changed", self.name))
+    }
+}
+
+fn canonical_zone(value: &str) -> String {
+    match value.to_ascii_lowercase().as_str() {
+        "utc" | "z" => "UTC".into(),
+        "local" | "default" => "UTC".into(),
+        _ => value.to_string(),
+    }
+}
+
+/// A zone by IANA name, or a fixed offset in hours east (`+2`, `-03:30`).
+fn zone(value: &str) -> Result<jiff::tz::TimeZone> {
+    let value = canonical_zone(value);
+    if value == "UTC" {
+        return Ok(jiff::tz::TimeZone::UTC);
+    }
+    if let Some(offset) = fixed_offset(&value) {
+        return Ok(jiff::tz::TimeZone::fixed(offset));
+    }
+    jiff::tz::TimeZone::get(&value).map_err(|_| {
+        Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid value for parameter \"TimeZone\": \"{value}\""),
+        )
+    })
+}
+
+fn fixed_offset(text: &str) -> Option<jiff::tz::Offset> {
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'-' => (-1, &text[1..]),
+        b'+' => (1, &text[1..]),
+        b'0'..=b'9' => (1, text),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
+    let seconds = hours.parse::<i32>().ok()?.checked_mul(3_600)? + minutes.parse::<i32>().ok()?.checked_mul(60)?;
+    jiff::tz::Offset::from_seconds(sign * seconds).ok()
+}
+
+/// `30s`, `500`, `1min`: milliseconds without a unit.
+fn parse_ms(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit).filter(|ms| *ms <= i32::MAX as u64)
+}
+
+/// As SHOW prints a duration: the largest unit that divides it.
+fn show_ms(ms: u128) -> String {
+    match ms {
+        0 => "0".into(),
+        _ if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
+        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        _ if ms % 60_000 == 0 => format!("{}min", ms / 60_000),
+        _ if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        _ => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new(Duration::from_secs(30), "ann")
+    }
+
+    #[test]
+    fn a_changed_reported_parameter_is_told_once() {
+        let mut s = settings();
+        assert_eq!(s.set("application_name", "x").unwrap(), Some(("application_name".into(), "x".into())));
+        assert_eq!(s.set("application_name", "x").unwrap(), None);
+        assert_eq!(s.reset("application_name").unwrap(), Some(("application_name".into(), String::new())));
+    }
+
+    #[test]
+    fn durations_read_and_show_as_in_postgresql() {
+        let mut s = settings();
+        assert_eq!(s.show("statement_timeout").unwrap(), "30s");
+        s.set("statement_timeout", "1500").unwrap();
+        assert_eq!(s.show("STATEMENT_TIMEOUT").unwrap(), "1500ms");
+        s.set("statement_timeout", "2min").unwrap();
+        assert_eq!(s.statement_timeout(), Some(Duration::from_secs(120)));
+        assert!(s.set("statement_timeout", "soon").is_err());
+        s.set("statement_timeout", "0").unwrap();
+        assert_eq!(s.statement_timeout(), None);
+    }
+
+    #[test]
+    fn what_does_not_exist_is_refused_by_the_right_code() {
+        let mut s = settings();
+        let code = |r: Result<Option<(String, String)>>| r.unwrap_err().code();
+        assert_eq!(code(s.set("nonsense", "1")), SqlState::UNDEFINED_OBJECT);
+        assert_eq!(code(s.set("server_version", "16")), SqlState::CANT_CHANGE_RUNTIME_PARAM);
+        assert_eq!(code(s.set("datestyle", "German")), SqlState::FEATURE_NOT_SUPPORTED);
+        assert_eq!(code(s.set("timezone", "Mars/Olympus")), SqlState::INVALID_PARAMETER_VALUE);
+        assert_eq!(code(s.set("client_encoding", "LATIN1")), SqlState::FEATURE_NOT_SUPPORTED);
+        s.set("client_encoding", "utf-8").unwrap();
+        assert_eq!(s.show("client_encoding").unwrap(), "UTF8");
+    }
+
+    #[test]
+    fn custom_parameters_stop_at_their_ceiling() {
+        let mut s = settings();
+        for n in 0..CUSTOM_MAX {
+            s.set(&format!("my.p{n}"), "1").unwrap();
+        }
+        assert_eq!(s.set("my.more", "1").unwrap_err().code(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+        s.set("my.p0", "2").unwrap();
+        assert_eq!(s.show("My.P0").unwrap(), "2");
+    }
+}

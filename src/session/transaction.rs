@@ -1,0 +1,286 @@
+//! The session's transaction block: none, implicit (one script, or up to Sync), explicit, or failed.
+//!
+//! Owns: when a transaction begins and ends, its own catalog, and what is published after its commit.
+//! Source: PostgreSQL 15 manual, 55.2.2.1 (multiple statements) and 55.2.3 (Sync).
+
+use super::{Session, now_micros};
+use crate::router::Txn;
+use crate::service::TxnStatus;
+use crate::sql::Isolation;
+use engine::catalog::{Catalog, Change};
+use engine::txn;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Error, Result, SqlState, TreeId};
+
+pub enum Block {
+    Idle,
+    /// Ends with the script or at Sync.
+    Implicit(Active),
+    Explicit(Active),
+    /// Rolled back already; an explicit one waits for the client to say so, an implicit one for Sync.
+    Failed { explicit: bool },
+}
+
+/// A running transaction.
+pub struct Active {
+    pub txn: Rc<Txn>,
+    pub read_only: bool,
+    started_micros: i64,
+    /// As the transaction itself has changed it.
+    catalog: Option<Arc<Catalog>>,
+    dropped: Vec<TreeId>,
+    fresh: BTreeSet<TreeId>,
+}
+
+impl Block {
+    pub fn status(&self) -> TxnStatus {
+        match self {
+            Block::Idle | Block::Implicit(_) | Block::Failed { explicit: false } => TxnStatus::Idle,
+            Block::Explicit(_) => TxnStatus::InTransaction,
+            Block::Failed { explicit: true } => TxnStatus::Failed,
+        }
+    }
+
+    fn active(&self) -> Option<&Active> {
+        match self {
+            Block::Implicit(a) | Block::Explicit(a) => Some(a),
+            Block::Idle | Block::Failed { .. } => None,
+        }
+    }
+
+    /// The transaction's own catalog, if it has one.
+    pub fn catalog(&self) -> Option<Arc<Catalog>> {
+        self.active()?.catalog.clone()
+    }
+
+    pub fn started_micros(&self) -> Option<i64> {
+        Some(self.active()?.started_micros)
+    }
+
+    pub fn is_explicit(&self) -> bool {
+        matches!(self, Block::Explicit(_) | Block::Failed { explicit: true })
+    }
+
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Block::Failed { .. })
+    }
+
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Block::Idle)
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.active().is_some_and(|a| a.read_only)
+    }
+
+    /// Only this transaction can reach the tree.
+    pub fn is_fresh(&self, tree: TreeId) -> bool {
+        self.active().is_some_and(|a| a.fresh.contains(&tree))
+    }
+
+    fn active_mut(&mut self) -> Option<&mut Active> {
+        match self {
+            Block::Implicit(a) | Block::Explicit(a) => Some(a),
+            Block::Idle | Block::Failed { .. } => None,
+        }
+    }
+}
+
+/// 25P02.
+pub fn aborted() -> Error {
+    Error::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+impl Session {
+    fn begin(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Active> {
+        Ok(Active {
+            txn: Txn::begin(self.node.router.clone(), level(isolation)?),
+            read_only: read_only.unwrap_or(false),
+            started_micros: now_micros(),
+            catalog: None,
+            dropped: Vec::new(),
+            fresh: BTreeSet::new(),
+        })
+    }
+
+    /// The running transaction, begun if there is none. `true` when it was.
+    pub(super) fn ensure_transaction(&self) -> Result<(Rc<Txn>, bool)> {
+        let mut block = self.block.borrow_mut();
+        match &*block {
+            Block::Failed { .. } => Err(aborted()),
+            Block::Implicit(a) | Block::Explicit(a) => Ok((a.txn.clone(), false)),
+            Block::Idle => {
+                let active = self.begin(None, None)?;
+                let txn = active.txn.clone();
+                *block = Block::Implicit(active);
+                Ok((txn, true))
+            }
+        }
+    }
+
+    /// BEGIN. A warning when there is a block already.
+    pub(super) fn begin_block(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Option<Error>> {
+        let mut block = self.block.borrow_mut();
+        match std::mem::replace(&mut *block, Block::Idle) {
+            Block::Idle => *block = Block::Explicit(self.begin(isolation, read_only)?),
+            // Statements before it in the same script become part of it.
+            Block::Implicit(active) if isolation.is_none() || !active.txn.has_participants() => {
+                let mut active = active;
+                if isolation.is_some() {
+                    active.txn = Txn::begin(self.node.router.clone(), level(isolation)?);
+                }
+                active.read_only = read_only.unwrap_or(active.read_only);
+                *block = Block::Explicit(active);
+            }
+            Block::Implicit(active) => {
+                *block = Block::Implicit(active);
+                return Err(Error::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                ));
+            }
+            Block::Explicit(active) => {
+                *block = Block::Explicit(active);
+                return Ok(Some(Error::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "there is already a transaction in progress",
+                )));
+            }
+            failed @ Block::Failed { .. } => {
+                *block = failed;
+                return Err(aborted());
+            }
+        }
+        Ok(None)
+    }
+
+    /// SET TRANSACTION: replaces the transaction if nothing has happened in it.
+    pub(super) fn set_transaction(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Option<Error>> {
+        let mut block = self.block.borrow_mut();
+        if block.is_failed() {
+            return Err(aborted());
+        }
+        if !block.is_explicit() {
+            return Ok(Some(Error::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            )));
+        }
+        let router = self.node.router.clone();
+        let Some(active) = block.active_mut() else { return Ok(None) };
+        if let Some(wanted) = isolation {
+            let wanted = level(Some(wanted))?;
+            if wanted != active.txn.isolation {
+                if active.txn.has_participants() {
+                    return Err(Error::new(
+                        SqlState::ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                    ));
+                }
+                active.txn = Txn::begin(router, wanted);
+            }
+        }
+        active.read_only = read_only.unwrap_or(active.read_only);
+        Ok(None)
+    }
+
+    /// Ends the block: commits, or ends what has failed. Answers the command tag.
+    pub(super) async fn commit_block(&self) -> Result<&'static str> {
+        let block = self.block.replace(Block::Idle);
+        self.portals.borrow_mut().clear();
+        match block {
+            Block::Idle => Ok("COMMIT"),
+            Block::Failed { .. } => {
+                self.node.metrics.transactions_aborted.inc();
+                Ok("ROLLBACK")
+            }
+            Block::Implicit(active) | Block::Explicit(active) => {
+                self.commit_active(active).await?;
+                Ok("COMMIT")
+            }
+        }
+    }
+
+    async fn commit_active(&self, active: Active) -> Result<()> {
+        let metrics = &self.node.metrics;
+        let Active { txn, catalog, dropped, .. } = active;
+        let Some(catalog) = catalog else {
+            let outcome = txn.commit().await;
+            if outcome.is_ok() { metrics.transactions_committed.inc() } else { metrics.transactions_aborted.inc() }
+            return outcome;
+        };
+        // Commit and publication belong together, whatever becomes of this session.
+        let router = self.node.router.clone();
+        let (done, outcome) = runtime::oneshot::channel();
+        runtime::spawn(async move {
+            let result = txn.commit().await;
+            if result.is_ok() {
+                router.publish(catalog, dropped).await;
+            }
+            let _ = done.send(result);
+        })
+        .detach();
+        let result = outcome.await.unwrap_or_else(|_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")));
+        if result.is_ok() { metrics.transactions_committed.inc() } else { metrics.transactions_aborted.inc() }
+        result
+    }
+
+    /// ROLLBACK, or the end of everything when the session goes.
+    pub(super) fn rollback_block(&self) {
+        let block = self.block.replace(Block::Idle);
+        self.portals.borrow_mut().clear();
+        if let Block::Implicit(active) | Block::Explicit(active) = block {
+            active.txn.abort();
+            self.node.metrics.transactions_aborted.inc();
+        }
+    }
+
+    /// An error happened: what ran is rolled back.
+    pub(super) fn fail(&self) {
+        let mut block = self.block.borrow_mut();
+        let explicit = block.is_explicit();
+        if let Some(active) = block.active() {
+            active.txn.abort();
+            self.node.metrics.transactions_aborted.inc();
+        }
+        if explicit {
+            *block = Block::Failed { explicit: true };
+        } else if !block.is_idle() {
+            *block = Block::Failed { explicit: false };
+        }
+    }
+
+    /// Forgets an implicit transaction that has failed, or that a fused statement has committed.
+    pub(super) fn settle_implicit(&self) {
+        let mut block = self.block.borrow_mut();
+        if matches!(*block, Block::Implicit(_) | Block::Failed { explicit: false }) {
+            *block = Block::Idle;
+        }
+    }
+
+    /// Takes in a change of the catalog.
+    pub(super) fn defined(&self, change: Change) {
+        if change.is_noop() {
+            return;
+        }
+        if let Some(active) = self.block.borrow_mut().active_mut() {
+            active.catalog = Some(Arc::new(change.catalog));
+            active.dropped.extend(change.dropped);
+            active.fresh.extend(change.fresh);
+        }
+    }
+}
+
+fn level(isolation: Option<Isolation>) -> Result<txn::Isolation> {
+    match isolation {
+        None | Some(Isolation::ReadCommitted) => Ok(txn::Isolation::ReadCommitted),
+        Some(Isolation::RepeatableRead) => Ok(txn::Isolation::RepeatableRead),
+        Some(Isolation::Serializable) => Err(Error::unsupported("isolation level SERIALIZABLE is not supported")
+            .with_hint("REPEATABLE READ gives a stable snapshot and fails with 40001 on a write conflict.")),
+    }
+}
