@@ -196,3 +196,11 @@ impl Drop for Session {
         self.node.left(self.key);
     }
 }
+
+/// Whether a notice is a WARNING rather than a NOTICE: by its class, as PostgreSQL has it for those sent here.
+pub fn is_warning(notice: &Error) -> bool {
+    matches!(
+        notice.code(),
+        SqlState::WARNING | SqlState::ACTIVE_SQL_TRANSACTION | SqlState::NO_ACTIVE_SQL_TRANSACTION
+    )
+}

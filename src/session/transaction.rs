@@ -71,6 +71,13 @@ impl Block {
         matches!(self, Block::Idle)
     }
 
+    pub fn isolation(&self) -> &'static str {
+        match self.active().map(|a| a.txn.isolation) {
+            Some(txn::Isolation::RepeatableRead) => "repeatable read",
+            Some(txn::Isolation::ReadCommitted) | None => "read committed",
+        }
+    }
+
     pub fn is_read_only(&self) -> bool {
         self.active().is_some_and(|a| a.read_only)
     }

@@ -1,0 +1,296 @@
+//! COPY: rows from and to the client.
+//!
+//! Owns: batches between the client's bytes and the router. Never: holds more than one batch and one unfinished record.
+//! Bounds: a record of `ROW_BYTES_MAX`, a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes of input.
+
+mod binary;
+mod csv;
+mod encode;
+mod text;
+
+use super::Session;
+use super::statement::{Running, Work, start_query};
+use crate::router::modify::{Outcome, WriteEnv};
+use crate::sql::{CopyFormat, CopyOptions};
+use bytes::Bytes;
+use encode::Encoder;
+use engine::catalog::Table;
+use engine::exec::eval::{self, Env};
+use engine::plan::Query;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, ROW_BYTES_MAX};
+use types::text::ParseEnv;
+use types::{DataType, Error, Result, Row, SqlState, Value};
+
+/// What a field is read as.
+pub(super) struct Field {
+    pub name: String,
+    pub ty: DataType,
+    pub typmod: i32,
+    /// CSV: never NULL, whatever it says.
+    pub never_null: bool,
+    /// CSV: NULL even when quoted.
+    pub null_when_quoted: bool,
+}
+
+/// Cuts bytes into records and those into values.
+trait Decoder {
+    /// The next record, of `fields`, from the front of `input`; how many bytes it took. `None`: more bytes are needed.
+    fn record(&mut self, input: &[u8], last: bool, reader: &Reader) -> Result<Option<(usize, Record)>>;
+}
+
+enum Record {
+    Row(Vec<Value>),
+    /// A header or an empty remainder.
+    Skip,
+    /// The end was marked; what follows is ignored.
+    End,
+}
+
+/// The fields of a record and how their text is read.
+struct Reader {
+    relation: String,
+    fields: Vec<Field>,
+    time_zone: jiff::tz::TimeZone,
+    now_micros: i64,
+}
+
+impl Reader {
+    fn value(&self, field: &Field, text: &str) -> Result<Value> {
+        let env = ParseEnv { tz: &self.time_zone, now_micros: self.now_micros };
+        types::text::parse(text, field.ty, field.typmod, &env)
+    }
+}
+
+/// COPY FROM STDIN.
+pub struct CopyIn {
+    session: Rc<Session>,
+    env: WriteEnv,
+    table: Arc<Table>,
+    /// Ordinal of each field's column.
+    columns: Vec<usize>,
+    reader: Reader,
+    decoder: Box<dyn Decoder>,
+    binary: bool,
+    /// The table's trees are this transaction's alone.
+    fresh: bool,
+    unread: Vec<u8>,
+    rows: Vec<Row>,
+    bytes: usize,
+    count: u64,
+    line: u64,
+    ended: bool,
+}
+
+impl CopyIn {
+    pub(super) fn new(
+        session: Rc<Session>,
+        work: &Work<'_>,
+        table: Arc<Table>,
+        columns: Vec<usize>,
+        options: &CopyOptions,
+        fresh: bool,
+    ) -> Result<CopyIn> {
+        let named = |list: &[String], name: &str| list.iter().any(|n| n == name);
+        let field = |c: &usize| {
+            let column = table.columns.get(*c)?;
+            Some(Field {
+                name: column.name.clone(),
+                ty: column.ty,
+                typmod: column.typmod,
+                never_null: named(&options.force_not_null, &column.name),
+                null_when_quoted: named(&options.force_null, &column.name),
+            })
+        };
+        let reader = Reader {
+            relation: table.name.clone(),
+            fields: columns.iter().filter_map(field).collect(),
+            time_zone: session.time_zone(),
+            now_micros: work.ctx.statement_micros,
+        };
+        let decoder: Box<dyn Decoder> = match options.format {
+            CopyFormat::Text => Box::new(text::Text::new(options)),
+            CopyFormat::Csv => Box::new(csv::Csv::new(options)),
+            CopyFormat::Binary => Box::new(binary::Binary::default()),
+        };
+        let mut env = work.write_env();
+        env.fuse = false;
+        Ok(CopyIn {
+            session,
+            env,
+            table,
+            columns,
+            reader,
+            decoder,
+            binary: options.format == CopyFormat::Binary,
+            fresh,
+            unread: Vec::new(),
+            rows: Vec::new(),
+            bytes: 0,
+            count: 0,
+            line: 0,
+            ended: false,
+        })
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub fn is_binary(&self) -> bool {
+        self.binary
+    }
+
+    pub async fn data(&mut self, data: &[u8]) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.env.by.stop.check()?;
+        let mut input = std::mem::take(&mut self.unread);
+        input.extend_from_slice(data);
+        let used = self.records(&input, false).await?;
+        input.drain(..used);
+        if input.len() > ROW_BYTES_MAX {
+            return Err(Error::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a record of COPY data exceeds {ROW_BYTES_MAX} bytes"),
+            ));
+        }
+        self.unread = input;
+        Ok(())
+    }
+
+    pub async fn finish(mut self: Box<Self>) -> Result<String> {
+        let input = std::mem::take(&mut self.unread);
+        if !self.ended {
+            self.records(&input, true).await?;
+        }
+        self.flush().await?;
+        self.session.node.metrics.rows_affected.add(self.count);
+        Ok(format!("COPY {}", self.count))
+    }
+
+    /// Takes whole records off the front of `input`; answers how many bytes they were.
+    async fn records(&mut self, input: &[u8], last: bool) -> Result<usize> {
+        let mut used = 0;
+        while !self.ended {
+            let record = self.decoder.record(&input[used..], last, &self.reader).map_err(|e| self.at_line(e))?;
+            let Some((taken, record)) = record else { break };
+            used += taken;
+            self.line += 1;
+            match record {
+                Record::End => self.ended = true,
+                Record::Skip => {}
+                Record::Row(values) => {
+                    let row = self.whole(values)?;
+                    self.rows.push(row);
+                    self.bytes += taken;
+                    if self.rows.len() >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX {
+                        self.flush().await?;
+                    }
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// A row of the table: columns that COPY does not name get their default.
+    fn whole(&self, values: Vec<Value>) -> Result<Row> {
+        let all = self.columns.len() == self.table.columns.len();
+        if all && self.columns.iter().enumerate().all(|(i, c)| i == *c) {
+            return Ok(values);
+        }
+        let mut row: Row = Vec::with_capacity(self.table.columns.len());
+        let env = Env { ctx: &self.env.ctx, outer: &[] };
+        for (ordinal, column) in self.table.columns.iter().enumerate() {
+            row.push(match (&column.default, self.columns.contains(&ordinal)) {
+                (Some(default), false) => eval::eval(&default.expr, &[], &env)?,
+                _ => Value::Null,
+            });
+        }
+        for (ordinal, value) in self.columns.iter().zip(values) {
+            if let Some(slot) = row.get_mut(*ordinal) {
+                *slot = value;
+            }
+        }
+        Ok(row)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let router = self.session.node.router.clone();
+        if self.fresh {
+            self.count += router.load_rows(&self.env, &self.table, rows).await?;
+        } else {
+            let mut out = Outcome::new(None);
+            router.insert_rows(&self.env, &self.table, rows, None, false, &mut out).await?;
+            self.count += out.count;
+        }
+        Ok(())
+    }
+
+    fn at_line(&self, e: Error) -> Error {
+        if e.detail().is_some() {
+            return e;
+        }
+        e.with_detail(format!("COPY {}, line {}", self.reader.relation, self.line + 1))
+    }
+}
+
+/// COPY TO STDOUT.
+pub struct CopyOut {
+    running: Running,
+    encoder: Encoder,
+    rows: u64,
+    begun: bool,
+    ended: bool,
+}
+
+impl CopyOut {
+    pub(super) async fn start(query: &Query, options: &CopyOptions, work: &Work<'_>) -> Result<CopyOut> {
+        let encoder = Encoder::new(options, query.columns.clone(), work.session.time_zone());
+        let running = start_query(query, work).await?;
+        Ok(CopyOut { running, encoder, rows: 0, begun: false, ended: false })
+    }
+
+    pub fn columns(&self) -> usize {
+        self.encoder.columns()
+    }
+
+    pub fn is_binary(&self) -> bool {
+        self.encoder.is_binary()
+    }
+
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            self.encoder.header(&mut out);
+        }
+        match self.running.next().await? {
+            Some(batch) => {
+                self.rows += batch.len() as u64;
+                for row in &batch.rows {
+                    self.encoder.row(row, &mut out)?;
+                }
+            }
+            None => {
+                self.ended = true;
+                self.encoder.trailer(&mut out);
+            }
+        }
+        Ok(Some(Bytes::from(out)))
+    }
+
+    pub fn tag(&self) -> String {
+        debug_assert!(self.ended);
+        format!("COPY {}", self.rows)
+    }
+}

@@ -1,0 +1,388 @@
+//! A request's results, produced as the protocol asks for them.
+//!
+//! Owns: the sequence of statements of a script, or one portal's execution, and the ends of implicit transactions. Never:
+//! runs ahead of `next`. Dropped before its end, it fails the transaction it was part of.
+
+use super::copy::CopyIn;
+use super::portal::{Portal, Progress};
+use super::statement::{Running, Started};
+use super::transaction::aborted;
+use super::{Planned, Session};
+use crate::service::{CopyInput, Event, Results};
+use crate::sql::{Parsed, Statement};
+use crate::telemetry::StatementKind;
+use engine::txn::Stop;
+use futures_util::future::LocalBoxFuture;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{DataType, Error, Result, RowBatch, SqlState, Value};
+
+pub struct Execution {
+    session: Rc<Session>,
+    source: Source,
+    current: Current,
+    events: VecDeque<Event>,
+    stop: Arc<Stop>,
+    kind: StatementKind,
+    began: runtime::Instant,
+    /// The client has seen the last event.
+    ended: bool,
+    /// All work is done, whether or not the client looks at the rest.
+    finished: bool,
+}
+
+enum Source {
+    /// What is left of a script. `alone`: it is one statement, its own transaction.
+    Script { statements: VecDeque<Rc<Parsed>>, alone: bool },
+    /// One statement with parameters, its own transaction.
+    Single { parsed: Rc<Parsed>, types: Vec<Option<DataType>>, params: Vec<Value>, taken: bool },
+    Portal { portal: Rc<RefCell<Portal>>, rows_left: Option<u64>, begun: bool },
+}
+
+enum Current {
+    Nothing,
+    Query(Running),
+    CopyIn(Box<CopyIn>),
+    CopyOut(Box<super::copy::CopyOut>),
+}
+
+impl Execution {
+    pub fn script(session: Rc<Session>, statements: Vec<Parsed>, stop: Arc<Stop>) -> Execution {
+        let alone = statements.len() == 1;
+        let mut events = VecDeque::new();
+        if statements.is_empty() {
+            events.push_back(Event::Empty);
+        }
+        let statements = statements.into_iter().map(Rc::new).collect();
+        Execution::new(session, Source::Script { statements, alone }, events, stop)
+    }
+
+    pub fn single(
+        session: Rc<Session>,
+        parsed: Rc<Parsed>,
+        types: Vec<Option<DataType>>,
+        params: Vec<Value>,
+        stop: Arc<Stop>,
+    ) -> Execution {
+        let source = Source::Single { parsed, types, params, taken: false };
+        Execution::new(session, source, VecDeque::new(), stop)
+    }
+
+    pub fn portal(session: Rc<Session>, portal: Rc<RefCell<Portal>>, rows_max: u32, stop: Arc<Stop>) -> Execution {
+        let rows_left = (rows_max > 0).then_some(u64::from(rows_max));
+        let source = Source::Portal { portal, rows_left, begun: false };
+        Execution::new(session, source, VecDeque::new(), stop)
+    }
+
+    fn new(session: Rc<Session>, source: Source, events: VecDeque<Event>, stop: Arc<Stop>) -> Execution {
+        *session.running.borrow_mut() = Some(stop.clone());
+        Execution {
+            session,
+            source,
+            current: Current::Nothing,
+            events,
+            stop,
+            kind: StatementKind::Utility,
+            began: runtime::Instant::now(),
+            ended: false,
+            finished: false,
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            match std::mem::replace(&mut self.current, Current::Nothing) {
+                Current::Nothing => {
+                    if !self.advance().await? {
+                        self.ended = true;
+                        return Ok(None);
+                    }
+                }
+                Current::Query(running) => self.rows(running).await?,
+                Current::CopyOut(mut copy) => match copy.next().await? {
+                    Some(data) => {
+                        self.current = Current::CopyOut(copy);
+                        return Ok(Some(Event::CopyData(data)));
+                    }
+                    None => self.complete(copy.tag()).await?,
+                },
+                Current::CopyIn(copy) => {
+                    self.current = Current::CopyIn(copy);
+                    return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "COPY data expected"));
+                }
+            }
+        }
+    }
+
+    /// Starts the next statement; `false` at the end of the request.
+    async fn advance(&mut self) -> Result<bool> {
+        match &mut self.source {
+            Source::Script { statements, alone } => {
+                let Some(parsed) = statements.pop_front() else {
+                    self.end_of_script().await?;
+                    return Ok(false);
+                };
+                let alone = *alone;
+                self.begin(parsed, Vec::new(), Vec::new(), alone).await?;
+            }
+            Source::Single { parsed, types, params, taken } => {
+                if *taken {
+                    self.end_of_script().await?;
+                    return Ok(false);
+                }
+                *taken = true;
+                let (parsed, types, params) = (parsed.clone(), std::mem::take(types), std::mem::take(params));
+                self.begin(parsed, types, params, true).await?;
+            }
+            Source::Portal { begun: true, .. } => return Ok(false),
+            Source::Portal { portal, begun, .. } => {
+                *begun = true;
+                let portal = portal.clone();
+                self.begin_portal(&portal).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn begin(
+        &mut self,
+        parsed: Rc<Parsed>,
+        types: Vec<Option<DataType>>,
+        params: Vec<Value>,
+        alone: bool,
+    ) -> Result<()> {
+        self.began = runtime::Instant::now();
+        self.session.refuse_if_failed(&parsed)?;
+        let alone = alone && self.session.block.borrow().is_idle();
+        let started = self.session.run(&parsed, &types, params, None, alone, &self.stop).await?;
+        self.take(started).await
+    }
+
+    async fn begin_portal(&mut self, portal: &Rc<RefCell<Portal>>) -> Result<()> {
+        let progress = std::mem::replace(&mut portal.borrow_mut().progress, Progress::Done);
+        match progress {
+            Progress::New => {
+                let (parsed, types, params, planned) = {
+                    let p = portal.borrow();
+                    (p.parsed.clone(), p.types.clone(), p.params.clone(), p.planned.clone())
+                };
+                let Some(parsed) = parsed else {
+                    self.events.push_back(Event::Empty);
+                    return Ok(());
+                };
+                self.session.refuse_if_failed(&parsed)?;
+                let started = self.session.run(&parsed, &types, params, Some(planned), false, &self.stop).await?;
+                self.take(started).await
+            }
+            Progress::Open { left, running } => {
+                if self.session.block.borrow().is_failed() {
+                    return Err(aborted());
+                }
+                self.kind = StatementKind::Select;
+                self.current = Current::Query(Running::resumed(left, running));
+                Ok(())
+            }
+            Progress::Done => Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "portal cannot be run")),
+        }
+    }
+
+    async fn take(&mut self, started: Started) -> Result<()> {
+        let in_portal = matches!(self.source, Source::Portal { .. });
+        match started {
+            Started::Query { kind, running, columns } => {
+                self.kind = kind;
+                // A portal's description was asked for by Describe.
+                if !in_portal {
+                    self.events.push_back(Event::Columns(columns));
+                }
+                self.current = Current::Query(running);
+            }
+            Started::Done { kind, columns, rows, tag, notices } => {
+                self.kind = kind;
+                self.events.extend(notices.into_iter().map(Event::Notice));
+                if let Some(columns) = columns {
+                    if !in_portal {
+                        self.events.push_back(Event::Columns(columns));
+                    }
+                    if !rows.is_empty() {
+                        self.events.push_back(Event::Rows(rows));
+                    }
+                }
+                self.complete(tag).await?;
+            }
+            Started::Told { parameters, tag } => {
+                self.kind = StatementKind::Utility;
+                self.complete(tag).await?;
+                for (name, value) in parameters {
+                    self.events.push_back(Event::Parameter { name, value });
+                }
+            }
+            Started::CopyIn(copy) => {
+                self.kind = StatementKind::Copy;
+                self.events.push_back(Event::CopyIn { columns: copy.columns(), binary: copy.is_binary() });
+                self.current = Current::CopyIn(copy);
+            }
+            Started::CopyOut(copy) => {
+                self.kind = StatementKind::Copy;
+                self.events.push_back(Event::CopyOut { columns: copy.columns(), binary: copy.is_binary() });
+                self.current = Current::CopyOut(copy);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next rows of a query, as many as the portal may give.
+    async fn rows(&mut self, mut running: Running) -> Result<()> {
+        let Some(mut batch) = running.next().await? else {
+            let tag = running.tag(self.kind);
+            return self.complete(tag).await;
+        };
+        if let Source::Portal { portal, rows_left: Some(left), .. } = &mut self.source {
+            if batch.len() as u64 > *left {
+                let rest = batch.rows.split_off(*left as usize);
+                running.put_back(rest);
+            }
+            *left -= batch.len() as u64;
+            if *left == 0 {
+                running.count(batch.len());
+                self.session.node.metrics.rows_returned.add(batch.len() as u64);
+                if !batch.is_empty() {
+                    self.events.push_back(Event::Rows(batch));
+                }
+                if running.is_at_end().await? {
+                    let tag = running.tag(self.kind);
+                    return self.complete(tag).await;
+                }
+                portal.borrow_mut().progress = running.suspend();
+                self.finished = true;
+                self.events.push_back(Event::Suspended);
+                return Ok(());
+            }
+        }
+        running.count(batch.len());
+        self.session.node.metrics.rows_returned.add(batch.len() as u64);
+        self.events.push_back(Event::Rows(std::mem::take(&mut batch)));
+        self.current = Current::Query(running);
+        Ok(())
+    }
+
+    /// A statement is done: its transaction too, if it was one by itself.
+    async fn complete(&mut self, tag: String) -> Result<()> {
+        let alone = match &self.source {
+            Source::Script { alone, .. } => *alone,
+            Source::Single { .. } => true,
+            Source::Portal { .. } => false,
+        };
+        if alone && !self.session.block.borrow().is_explicit() {
+            self.session.commit_block().await?;
+        }
+        let metrics = &self.session.node.metrics;
+        metrics.statement(self.kind, self.began.elapsed());
+        self.finished = match &self.source {
+            Source::Script { statements, .. } => statements.is_empty() && !self.session.is_implicit(),
+            Source::Single { .. } | Source::Portal { .. } => true,
+        };
+        self.events.push_back(Event::Complete { tag });
+        Ok(())
+    }
+
+    async fn end_of_script(&mut self) -> Result<()> {
+        if !self.session.block.borrow().is_explicit() {
+            self.session.commit_block().await?;
+        }
+        Ok(())
+    }
+
+    /// The request ends with an error: nothing of it goes on.
+    fn broke(&mut self, error: &Error) {
+        self.ended = true;
+        self.events.clear();
+        self.current = Current::Nothing;
+        let metrics = &self.session.node.metrics;
+        match error.code() {
+            SqlState::SERIALIZATION_FAILURE => metrics.conflicts.inc(),
+            SqlState::DEADLOCK_DETECTED => metrics.deadlocks.inc(),
+            _ => {}
+        }
+        self.session.fail();
+        if !matches!(self.source, Source::Portal { .. }) {
+            self.session.settle_implicit();
+        }
+    }
+}
+
+impl Results for Execution {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<Event>>> {
+        Box::pin(async {
+            if self.ended {
+                return Ok(None);
+            }
+            let outcome = self.step().await;
+            if let Err(e) = &outcome {
+                self.broke(e);
+            }
+            outcome
+        })
+    }
+
+    fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            let Current::CopyIn(mut copy) = std::mem::replace(&mut self.current, Current::Nothing) else {
+                return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"));
+            };
+            let outcome = match input {
+                CopyInput::Data(data) => copy.data(&data).await.map(|()| self.current = Current::CopyIn(copy)),
+                CopyInput::Done => match copy.finish().await {
+                    Ok(tag) => self.complete(tag).await,
+                    Err(e) => Err(e),
+                },
+                CopyInput::Fail(why) => {
+                    Err(Error::new(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {why}")))
+                }
+            };
+            if let Err(e) = &outcome {
+                self.broke(e);
+            }
+            outcome
+        })
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        *self.session.running.borrow_mut() = None;
+        if self.ended || self.finished {
+            return;
+        }
+        self.stop.cancel();
+        self.session.fail();
+        if !matches!(self.source, Source::Portal { .. }) {
+            self.session.settle_implicit();
+        }
+    }
+}
+
+impl Session {
+    fn is_implicit(&self) -> bool {
+        !self.block.borrow().is_explicit() && !self.block.borrow().is_idle()
+    }
+
+    /// 25P02 for anything but the end of a failed block.
+    pub(super) fn refuse_if_failed(&self, parsed: &Parsed) -> Result<()> {
+        if self.block.borrow().is_failed() && !parsed.ends_transaction() {
+            return Err(aborted());
+        }
+        Ok(())
+    }
+}
+
+impl Planned {
+    pub fn statement(&self) -> &Statement {
+        &self.bound.statement
+    }
+}

@@ -1,0 +1,288 @@
+//! Carrying out one bound statement.
+//!
+//! Owns: the statement's snapshot, its retries when a table's definition changed under its plan, and what it answers.
+
+use super::copy::{CopyIn, CopyOut};
+use super::portal::Progress;
+use super::{Planned, Session};
+use crate::router::Txn;
+use crate::router::modify::{Outcome, WriteEnv};
+use crate::router::scan::TxnSource;
+use crate::service::Reply;
+use crate::sql::{self, Parsed, Statement};
+use crate::telemetry::StatementKind;
+use engine::exec::Context;
+use engine::exec::memory::Memory;
+use engine::exec::operators::{Exec, RowSource, open};
+use engine::plan::{Plan, Query};
+use engine::shard::call::STALE;
+use engine::txn::Stop;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, Value};
+
+/// How often a statement is planned again because a table's definition changed meanwhile.
+const REPLANS_MAX: u32 = 50;
+const REPLAN_PAUSE: Duration = Duration::from_millis(2);
+
+/// A statement under way or done.
+pub enum Started {
+    Query { kind: StatementKind, running: Running, columns: Arc<Vec<Column>> },
+    Done { kind: StatementKind, columns: Option<Arc<Vec<Column>>>, rows: RowBatch, tag: String, notices: Vec<Error> },
+    /// Settings changed that clients are told.
+    Told { parameters: Vec<(String, String)>, tag: String },
+    CopyIn(Box<CopyIn>),
+    CopyOut(Box<CopyOut>),
+}
+
+/// A query whose rows are being taken.
+pub struct Running {
+    /// Rows taken but not yet given out.
+    left: RowBatch,
+    source: Option<Box<dyn RowSource>>,
+    rows: u64,
+}
+
+impl Running {
+    pub fn new(source: Box<dyn RowSource>) -> Running {
+        Running { left: RowBatch::new(), source: Some(source), rows: 0 }
+    }
+
+    /// Goes on where a portal was suspended. The tag then counts the rows of this execution.
+    pub fn resumed(left: RowBatch, running: Option<Running>) -> Running {
+        Running { left, source: running.and_then(|r| r.source), rows: 0 }
+    }
+
+    pub async fn next(&mut self) -> Result<Option<RowBatch>> {
+        if !self.left.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.left)));
+        }
+        let Some(source) = &mut self.source else { return Ok(None) };
+        let batch = source.next().await?;
+        if batch.is_none() {
+            self.source = None;
+        }
+        Ok(batch)
+    }
+
+    pub fn put_back(&mut self, rows: Vec<Row>) {
+        self.left = RowBatch::from(rows);
+    }
+
+    pub fn count(&mut self, rows: usize) {
+        self.rows += rows as u64;
+    }
+
+    /// Whether nothing follows; looks one batch ahead.
+    pub async fn is_at_end(&mut self) -> Result<bool> {
+        if self.left.is_empty()
+            && let Some(batch) = self.next().await?
+        {
+            self.left = batch;
+        }
+        Ok(self.left.is_empty())
+    }
+
+    pub fn suspend(mut self) -> Progress {
+        let left = std::mem::take(&mut self.left);
+        Progress::Open { left, running: Some(self) }
+    }
+
+    pub fn tag(&self, kind: StatementKind) -> String {
+        match kind {
+            StatementKind::Utility => "EXPLAIN".into(),
+            _ => format!("SELECT {}", self.rows),
+        }
+    }
+}
+
+/// What one statement works in.
+pub(super) struct Work<'a> {
+    pub session: &'a Session,
+    pub txn: Rc<Txn>,
+    pub ctx: Arc<Context>,
+    pub stop: &'a Arc<Stop>,
+    /// It is a transaction by itself.
+    pub alone: bool,
+}
+
+impl Work<'_> {
+    /// The operators' surroundings, at a snapshot taken now (or the transaction's).
+    pub fn exec(&self) -> Rc<Exec> {
+        let snapshot = self.txn.statement();
+        let source = TxnSource {
+            router: self.session.node.router.clone(),
+            txn: self.txn.reference(self.stop),
+            snapshot,
+        };
+        let stop = self.stop.clone();
+        Rc::new(Exec::new(
+            self.ctx.clone(),
+            Rc::new(source),
+            Memory::new(self.session.node.options.query_bytes_max),
+            Rc::new(move || stop.check()),
+        ))
+    }
+
+    pub fn write_env(&self) -> WriteEnv {
+        let exec = self.exec();
+        WriteEnv {
+            txn: self.txn.clone(),
+            by: self.txn.reference(self.stop),
+            ctx: self.ctx.clone(),
+            exec,
+            fuse: self.alone,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn script(&self, text: &str, stop: Arc<Stop>) -> Result<Reply> {
+        self.portals.borrow_mut().remove("");
+        let statements = sql::parse(text).inspect_err(|_| {
+            self.fail();
+            self.settle_implicit();
+        })?;
+        Ok(Reply::Results(Box::new(super::execution::Execution::script(self.this()?, statements, stop))))
+    }
+
+    /// One statement with its parameters as text.
+    pub(super) async fn query(&self, text: &str, params: Vec<Option<String>>, stop: Arc<Stop>) -> Result<Reply> {
+        let mut statements = sql::parse(text)?;
+        if statements.len() > 1 {
+            return Err(Error::new(SqlState::SYNTAX_ERROR, "cannot run more than one statement in a request"));
+        }
+        let Some(parsed) = statements.pop().map(Rc::new) else {
+            return Err(Error::new(SqlState::SYNTAX_ERROR, "the statement is empty"));
+        };
+        let ctx = self.context(Vec::new());
+        let planned = self.plan(&parsed, &[], &ctx)?;
+        let types = planned.bound.params.clone();
+        if types.len() != params.len() {
+            return Err(Error::new(
+                SqlState::PROTOCOL_VIOLATION,
+                format!("{} parameters were given, but the statement has {}", params.len(), types.len()),
+            ));
+        }
+        let zone = self.time_zone();
+        let env = types::text::ParseEnv { tz: &zone, now_micros: ctx.statement_micros };
+        let mut values = Vec::with_capacity(params.len());
+        for (param, ty) in params.iter().zip(&types) {
+            values.push(match param {
+                Some(text) => types::text::parse(text, *ty, -1, &env)?,
+                None => Value::Null,
+            });
+        }
+        let types = types.into_iter().map(Some).collect();
+        let execution = super::execution::Execution::single(self.this()?, parsed, types, values, stop);
+        Ok(Reply::Results(Box::new(execution)))
+    }
+
+    /// Starts a statement. `planned` is what the client was told about it, if it was told.
+    pub(super) async fn run(
+        &self,
+        parsed: &Rc<Parsed>,
+        types: &[Option<DataType>],
+        params: Vec<Value>,
+        planned: Option<Rc<Planned>>,
+        alone: bool,
+        stop: &Arc<Stop>,
+    ) -> Result<Started> {
+        let mut planned = planned;
+        let mut attempt = 0;
+        loop {
+            let ctx = self.context(params.clone());
+            let plan = match planned.take() {
+                Some(p) if p.version == ctx.catalog.version => p,
+                _ => self.plan(parsed, types, &ctx)?,
+            };
+            stop.check()?;
+            if let Some(started) = self.without_transaction(plan.statement(), &ctx).await? {
+                return Ok(started);
+            }
+            let began = self.block.borrow().is_idle();
+            let (txn, _) = self.ensure_transaction()?;
+            // `now()` is the transaction's beginning, which may be just now.
+            let ctx = self.context(params.clone());
+            let fresh = !txn.has_participants();
+            let work = Work { session: self, txn, ctx, stop, alone: alone && began };
+            match self.carry_out(&plan, &work).await {
+                Err(e) if is_stale(&e) && fresh && began && attempt < REPLANS_MAX => {
+                    attempt += 1;
+                    work.txn.abort();
+                    self.settle_implicit();
+                    runtime::sleep(REPLAN_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn carry_out(&self, planned: &Rc<Planned>, work: &Work<'_>) -> Result<Started> {
+        let statement = planned.statement();
+        if statement.writes() && self.block.borrow().is_read_only() {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("cannot execute {} in a read-only transaction", verb(statement)),
+            ));
+        }
+        let router = self.node.router.clone();
+        match statement {
+            Statement::Query(query) => {
+                let columns = query.columns.clone();
+                let running = start_query(query, work).await?;
+                Ok(Started::Query { kind: StatementKind::Select, running, columns })
+            }
+            Statement::Insert(insert) => {
+                let out = router.insert(&work.write_env(), insert).await?;
+                let columns = insert.returning.as_ref().map(|r| r.columns.clone());
+                Ok(self.wrote(StatementKind::Insert, "INSERT 0", columns, out))
+            }
+            Statement::Update(update) => {
+                let out = router.update(&work.write_env(), update).await?;
+                let columns = update.returning.as_ref().map(|r| r.columns.clone());
+                Ok(self.wrote(StatementKind::Update, "UPDATE", columns, out))
+            }
+            Statement::Delete(delete) => {
+                let out = router.delete(&work.write_env(), delete).await?;
+                let columns = delete.returning.as_ref().map(|r| r.columns.clone());
+                Ok(self.wrote(StatementKind::Delete, "DELETE", columns, out))
+            }
+            other => self.utility(other, work).await,
+        }
+    }
+
+    fn wrote(&self, kind: StatementKind, verb: &str, columns: Option<Arc<Vec<Column>>>, out: Outcome) -> Started {
+        self.node.metrics.rows_affected.add(out.count);
+        let tag = format!("{verb} {}", out.count);
+        Started::Done { kind, columns, rows: out.rows, tag, notices: Vec::new() }
+    }
+}
+
+/// Opens a query and takes its first rows, so that a stale plan shows before anything is sent.
+pub(super) async fn start_query(query: &Query, work: &Work<'_>) -> Result<Running> {
+    start_plan(Arc::new(query.plan.clone()), work).await
+}
+
+pub(super) async fn start_plan(plan: Arc<Plan>, work: &Work<'_>) -> Result<Running> {
+    let mut running = Running::new(open(plan, work.exec())?);
+    if let Some(first) = running.next().await? {
+        running.left = first;
+    }
+    Ok(running)
+}
+
+fn is_stale(e: &Error) -> bool {
+    e.code() == SqlState::SERIALIZATION_FAILURE && e.message() == STALE
+}
+
+fn verb(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::Insert(_) => "INSERT",
+        Statement::Update(_) => "UPDATE",
+        Statement::Delete(_) => "DELETE",
+        Statement::CopyFrom { .. } => "COPY FROM",
+        _ => "this command",
+    }
+}

@@ -1,0 +1,283 @@
+//! Statements that neither read nor write a table's rows: transactions, settings, definitions, maintenance.
+
+use super::copy::{CopyIn, CopyOut};
+use super::statement::{Started, Work};
+use super::Session;
+use crate::router::DefineEnv;
+use crate::sql::planner::{explain, explain_json};
+use crate::sql::{self, Discard, Statement};
+use crate::telemetry::StatementKind;
+use engine::exec::Context;
+use engine::exec::eval::{self, Env};
+use engine::plan::Expr;
+use engine::shard::call::PartitionCall;
+use engine::shard::{Reply, ShardCall};
+use std::sync::Arc;
+use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, TreeId, Value};
+
+impl Session {
+    /// What needs no transaction. `None`: it needs one.
+    pub(super) async fn without_transaction(&self, statement: &Statement, ctx: &Context) -> Result<Option<Started>> {
+        Ok(Some(match statement {
+            Statement::Begin { isolation, read_only } => {
+                let warning = self.begin_block(*isolation, *read_only)?;
+                ended("BEGIN", warning)
+            }
+            Statement::Commit => {
+                let warning = self.no_block();
+                ended(self.commit_block().await?, warning)
+            }
+            Statement::Rollback => {
+                let warning = self.no_block();
+                self.rollback_block();
+                ended("ROLLBACK", warning)
+            }
+            Statement::SetTransaction { isolation, read_only, session } => {
+                if *session {
+                    return Err(Error::unsupported("SET SESSION CHARACTERISTICS is not supported"));
+                }
+                ended("SET", self.set_transaction(*isolation, *read_only)?)
+            }
+            Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
+            Statement::Reset { name } => {
+                let told = match name {
+                    Some(name) => self.settings.borrow_mut().reset(name)?.into_iter().collect(),
+                    None => self.settings.borrow_mut().reset_all()?,
+                };
+                self.settings_changed();
+                Started::Told { parameters: told, tag: "RESET".into() }
+            }
+            Statement::Show { name } => self.show(name)?,
+            Statement::Discard(what) => self.discard(*what)?,
+            Statement::Deallocate { name } => self.deallocate(name.as_deref())?,
+            Statement::Prepare { name, types, text } => {
+                let mut parsed = sql::parse(text)?;
+                let types = types.iter().map(|t| Some(*t)).collect();
+                let prepared = self.prepare(parsed.pop(), types, true)?;
+                self.store_statement(name.clone(), prepared)?;
+                ended("PREPARE", None)
+            }
+            Statement::Nothing { tag } => ended(tag, None),
+            Statement::Vacuum { tables, analyze } => self.vacuum(tables, *analyze, ctx).await?,
+            Statement::Analyze { tables } => {
+                for name in tables {
+                    self.table(name, ctx)?;
+                }
+                ended("ANALYZE", Some(no_statistics()))
+            }
+            Statement::Checkpoint => {
+                self.node.router.ask_all(|| ShardCall::Checkpoint).await?;
+                ended("CHECKPOINT", None)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn no_block(&self) -> Option<Error> {
+        (!self.block.borrow().is_explicit()).then(|| {
+            Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress")
+        })
+    }
+
+    /// The rest, inside a transaction.
+    pub(super) async fn utility(&self, statement: &Statement, work: &Work<'_>) -> Result<Started> {
+        match statement {
+            Statement::Ddl(ddl) => {
+                let own = self.block.borrow().catalog();
+                let env = DefineEnv { txn: work.txn.clone(), ctx: work.ctx.clone(), stop: work.stop.clone(), own };
+                let mut change = self.node.router.define(&env, ddl).await?;
+                let notices = std::mem::take(&mut change.notices);
+                let tag = change.tag.to_string();
+                self.defined(change);
+                Ok(Started::Done {
+                    kind: StatementKind::Ddl,
+                    columns: None,
+                    rows: RowBatch::new(),
+                    tag,
+                    notices: self.wanted(notices),
+                })
+            }
+            Statement::Explain { statement, analyze, json } => {
+                if *analyze {
+                    return Err(Error::unsupported("EXPLAIN ANALYZE is not supported"));
+                }
+                let lines = if *json { vec![explain_json(statement)] } else { explain(statement) };
+                Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
+            }
+            Statement::CopyFrom { table, columns, options } => {
+                let fresh = self.block.borrow().is_fresh(table.tree) && !table.has_unique_indexes();
+                let copy = CopyIn::new(self.this()?, work, table.clone(), columns.clone(), options, fresh)?;
+                Ok(Started::CopyIn(Box::new(copy)))
+            }
+            Statement::CopyTo { query, options } => {
+                Ok(Started::CopyOut(Box::new(CopyOut::start(query, options, work).await?)))
+            }
+            Statement::ExecutePrepared { name, args } => self.execute_prepared(name, args, work).await,
+            _ => Err(Error::unsupported("this statement is not supported")),
+        }
+    }
+
+    async fn execute_prepared(&self, name: &str, args: &[Expr], work: &Work<'_>) -> Result<Started> {
+        let prepared = self.statement(name)?;
+        let wanted = prepared.bound.borrow().bound.params.clone();
+        if wanted.len() != args.len() {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .with_detail(format!("Expected {} parameters but got {}.", wanted.len(), args.len())));
+        }
+        let mut params = Vec::with_capacity(args.len());
+        for (arg, ty) in args.iter().zip(&wanted) {
+            let value = eval::eval(arg, &[], &Env { ctx: &work.ctx, outer: &[] })?;
+            params.push(engine::exec::cast::cast(value, arg.ty(), *ty, -1, false, &work.ctx)?);
+        }
+        let Some(parsed) = prepared.parsed.clone() else {
+            return Ok(ended("EXECUTE", None));
+        };
+        let types: Vec<_> = wanted.into_iter().map(Some).collect();
+        Box::pin(self.run(&parsed, &types, params, None, work.alone, work.stop)).await
+    }
+
+    fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<Started> {
+        if local {
+            return Err(Error::unsupported("SET LOCAL is not supported"));
+        }
+        let told = match value {
+            Some(value) => self.settings.borrow_mut().set(name, value)?,
+            None => self.settings.borrow_mut().reset(name)?,
+        };
+        self.settings_changed();
+        Ok(Started::Told { parameters: told.into_iter().collect(), tag: "SET".into() })
+    }
+
+    fn settings_changed(&self) {
+        let info = self.node.info(&self.hello, self.key, &self.settings.borrow());
+        *self.info.borrow_mut() = info;
+    }
+
+    fn show(&self, name: &str) -> Result<Started> {
+        if name.eq_ignore_ascii_case("all") {
+            let row = |(name, value): (String, String)| vec![Value::from(name), Value::from(value), Value::from("")];
+            let rows: Vec<Row> = self.settings.borrow().all().into_iter().map(row).collect();
+            let column = |n: &str| Column::new(n, DataType::Text);
+            return Ok(Started::Done {
+                kind: StatementKind::Utility,
+                columns: Some(Arc::new(vec![column("name"), column("setting"), column("description")])),
+                rows: rows.into(),
+                tag: "SHOW".into(),
+                notices: Vec::new(),
+            });
+        }
+        let value = match name.to_ascii_lowercase().as_str() {
+            "transaction_isolation" | "transaction isolation level" => self.isolation().into(),
+            "transaction_read_only" => if self.block.borrow().is_read_only() { "on" } else { "off" }.into(),
+            "time zone" => self.settings.borrow().show("TimeZone")?,
+            _ => self.settings.borrow().show(name)?,
+        };
+        Ok(listing(name, vec![value], "SHOW"))
+    }
+
+    fn discard(&self, what: Discard) -> Result<Started> {
+        let mut told = Vec::new();
+        match what {
+            Discard::All => {
+                if self.block.borrow().is_explicit() {
+                    return Err(in_block("DISCARD ALL"));
+                }
+                told = self.settings.borrow_mut().reset_all()?;
+                self.settings_changed();
+                self.prepared.borrow_mut().clear();
+                self.portals.borrow_mut().clear();
+            }
+            // A session keeps no plan of its own, no sequence and no temporary table.
+            Discard::Plans | Discard::Sequences | Discard::Temp => {}
+        }
+        Ok(Started::Told { parameters: told, tag: format!("DISCARD {}", word(what)) })
+    }
+
+    fn deallocate(&self, name: Option<&str>) -> Result<Started> {
+        match name {
+            Some(name) => {
+                self.statement(name)?;
+                self.prepared.borrow_mut().remove(name);
+                Ok(ended("DEALLOCATE", None))
+            }
+            None => {
+                self.prepared.borrow_mut().clear();
+                Ok(ended("DEALLOCATE ALL", None))
+            }
+        }
+    }
+
+    /// Collects the versions nobody can see, now.
+    async fn vacuum(&self, tables: &[String], analyze: bool, ctx: &Context) -> Result<Started> {
+        if self.block.borrow().is_explicit() {
+            return Err(in_block("VACUUM"));
+        }
+        let tables = if tables.is_empty() {
+            ctx.catalog.tables.values().cloned().collect()
+        } else {
+            tables.iter().map(|n| self.table(n, ctx)).collect::<Result<Vec<_>>>()?
+        };
+        let mut trees: Vec<TreeId> = tables.iter().map(|t| t.tree).collect();
+        trees.extend(tables.iter().flat_map(|t| t.indexes.iter().map(|i| i.tree)));
+        let replies = self.node.router.call_all(|_| PartitionCall::Vacuum { trees: trees.clone() }).await?;
+        let taken: u64 = replies.iter().map(|r| if let Reply::Count(n) = r { *n } else { 0 }).sum();
+        tracing::debug!(tables = tables.len(), versions = taken, "vacuumed");
+        Ok(ended("VACUUM", analyze.then(no_statistics)))
+    }
+
+    fn table(&self, name: &str, ctx: &Context) -> Result<Arc<engine::catalog::Table>> {
+        ctx.catalog.table_by_name(None, name).cloned().ok_or_else(|| {
+            Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+        })
+    }
+
+    fn isolation(&self) -> &'static str {
+        self.block.borrow().isolation()
+    }
+
+    /// Notices the client wants to hear.
+    fn wanted(&self, notices: Vec<Error>) -> Vec<Error> {
+        let settings = self.settings.borrow();
+        notices.into_iter().filter(|n| settings.wants_notice(super::is_warning(n))).collect()
+    }
+}
+
+fn no_statistics() -> Error {
+    Error::new(SqlState::SUCCESSFUL_COMPLETION, "ANALYZE collected nothing: the planner keeps no statistics")
+}
+
+fn in_block(what: &str) -> Error {
+    Error::new(SqlState::ACTIVE_SQL_TRANSACTION, format!("{what} cannot run inside a transaction block"))
+}
+
+fn word(what: Discard) -> &'static str {
+    match what {
+        Discard::All => "ALL",
+        Discard::Plans => "PLANS",
+        Discard::Sequences => "SEQUENCES",
+        Discard::Temp => "TEMP",
+    }
+}
+
+fn ended(tag: &str, notice: Option<Error>) -> Started {
+    let kind = match tag {
+        "BEGIN" | "COMMIT" | "ROLLBACK" => StatementKind::Transaction,
+        _ => StatementKind::Utility,
+    };
+    let notices = notice.into_iter().collect();
+    Started::Done { kind, columns: None, rows: RowBatch::new(), tag: tag.into(), notices }
+}
+
+fn listing(column: &str, lines: Vec<String>, tag: &str) -> Started {
+    let rows: Vec<Row> = lines.into_iter().map(|l| vec![Value::from(l)]).collect();
+    Started::Done {
+        kind: StatementKind::Utility,
+        columns: Some(Arc::new(vec![Column::new(column, DataType::Text)])),
+        rows: rows.into(),
+        tag: tag.into(),
+        notices: Vec::new(),
+    }
+}
