@@ -90,7 +90,7 @@ impl Router {
     ) -> Result<()> {
         let mut parts: BTreeMap<PartitionId, Vec<LoadEntry>> = BTreeMap::new();
         for (row_key, row) in rows {
-            let entry = entry_of(index, &row, Address { partition: from, key: row_key })?;
+            let entry = entry_of(table, index, &row, Address { partition: from, key: row_key })?;
             let to = if index.unique { key::partition(&entry.key, self.shard.partition_count) } else { from };
             parts.entry(to).or_default().push(entry);
         }

@@ -20,7 +20,7 @@ use crate::service::CancelKey;
 use crate::telemetry::{Metrics, MetricsSnapshot};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
-use runtime::mesh::{CallError, Port};
+use runtime::mesh::{BoundPort, CallError};
 use std::rc::Rc;
 use types::{Error, PartitionId, Result, ShardId, SqlState, Ts};
 
@@ -43,12 +43,12 @@ pub enum Answer {
 /// One per shard.
 pub struct Router {
     pub shard: Rc<Shard>,
-    port: Rc<Port<Message, Answer>>,
+    port: Rc<BoundPort<Message, Answer>>,
     metrics: Rc<Metrics>,
 }
 
 impl Router {
-    pub fn new(shard: Rc<Shard>, port: Rc<Port<Message, Answer>>, metrics: Rc<Metrics>) -> Router {
+    pub fn new(shard: Rc<Shard>, port: Rc<BoundPort<Message, Answer>>, metrics: Rc<Metrics>) -> Router {
         Router { shard, port, metrics }
     }
 
@@ -97,7 +97,7 @@ impl Router {
         (0..self.shard.partition_count).map(PartitionId)
     }
 
-    pub fn port(&self) -> &Rc<Port<Message, Answer>> {
+    pub fn port(&self) -> &Rc<BoundPort<Message, Answer>> {
         &self.port
     }
 }

@@ -9,9 +9,9 @@ use super::scan::by_partition;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
 use engine::catalog::Table;
-use engine::exec::operators::{Exec, eval_row, settle_expr};
+use engine::exec::operators::{Exec, eval_row, settle_access, settle_expr};
 use engine::exec::{Context, eval};
-use engine::plan::{Access, Assignment, Delete, Expr, KeyRange, Returning, Update};
+use engine::plan::{Access, Assignment, Delete, Expr, Returning, Update};
 use engine::shard::Reply;
 use engine::shard::call::{Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall};
 use engine::txn::{Isolation, TxnRef};
@@ -204,7 +204,7 @@ impl Router {
     }
 
     async fn write_parts(&self, env: &WriteEnv, table: &Arc<Table>, access: &Access) -> Result<Vec<(PartitionId, Reach)>> {
-        let access = settle_access(access, env).await?;
+        let access = settle_access(access, &env.exec, &[]).await?;
         match route(table, &access, &env.ctx, self.shard.partition_count)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
@@ -316,38 +316,4 @@ async fn settle(filter: Option<&Expr>, env: &WriteEnv) -> Result<Option<Expr>> {
         Some(f) => settle_expr(f, &env.exec, &[]).await.map(Some),
         None => Ok(None),
     }
-}
-
-async fn settle_access(access: &Access, env: &WriteEnv) -> Result<Access> {
-    Ok(match access {
-        Access::Full => Access::Full,
-        Access::Keys(keys) => {
-            let mut out = Vec::with_capacity(keys.len());
-            for key in keys {
-                out.push(settle_all(key, env).await?);
-            }
-            Access::Keys(out)
-        }
-        Access::KeyRange(range) => Access::KeyRange(settle_range(range, env).await?),
-        Access::Index { index, range } => Access::Index { index: index.clone(), range: settle_range(range, env).await? },
-    })
-}
-
-async fn settle_range(range: &KeyRange, env: &WriteEnv) -> Result<KeyRange> {
-    let mut out = KeyRange { prefix: settle_all(&range.prefix, env).await?, ..KeyRange::default() };
-    if let Some((e, inclusive)) = &range.lower {
-        out.lower = Some((settle_expr(e, &env.exec, &[]).await?, *inclusive));
-    }
-    if let Some((e, inclusive)) = &range.upper {
-        out.upper = Some((settle_expr(e, &env.exec, &[]).await?, *inclusive));
-    }
-    Ok(out)
-}
-
-async fn settle_all(exprs: &[Expr], env: &WriteEnv) -> Result<Vec<Expr>> {
-    let mut out = Vec::with_capacity(exprs.len());
-    for e in exprs {
-        out.push(settle_expr(e, &env.exec, &[]).await?);
-    }
-    Ok(out)
 }

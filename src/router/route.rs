@@ -10,7 +10,7 @@ use engine::plan::{Access, Expr, KeyRange};
 use engine::shard::call::{KeySpan, Reach};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{PartitionId, Result, Value};
+use types::{DataType, PartitionId, Result, Value};
 
 /// Where to look.
 pub enum Route {
@@ -24,8 +24,8 @@ pub enum Route {
 pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> Result<Route> {
     match access {
         Access::Full => Ok(everywhere(partitions, &Reach::All)),
-        Access::Keys(keys) => keys_route(keys, ctx, partitions),
-        Access::KeyRange(range) => Ok(match span(range, ctx)? {
+        Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
+        Access::KeyRange(range) => Ok(match span(range, &table.types_of(&table.primary_key), ctx)? {
             Some(span) => everywhere(partitions, &Reach::Range(span)),
             None => Route::Nowhere,
         }),
@@ -37,7 +37,8 @@ fn everywhere(partitions: u16, reach: &Reach) -> Route {
     Route::Partitions((0..partitions).map(|p| (PartitionId(p), reach.clone())).collect())
 }
 
-fn keys_route(keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
+fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
+    let types = table.types_of(&table.primary_key);
     let mut by_partition: BTreeMap<PartitionId, Vec<Vec<u8>>> = BTreeMap::new();
     for exprs in keys {
         let values = values(exprs, ctx)?;
@@ -45,7 +46,7 @@ fn keys_route(keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Rout
             continue;
         }
         let mut bytes = Vec::new();
-        key::encode(&values, &mut bytes)?;
+        key::encode(&values, &types, &mut bytes)?;
         by_partition.entry(key::partition(&bytes, partitions)).or_default().push(bytes);
     }
     for keys in by_partition.values_mut() {
@@ -59,8 +60,8 @@ fn keys_route(keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Rout
     Ok(Route::Partitions(by_partition.into_iter().map(|(p, keys)| (p, Reach::Keys(keys))).collect()))
 }
 
-fn index_route(_table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Context, partitions: u16) -> Result<Route> {
-    let Some(span) = span(range, ctx)? else { return Ok(Route::Nowhere) };
+fn index_route(table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Context, partitions: u16) -> Result<Route> {
+    let Some(span) = span(range, &table.types_of(&index.columns), ctx)? else { return Ok(Route::Nowhere) };
     if !index.unique {
         return Ok(everywhere(partitions, &Reach::Index { index: index.clone(), span }));
     }
@@ -74,27 +75,28 @@ fn index_route(_table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Conte
 }
 
 /// The encoded bounds of a range; `None` when a NULL makes it empty.
-fn span(range: &KeyRange, ctx: &Context) -> Result<Option<KeySpan>> {
+fn span(range: &KeyRange, types: &[DataType], ctx: &Context) -> Result<Option<KeySpan>> {
     let prefix_values = values(&range.prefix, ctx)?;
     if prefix_values.iter().any(Value::is_null) {
         return Ok(None);
     }
     let mut prefix = Vec::new();
-    key::encode(&prefix_values, &mut prefix)?;
+    key::encode(&prefix_values, types, &mut prefix)?;
+    let next = types.get(prefix_values.len()).copied().unwrap_or(DataType::Void);
     let mut out = KeySpan { lower: prefix.clone(), upper: end_of(&prefix) };
     if let Some((expr, inclusive)) = &range.lower {
-        let Some(bytes) = bound(&prefix, expr, ctx)? else { return Ok(None) };
+        let Some(bytes) = bound(&prefix, expr, next, ctx)? else { return Ok(None) };
         out.lower = if *inclusive { bytes } else { end_of(&bytes).unwrap_or(bytes) };
     }
     match &range.upper {
         Some((expr, inclusive)) => {
-            let Some(bytes) = bound(&prefix, expr, ctx)? else { return Ok(None) };
+            let Some(bytes) = bound(&prefix, expr, next, ctx)? else { return Ok(None) };
             out.upper = if *inclusive { end_of(&bytes) } else { Some(bytes) };
         }
         // A bound from below alone must not run into the NULLs, which sort last.
         None if range.lower.is_some() => {
             let mut nulls = prefix;
-            key::encode(&[Value::Null], &mut nulls)?;
+            key::encode_one(&Value::Null, next, &mut nulls)?;
             out.upper = Some(nulls);
         }
         None => {}
@@ -102,13 +104,13 @@ fn span(range: &KeyRange, ctx: &Context) -> Result<Option<KeySpan>> {
     Ok(Some(out))
 }
 
-fn bound(prefix: &[u8], expr: &Expr, ctx: &Context) -> Result<Option<Vec<u8>>> {
+fn bound(prefix: &[u8], expr: &Expr, ty: DataType, ctx: &Context) -> Result<Option<Vec<u8>>> {
     let value = eval::eval(expr, &[], &Env { ctx, outer: &[] })?;
     if value.is_null() {
         return Ok(None);
     }
     let mut bytes = prefix.to_vec();
-    key::encode(&[value], &mut bytes)?;
+    key::encode_one(&value, ty, &mut bytes)?;
     Ok(Some(bytes))
 }
 

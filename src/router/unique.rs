@@ -23,8 +23,8 @@ impl UniqueDelta {
     /// A row appears, changes or goes.
     pub fn row(&mut self, table: &Table, address: &Address, old: Option<&Row>, new: Option<&Row>) -> Result<()> {
         for index in table.indexes.iter().filter(|i| i.unique) {
-            let before = old.map(|r| unique_key(index, r, address)).transpose()?;
-            let after = new.map(|r| unique_key(index, r, address)).transpose()?;
+            let before = old.map(|r| unique_key(table, index, r, address)).transpose()?;
+            let after = new.map(|r| unique_key(table, index, r, address)).transpose()?;
             if before == after {
                 continue;
             }
@@ -92,7 +92,7 @@ impl Router {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        key::encode(&values, &mut bytes)?;
+        key::encode(&values, &table.types_of(&index.columns), &mut bytes)?;
         let check = UniqueChange { index: index.clone(), key: bytes, change: EntryChange::Check, values };
         let partition = self.entry_partition(&check);
         txn.takes_part(partition);

@@ -164,6 +164,11 @@ impl Table {
         self.columns.iter().map(|c| c.ty).collect()
     }
 
+    /// The types of some of them, in that order.
+    pub fn types_of(&self, columns: &[usize]) -> Vec<DataType> {
+        columns.iter().filter_map(|c| self.columns.get(*c)).map(|c| c.ty).collect()
+    }
+
     pub fn has_unique_indexes(&self) -> bool {
         self.indexes.iter().any(|i| i.unique)
     }

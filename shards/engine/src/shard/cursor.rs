@@ -98,7 +98,7 @@ impl<'a> Cursor<'a> {
     async fn merged(&mut self, from: &[u8], own: &TxnState, visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
         let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         let mut bytes = 0;
-        self.committed(from, &mut |key, payload| {
+        let _ = self.committed(from, &mut |key, payload| {
             bytes += payload.len();
             pairs.push((key.to_vec(), Some(payload.to_vec())));
             let full = bytes > types::limits::BATCH_BYTES_MAX;

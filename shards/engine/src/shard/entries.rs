@@ -16,9 +16,8 @@ use types::{Error, PartitionId, Result, Row, SqlState, Value};
 
 /// The key of a row of a table that has one.
 pub fn row_key(table: &Table, row: &Row) -> Result<Vec<u8>> {
-    let values: Vec<Value> = pick(row, &table.primary_key);
     let mut out = Vec::new();
-    key::encode(&values, &mut out)?;
+    key::encode(&pick(row, &table.primary_key), &table.types_of(&table.primary_key), &mut out)?;
     Ok(out)
 }
 
@@ -28,19 +27,19 @@ pub fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
 }
 
 /// The entry of a row in a local index.
-pub fn local_key(index: &Index, row: &Row, row_key: &[u8]) -> Result<Vec<u8>> {
+pub fn local_key(table: &Table, index: &Index, row: &Row, row_key: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    key::encode(&pick(row, &index.columns), &mut out)?;
+    key::encode(&pick(row, &index.columns), &table.types_of(&index.columns), &mut out)?;
     out.extend_from_slice(row_key);
     fits(&out)?;
     Ok(out)
 }
 
 /// The entry of a row in a unique index.
-pub fn unique_key(index: &Index, row: &Row, address: &Address) -> Result<Vec<u8>> {
+pub fn unique_key(table: &Table, index: &Index, row: &Row, address: &Address) -> Result<Vec<u8>> {
     let values = pick(row, &index.columns);
     let mut out = Vec::new();
-    key::encode(&values, &mut out)?;
+    key::encode(&values, &table.types_of(&index.columns), &mut out)?;
     if values.iter().any(Value::is_null) {
         out.extend_from_slice(&encode_address(address));
         fits(&out)?;
@@ -77,8 +76,8 @@ pub fn decode_address(bytes: &[u8]) -> Result<Address> {
 /// Writes what a row's change means for the local indexes.
 pub fn write_local(state: &TxnState, table: &Table, row_key: &[u8], old: Option<&Row>, new: Option<&Row>) -> Result<()> {
     for index in table.indexes.iter().filter(|i| !i.unique) {
-        let before = old.map(|r| local_key(index, r, row_key)).transpose()?;
-        let after = new.map(|r| local_key(index, r, row_key)).transpose()?;
+        let before = old.map(|r| local_key(table, index, r, row_key)).transpose()?;
+        let after = new.map(|r| local_key(table, index, r, row_key)).transpose()?;
         if before == after {
             continue;
         }

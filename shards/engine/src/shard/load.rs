@@ -13,13 +13,14 @@ use crate::catalog::{Index, Table};
 use crate::codec::row;
 use crate::exec::Context;
 use crate::txn::partition::TxnState;
-use crate::txn::{Partition, versions};
+use crate::txn::{Partition, TxnRef, versions};
 use std::rc::Rc;
 use types::{Error, Result, Row, SqlState, TreeId, Ts};
 
 impl Shard {
     pub(super) async fn load(&self, p: &Rc<Partition>, call: LoadCall) -> ShardReply {
-        let state = p.txn(call.txn.xid);
+        let txn = call.txn;
+        let state = p.txn(txn.xid);
         state.loaded.set(true);
         let loader = Loader { p, state: &state, table: &call.table };
         let mut count = 0;
@@ -29,14 +30,14 @@ impl Shard {
                     let key = self.new_key(&call.table, &row)?;
                     loader.row(&key, &row, &ctx).await?;
                     count += 1;
-                    pause(count, &call).await?;
+                    pause(count, &txn).await?;
                 }
             }
             Load::Entries { index, entries } => {
                 for entry in entries {
                     loader.entry(&index, entry).await?;
                     count += 1;
-                    pause(count, &call).await?;
+                    pause(count, &txn).await?;
                 }
             }
         }
@@ -44,9 +45,9 @@ impl Shard {
     }
 }
 
-async fn pause(count: u64, call: &LoadCall) -> Result<()> {
+async fn pause(count: u64, txn: &TxnRef) -> Result<()> {
     if count % 128 == 0 {
-        call.txn.stop.check()?;
+        txn.stop.check()?;
         runtime::yield_if_needed().await;
     }
     Ok(())
@@ -72,7 +73,7 @@ impl Loader<'_> {
         row_size(&bytes)?;
         self.put(table.tree, key, &bytes).await?;
         for index in table.indexes.iter().filter(|i| !i.unique) {
-            self.put(index.tree, &local_key(index, row, key)?, key).await?;
+            self.put(index.tree, &local_key(table, index, row, key)?, key).await?;
         }
         Ok(())
     }
@@ -111,11 +112,11 @@ impl Loader<'_> {
 }
 
 /// The entries that a row of address `row` has in `index`.
-pub fn entry_of(index: &Index, values: &Row, row: Address) -> Result<LoadEntry> {
+pub fn entry_of(table: &Table, index: &Index, values: &Row, row: Address) -> Result<LoadEntry> {
     let key = if index.unique {
-        super::entries::unique_key(index, values, &row)?
+        super::entries::unique_key(table, index, values, &row)?
     } else {
-        local_key(index, values, &row.key)?
+        local_key(table, index, values, &row.key)?
     };
     Ok(LoadEntry { key, row, values: pick(values, &index.columns) })
 }

@@ -4,8 +4,9 @@
 //! version comes first; cell value = 1 then the payload, or the single byte 0 for a deletion. Keys are self-delimiting
 //! (`codec::key`), so no key's versions fall between another's. Never: decides who may see what beyond "at or before S".
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
-use storage::{Store, StorageError, TryError};
+use storage::{Store, TryError};
 use types::{Error, Result, SqlState, TreeId, Ts};
 
 const STAMP: usize = 8;
@@ -56,48 +57,74 @@ pub fn corrupt(tree: TreeId) -> Error {
 /// The newest version at or before `at`: its timestamp and payload (`None` = deleted).
 pub async fn newest(store: &Store, tree: TreeId, key: &[u8], at: Ts) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
     let from = cell_key(key, at);
-    loop {
-        let mut found = Ok(None);
-        let tried = store.try_scan(tree, &from, &mut |cell, value| {
-            if let Some((k, ts)) = split(cell)
-                && k == key
-            {
-                found = payload(value).map(|p| Some((ts, p.map(<[u8]>::to_vec)))).ok_or_else(|| corrupt(tree));
+    let found = RefCell::new(Ok(None));
+    let visit = |cell: &[u8], value: &[u8]| {
+        let version = match split(cell) {
+            Some((k, ts)) if k == key => {
+                payload(value).map(|p| Some((ts, p.map(<[u8]>::to_vec)))).ok_or_else(|| corrupt(tree))
             }
-            ControlFlow::Break(())
-        });
-        if !missed(store, tried).await? {
-            return found;
-        }
-    }
+            _ => Ok(None),
+        };
+        *found.borrow_mut() = version;
+        ControlFlow::Break(())
+    };
+    each(store, tree, &from, &visit, &|| {
+        *found.borrow_mut() = Ok(None);
+    })
+    .await?;
+    found.into_inner()
 }
 
 /// Takes away the versions of `key` that no snapshot at or above `horizon` can see; `ts` is its newest version.
 /// The newest itself stays, deletion or not: `sweep` takes old deletions.
 pub async fn prune(store: &Store, tree: TreeId, key: &[u8], ts: Ts, horizon: Ts) -> Result<()> {
     let from = cell_key(key, Ts(ts.0.saturating_sub(1)));
-    let mut doomed = Vec::new();
-    loop {
-        doomed.clear();
-        let mut covered = ts <= horizon;
-        let tried = store.try_scan(tree, &from, &mut |cell, _| match split(cell) {
-            Some((k, version)) if k == key => {
-                if covered {
-                    doomed.push(cell.to_vec());
-                }
-                covered |= version <= horizon;
-                ControlFlow::Continue(())
+    // Whether a version that covers the horizon has been passed, and what is older.
+    let state = RefCell::new((ts <= horizon, Vec::new()));
+    let visit = |cell: &[u8], _: &[u8]| match split(cell) {
+        Some((k, version)) if k == key => {
+            let (covered, doomed) = &mut *state.borrow_mut();
+            if *covered {
+                doomed.push(cell.to_vec());
             }
-            _ => ControlFlow::Break(()),
-        });
-        if !missed(store, tried).await? {
-            break;
+            *covered |= version <= horizon;
+            ControlFlow::Continue(())
         }
-    }
-    for cell in &doomed {
+        _ => ControlFlow::Break(()),
+    };
+    each(store, tree, &from, &visit, &|| {
+        state.replace((ts <= horizon, Vec::new()));
+    })
+    .await?;
+    // Oldest first: were a deletion to go before what it hides, a checkpoint in between would bring that back.
+    for cell in state.into_inner().1.iter().rev() {
         store.delete(tree, cell).await?;
     }
     Ok(())
+}
+
+/// Visits cells from `from` on, all in one go once the pages are there: no change comes in between. `again` is called
+/// before a visit starts over.
+async fn each(
+    store: &Store,
+    tree: TreeId,
+    from: &[u8],
+    visit: &dyn Fn(&[u8], &[u8]) -> ControlFlow<()>,
+    again: &dyn Fn(),
+) -> Result<()> {
+    loop {
+        match store.try_scan(tree, from, &mut |cell, value| visit(cell, value)) {
+            Ok(()) => return Ok(()),
+            Err(TryError::Miss(page)) => store.fetch(page).await?,
+            // A value larger than the pool can hold at once.
+            Err(TryError::TooLarge) => {
+                again();
+                return Ok(store.scan(tree, from, &mut |cell, value| visit(cell, value)).await?);
+            }
+            Err(TryError::Error(e)) => return Err(e.into()),
+        }
+        again();
+    }
 }
 
 /// One step of collecting garbage: looks at up to `cells` cells from `from` on, deletes versions (and settled deletions)
@@ -137,20 +164,4 @@ pub async fn sweep(
         store.delete(tree, cell).await?;
     }
     Ok((resume, doomed.len() as u64))
-}
-
-/// Brings in the page that was missing; `true` = try again.
-pub async fn missed(store: &Store, tried: Result<(), TryError>) -> Result<bool> {
-    match tried {
-        Ok(()) => Ok(false),
-        Err(TryError::Miss(page)) => {
-            store.fetch(page).await?;
-            Ok(true)
-        }
-        Err(TryError::Error(e)) => Err(storage_error(e)),
-    }
-}
-
-fn storage_error(e: StorageError) -> Error {
-    e.into()
 }
