@@ -1,1 +1,67 @@
 //! Starting and stopping: one shard main per core, endpoints, drain.
+//!
+//! Owns: the order of things. Start: host probe, ports, data directory (nothing is written before all of it is known to
+//! work), executors, recovery in every shard, what was in doubt, then endpoints. Stop: no new connections, what runs
+//! finishes or is cancelled at the deadline, checkpoints, exit. Asked by: `main`.
+//! Never: does any work of a request. Bounds: `drain_timeout` for the stop.
+
+mod bootstrap;
+mod directory;
+mod door;
+mod numbers;
+mod shard;
+mod shared;
+
+use crate::config::Config;
+use runtime::ShardOptions;
+use shared::Shared;
+use std::net::SocketAddr;
+use std::time::Duration;
+use types::{Error, ShardId};
+
+/// Why the server did not start, or did not stop well: one sentence, with the fix where there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{what} {fix}")]
+    Host { what: String, fix: String },
+    #[error("cannot listen on {address}: {reason}; stop what uses the port or choose another with --{flag}")]
+    Port { address: SocketAddr, reason: std::io::Error, flag: &'static str },
+    #[error("cannot use the data directory {path}: {reason}")]
+    Directory { path: String, reason: String },
+    #[error("cannot start the executors: {0}")]
+    Runtime(#[from] runtime::StartError),
+    #[error("shard {shard} did not start: {error}")]
+    Shard { shard: ShardId, error: Error },
+    #[error("{0}; the process stops, and its next start recovers everything acknowledged")]
+    Panic(#[from] runtime::ShardPanic),
+}
+
+/// Executors on dedicated cores look for messages this long before they sleep.
+const SPIN: Duration = Duration::from_micros(0);
+
+/// Runs the server until it is told to stop.
+pub fn run(config: Config) -> Result<(), StartError> {
+    let shards = config.shards();
+    let host = runtime::probe(shards).map_err(|p| StartError::Host { what: p.what, fix: p.fix })?;
+    let pin = shards <= host.cores;
+    if !pin {
+        tracing::warn!(shards, cores = host.cores, "more shards than cores: they are not pinned, and share");
+    }
+    for (port, flag) in [(config.sql_port, "sql-port"), (config.http_port, "http-port")] {
+        let address = SocketAddr::new(config.listen, port);
+        runtime::bind_check(address).map_err(|reason| StartError::Port { address, reason, flag })?;
+    }
+    let signals = runtime::watch_signals();
+    let directory = directory::open(&config)?;
+    let shared = Shared::new(config, directory.partitions, signals);
+    let options = ShardOptions { shards, pin, spin: SPIN, ..ShardOptions::default() };
+    let for_shards = shared.clone();
+    let running = runtime::start(options, move |id| shard::main(id, for_shards.clone()))?;
+    let joined = running.join();
+    drop(directory);
+    joined?;
+    match shared.failure() {
+        Some((shard, error)) => Err(StartError::Shard { shard, error }),
+        None => Ok(()),
+    }
+}

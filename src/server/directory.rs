@@ -1,0 +1,88 @@
+//! The data directory: whose it is, which format it has, how many partitions.
+//!
+//! Owns: `LOCK` (held as long as the process runs) and `FORMAT`, a two-line text. Never: opens a partition.
+
+use super::StartError;
+use crate::config::Config;
+use runtime::{Dir, DirLock};
+use types::limits::PARTITIONS_MAX;
+
+/// The layout of the directory and of everything in it. A newer one is refused.
+const FORMAT: u32 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+
+/// An open directory; locked until dropped.
+pub struct Directory {
+    pub partitions: u16,
+    _lock: DirLock,
+}
+
+pub fn open(config: &Config) -> Result<Directory, StartError> {
+    let path = config.data_dir.clone();
+    let wanted = config.partitions_new();
+    let shown = path.display().to_string();
+    let bad = move |reason: String| StartError::Directory { path: shown.clone(), reason };
+    if wanted > PARTITIONS_MAX {
+        return Err(bad(format!("it can have at most {PARTITIONS_MAX} partitions, not {wanted}")));
+    }
+    let opened = runtime::block_on(async move {
+        let dir = Dir::open_or_create(&path).await.map_err(|e| e.to_string())?;
+        let lock = dir.lock().map_err(|e| match e.kind() {
+            std::io::ErrorKind::WouldBlock => {
+                "another process has it open; stop that one or choose another with --data-dir".to_string()
+            }
+            _ => format!("it cannot be locked: {e}"),
+        })?;
+        let partitions = read_or_create(&dir, wanted).await?;
+        Ok::<_, String>(Directory { partitions, _lock: lock })
+    });
+    opened.map_err(bad)
+}
+
+async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {
+    if !dir.exists(FORMAT_FILE).await.map_err(|e| e.to_string())? {
+        let files = dir.list().await.map_err(|e| e.to_string())?;
+        if let Some(strange) = files.iter().find(|f| f.as_str() != "LOCK") {
+            return Err(format!(
+                "it is not empty (there is \"{strange}\") and not a data directory; choose an empty one with --data-dir"
+            ));
+        }
+        let text = format!("format = {FORMAT}\npartitions = {wanted}\n");
+        dir.write_small_atomic(FORMAT_FILE, text.as_bytes()).await.map_err(|e| format!("it cannot be written: {e}"))?;
+        return Ok(wanted as u16);
+    }
+    let bytes = dir.read_small(FORMAT_FILE).await.map_err(|e| e.to_string())?;
+    parse(&String::from_utf8_lossy(&bytes))
+}
+
+fn parse(text: &str) -> Result<u16, String> {
+    let value = |key: &str| {
+        text.lines()
+            .filter_map(|l| l.split_once('='))
+            .find(|(k, _)| k.trim() == key)
+            .and_then(|(_, v)| v.trim().parse::<u32>().ok())
+            .ok_or_else(|| format!("its file {FORMAT_FILE} has no {key}; restore it from a backup"))
+    };
+    let format = value("format")?;
+    if format > FORMAT {
+        return Err(format!("its format is {format} and this version knows up to {FORMAT}; use the version that wrote it"));
+    }
+    match u16::try_from(value("partitions")?) {
+        Ok(n) if n > 0 && usize::from(n) <= PARTITIONS_MAX => Ok(n),
+        _ => Err(format!("its file {FORMAT_FILE} names an impossible number of partitions; restore it from a backup")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_and_nonsense_are_refused_with_the_reason() {
+        assert_eq!(parse("format = 1\npartitions = 4\n"), Ok(4));
+        assert!(parse("format = 2\npartitions = 4\n").unwrap_err().contains("format is 2"));
+        assert!(parse("format = 1\npartitions = 0\n").unwrap_err().contains("impossible"));
+        assert!(parse("partitions = 4\n").unwrap_err().contains("no format"));
+        assert!(parse(&format!("format = 1\npartitions = {}\n", PARTITIONS_MAX + 1)).is_err());
+    }
+}

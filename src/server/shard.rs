@@ -1,0 +1,213 @@
+//! One shard's main: from its partitions to its endpoints, and back.
+
+use super::door::ShardDoor;
+use super::shared::{Shared, Stage};
+use super::{bootstrap, numbers};
+use crate::middleware::{Chain, ChainOptions};
+use crate::net::{self, Endpoint, Live};
+use crate::proto;
+use crate::router::{Answer, Message, Router};
+use crate::service::Door;
+use crate::session::{self, Node};
+use crate::telemetry::{self, Metrics};
+use engine::shard::Shard;
+use runtime::{Credits, Dir, Listener};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{Error, Result, ShardId, SqlState};
+
+/// Connections the system may hold back while a shard is busy.
+const BACKLOG: u32 = 1_024;
+
+/// What a shard runs until the server stops.
+pub async fn main(id: ShardId, shared: Arc<Shared>) {
+    telemetry::enter_shard(id);
+    if let Err(e) = live(id, &shared).await {
+        shared.fail(id, e);
+    }
+}
+
+async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
+    let shard = open(id, shared).await?;
+    let port = shared.take_port(id).ok_or_else(|| Error::internal("the shard's port is taken"))?.bind();
+    let metrics = Metrics::current();
+    let router = Rc::new(Router::new(shard.clone(), port.clone(), metrics.clone()));
+    let config = &shared.config;
+    let node = Node::new(
+        router.clone(),
+        metrics.clone(),
+        session::Options {
+            statement_timeout: config.statement_timeout,
+            query_bytes_max: config.query_bytes_max,
+            sql_port: config.sql_port,
+            started_micros: shared.started_micros,
+        },
+    );
+    answer_calls(&router, &node, &metrics);
+    shared.reach(Stage::Opened);
+    if !shared.all(Stage::Opened).await {
+        return Ok(());
+    }
+    if id == ShardId(0) {
+        bootstrap::begin(&router).await?;
+        (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
+    }
+    if !shared.all(Stage::Begun).await {
+        return Ok(());
+    }
+    let pending_max = (config.pending_max / shared.shards()).max(1);
+    let chain = Chain::new(node.clone(), ChainOptions { pending_max, slow: config.slow_statement });
+    let door = Rc::new(ShardDoor {
+        chain,
+        node: node.clone(),
+        router,
+        metrics,
+        signals: shared.signals.clone(),
+        slots: Credits::new("connections", config.shard_connections_max(usize::from(id.0))),
+    });
+    let connections = Live::new();
+    if !listen(id, shared, &door, &connections).await? {
+        return Ok(());
+    }
+    shared.signals.requested().await;
+    drain(shared, &node, &connections).await;
+    shard.close().await?;
+    shared.reach(Stage::Closed);
+    shared.all(Stage::Closed).await;
+    port.close();
+    Ok(())
+}
+
+async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
+    let config = &shared.config;
+    let root = Dir::open_or_create(&config.data_dir)
+        .await
+        .map_err(|e| Error::new(SqlState::IO_ERROR, format!("could not open the data directory: {e}")))?;
+    let mine = (0..shared.partitions)
+        .filter(|p| engine::shard::owner(types::PartitionId(*p), shared.shards()) == id)
+        .count()
+        .max(1);
+    let options = storage::Options {
+        pool_bytes: config.shard_pool_bytes() / mine,
+        wal_segment_bytes: config.wal_segment_bytes as u64,
+        checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
+        ..storage::Options::default()
+    };
+    Shard::open(id, shared.shards(), &root, shared.partitions, &options, shared.horizon.clone()).await
+}
+
+/// Answers what other shards ask.
+fn answer_calls(router: &Rc<Router>, node: &Rc<Node>, metrics: &Rc<Metrics>) {
+    let (router, node, metrics) = (router.clone(), node.clone(), metrics.clone());
+    let port = router.port().clone();
+    port.serve(move |_from, message| {
+        let (router, node, metrics) = (router.clone(), node.clone(), metrics.clone());
+        async move {
+            match message {
+                Message::Shard(envelope) => {
+                    let reply = router.shard.handle(envelope).await;
+                    Answer::Shard(Box::new(reply), router.shard.now())
+                }
+                Message::Cancel(key) => {
+                    node.cancel(key);
+                    Answer::Done
+                }
+                Message::Metrics => numbers::answer(&router, &metrics).await,
+            }
+        }
+    });
+}
+
+/// Opens the endpoints; shard 0 first, as it learns the ports that the system chooses.
+async fn listen(id: ShardId, shared: &Arc<Shared>, door: &Rc<ShardDoor>, live: &Rc<Live>) -> Result<bool> {
+    let config = &shared.config;
+    if id != ShardId(0) {
+        while shared.sql_port() == 0 || shared.http_port() == 0 {
+            if shared.failure().is_some() {
+                return Ok(false);
+            }
+            runtime::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+    let sql = bind(SocketAddr::new(config.listen, shared.sql_port()))?;
+    let http = bind(SocketAddr::new(config.listen, shared.http_port()))?;
+    let (sql_address, http_address) = (sql.local_addr(), http.local_addr());
+    if id == ShardId(0) {
+        shared.set_ports(sql_address.port(), http_address.port());
+    }
+    serve_sql(shared, sql, door, live);
+    serve_http(shared, http, door, live);
+    shared.reach(Stage::Listening);
+    if !shared.all(Stage::Listening).await {
+        return Ok(false);
+    }
+    if id == ShardId(0) {
+        announce(shared, sql_address, http_address);
+    }
+    Ok(true)
+}
+
+fn serve_sql(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &Rc<Live>) {
+    let config = &shared.config;
+    let options = Rc::new(proto::pg::Options {
+        authentication_timeout: config.authentication_timeout,
+        frame_bytes_max: config.frame_bytes_max,
+        ..proto::pg::Options::default()
+    });
+    let door: Rc<dyn Door> = door.clone();
+    let limits = net::Options { first_bytes_timeout: config.authentication_timeout, ..net::Options::default() };
+    let endpoint = Endpoint { listener, door: door.clone(), live: live.clone(), options: limits };
+    runtime::spawn(net::sql_port(endpoint, move |c| proto::pg::serve(c, door.clone(), options.clone()))).detach();
+}
+
+fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &Rc<Live>) {
+    let config = &shared.config;
+    let options = proto::http::Options {
+        body_bytes_max: config.http_body_bytes_max,
+        header_timeout: config.http_header_timeout,
+        database: "rustydb".into(),
+        ..proto::http::Options::default()
+    };
+    let door: Rc<dyn Door> = door.clone();
+    let http = proto::http::Http::new(door.clone(), options);
+    let endpoint = Endpoint { listener, door, live: live.clone(), options: net::Options::default() };
+    runtime::spawn(net::http_port(endpoint, move |c| {
+        proto::http::serve_stream(c.stream, c.slot, c.peer, c.local, http.clone())
+    }))
+    .detach();
+}
+
+fn bind(address: SocketAddr) -> Result<Listener> {
+    Listener::bind(address, BACKLOG)
+        .map_err(|e| Error::new(SqlState::IO_ERROR, format!("cannot listen on {address}: {e}")))
+}
+
+/// One line per endpoint on standard output: the server is ready.
+fn announce(shared: &Shared, sql: SocketAddr, http: SocketAddr) {
+    use std::io::Write;
+    let text = format!(
+        "PostgreSQL  postgresql://rustydb@{sql}/rustydb\nHTTP        http://{http}/api/v1/query\n"
+    );
+    // Nobody may be reading, which is no reason to stop.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+    tracing::info!(shards = shared.shards(), partitions = shared.partitions, "ready");
+}
+
+/// Waits for connections to end; at the deadline cancels what still runs.
+async fn drain(shared: &Shared, node: &Rc<Node>, connections: &Rc<Live>) {
+    let limit = shared.config.drain_timeout;
+    if runtime::timeout(limit, connections.drained()).await.is_err() {
+        tracing::warn!("the drain's deadline has passed: cancelling what still runs");
+        node.cancel_all();
+        let _ = runtime::timeout(CANCELLED, connections.drained()).await;
+    }
+    shared.reach(Stage::Drained);
+    // Others may still need this shard's partitions.
+    shared.all(Stage::Drained).await;
+}
+
+/// For a cancelled statement to tell its client.
+const CANCELLED: std::time::Duration = std::time::Duration::from_secs(1);
+
