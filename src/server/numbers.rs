@@ -14,9 +14,9 @@ pub async fn snapshot(router: &Router, metrics: &Metrics) -> Result<MetricsSnaps
         shard(&stats, &mut out);
     }
     let mesh = router.port().stats();
-    out.counter("rustydb_mesh_calls_total", "Calls sent to other shards.", vec![], mesh.calls);
-    out.counter("rustydb_mesh_replies_total", "Calls of other shards answered.", vec![], mesh.replies);
-    out.counter("rustydb_mesh_credit_waits_total", "Calls that waited for a credit.", vec![], mesh.credit_waits);
+    out.counter("rustydb_mesh_calls_total", "Calls sent to other shards.", &[], mesh.calls);
+    out.counter("rustydb_mesh_replies_total", "Calls of other shards answered.", &[], mesh.replies);
+    out.counter("rustydb_mesh_credit_waits_total", "Calls that waited for a credit.", &[], mesh.credit_waits);
     Ok(out)
 }
 
@@ -32,8 +32,8 @@ pub async fn answer(router: &Router, metrics: &Metrics) -> Answer {
 }
 
 fn shard(stats: &ShardStats, out: &mut MetricsSnapshot) {
-    out.gauge("rustydb_snapshots_open", "Snapshots open on the shard.", vec![], stats.snapshots_open as i64);
-    out.counter("rustydb_shard_calls_total", "Calls the shard has handled, its own included.", vec![], stats.calls);
+    out.gauge("rustydb_snapshots_open", "Snapshots open on the shard.", &[], stats.snapshots_open as f64);
+    out.counter("rustydb_shard_calls_total", "Calls the shard has handled, its own included.", &[], stats.calls);
     for p in &stats.partitions {
         partition(p, out);
         store(p, out);
@@ -41,7 +41,8 @@ fn shard(stats: &ShardStats, out: &mut MetricsSnapshot) {
 }
 
 fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
-    let labels = || vec![("partition", p.partition.to_string().into())];
+    let partition = p.partition.to_string();
+    let labels = [("partition", partition.as_str())];
     let counters = [
         ("rustydb_partition_commits_total", "Commits carried out in the partition.", p.commits),
         ("rustydb_partition_prepares_total", "Transactions prepared for two-phase commit.", p.prepares),
@@ -50,7 +51,7 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
         ("rustydb_partition_versions_pruned_total", "Old row versions collected by VACUUM.", p.versions_pruned),
     ];
     for (name, help, value) in counters {
-        out.counter(name, help, labels(), value);
+        out.counter(name, help, &labels, value);
     }
     let gauges = [
         ("rustydb_partition_locks_held", "Row and table locks held.", p.locks_held),
@@ -59,12 +60,13 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
         ("rustydb_partition_fenced", "1 when the partition is out of service.", u64::from(p.fenced.is_some())),
     ];
     for (name, help, value) in gauges {
-        out.gauge(name, help, labels(), value as i64);
+        out.gauge(name, help, &labels, value as f64);
     }
 }
 
 fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
-    let labels = || vec![("partition", p.partition.to_string().into())];
+    let partition = p.partition.to_string();
+    let labels = [("partition", partition.as_str())];
     let s = &p.store;
     let counters = [
         ("rustydb_pool_hits_total", "Pages found in the buffer pool.", s.pool_hits),
@@ -80,7 +82,7 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
         ("rustydb_checkpoints_total", "Checkpoints completed.", s.checkpoints),
     ];
     for (name, help, value) in counters {
-        out.counter(name, help, labels(), value);
+        out.counter(name, help, &labels, value);
     }
     let gauges = [
         ("rustydb_pool_frames", "Frames of the buffer pool.", s.pool_frames),
@@ -92,6 +94,6 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
         ("rustydb_trees", "Tables and indexes with rows in the partition.", s.trees),
     ];
     for (name, help, value) in gauges {
-        out.gauge(name, help, labels(), value as i64);
+        out.gauge(name, help, &labels, value as f64);
     }
 }
