@@ -100,7 +100,7 @@ fn info(table: &Table) -> TableInfo {
     let name = |ordinal: &usize| table.columns.get(*ordinal).map(|c| c.name.clone()).unwrap_or_default();
     let column = |c: &engine::catalog::ColumnDef| ColumnInfo {
         name: c.name.clone(),
-        data_type: engine::exec::functions::format_type(c.ty, c.typmod),
+        data_type: engine::exec::functions::system::type_name(c.ty, Some(c.typmod.into())),
         nullable: !c.not_null,
         default: c.default.as_ref().map(|d| d.sql.clone()),
     };

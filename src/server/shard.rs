@@ -173,7 +173,7 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
     let http = proto::http::Http::new(door.clone(), options);
     let endpoint = Endpoint { listener, door, live: live.clone(), options: net::Options::default() };
     runtime::spawn(net::http_port(endpoint, move |c| {
-        proto::http::serve_stream(c.stream, c.slot, c.peer, c.local, http.clone())
+        proto::http::serve(c, http.clone())
     }))
     .detach();
 }

@@ -9,7 +9,7 @@ use super::statement::{Running, Started};
 use super::transaction::aborted;
 use super::{Planned, Session};
 use crate::service::{CopyInput, Event, Results};
-use crate::sql::{Parsed, Statement};
+use crate::sql::{Kind, Parsed, Statement};
 use crate::telemetry::StatementKind;
 use engine::txn::Stop;
 use futures_util::future::LocalBoxFuture;
@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{DataType, Error, Result, RowBatch, SqlState, Value};
+use types::{DataType, Error, Result, SqlState, Value};
 
 pub struct Execution {
     session: Rc<Session>,
@@ -374,7 +374,7 @@ impl Session {
 
     /// 25P02 for anything but the end of a failed block.
     pub(super) fn refuse_if_failed(&self, parsed: &Parsed) -> Result<()> {
-        if self.block.borrow().is_failed() && !parsed.ends_transaction() {
+        if self.block.borrow().is_failed() && !matches!(parsed.kind, Kind::Commit | Kind::Rollback) {
             return Err(aborted());
         }
         Ok(())

@@ -101,7 +101,12 @@ impl Session {
                 if *analyze {
                     return Err(Error::unsupported("EXPLAIN ANALYZE is not supported"));
                 }
-                let lines = if *json { vec![explain_json(statement)] } else { explain(statement) };
+                let lines = if *json { 
+                    let json = explain_json(statement, &work.ctx.catalog);
+                    vec![json.to_string()]
+                } else {
+                    explain(statement, &work.ctx.catalog)
+                };
                 Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
             }
             Statement::CopyFrom { table, columns, options } => {
