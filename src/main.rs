@@ -13,7 +13,11 @@ fn main() -> ExitCode {
         // Also --help and --version, which clap prints to standard output and which are no failure.
         Err(e) => {
             let _ = e.print();
-            return if e.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+            return if e.use_stderr() {
+                ExitCode::from(EXIT_USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     let config = match command.load(std::env::vars_os(), &Host::detect()) {

@@ -30,7 +30,11 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(node: Rc<Node>, options: ChainOptions) -> Rc<Chain> {
-        Rc::new(Chain { node, options, pending: Rc::new(Cell::new(0)) })
+        Rc::new(Chain {
+            node,
+            options,
+            pending: Rc::new(Cell::new(0)),
+        })
     }
 
     /// Requests waiting or running here.
@@ -42,13 +46,24 @@ impl Chain {
     pub fn open(self: &Rc<Self>, hello: Hello) -> Result<Rc<dyn Served>> {
         let protocol = hello.protocol;
         let session = self.node.open(hello).inspect_err(|e| {
-            self.node.metrics.request(protocol.name(), "open", Some(e.code()));
+            self.node
+                .metrics
+                .request(protocol.name(), "open", Some(e.code()));
         })?;
         self.node.metrics.request(protocol.name(), "open", None);
-        Ok(Rc::new(ChainSession { chain: self.clone(), session, protocol }))
+        Ok(Rc::new(ChainSession {
+            chain: self.clone(),
+            session,
+            protocol,
+        }))
     }
 
-    async fn run(&self, session: &Rc<Session>, protocol: Protocol, request: Request) -> Result<Reply> {
+    async fn run(
+        &self,
+        session: &Rc<Session>,
+        protocol: Protocol,
+        request: Request,
+    ) -> Result<Reply> {
         // Begin.
         let operation = name(&request.op);
         let deadline = earliest(request.timeout, session.statement_timeout());
@@ -73,7 +88,9 @@ impl Chain {
         };
         // Work.
         match session.work(request, stop).await {
-            Ok(Reply::Results(results)) => Ok(Reply::Results(Box::new(Measured::new(results, trace, permit)))),
+            Ok(Reply::Results(results)) => Ok(Reply::Results(Box::new(Measured::new(
+                results, trace, permit,
+            )))),
             Ok(reply) => {
                 trace.finish(None);
                 Ok(reply)
@@ -87,9 +104,15 @@ impl Chain {
 
     fn admit(&self, regardless: bool) -> Result<Permit> {
         if self.pending.get() >= self.options.pending_max && !regardless {
-            return Err(Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "too many requests are pending")
-                .with_detail(format!("This shard runs at most {} at a time.", self.options.pending_max))
-                .with_hint("Retry after a moment."));
+            return Err(Error::new(
+                SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+                "too many requests are pending",
+            )
+            .with_detail(format!(
+                "This shard runs at most {} at a time.",
+                self.options.pending_max
+            ))
+            .with_hint("Retry after a moment."));
         }
         Ok(Permit::take(&self.pending, &self.node.metrics))
     }
@@ -119,7 +142,9 @@ fn name(op: &Operation) -> &'static str {
 /// The statement's text, for the slow log.
 fn text(op: &Operation) -> Option<Arc<str>> {
     match op {
-        Operation::Script { sql } | Operation::Query { sql, .. } | Operation::Parse { sql, .. } => Some(sql.clone()),
+        Operation::Script { sql } | Operation::Query { sql, .. } | Operation::Parse { sql, .. } => {
+            Some(sql.clone())
+        }
         _ => None,
     }
 }

@@ -19,7 +19,10 @@ impl Permit {
     pub fn take(pending: &Rc<Cell<usize>>, metrics: &Rc<Metrics>) -> Permit {
         pending.set(pending.get() + 1);
         metrics.requests_running.add(1);
-        Permit { pending: pending.clone(), metrics: metrics.clone() }
+        Permit {
+            pending: pending.clone(),
+            metrics: metrics.clone(),
+        }
     }
 }
 
@@ -46,12 +49,16 @@ const TEXT_MAX: usize = 1_024;
 
 impl Trace {
     pub fn finish(&self, error: Option<&Error>) {
-        self.metrics.request(self.protocol.name(), self.operation, error.map(Error::code));
+        self.metrics
+            .request(self.protocol.name(), self.operation, error.map(Error::code));
         let took = self.began.elapsed();
         if !self.slow.is_zero() && took >= self.slow {
             self.metrics.slow_statements.inc();
             let sql = self.text.as_deref().unwrap_or("");
-            let cut = (0..=sql.len().min(TEXT_MAX)).rev().find(|i| sql.is_char_boundary(*i)).unwrap_or(0);
+            let cut = (0..=sql.len().min(TEXT_MAX))
+                .rev()
+                .find(|i| sql.is_char_boundary(*i))
+                .unwrap_or(0);
             tracing::warn!(
                 request = format_args!("{:016x}", self.id.0),
                 protocol = self.protocol.name(),
@@ -83,7 +90,11 @@ pub struct Measured {
 
 impl Measured {
     pub fn new(inner: Box<dyn Results>, trace: Trace, permit: Permit) -> Measured {
-        Measured { inner, trace: Some(trace), _permit: permit }
+        Measured {
+            inner,
+            trace: Some(trace),
+            _permit: permit,
+        }
     }
 
     fn ended(&mut self, error: Option<&Error>) {

@@ -7,8 +7,8 @@
 //! is unknown (its partition was fenced in the middle): then only recovery may answer.
 
 use super::Router;
-use engine::shard::call::PartitionCall;
 use engine::shard::Reply;
+use engine::shard::call::PartitionCall;
 use engine::txn::horizon::SnapshotGuard;
 use engine::txn::partition::Decides;
 use engine::txn::{Isolation, Stop, TxnRef};
@@ -79,8 +79,12 @@ impl Txn {
         if self.ended.replace(true) {
             return Ok(());
         }
-        let participants: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut()).into_iter().collect();
-        let Some((first, others)) = participants.split_first() else { return Ok(()) };
+        let participants: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut())
+            .into_iter()
+            .collect();
+        let Some((first, others)) = participants.split_first() else {
+            return Ok(());
+        };
         let (first, others) = (*first, others.to_vec());
         let (router, xid) = (self.router.clone(), self.xid);
         let (done, outcome) = runtime::sync::oneshot::channel();
@@ -88,7 +92,12 @@ impl Txn {
             let _ = done.send(commit(&router, xid, first, others).await);
         })
         .detach();
-        outcome.await.unwrap_or_else(|_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")))
+        outcome.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                SqlState::ADMIN_SHUTDOWN,
+                "the shard is stopping",
+            ))
+        })
     }
 
     /// Rolls back everywhere, in the background.
@@ -101,7 +110,10 @@ impl Txn {
             return;
         }
         let (router, xid) = (self.router.clone(), self.xid);
-        runtime::spawn(async move { abort(&router, xid, participants.into_iter().collect()).await }).detach();
+        runtime::spawn(
+            async move { abort(&router, xid, participants.into_iter().collect()).await },
+        )
+        .detach();
     }
 }
 
@@ -111,12 +123,28 @@ impl Drop for Txn {
     }
 }
 
-async fn commit(router: &Rc<Router>, xid: Xid, first: PartitionId, others: Vec<PartitionId>) -> Result<()> {
+async fn commit(
+    router: &Rc<Router>,
+    xid: Xid,
+    first: PartitionId,
+    others: Vec<PartitionId>,
+) -> Result<()> {
     if others.is_empty() {
-        let call = PartitionCall::Commit { xid, decides: Decides::default() };
+        let call = PartitionCall::Commit {
+            xid,
+            decides: Decides::default(),
+        };
         return router.call(first, call).await.map(|_| ());
     }
-    let prepares = others.iter().map(|p| router.call(*p, PartitionCall::Prepare { xid, coordinator: first }));
+    let prepares = others.iter().map(|p| {
+        router.call(
+            *p,
+            PartitionCall::Prepare {
+                xid,
+                coordinator: first,
+            },
+        )
+    });
     // All of them are waited for, failed or not, so that no Abort overtakes a Prepare.
     let mut at_least = Ts(0);
     let mut failure = None;
@@ -132,11 +160,18 @@ async fn commit(router: &Rc<Router>, xid: Xid, first: PartitionId, others: Vec<P
         abort(router, xid, all).await;
         return Err(e);
     }
-    let decides = Decides { at_least, participants: others.clone() };
-    match router.call(first, PartitionCall::Commit { xid, decides }).await {
+    let decides = Decides {
+        at_least,
+        participants: others.clone(),
+    };
+    match router
+        .call(first, PartitionCall::Commit { xid, decides })
+        .await
+    {
         Ok(Reply::At(ts)) => {
             let router = router.clone();
-            runtime::spawn(async move { carry_out(&router, xid, ts, first, others).await }).detach();
+            runtime::spawn(async move { carry_out(&router, xid, ts, first, others).await })
+                .detach();
             Ok(())
         }
         Ok(_) => Err(super::odd()),
@@ -149,19 +184,31 @@ async fn commit(router: &Rc<Router>, xid: Xid, first: PartitionId, others: Vec<P
 }
 
 /// Tells the participants, and when all have it on disk lets the coordinator forget the decision.
-async fn carry_out(router: &Rc<Router>, xid: Xid, ts: Ts, first: PartitionId, others: Vec<PartitionId>) {
-    let calls = others.iter().map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
+async fn carry_out(
+    router: &Rc<Router>,
+    xid: Xid,
+    ts: Ts,
+    first: PartitionId,
+    others: Vec<PartitionId>,
+) {
+    let calls = others
+        .iter()
+        .map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
     let outcomes = futures_util::future::join_all(calls).await;
     match outcomes.into_iter().find_map(Result::err) {
         None => {
             let _ = router.call(first, PartitionCall::Forget { xid }).await;
         }
-        Some(e) => tracing::warn!(%xid, error = %e, "a participant has not carried out a commit; its restart will"),
+        Some(e) => {
+            tracing::warn!(%xid, error = %e, "a participant has not carried out a commit; its restart will")
+        }
     }
 }
 
 async fn abort(router: &Rc<Router>, xid: Xid, participants: Vec<PartitionId>) {
-    let calls = participants.iter().map(|p| router.call(*p, PartitionCall::Abort { xid }));
+    let calls = participants
+        .iter()
+        .map(|p| router.call(*p, PartitionCall::Abort { xid }));
     for outcome in futures_util::future::join_all(calls).await {
         if let Err(e) = outcome {
             tracing::debug!(%xid, error = %e, "an abort did not arrive");

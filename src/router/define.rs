@@ -35,7 +35,10 @@ impl Router {
     pub async fn define(&self, env: &DefineEnv, ddl: &Ddl) -> Result<Change> {
         let by = env.txn.reference(&env.stop);
         env.txn.takes_part(CATALOG);
-        let Reply::Catalog(newest) = self.call(CATALOG, PartitionCall::LockCatalog { txn: by.clone() }).await? else {
+        let Reply::Catalog(newest) = self
+            .call(CATALOG, PartitionCall::LockCatalog { txn: by.clone() })
+            .await?
+        else {
             return Err(odd());
         };
         let base = env.own.clone().unwrap_or(newest);
@@ -46,30 +49,56 @@ impl Router {
         for table in &change.locks {
             for partition in self.partition_ids() {
                 env.txn.takes_part(partition);
-                self.call(partition, PartitionCall::LockTable { txn: by.clone(), table: *table }).await?;
+                self.call(
+                    partition,
+                    PartitionCall::LockTable {
+                        txn: by.clone(),
+                        table: *table,
+                    },
+                )
+                .await?;
             }
         }
         // Only now: what committed while the locks were waited for must be seen.
         let snapshot = self.shard.snapshot();
-        let by = TxnRef { snapshot: snapshot.ts, ..by };
+        let by = TxnRef {
+            snapshot: snapshot.ts,
+            ..by
+        };
         for work in &change.work {
             match work {
-                Work::BuildIndex { table, index } => self.build_index(env, &by, table, index).await?,
+                Work::BuildIndex { table, index } => {
+                    self.build_index(env, &by, table, index).await?
+                }
                 Work::Rewrite { old, new } => self.rewrite(env, &by, old, new).await?,
             }
         }
         let cells = stored::encode(&change.catalog, &change.changed)?;
-        self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells }).await?;
+        self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells })
+            .await?;
         Ok(change)
     }
 
-    async fn build_index(&self, env: &DefineEnv, by: &TxnRef, table: &Arc<Table>, index: &Arc<Index>) -> Result<()> {
+    async fn build_index(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        index: &Arc<Index>,
+    ) -> Result<()> {
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
-                let call = PartitionCall::Export { txn: by.clone(), table: table.clone(), resume };
-                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else { return Err(odd()) };
-                self.load_entries(env, by, table, index, partition, rows).await?;
+                let call = PartitionCall::Export {
+                    txn: by.clone(),
+                    table: table.clone(),
+                    resume,
+                };
+                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
+                    return Err(odd());
+                };
+                self.load_entries(env, by, table, index, partition, rows)
+                    .await?;
                 resume = next;
                 if resume.is_none() {
                     break;
@@ -90,36 +119,82 @@ impl Router {
     ) -> Result<()> {
         let mut parts: BTreeMap<PartitionId, Vec<LoadEntry>> = BTreeMap::new();
         for (row_key, row) in rows {
-            let entry = entry_of(table, index, &row, Address { partition: from, key: row_key })?;
-            let to = if index.unique { key::partition(&entry.key, self.shard.partition_count) } else { from };
+            let entry = entry_of(
+                table,
+                index,
+                &row,
+                Address {
+                    partition: from,
+                    key: row_key,
+                },
+            )?;
+            let to = if index.unique {
+                key::partition(&entry.key, self.shard.partition_count)
+            } else {
+                from
+            };
             parts.entry(to).or_default().push(entry);
         }
         for (to, entries) in parts {
             env.txn.takes_part(to);
-            let what = Load::Entries { index: index.clone(), entries };
-            let call = LoadCall { txn: by.clone(), table: table.clone(), what };
+            let what = Load::Entries {
+                index: index.clone(),
+                entries,
+            };
+            let call = LoadCall {
+                txn: by.clone(),
+                table: table.clone(),
+                what,
+            };
             self.call(to, PartitionCall::Load(call)).await?;
         }
         Ok(())
     }
 
     /// Copies the rows of `old` to where `new`'s key puts them.
-    async fn rewrite(&self, env: &DefineEnv, by: &TxnRef, old: &Arc<Table>, new: &Arc<Table>) -> Result<()> {
+    async fn rewrite(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        old: &Arc<Table>,
+        new: &Arc<Table>,
+    ) -> Result<()> {
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
-                let call = PartitionCall::Export { txn: by.clone(), table: old.clone(), resume };
-                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else { return Err(odd()) };
+                let call = PartitionCall::Export {
+                    txn: by.clone(),
+                    table: old.clone(),
+                    resume,
+                };
+                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
+                    return Err(odd());
+                };
                 let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
                 for (_, row) in rows {
-                    parts.entry(self.partition_of(new, &row)?).or_default().push(row);
+                    parts
+                        .entry(self.partition_of(new, &row)?)
+                        .or_default()
+                        .push(row);
                 }
                 let calls = parts.into_iter().map(|(to, rows)| {
                     env.txn.takes_part(to);
-                    let what = Load::Rows { rows, ctx: env.ctx.clone() };
-                    self.call(to, PartitionCall::Load(LoadCall { txn: by.clone(), table: new.clone(), what }))
+                    let what = Load::Rows {
+                        rows,
+                        ctx: env.ctx.clone(),
+                    };
+                    self.call(
+                        to,
+                        PartitionCall::Load(LoadCall {
+                            txn: by.clone(),
+                            table: new.clone(),
+                            what,
+                        }),
+                    )
                 });
-                futures_util::future::try_join_all(calls).await.map_err(|e| key_problem(e, new))?;
+                futures_util::future::try_join_all(calls)
+                    .await
+                    .map_err(|e| key_problem(e, new))?;
                 resume = next;
                 if resume.is_none() {
                     break;
@@ -153,10 +228,16 @@ impl Router {
 fn key_problem(e: Error, table: &Table) -> Error {
     match e.code() {
         SqlState::UNIQUE_VIOLATION => {
-            let detail = e.detail().unwrap_or_default().replace(" already exists.", " is duplicated.");
+            let detail = e
+                .detail()
+                .unwrap_or_default()
+                .replace(" already exists.", " is duplicated.");
             Error::new(
                 SqlState::UNIQUE_VIOLATION,
-                format!("could not create unique index \"{}\"", table.primary_key_name),
+                format!(
+                    "could not create unique index \"{}\"",
+                    table.primary_key_name
+                ),
             )
             .with_detail(detail)
             .with_table(&table.name)
@@ -166,7 +247,10 @@ fn key_problem(e: Error, table: &Table) -> Error {
             let column = e.column().unwrap_or_default();
             Error::new(
                 SqlState::NOT_NULL_VIOLATION,
-                format!("column \"{column}\" of relation \"{}\" contains null values", table.name),
+                format!(
+                    "column \"{column}\" of relation \"{}\" contains null values",
+                    table.name
+                ),
             )
             .with_table(&table.name)
             .with_column(column)

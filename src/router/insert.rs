@@ -16,13 +16,24 @@ use types::{PartitionId, Result, Row};
 impl Router {
     /// Inserts the rows of the statement's source.
     pub async fn insert(&self, env: &WriteEnv, insert: &Insert) -> Result<Outcome> {
-        let mut source = engine::exec::operators::open(Arc::new(insert.source.clone()), env.exec.clone())?;
+        let mut source =
+            engine::exec::operators::open(Arc::new(insert.source.clone()), env.exec.clone())?;
         let mut out = Outcome::new(insert.returning.clone());
-        let Some(mut batch) = source.next().await? else { return Ok(out) };
+        let Some(mut batch) = source.next().await? else {
+            return Ok(out);
+        };
         loop {
             let next = source.next().await?;
             let only = next.is_none() && out.count == 0;
-            self.insert_rows(env, &insert.table, batch.rows, insert.on_conflict.as_ref(), only, &mut out).await?;
+            self.insert_rows(
+                env,
+                &insert.table,
+                batch.rows,
+                insert.on_conflict.as_ref(),
+                only,
+                &mut out,
+            )
+            .await?;
             match next {
                 Some(rows) => batch = rows,
                 None => return Ok(out),
@@ -43,7 +54,8 @@ impl Router {
         let arbiters = arbiters(table, on_conflict);
         if !arbiters.is_empty() {
             for row in rows {
-                self.insert_arbitrated(env, table, row, on_conflict, &arbiters, out).await?;
+                self.insert_arbitrated(env, table, row, on_conflict, &arbiters, out)
+                    .await?;
             }
             return Ok(());
         }
@@ -89,7 +101,11 @@ impl Router {
             Some(at) => (at.partition, Some(vec![at.key]), conflict(on_conflict)),
             None => {
                 let any = on_conflict.is_some_and(|c| c.target.is_none());
-                let action = if any { Conflict::Nothing } else { Conflict::Error };
+                let action = if any {
+                    Conflict::Nothing
+                } else {
+                    Conflict::Error
+                };
                 (self.partition_of(table, &row)?, None, action)
             }
         };
@@ -105,10 +121,18 @@ impl Router {
         self.send_insert(env, partition, call, out).await
     }
 
-    async fn send_insert(&self, env: &WriteEnv, partition: PartitionId, call: InsertCall, out: &mut Outcome) -> Result<()> {
+    async fn send_insert(
+        &self,
+        env: &WriteEnv,
+        partition: PartitionId,
+        call: InsertCall,
+        out: &mut Outcome,
+    ) -> Result<()> {
         let table = call.table.clone();
         env.txn.takes_part(partition);
-        let Reply::Inserted(rows) = self.call(partition, PartitionCall::Insert(call)).await? else { return Err(odd()) };
+        let Reply::Inserted(rows) = self.call(partition, PartitionCall::Insert(call)).await? else {
+            return Err(odd());
+        };
         let mut delta = UniqueDelta::default();
         for row in rows {
             match row {
@@ -120,7 +144,10 @@ impl Router {
                     out.took(env, row).await?;
                 }
                 Inserted::Updated(change) => {
-                    let address = Address { partition, key: change.key };
+                    let address = Address {
+                        partition,
+                        key: change.key,
+                    };
                     let Some(new) = change.new else { continue };
                     if table.has_unique_indexes() {
                         delta.row(&table, &address, Some(&change.old), Some(&new))?;
@@ -136,12 +163,24 @@ impl Router {
     }
 
     /// Rows straight into the trees of a table that only this transaction can reach.
-    pub async fn load_rows(&self, env: &WriteEnv, table: &Arc<Table>, rows: Vec<Row>) -> Result<u64> {
+    pub async fn load_rows(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        rows: Vec<Row>,
+    ) -> Result<u64> {
         let parts = self.by_key(table, rows)?;
         let calls = parts.into_iter().map(|(partition, rows)| {
             env.txn.takes_part(partition);
-            let what = Load::Rows { rows, ctx: env.ctx.clone() };
-            let call = LoadCall { txn: env.by.clone(), table: table.clone(), what };
+            let what = Load::Rows {
+                rows,
+                ctx: env.ctx.clone(),
+            };
+            let call = LoadCall {
+                txn: env.by.clone(),
+                table: table.clone(),
+                what,
+            };
             self.call(partition, PartitionCall::Load(call))
         });
         let mut count = 0;
@@ -157,7 +196,10 @@ impl Router {
     fn by_key(&self, table: &Table, rows: Vec<Row>) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
         let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
         for row in rows {
-            parts.entry(self.partition_of(table, &row)?).or_default().push(row);
+            parts
+                .entry(self.partition_of(table, &row)?)
+                .or_default()
+                .push(row);
         }
         Ok(parts)
     }
@@ -165,7 +207,10 @@ impl Router {
     /// Rows without a key stay on the shard that received them.
     pub(super) fn partition_of(&self, table: &Table, row: &Row) -> Result<PartitionId> {
         if table.has_key() {
-            Ok(key::partition(&row_key(table, row)?, self.shard.partition_count))
+            Ok(key::partition(
+                &row_key(table, row)?,
+                self.shard.partition_count,
+            ))
         } else {
             Ok(self.shard.home())
         }
@@ -185,8 +230,12 @@ fn conflict(on_conflict: Option<&OnConflict>) -> Conflict {
     match on_conflict.map(|c| &c.action) {
         None => Conflict::Error,
         Some(ConflictAction::Nothing) => Conflict::Nothing,
-        Some(ConflictAction::Update { assignments, filter }) => {
-            Conflict::Update { assignments: Arc::new(assignments.clone()), filter: filter.clone() }
-        }
+        Some(ConflictAction::Update {
+            assignments,
+            filter,
+        }) => Conflict::Update {
+            assignments: Arc::new(assignments.clone()),
+            filter: filter.clone(),
+        },
     }
 }

@@ -48,18 +48,33 @@ pub struct Router {
 }
 
 impl Router {
-    pub fn new(shard: Rc<Shard>, port: Rc<BoundPort<Message, Answer>>, metrics: Rc<Metrics>) -> Router {
-        Router { shard, port, metrics }
+    pub fn new(
+        shard: Rc<Shard>,
+        port: Rc<BoundPort<Message, Answer>>,
+        metrics: Rc<Metrics>,
+    ) -> Router {
+        Router {
+            shard,
+            port,
+            metrics,
+        }
     }
 
     /// Calls the owner of a partition.
     pub async fn call(&self, partition: PartitionId, call: PartitionCall) -> Result<Reply> {
-        self.ask(self.shard.owner(partition), ShardCall::Partition(partition, call)).await
+        self.ask(
+            self.shard.owner(partition),
+            ShardCall::Partition(partition, call),
+        )
+        .await
     }
 
     /// Calls a shard.
     pub async fn ask(&self, to: ShardId, call: ShardCall) -> Result<Reply> {
-        let envelope = Envelope { stamp: self.shard.now(), call };
+        let envelope = Envelope {
+            stamp: self.shard.now(),
+            call,
+        };
         if to == self.shard.id {
             return self.shard.handle(envelope).await;
         }
@@ -68,7 +83,9 @@ impl Router {
                 self.shard.saw(stamp);
                 *reply
             }
-            Answer::Done | Answer::Metrics(_) => Err(Error::internal("a shard answered another question")),
+            Answer::Done | Answer::Metrics(_) => {
+                Err(Error::internal("a shard answered another question"))
+            }
         }
     }
 
@@ -84,7 +101,10 @@ impl Router {
     }
 
     /// Calls every partition at once; the first error wins.
-    pub async fn call_all(&self, call: impl Fn(PartitionId) -> PartitionCall) -> Result<Vec<Reply>> {
+    pub async fn call_all(
+        &self,
+        call: impl Fn(PartitionId) -> PartitionCall,
+    ) -> Result<Vec<Reply>> {
         let calls = self.partition_ids().map(|p| self.call(p, call(p)));
         futures_util::future::try_join_all(calls).await
     }
@@ -103,7 +123,10 @@ impl Router {
 }
 
 fn gone(to: ShardId, e: &CallError) -> Error {
-    Error::new(SqlState::ADMIN_SHUTDOWN, format!("shard {to} did not answer: {e}"))
+    Error::new(
+        SqlState::ADMIN_SHUTDOWN,
+        format!("shard {to} did not answer: {e}"),
+    )
 }
 
 /// The answer had another shape than the question.

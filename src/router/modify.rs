@@ -13,7 +13,9 @@ use engine::exec::operators::{Exec, eval_row, settle_access, settle_expr};
 use engine::exec::{Context, eval};
 use engine::plan::{Access, Assignment, Delete, Expr, Returning, Update};
 use engine::shard::Reply;
-use engine::shard::call::{Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall};
+use engine::shard::call::{
+    Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
+};
 use engine::txn::{Isolation, TxnRef};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,20 +41,29 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn new(returning: Option<Returning>) -> Outcome {
-        Outcome { count: 0, rows: RowBatch::new(), returning, held: None }
+        Outcome {
+            count: 0,
+            rows: RowBatch::new(),
+            returning,
+            held: None,
+        }
     }
 
     /// Counts a row and evaluates RETURNING over it.
     pub async fn took(&mut self, env: &WriteEnv, row: Row) -> Result<()> {
         self.count += 1;
-        let Some(returning) = &self.returning else { return Ok(()) };
+        let Some(returning) = &self.returning else {
+            return Ok(());
+        };
         let mut out = Vec::with_capacity(returning.exprs.len());
         for e in &returning.exprs {
             out.push(eval_row(e, &row, &env.exec, &[]).await?);
         }
         let before = self.rows.bytes;
         self.rows.push(out);
-        let held = self.held.get_or_insert_with(|| env.exec.memory.consumer("RETURNING"));
+        let held = self
+            .held
+            .get_or_insert_with(|| env.exec.memory.consumer("RETURNING"));
         held.grow(self.rows.bytes - before)
     }
 
@@ -68,15 +79,24 @@ impl Router {
         let filter = settle(update.filter.as_ref(), env).await?;
         let mut assignments = Vec::with_capacity(update.assignments.len());
         for a in &update.assignments {
-            assignments.push(Assignment { column: a.column, expr: settle_expr(&a.expr, &env.exec, &[]).await? });
+            assignments.push(Assignment {
+                column: a.column,
+                expr: settle_expr(&a.expr, &env.exec, &[]).await?,
+            });
         }
-        let correlated = filter.iter().chain(assignments.iter().map(|a| &a.expr)).any(eval::has_subquery);
+        let correlated = filter
+            .iter()
+            .chain(assignments.iter().map(|a| &a.expr))
+            .any(eval::has_subquery);
         if correlated {
-            self.update_here(env, update, filter.as_ref(), &assignments, &mut out).await?;
+            self.update_here(env, update, filter.as_ref(), &assignments, &mut out)
+                .await?;
             return Ok(out);
         }
         let parts = self.write_parts(env, table, &update.access).await?;
-        let moves = assignments.iter().any(|a| table.primary_key.contains(&a.column));
+        let moves = assignments
+            .iter()
+            .any(|a| table.primary_key.contains(&a.column));
         let rows_wanted = out.wants_rows() || table.has_unique_indexes();
         let fuse = env.fuse && parts.len() == 1 && !moves && !rows_wanted;
         let assignments = Arc::new(assignments);
@@ -97,7 +117,17 @@ impl Router {
                     resume,
                 };
                 let done = modified(self.call(partition, PartitionCall::Update(call)).await?)?;
-                resume = self.changed(env, table, partition, done, rows_wanted, &mut moved, &mut out).await?;
+                resume = self
+                    .changed(
+                        env,
+                        table,
+                        partition,
+                        done,
+                        rows_wanted,
+                        &mut moved,
+                        &mut out,
+                    )
+                    .await?;
                 if resume.is_none() {
                     break;
                 }
@@ -115,14 +145,25 @@ impl Router {
         let table = &delete.table;
         let filter = settle(delete.filter.as_ref(), env).await?;
         if filter.as_ref().is_some_and(eval::has_subquery) {
-            self.delete_here(env, table, filter.as_ref(), &mut out).await?;
+            self.delete_here(env, table, filter.as_ref(), &mut out)
+                .await?;
             return Ok(out);
         }
         let parts = self.write_parts(env, table, &delete.access).await?;
         let rows_wanted = out.wants_rows() || table.has_unique_indexes();
         let fuse = env.fuse && parts.len() == 1 && !rows_wanted;
         for (partition, reach) in parts {
-            self.delete_in(env, table, partition, reach, filter.clone(), rows_wanted, fuse, &mut out).await?;
+            self.delete_in(
+                env,
+                table,
+                partition,
+                reach,
+                filter.clone(),
+                rows_wanted,
+                fuse,
+                &mut out,
+            )
+            .await?;
         }
         if fuse {
             env.txn.committed_by_call();
@@ -156,7 +197,17 @@ impl Router {
                 resume,
             };
             let done = modified(self.call(partition, PartitionCall::Delete(call)).await?)?;
-            resume = self.changed(env, table, partition, done, rows_wanted, &mut Vec::new(), out).await?;
+            resume = self
+                .changed(
+                    env,
+                    table,
+                    partition,
+                    done,
+                    rows_wanted,
+                    &mut Vec::new(),
+                    out,
+                )
+                .await?;
             if resume.is_none() {
                 return Ok(());
             }
@@ -179,10 +230,21 @@ impl Router {
         if !rows_wanted {
             out.count += done.count - done.changes.len() as u64;
         }
-        for Change { key, old, new, moved: away } in done.changes {
+        for Change {
+            key,
+            old,
+            new,
+            moved: away,
+        } in done.changes
+        {
             let address = Address { partition, key };
             if table.has_unique_indexes() {
-                delta.row(table, &address, Some(&old), if away { None } else { new.as_ref() })?;
+                delta.row(
+                    table,
+                    &address,
+                    Some(&old),
+                    if away { None } else { new.as_ref() },
+                )?;
             }
             match new {
                 Some(row) if away => moved.push(row),
@@ -196,21 +258,37 @@ impl Router {
         Ok(done.resume)
     }
 
-    async fn insert_moved(&self, env: &WriteEnv, table: &Arc<Table>, moved: Vec<Row>, out: &mut Outcome) -> Result<()> {
+    async fn insert_moved(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        moved: Vec<Row>,
+        out: &mut Outcome,
+    ) -> Result<()> {
         if moved.is_empty() {
             return Ok(());
         }
         self.insert_rows(env, table, moved, None, false, out).await
     }
 
-    async fn write_parts(&self, env: &WriteEnv, table: &Arc<Table>, access: &Access) -> Result<Vec<(PartitionId, Reach)>> {
+    async fn write_parts(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        access: &Access,
+    ) -> Result<Vec<(PartitionId, Reach)>> {
         let access = settle_access(access, &env.exec, &[]).await?;
         match route(table, &access, &env.ctx, self.shard.partition_count)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
-            Route::Unique { index, span, partitions } => {
-                Ok(by_partition(self.addresses(&env.by, table, &index, &span, &partitions).await?))
-            }
+            Route::Unique {
+                index,
+                span,
+                partitions,
+            } => Ok(by_partition(
+                self.addresses(&env.by, table, &index, &span, &partitions)
+                    .await?,
+            )),
         }
     }
 
@@ -231,11 +309,17 @@ impl Router {
                 let mut values = Vec::with_capacity(assignments.len());
                 for a in assignments {
                     let value: Value = eval_row(&a.expr, &row, &env.exec, &[]).await?;
-                    values.push(Assignment { column: a.column, expr: Expr::Const(value, a.expr.ty()) });
+                    values.push(Assignment {
+                        column: a.column,
+                        expr: Expr::Const(value, a.expr.ty()),
+                    });
                 }
                 env.txn.takes_part(partition);
                 let call = UpdateCall {
-                    txn: TxnRef { isolation: Isolation::RepeatableRead, ..env.by.clone() },
+                    txn: TxnRef {
+                        isolation: Isolation::RepeatableRead,
+                        ..env.by.clone()
+                    },
                     ctx: env.ctx.clone(),
                     table: table.clone(),
                     reach: Reach::Keys(vec![key]),
@@ -246,13 +330,20 @@ impl Router {
                     resume: None,
                 };
                 let done = modified(self.call(partition, PartitionCall::Update(call)).await?)?;
-                self.changed(env, table, partition, done, true, &mut moved, out).await?;
+                self.changed(env, table, partition, done, true, &mut moved, out)
+                    .await?;
             }
         }
         self.insert_moved(env, table, moved, out).await
     }
 
-    async fn delete_here(&self, env: &WriteEnv, table: &Arc<Table>, filter: Option<&Expr>, out: &mut Outcome) -> Result<()> {
+    async fn delete_here(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        filter: Option<&Expr>,
+        out: &mut Outcome,
+    ) -> Result<()> {
         for partition in self.partition_ids() {
             let rows = self.matching(env, table, partition, filter).await?;
             let keys: Vec<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
@@ -261,12 +352,25 @@ impl Router {
             }
             let strict = WriteEnv {
                 txn: env.txn.clone(),
-                by: TxnRef { isolation: Isolation::RepeatableRead, ..env.by.clone() },
+                by: TxnRef {
+                    isolation: Isolation::RepeatableRead,
+                    ..env.by.clone()
+                },
                 ctx: env.ctx.clone(),
                 exec: env.exec.clone(),
                 fuse: false,
             };
-            self.delete_in(&strict, table, partition, Reach::Keys(keys), None, true, false, out).await?;
+            self.delete_in(
+                &strict,
+                table,
+                partition,
+                Reach::Keys(keys),
+                None,
+                true,
+                false,
+                out,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -283,8 +387,14 @@ impl Router {
         let mut out = Vec::new();
         let mut resume = None;
         loop {
-            let call = PartitionCall::Export { txn: env.by.clone(), table: table.clone(), resume };
-            let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else { return Err(odd()) };
+            let call = PartitionCall::Export {
+                txn: env.by.clone(),
+                table: table.clone(),
+                resume,
+            };
+            let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
+                return Err(odd());
+            };
             for (key, row) in rows {
                 let keep = match filter {
                     Some(f) => eval_row(f, &row, &env.exec, &[]).await? == Value::Bool(true),

@@ -18,23 +18,33 @@ pub enum Route {
     /// These partitions, each with its own reach.
     Partitions(Vec<(PartitionId, Reach)>),
     /// First the entries of a unique index in these partitions, which then name the rows.
-    Unique { index: Arc<Index>, span: KeySpan, partitions: Vec<PartitionId> },
+    Unique {
+        index: Arc<Index>,
+        span: KeySpan,
+        partitions: Vec<PartitionId>,
+    },
 }
 
 pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> Result<Route> {
     match access {
         Access::Full => Ok(everywhere(partitions, &Reach::All)),
         Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
-        Access::KeyRange(range) => Ok(match span(range, &table.types_of(&table.primary_key), ctx)? {
-            Some(span) => everywhere(partitions, &Reach::Range(span)),
-            None => Route::Nowhere,
-        }),
+        Access::KeyRange(range) => Ok(
+            match span(range, &table.types_of(&table.primary_key), ctx)? {
+                Some(span) => everywhere(partitions, &Reach::Range(span)),
+                None => Route::Nowhere,
+            },
+        ),
         Access::Index { index, range } => index_route(table, index, range, ctx, partitions),
     }
 }
 
 fn everywhere(partitions: u16, reach: &Reach) -> Route {
-    Route::Partitions((0..partitions).map(|p| (PartitionId(p), reach.clone())).collect())
+    Route::Partitions(
+        (0..partitions)
+            .map(|p| (PartitionId(p), reach.clone()))
+            .collect(),
+    )
 }
 
 fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
@@ -47,7 +57,10 @@ fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16)
         }
         let mut bytes = Vec::new();
         key::encode(&values, &types, &mut bytes)?;
-        by_partition.entry(key::partition(&bytes, partitions)).or_default().push(bytes);
+        by_partition
+            .entry(key::partition(&bytes, partitions))
+            .or_default()
+            .push(bytes);
     }
     for keys in by_partition.values_mut() {
         // An IN list may name a key twice; its row is one all the same.
@@ -57,13 +70,32 @@ fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16)
     if by_partition.is_empty() {
         return Ok(Route::Nowhere);
     }
-    Ok(Route::Partitions(by_partition.into_iter().map(|(p, keys)| (p, Reach::Keys(keys))).collect()))
+    Ok(Route::Partitions(
+        by_partition
+            .into_iter()
+            .map(|(p, keys)| (p, Reach::Keys(keys)))
+            .collect(),
+    ))
 }
 
-fn index_route(table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Context, partitions: u16) -> Result<Route> {
-    let Some(span) = span(range, &table.types_of(&index.columns), ctx)? else { return Ok(Route::Nowhere) };
+fn index_route(
+    table: &Table,
+    index: &Arc<Index>,
+    range: &KeyRange,
+    ctx: &Context,
+    partitions: u16,
+) -> Result<Route> {
+    let Some(span) = span(range, &table.types_of(&index.columns), ctx)? else {
+        return Ok(Route::Nowhere);
+    };
     if !index.unique {
-        return Ok(everywhere(partitions, &Reach::Index { index: index.clone(), span }));
+        return Ok(everywhere(
+            partitions,
+            &Reach::Index {
+                index: index.clone(),
+                span,
+            },
+        ));
     }
     // All columns given: the entry can be in one partition only.
     let partitions = if range.prefix.len() == index.columns.len() {
@@ -71,7 +103,11 @@ fn index_route(table: &Table, index: &Arc<Index>, range: &KeyRange, ctx: &Contex
     } else {
         (0..partitions).map(PartitionId).collect()
     };
-    Ok(Route::Unique { index: index.clone(), span, partitions })
+    Ok(Route::Unique {
+        index: index.clone(),
+        span,
+        partitions,
+    })
 }
 
 /// The encoded bounds of a range; `None` when a NULL makes it empty.
@@ -82,16 +118,34 @@ fn span(range: &KeyRange, types: &[DataType], ctx: &Context) -> Result<Option<Ke
     }
     let mut prefix = Vec::new();
     key::encode(&prefix_values, types, &mut prefix)?;
-    let next = types.get(prefix_values.len()).copied().unwrap_or(DataType::Void);
-    let mut out = KeySpan { lower: prefix.clone(), upper: end_of(&prefix) };
+    let next = types
+        .get(prefix_values.len())
+        .copied()
+        .unwrap_or(DataType::Void);
+    let mut out = KeySpan {
+        lower: prefix.clone(),
+        upper: end_of(&prefix),
+    };
     if let Some((expr, inclusive)) = &range.lower {
-        let Some(bytes) = bound(&prefix, expr, next, ctx)? else { return Ok(None) };
-        out.lower = if *inclusive { bytes } else { end_of(&bytes).unwrap_or(bytes) };
+        let Some(bytes) = bound(&prefix, expr, next, ctx)? else {
+            return Ok(None);
+        };
+        out.lower = if *inclusive {
+            bytes
+        } else {
+            end_of(&bytes).unwrap_or(bytes)
+        };
     }
     match &range.upper {
         Some((expr, inclusive)) => {
-            let Some(bytes) = bound(&prefix, expr, next, ctx)? else { return Ok(None) };
-            out.upper = if *inclusive { end_of(&bytes) } else { Some(bytes) };
+            let Some(bytes) = bound(&prefix, expr, next, ctx)? else {
+                return Ok(None);
+            };
+            out.upper = if *inclusive {
+                end_of(&bytes)
+            } else {
+                Some(bytes)
+            };
         }
         // A bound from below alone must not run into the NULLs, which sort last.
         None if range.lower.is_some() => {
@@ -115,7 +169,10 @@ fn bound(prefix: &[u8], expr: &Expr, ty: DataType, ctx: &Context) -> Result<Opti
 }
 
 fn values(exprs: &[Expr], ctx: &Context) -> Result<Vec<Value>> {
-    exprs.iter().map(|e| eval::eval(e, &[], &Env { ctx, outer: &[] })).collect()
+    exprs
+        .iter()
+        .map(|e| eval::eval(e, &[], &Env { ctx, outer: &[] }))
+        .collect()
 }
 
 /// The least byte string above every one that starts with `prefix`; `None` when there is none.

@@ -29,11 +29,19 @@ pub struct TxnSource {
 }
 
 impl Source for TxnSource {
-    fn scan(&self, scan: Arc<Scan>, ctx: Arc<Context>) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
+    fn scan(
+        &self,
+        scan: Arc<Scan>,
+        ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
         Box::pin(async move {
             let parts = self.router.parts(&self.txn, &scan, &ctx).await?;
             let metrics = &self.router.metrics;
-            if parts.len() > 1 { metrics.statements_scattered.inc() } else { metrics.statements_single.inc() }
+            if parts.len() > 1 {
+                metrics.statements_scattered.inc()
+            } else {
+                metrics.statements_single.inc()
+            }
             let mut rows = Gather {
                 router: self.router.clone(),
                 txn: self.txn.clone(),
@@ -51,12 +59,23 @@ impl Source for TxnSource {
 }
 
 impl Router {
-    async fn parts(&self, txn: &TxnRef, scan: &Scan, ctx: &Arc<Context>) -> Result<Vec<(PartitionId, Reach)>> {
+    async fn parts(
+        &self,
+        txn: &TxnRef,
+        scan: &Scan,
+        ctx: &Arc<Context>,
+    ) -> Result<Vec<(PartitionId, Reach)>> {
         match route(&scan.table, &scan.access, ctx, self.shard.partition_count)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
-            Route::Unique { index, span, partitions } => {
-                let rows = self.addresses(txn, &scan.table, &index, &span, &partitions).await?;
+            Route::Unique {
+                index,
+                span,
+                partitions,
+            } => {
+                let rows = self
+                    .addresses(txn, &scan.table, &index, &span, &partitions)
+                    .await?;
                 Ok(by_partition(rows))
             }
         }
@@ -104,7 +123,10 @@ pub fn by_partition(rows: Vec<Address>) -> Vec<(PartitionId, Reach)> {
     for row in rows {
         parts.entry(row.partition).or_default().push(row.key);
     }
-    parts.into_iter().map(|(p, keys)| (p, Reach::Keys(keys))).collect()
+    parts
+        .into_iter()
+        .map(|(p, keys)| (p, Reach::Keys(keys)))
+        .collect()
 }
 
 type Pending = LocalBoxFuture<'static, (PartitionId, Reach, Result<Reply>)>;
@@ -136,7 +158,9 @@ impl Gather {
 
     async fn next_batch(&mut self) -> Result<Option<RowBatch>> {
         while let Some((partition, reach, reply)) = self.pending.next().await {
-            let Reply::Rows { batch, resume } = reply? else { return Err(odd()) };
+            let Reply::Rows { batch, resume } = reply? else {
+                return Err(odd());
+            };
             if resume.is_some() {
                 self.request(partition, reach, resume);
             }

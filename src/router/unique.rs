@@ -21,18 +21,36 @@ pub struct UniqueDelta {
 
 impl UniqueDelta {
     /// A row appears, changes or goes.
-    pub fn row(&mut self, table: &Table, address: &Address, old: Option<&Row>, new: Option<&Row>) -> Result<()> {
+    pub fn row(
+        &mut self,
+        table: &Table,
+        address: &Address,
+        old: Option<&Row>,
+        new: Option<&Row>,
+    ) -> Result<()> {
         for index in table.indexes.iter().filter(|i| i.unique) {
-            let before = old.map(|r| unique_key(table, index, r, address)).transpose()?;
-            let after = new.map(|r| unique_key(table, index, r, address)).transpose()?;
+            let before = old
+                .map(|r| unique_key(table, index, r, address))
+                .transpose()?;
+            let after = new
+                .map(|r| unique_key(table, index, r, address))
+                .transpose()?;
             if before == after {
                 continue;
             }
             if let (Some(key), Some(row)) = (before, old) {
-                self.removed.push(change(index, key, row, EntryChange::Remove));
+                self.removed
+                    .push(change(index, key, row, EntryChange::Remove));
             }
             if let (Some(key), Some(row)) = (after, new) {
-                self.added.push(change(index, key, row, EntryChange::Add { row: address.clone() }));
+                self.added.push(change(
+                    index,
+                    key,
+                    row,
+                    EntryChange::Add {
+                        row: address.clone(),
+                    },
+                ));
             }
         }
         Ok(())
@@ -44,7 +62,12 @@ impl UniqueDelta {
 }
 
 fn change(index: &Arc<Index>, key: Vec<u8>, row: &Row, change: EntryChange) -> UniqueChange {
-    UniqueChange { index: index.clone(), key, change, values: pick(row, &index.columns) }
+    UniqueChange {
+        index: index.clone(),
+        key,
+        change,
+        values: pick(row, &index.columns),
+    }
 }
 
 impl Router {
@@ -60,14 +83,27 @@ impl Router {
         self.send_unique(txn, by, table, delta.added).await
     }
 
-    async fn send_unique(&self, txn: &Txn, by: &TxnRef, table: &Arc<Table>, changes: Vec<UniqueChange>) -> Result<()> {
+    async fn send_unique(
+        &self,
+        txn: &Txn,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        changes: Vec<UniqueChange>,
+    ) -> Result<()> {
         let mut parts: BTreeMap<PartitionId, Vec<UniqueChange>> = BTreeMap::new();
         for change in changes {
-            parts.entry(self.entry_partition(&change)).or_default().push(change);
+            parts
+                .entry(self.entry_partition(&change))
+                .or_default()
+                .push(change);
         }
         for (partition, changes) in parts {
             txn.takes_part(partition);
-            let call = UniqueCall { txn: by.clone(), table: table.clone(), changes };
+            let call = UniqueCall {
+                txn: by.clone(),
+                table: table.clone(),
+                changes,
+            };
             self.call(partition, PartitionCall::Unique(call)).await?;
         }
         Ok(())
@@ -93,10 +129,19 @@ impl Router {
         }
         let mut bytes = Vec::new();
         key::encode(&values, &table.types_of(&index.columns), &mut bytes)?;
-        let check = UniqueChange { index: index.clone(), key: bytes, change: EntryChange::Check, values };
+        let check = UniqueChange {
+            index: index.clone(),
+            key: bytes,
+            change: EntryChange::Check,
+            values,
+        };
         let partition = self.entry_partition(&check);
         txn.takes_part(partition);
-        let call = UniqueCall { txn: by.clone(), table: table.clone(), changes: vec![check] };
+        let call = UniqueCall {
+            txn: by.clone(),
+            table: table.clone(),
+            changes: vec![check],
+        };
         match self.call(partition, PartitionCall::Unique(call)).await? {
             Reply::Holders(mut holders) => Ok(holders.pop().flatten()),
             _ => Err(odd()),

@@ -14,15 +14,27 @@ use types::{Error, PartitionId, Result, ShardId, Ts, Xid};
 pub async fn begin(router: &Router) -> Result<()> {
     let mut found: Vec<(PartitionId, Recovered)> = Vec::new();
     for reply in router.ask_all(|| ShardCall::Recovered).await? {
-        let Reply::Recovered(partitions) = reply else { return Err(odd()) };
+        let Reply::Recovered(partitions) = reply else {
+            return Err(odd());
+        };
         found.extend(partitions);
     }
-    let newest = found.iter().map(|(_, r)| r.newest).max().unwrap_or_default();
-    let decisions: HashMap<(PartitionId, Xid), Ts> =
-        found.iter().flat_map(|(p, r)| r.decisions.iter().map(|(xid, ts)| ((*p, *xid), *ts))).collect();
+    let newest = found
+        .iter()
+        .map(|(_, r)| r.newest)
+        .max()
+        .unwrap_or_default();
+    let decisions: HashMap<(PartitionId, Xid), Ts> = found
+        .iter()
+        .flat_map(|(p, r)| r.decisions.iter().map(|(xid, ts)| ((*p, *xid), *ts)))
+        .collect();
     let resolved: Vec<Resolution> = found
         .iter()
-        .flat_map(|(p, r)| r.in_doubt.iter().map(|(xid, coordinator)| (*p, *xid, *coordinator)))
+        .flat_map(|(p, r)| {
+            r.in_doubt
+                .iter()
+                .map(|(xid, coordinator)| (*p, *xid, *coordinator))
+        })
         .map(|(partition, xid, coordinator)| Resolution {
             partition,
             xid,
@@ -34,12 +46,20 @@ pub async fn begin(router: &Router) -> Result<()> {
         tracing::info!(records, in_doubt = resolved.len(), "recovered");
     }
     // Partition 0 is always shard 0's.
-    let Reply::Catalog(catalog) = router.ask(ShardId(0), ShardCall::LoadCatalog).await? else { return Err(odd()) };
+    let Reply::Catalog(catalog) = router.ask(ShardId(0), ShardCall::LoadCatalog).await? else {
+        return Err(odd());
+    };
     let base = Clock::base_above(newest);
-    let begin = || ShardCall::Begin { base, resolved: resolved.clone(), catalog: catalog.clone() };
+    let begin = || ShardCall::Begin {
+        base,
+        resolved: resolved.clone(),
+        catalog: catalog.clone(),
+    };
     router.ask_all(begin).await?;
     for (partition, xid) in decisions.into_keys() {
-        router.call(partition, PartitionCall::Forget { xid }).await?;
+        router
+            .call(partition, PartitionCall::Forget { xid })
+            .await?;
     }
     Ok(())
 }

@@ -21,20 +21,31 @@ pub fn open(config: &Config) -> Result<Directory, StartError> {
     let path = config.data_dir.clone();
     let wanted = config.partitions_new();
     let shown = path.display().to_string();
-    let bad = move |reason: String| StartError::Directory { path: shown.clone(), reason };
+    let bad = move |reason: String| StartError::Directory {
+        path: shown.clone(),
+        reason,
+    };
     if wanted > PARTITIONS_MAX {
-        return Err(bad(format!("it can have at most {PARTITIONS_MAX} partitions, not {wanted}")));
+        return Err(bad(format!(
+            "it can have at most {PARTITIONS_MAX} partitions, not {wanted}"
+        )));
     }
     let opened = runtime::block_on(async move {
-        let dir = Dir::open_or_create(&path).await.map_err(|e| e.to_string())?;
+        let dir = Dir::open_or_create(&path)
+            .await
+            .map_err(|e| e.to_string())?;
         let lock = dir.lock().map_err(|e| match e.kind() {
             std::io::ErrorKind::WouldBlock => {
-                "another process has it open; stop that one or choose another with --data-dir".to_string()
+                "another process has it open; stop that one or choose another with --data-dir"
+                    .to_string()
             }
             _ => format!("it cannot be locked: {e}"),
         })?;
         let partitions = read_or_create(&dir, wanted).await?;
-        Ok::<_, String>(Directory { partitions, _lock: lock })
+        Ok::<_, String>(Directory {
+            partitions,
+            _lock: lock,
+        })
     });
     opened.map_err(bad)
 }
@@ -48,10 +59,15 @@ async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {
             ));
         }
         let text = format!("format = {FORMAT}\npartitions = {wanted}\n");
-        dir.write_small_atomic(FORMAT_FILE, text.as_bytes()).await.map_err(|e| format!("it cannot be written: {e}"))?;
+        dir.write_small_atomic(FORMAT_FILE, text.as_bytes())
+            .await
+            .map_err(|e| format!("it cannot be written: {e}"))?;
         return Ok(wanted as u16);
     }
-    let bytes = dir.read_small(FORMAT_FILE).await.map_err(|e| e.to_string())?;
+    let bytes = dir
+        .read_small(FORMAT_FILE)
+        .await
+        .map_err(|e| e.to_string())?;
     parse(&String::from_utf8_lossy(&bytes))
 }
 
@@ -65,11 +81,15 @@ fn parse(text: &str) -> Result<u16, String> {
     };
     let format = value("format")?;
     if format > FORMAT {
-        return Err(format!("its format is {format} and this version knows up to {FORMAT}; use the version that wrote it"));
+        return Err(format!(
+            "its format is {format} and this version knows up to {FORMAT}; use the version that wrote it"
+        ));
     }
     match u16::try_from(value("partitions")?) {
         Ok(n) if n > 0 && usize::from(n) <= PARTITIONS_MAX => Ok(n),
-        _ => Err(format!("its file {FORMAT_FILE} names an impossible number of partitions; restore it from a backup")),
+        _ => Err(format!(
+            "its file {FORMAT_FILE} names an impossible number of partitions; restore it from a backup"
+        )),
     }
 }
 
@@ -80,9 +100,23 @@ mod tests {
     #[test]
     fn a_newer_format_and_nonsense_are_refused_with_the_reason() {
         assert_eq!(parse("format = 1\npartitions = 4\n"), Ok(4));
-        assert!(parse("format = 2\npartitions = 4\n").unwrap_err().contains("format is 2"));
-        assert!(parse("format = 1\npartitions = 0\n").unwrap_err().contains("impossible"));
+        assert!(
+            parse("format = 2\npartitions = 4\n")
+                .unwrap_err()
+                .contains("format is 2")
+        );
+        assert!(
+            parse("format = 1\npartitions = 0\n")
+                .unwrap_err()
+                .contains("impossible")
+        );
         assert!(parse("partitions = 4\n").unwrap_err().contains("no format"));
-        assert!(parse(&format!("format = 1\npartitions = {}\n", PARTITIONS_MAX + 1)).is_err());
+        assert!(
+            parse(&format!(
+                "format = 1\npartitions = {}\n",
+                PARTITIONS_MAX + 1
+            ))
+            .is_err()
+        );
     }
 }

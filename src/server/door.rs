@@ -3,9 +3,7 @@
 use super::numbers;
 use crate::middleware::Chain;
 use crate::router::{Answer, Message, Router};
-use crate::service::{
-    CancelKey, ColumnInfo, Door, Hello, IndexInfo, Session, Slot, TableInfo,
-};
+use crate::service::{CancelKey, ColumnInfo, Door, Hello, IndexInfo, Session, Slot, TableInfo};
 use crate::session::Node;
 use crate::telemetry::{self, Metrics};
 use engine::catalog::Table;
@@ -27,7 +25,10 @@ impl Door for ShardDoor {
     fn open(&self, hello: Hello) -> LocalBoxFuture<'_, Result<Rc<dyn Session>>> {
         Box::pin(async move {
             if self.is_draining() {
-                return Err(Error::new(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"));
+                return Err(Error::new(
+                    SqlState::CANNOT_CONNECT_NOW,
+                    "the database system is shutting down",
+                ));
             }
             self.chain.open(hello)
         })
@@ -50,12 +51,21 @@ impl Door for ShardDoor {
             if self.is_draining() {
                 return Err("the server is shutting down".into());
             }
-            let replies = self.router.ask_all(|| engine::shard::ShardCall::Stats).await.map_err(|e| e.to_string())?;
+            let replies = self
+                .router
+                .ask_all(|| engine::shard::ShardCall::Stats)
+                .await
+                .map_err(|e| e.to_string())?;
             for reply in replies {
-                let engine::shard::Reply::Stats(stats) = reply else { continue };
+                let engine::shard::Reply::Stats(stats) = reply else {
+                    continue;
+                };
                 for p in stats.partitions {
                     if let Some(reason) = p.fenced {
-                        return Err(format!("partition {} is out of service: {reason}", p.partition));
+                        return Err(format!(
+                            "partition {} is out of service: {reason}",
+                            p.partition
+                        ));
                     }
                 }
             }
@@ -66,7 +76,11 @@ impl Door for ShardDoor {
     fn metrics(&self) -> LocalBoxFuture<'_, Result<String>> {
         Box::pin(async move {
             let mut all = vec![numbers::snapshot(&self.router, &self.metrics).await?];
-            for to in self.router.shard_ids().filter(|s| *s != self.router.shard.id) {
+            for to in self
+                .router
+                .shard_ids()
+                .filter(|s| *s != self.router.shard.id)
+            {
                 if let Answer::Metrics(snapshot) = self.router.send(to, Message::Metrics).await? {
                     all.push(*snapshot);
                 }
@@ -76,7 +90,13 @@ impl Door for ShardDoor {
     }
 
     fn tables(&self) -> Vec<TableInfo> {
-        self.router.shard.catalog().tables.values().map(|t| info(t)).collect()
+        self.router
+            .shard
+            .catalog()
+            .tables
+            .values()
+            .map(|t| info(t))
+            .collect()
     }
 
     fn draining(&self) -> LocalBoxFuture<'static, ()> {
@@ -91,13 +111,22 @@ impl Door for ShardDoor {
     fn slot(&self) -> Result<Slot> {
         match self.slots.try_acquire(1) {
             Some(permit) => Ok(Slot(Box::new(permit))),
-            None => Err(Error::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")),
+            None => Err(Error::new(
+                SqlState::TOO_MANY_CONNECTIONS,
+                "sorry, too many clients already",
+            )),
         }
     }
 }
 
 fn info(table: &Table) -> TableInfo {
-    let name = |ordinal: &usize| table.columns.get(*ordinal).map(|c| c.name.clone()).unwrap_or_default();
+    let name = |ordinal: &usize| {
+        table
+            .columns
+            .get(*ordinal)
+            .map(|c| c.name.clone())
+            .unwrap_or_default()
+    };
     let column = |c: &engine::catalog::ColumnDef| ColumnInfo {
         name: c.name.clone(),
         data_type: engine::exec::functions::system::type_name(c.ty, Some(c.typmod.into())),

@@ -24,8 +24,14 @@ use types::{Error, ShardId};
 pub enum StartError {
     #[error("{what} {fix}")]
     Host { what: String, fix: String },
-    #[error("cannot listen on {address}: {reason}; stop what uses the port or choose another with --{flag}")]
-    Port { address: SocketAddr, reason: std::io::Error, flag: &'static str },
+    #[error(
+        "cannot listen on {address}: {reason}; stop what uses the port or choose another with --{flag}"
+    )]
+    Port {
+        address: SocketAddr,
+        reason: std::io::Error,
+        flag: &'static str,
+    },
     #[error("cannot use the data directory {path}: {reason}")]
     Directory { path: String, reason: String },
     #[error("cannot start the executors: {0}")]
@@ -42,19 +48,38 @@ const SPIN: Duration = Duration::from_micros(0);
 /// Runs the server until it is told to stop.
 pub fn run(config: Config) -> Result<(), StartError> {
     let shards = config.shards();
-    let host = runtime::probe(shards).map_err(|p| StartError::Host { what: p.what, fix: p.fix })?;
+    let host = runtime::probe(shards).map_err(|p| StartError::Host {
+        what: p.what,
+        fix: p.fix,
+    })?;
     let pin = shards <= host.cores;
     if !pin {
-        tracing::warn!(shards, cores = host.cores, "more shards than cores: they are not pinned, and share");
+        tracing::warn!(
+            shards,
+            cores = host.cores,
+            "more shards than cores: they are not pinned, and share"
+        );
     }
-    for (port, flag) in [(config.sql_port, "sql-port"), (config.http_port, "http-port")] {
+    for (port, flag) in [
+        (config.sql_port, "sql-port"),
+        (config.http_port, "http-port"),
+    ] {
         let address = SocketAddr::new(config.listen, port);
-        runtime::bind_check(address).map_err(|reason| StartError::Port { address, reason, flag })?;
+        runtime::bind_check(address).map_err(|reason| StartError::Port {
+            address,
+            reason,
+            flag,
+        })?;
     }
     let signals = runtime::watch_signals();
     let directory = directory::open(&config)?;
     let shared = Shared::new(config, directory.partitions, signals);
-    let options = ShardOptions { shards, pin, spin: SPIN, ..ShardOptions::default() };
+    let options = ShardOptions {
+        shards,
+        pin,
+        spin: SPIN,
+        ..ShardOptions::default()
+    };
     let for_shards = shared.clone();
     let running = runtime::start(options, move |id| shard::main(id, for_shards.clone()))?;
     let joined = running.join();

@@ -9,14 +9,32 @@ use types::Result;
 /// Everything this shard counts.
 pub async fn snapshot(router: &Router, metrics: &Metrics) -> Result<MetricsSnapshot> {
     let mut out = metrics.snapshot();
-    let envelope = Envelope { stamp: router.shard.now(), call: ShardCall::Stats };
+    let envelope = Envelope {
+        stamp: router.shard.now(),
+        call: ShardCall::Stats,
+    };
     if let Reply::Stats(stats) = router.shard.handle(envelope).await? {
         shard(&stats, &mut out);
     }
     let mesh = router.port().stats();
-    out.counter("rustydb_mesh_calls_total", "Calls sent to other shards.", &[], mesh.calls);
-    out.counter("rustydb_mesh_replies_total", "Calls of other shards answered.", &[], mesh.replies);
-    out.counter("rustydb_mesh_credit_waits_total", "Calls that waited for a credit.", &[], mesh.credit_waits);
+    out.counter(
+        "rustydb_mesh_calls_total",
+        "Calls sent to other shards.",
+        &[],
+        mesh.calls,
+    );
+    out.counter(
+        "rustydb_mesh_replies_total",
+        "Calls of other shards answered.",
+        &[],
+        mesh.replies,
+    );
+    out.counter(
+        "rustydb_mesh_credit_waits_total",
+        "Calls that waited for a credit.",
+        &[],
+        mesh.credit_waits,
+    );
     Ok(out)
 }
 
@@ -32,8 +50,18 @@ pub async fn answer(router: &Router, metrics: &Metrics) -> Answer {
 }
 
 fn shard(stats: &ShardStats, out: &mut MetricsSnapshot) {
-    out.gauge("rustydb_snapshots_open", "Snapshots open on the shard.", &[], stats.snapshots_open as f64);
-    out.counter("rustydb_shard_calls_total", "Calls the shard has handled, its own included.", &[], stats.calls);
+    out.gauge(
+        "rustydb_snapshots_open",
+        "Snapshots open on the shard.",
+        &[],
+        stats.snapshots_open as f64,
+    );
+    out.counter(
+        "rustydb_shard_calls_total",
+        "Calls the shard has handled, its own included.",
+        &[],
+        stats.calls,
+    );
     for p in &stats.partitions {
         partition(p, out);
         store(p, out);
@@ -44,20 +72,56 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
     let partition = p.partition.to_string();
     let labels = [("partition", partition.as_str())];
     let counters = [
-        ("rustydb_partition_commits_total", "Commits carried out in the partition.", p.commits),
-        ("rustydb_partition_prepares_total", "Transactions prepared for two-phase commit.", p.prepares),
-        ("rustydb_partition_aborts_total", "Transactions rolled back in the partition.", p.aborts),
-        ("rustydb_partition_conflicts_total", "Writes refused because their snapshot was too old.", p.conflicts),
-        ("rustydb_partition_versions_pruned_total", "Old row versions collected by VACUUM.", p.versions_pruned),
+        (
+            "rustydb_partition_commits_total",
+            "Commits carried out in the partition.",
+            p.commits,
+        ),
+        (
+            "rustydb_partition_prepares_total",
+            "Transactions prepared for two-phase commit.",
+            p.prepares,
+        ),
+        (
+            "rustydb_partition_aborts_total",
+            "Transactions rolled back in the partition.",
+            p.aborts,
+        ),
+        (
+            "rustydb_partition_conflicts_total",
+            "Writes refused because their snapshot was too old.",
+            p.conflicts,
+        ),
+        (
+            "rustydb_partition_versions_pruned_total",
+            "Old row versions collected by VACUUM.",
+            p.versions_pruned,
+        ),
     ];
     for (name, help, value) in counters {
         out.counter(name, help, &labels, value);
     }
     let gauges = [
-        ("rustydb_partition_locks_held", "Row and table locks held.", p.locks_held),
-        ("rustydb_partition_lock_waiters", "Statements that wait for a lock.", p.lock_waiters),
-        ("rustydb_partition_transactions_open", "Transactions with a part in the partition.", p.txns_open),
-        ("rustydb_partition_fenced", "1 when the partition is out of service.", u64::from(p.fenced.is_some())),
+        (
+            "rustydb_partition_locks_held",
+            "Row and table locks held.",
+            p.locks_held,
+        ),
+        (
+            "rustydb_partition_lock_waiters",
+            "Statements that wait for a lock.",
+            p.lock_waiters,
+        ),
+        (
+            "rustydb_partition_transactions_open",
+            "Transactions with a part in the partition.",
+            p.txns_open,
+        ),
+        (
+            "rustydb_partition_fenced",
+            "1 when the partition is out of service.",
+            u64::from(p.fenced.is_some()),
+        ),
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, &labels, value as f64);
@@ -69,29 +133,101 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
     let labels = [("partition", partition.as_str())];
     let s = &p.store;
     let counters = [
-        ("rustydb_pool_hits_total", "Pages found in the buffer pool.", s.pool_hits),
-        ("rustydb_pool_misses_total", "Pages that had to be read.", s.pool_misses),
-        ("rustydb_pool_evictions_total", "Pages evicted from the buffer pool.", s.pool_evictions),
-        ("rustydb_pages_read_total", "Pages read from disk.", s.pages_read),
-        ("rustydb_pages_written_total", "Pages written to disk.", s.pages_written),
-        ("rustydb_wal_records_total", "Records appended to the write-ahead log.", s.wal_appends),
-        ("rustydb_wal_appended_bytes_total", "Bytes of records appended.", s.wal_appended_bytes),
-        ("rustydb_wal_written_bytes_total", "Bytes written to the log's files.", s.wal_written_bytes),
-        ("rustydb_wal_fsyncs_total", "Fsyncs of the log.", s.wal_fsyncs),
-        ("rustydb_wal_fsync_nanoseconds_total", "Time spent in them.", s.wal_fsync_ns_sum),
-        ("rustydb_checkpoints_total", "Checkpoints completed.", s.checkpoints),
+        (
+            "rustydb_pool_hits_total",
+            "Pages found in the buffer pool.",
+            s.pool_hits,
+        ),
+        (
+            "rustydb_pool_misses_total",
+            "Pages that had to be read.",
+            s.pool_misses,
+        ),
+        (
+            "rustydb_pool_evictions_total",
+            "Pages evicted from the buffer pool.",
+            s.pool_evictions,
+        ),
+        (
+            "rustydb_pages_read_total",
+            "Pages read from disk.",
+            s.pages_read,
+        ),
+        (
+            "rustydb_pages_written_total",
+            "Pages written to disk.",
+            s.pages_written,
+        ),
+        (
+            "rustydb_wal_records_total",
+            "Records appended to the write-ahead log.",
+            s.wal_appends,
+        ),
+        (
+            "rustydb_wal_appended_bytes_total",
+            "Bytes of records appended.",
+            s.wal_appended_bytes,
+        ),
+        (
+            "rustydb_wal_written_bytes_total",
+            "Bytes written to the log's files.",
+            s.wal_written_bytes,
+        ),
+        (
+            "rustydb_wal_fsyncs_total",
+            "Fsyncs of the log.",
+            s.wal_fsyncs,
+        ),
+        (
+            "rustydb_wal_fsync_nanoseconds_total",
+            "Time spent in them.",
+            s.wal_fsync_ns_sum,
+        ),
+        (
+            "rustydb_checkpoints_total",
+            "Checkpoints completed.",
+            s.checkpoints,
+        ),
     ];
     for (name, help, value) in counters {
         out.counter(name, help, &labels, value);
     }
     let gauges = [
-        ("rustydb_pool_frames", "Frames of the buffer pool.", s.pool_frames),
-        ("rustydb_pool_dirty_frames", "Frames that differ from disk.", s.pool_dirty),
-        ("rustydb_wal_replay_bytes", "Log that the next start would replay.", s.wal_replay_bytes),
-        ("rustydb_pages_allocated", "Pages in use.", s.pages_allocated),
-        ("rustydb_pages_free", "Pages free in the file.", s.pages_free),
-        ("rustydb_data_file_bytes", "Size of the page file.", s.file_bytes),
-        ("rustydb_trees", "Tables and indexes with rows in the partition.", s.trees),
+        (
+            "rustydb_pool_frames",
+            "Frames of the buffer pool.",
+            s.pool_frames,
+        ),
+        (
+            "rustydb_pool_dirty_frames",
+            "Frames that differ from disk.",
+            s.pool_dirty,
+        ),
+        (
+            "rustydb_wal_replay_bytes",
+            "Log that the next start would replay.",
+            s.wal_replay_bytes,
+        ),
+        (
+            "rustydb_pages_allocated",
+            "Pages in use.",
+            s.pages_allocated,
+        ),
+        (
+            "rustydb_pages_free",
+            "Pages free in the file.",
+            s.pages_free,
+        ),
+        (
+            "rustydb_data_file_bytes",
+            "Size of the page file.",
+            s.file_bytes,
+        ),
+        (
+            "rustydb_trees",
+            "Tables and indexes with rows in the partition.",
+            s.trees,
+        ),
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, &labels, value as f64);

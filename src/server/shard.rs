@@ -30,7 +30,10 @@ pub async fn main(id: ShardId, shared: Arc<Shared>) {
 
 async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
     let shard = open(id, shared).await?;
-    let port = shared.take_port(id).ok_or_else(|| Error::internal("the shard's port is taken"))?.bind();
+    let port = shared
+        .take_port(id)
+        .ok_or_else(|| Error::internal("the shard's port is taken"))?
+        .bind();
     let metrics = Metrics::current();
     let router = Rc::new(Router::new(shard.clone(), port.clone(), metrics.clone()));
     let config = &shared.config;
@@ -57,14 +60,23 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         return Ok(());
     }
     let pending_max = (config.pending_max / shared.shards()).max(1);
-    let chain = Chain::new(node.clone(), ChainOptions { pending_max, slow: config.slow_statement });
+    let chain = Chain::new(
+        node.clone(),
+        ChainOptions {
+            pending_max,
+            slow: config.slow_statement,
+        },
+    );
     let door = Rc::new(ShardDoor {
         chain,
         node: node.clone(),
         router,
         metrics,
         signals: shared.signals.clone(),
-        slots: Credits::new("connections", config.shard_connections_max(usize::from(id.0))),
+        slots: Credits::new(
+            "connections",
+            config.shard_connections_max(usize::from(id.0)),
+        ),
     });
     let connections = Live::new();
     if !listen(id, shared, &door, &connections).await? {
@@ -81,9 +93,12 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
 
 async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
     let config = &shared.config;
-    let root = Dir::open_or_create(&config.data_dir)
-        .await
-        .map_err(|e| Error::new(SqlState::IO_ERROR, format!("could not open the data directory: {e}")))?;
+    let root = Dir::open_or_create(&config.data_dir).await.map_err(|e| {
+        Error::new(
+            SqlState::IO_ERROR,
+            format!("could not open the data directory: {e}"),
+        )
+    })?;
     let mine = (0..shared.partitions)
         .filter(|p| engine::shard::owner(types::PartitionId(*p), shared.shards()) == id)
         .count()
@@ -94,7 +109,15 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
         checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
         ..storage::Options::default()
     };
-    Shard::open(id, shared.shards(), &root, shared.partitions, &options, shared.horizon.clone()).await
+    Shard::open(
+        id,
+        shared.shards(),
+        &root,
+        shared.partitions,
+        &options,
+        shared.horizon.clone(),
+    )
+    .await
 }
 
 /// Answers what other shards ask.
@@ -120,7 +143,12 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>, metrics: &Rc<Metrics>) {
 }
 
 /// Opens the endpoints; shard 0 first, as it learns the ports that the system chooses.
-async fn listen(id: ShardId, shared: &Arc<Shared>, door: &Rc<ShardDoor>, live: &Rc<Live>) -> Result<bool> {
+async fn listen(
+    id: ShardId,
+    shared: &Arc<Shared>,
+    door: &Rc<ShardDoor>,
+    live: &Rc<Live>,
+) -> Result<bool> {
     let config = &shared.config;
     if id != ShardId(0) {
         while shared.sql_port() == 0 || shared.http_port() == 0 {
@@ -156,9 +184,20 @@ fn serve_sql(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &R
         ..proto::pg::Options::default()
     });
     let door: Rc<dyn Door> = door.clone();
-    let limits = net::Options { first_bytes_timeout: config.authentication_timeout, ..net::Options::default() };
-    let endpoint = Endpoint { listener, door: door.clone(), live: live.clone(), options: limits };
-    runtime::spawn(net::sql_port(endpoint, move |c| proto::pg::serve(c, door.clone(), options.clone()))).detach();
+    let limits = net::Options {
+        first_bytes_timeout: config.authentication_timeout,
+        ..net::Options::default()
+    };
+    let endpoint = Endpoint {
+        listener,
+        door: door.clone(),
+        live: live.clone(),
+        options: limits,
+    };
+    runtime::spawn(net::sql_port(endpoint, move |c| {
+        proto::pg::serve(c, door.clone(), options.clone())
+    }))
+    .detach();
 }
 
 fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &Rc<Live>) {
@@ -171,7 +210,12 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
     };
     let door: Rc<dyn Door> = door.clone();
     let http = proto::http::Http::new(door.clone(), options);
-    let endpoint = Endpoint { listener, door, live: live.clone(), options: net::Options::default() };
+    let endpoint = Endpoint {
+        listener,
+        door,
+        live: live.clone(),
+        options: net::Options::default(),
+    };
     runtime::spawn(net::http_port(endpoint, move |c| {
         proto::http::serve(c, http.clone())
     }))
@@ -179,8 +223,12 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
 }
 
 fn bind(address: SocketAddr) -> Result<Listener> {
-    Listener::bind(address, BACKLOG)
-        .map_err(|e| Error::new(SqlState::IO_ERROR, format!("cannot listen on {address}: {e}")))
+    Listener::bind(address, BACKLOG).map_err(|e| {
+        Error::new(
+            SqlState::IO_ERROR,
+            format!("cannot listen on {address}: {e}"),
+        )
+    })
 }
 
 /// One line per endpoint on standard output: the server is ready.
@@ -192,13 +240,20 @@ fn announce(shared: &Shared, sql: SocketAddr, http: SocketAddr) {
     // Nobody may be reading, which is no reason to stop.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
-    tracing::info!(shards = shared.shards(), partitions = shared.partitions, "ready");
+    tracing::info!(
+        shards = shared.shards(),
+        partitions = shared.partitions,
+        "ready"
+    );
 }
 
 /// Waits for connections to end; at the deadline cancels what still runs.
 async fn drain(shared: &Shared, node: &Rc<Node>, connections: &Rc<Live>) {
     let limit = shared.config.drain_timeout;
-    if runtime::timeout(limit, connections.drained()).await.is_err() {
+    if runtime::timeout(limit, connections.drained())
+        .await
+        .is_err()
+    {
         tracing::warn!("the drain's deadline has passed: cancelling what still runs");
         node.cancel_all();
         let _ = runtime::timeout(CANCELLED, connections.drained()).await;
@@ -210,4 +265,3 @@ async fn drain(shared: &Shared, node: &Rc<Node>, connections: &Rc<Live>) {
 
 /// For a cancelled statement to tell its client.
 const CANCELLED: std::time::Duration = std::time::Duration::from_secs(1);
-

@@ -45,7 +45,10 @@ pub struct Shared {
 impl Shared {
     pub fn new(config: Config, partitions: u16, signals: SignalWatch) -> Arc<Shared> {
         let shards = config.shards();
-        let ports = mesh(shards, limits::LANE_CREDITS).into_iter().map(Some).collect();
+        let ports = mesh(shards, limits::LANE_CREDITS)
+            .into_iter()
+            .map(Some)
+            .collect();
         Arc::new(Shared {
             partitions,
             signals,
@@ -66,7 +69,11 @@ impl Shared {
     }
 
     pub fn take_port(&self, shard: ShardId) -> Option<Port<Message, Answer>> {
-        self.ports.lock().unwrap_or_else(PoisonError::into_inner).get_mut(usize::from(shard.0))?.take()
+        self.ports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(usize::from(shard.0))?
+            .take()
     }
 
     /// This shard has got there.
@@ -89,12 +96,18 @@ impl Shared {
 
     /// A shard cannot go on; all stop.
     pub fn fail(&self, shard: ShardId, error: Error) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((shard, error));
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert((shard, error));
         self.failed.store(true, Ordering::Release);
     }
 
     pub fn failure(&self) -> Option<(ShardId, Error)> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The ports that shard 0 was given, where the system was to choose.

@@ -35,10 +35,22 @@ pub struct Execution {
 
 enum Source {
     /// What is left of a script. `alone`: it is one statement, its own transaction.
-    Script { statements: VecDeque<Rc<Parsed>>, alone: bool },
+    Script {
+        statements: VecDeque<Rc<Parsed>>,
+        alone: bool,
+    },
     /// One statement with parameters, its own transaction.
-    Single { parsed: Rc<Parsed>, types: Vec<Option<DataType>>, params: Vec<Value>, taken: bool },
-    Portal { portal: Rc<RefCell<Portal>>, rows_left: Option<u64>, begun: bool },
+    Single {
+        parsed: Rc<Parsed>,
+        types: Vec<Option<DataType>>,
+        params: Vec<Value>,
+        taken: bool,
+    },
+    Portal {
+        portal: Rc<RefCell<Portal>>,
+        rows_left: Option<u64>,
+        begun: bool,
+    },
 }
 
 enum Current {
@@ -66,17 +78,36 @@ impl Execution {
         params: Vec<Value>,
         stop: Arc<Stop>,
     ) -> Execution {
-        let source = Source::Single { parsed, types, params, taken: false };
+        let source = Source::Single {
+            parsed,
+            types,
+            params,
+            taken: false,
+        };
         Execution::new(session, source, VecDeque::new(), stop)
     }
 
-    pub fn portal(session: Rc<Session>, portal: Rc<RefCell<Portal>>, rows_max: u32, stop: Arc<Stop>) -> Execution {
+    pub fn portal(
+        session: Rc<Session>,
+        portal: Rc<RefCell<Portal>>,
+        rows_max: u32,
+        stop: Arc<Stop>,
+    ) -> Execution {
         let rows_left = (rows_max > 0).then_some(u64::from(rows_max));
-        let source = Source::Portal { portal, rows_left, begun: false };
+        let source = Source::Portal {
+            portal,
+            rows_left,
+            begun: false,
+        };
         Execution::new(session, source, VecDeque::new(), stop)
     }
 
-    fn new(session: Rc<Session>, source: Source, events: VecDeque<Event>, stop: Arc<Stop>) -> Execution {
+    fn new(
+        session: Rc<Session>,
+        source: Source,
+        events: VecDeque<Event>,
+        stop: Arc<Stop>,
+    ) -> Execution {
         *session.running.borrow_mut() = Some(stop.clone());
         Execution {
             session,
@@ -113,7 +144,10 @@ impl Execution {
                 },
                 Current::CopyIn(copy) => {
                     self.current = Current::CopyIn(copy);
-                    return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "COPY data expected"));
+                    return Err(Error::new(
+                        SqlState::PROTOCOL_VIOLATION,
+                        "COPY data expected",
+                    ));
                 }
             }
         }
@@ -130,13 +164,22 @@ impl Execution {
                 let alone = *alone;
                 self.begin(parsed, Vec::new(), Vec::new(), alone).await?;
             }
-            Source::Single { parsed, types, params, taken } => {
+            Source::Single {
+                parsed,
+                types,
+                params,
+                taken,
+            } => {
                 if *taken {
                     self.end_of_script().await?;
                     return Ok(false);
                 }
                 *taken = true;
-                let (parsed, types, params) = (parsed.clone(), std::mem::take(types), std::mem::take(params));
+                let (parsed, types, params) = (
+                    parsed.clone(),
+                    std::mem::take(types),
+                    std::mem::take(params),
+                );
                 self.begin(parsed, types, params, true).await?;
             }
             Source::Portal { begun: true, .. } => return Ok(false),
@@ -159,7 +202,10 @@ impl Execution {
         self.began = runtime::Instant::now();
         self.session.refuse_if_failed(&parsed)?;
         let alone = alone && self.session.block.borrow().is_idle();
-        let started = self.session.run(&parsed, &types, params, None, alone, &self.stop).await?;
+        let started = self
+            .session
+            .run(&parsed, &types, params, None, alone, &self.stop)
+            .await?;
         self.take(started).await
     }
 
@@ -169,14 +215,22 @@ impl Execution {
             Progress::New => {
                 let (parsed, types, params, planned) = {
                     let p = portal.borrow();
-                    (p.parsed.clone(), p.types.clone(), p.params.clone(), p.planned.clone())
+                    (
+                        p.parsed.clone(),
+                        p.types.clone(),
+                        p.params.clone(),
+                        p.planned.clone(),
+                    )
                 };
                 let Some(parsed) = parsed else {
                     self.events.push_back(Event::Empty);
                     return Ok(());
                 };
                 self.session.refuse_if_failed(&parsed)?;
-                let started = self.session.run(&parsed, &types, params, Some(planned), false, &self.stop).await?;
+                let started = self
+                    .session
+                    .run(&parsed, &types, params, Some(planned), false, &self.stop)
+                    .await?;
                 self.take(started).await
             }
             Progress::Open { left, running } => {
@@ -187,14 +241,21 @@ impl Execution {
                 self.current = Current::Query(Running::resumed(left, running));
                 Ok(())
             }
-            Progress::Done => Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "portal cannot be run")),
+            Progress::Done => Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "portal cannot be run",
+            )),
         }
     }
 
     async fn take(&mut self, started: Started) -> Result<()> {
         let in_portal = matches!(self.source, Source::Portal { .. });
         match started {
-            Started::Query { kind, running, columns } => {
+            Started::Query {
+                kind,
+                running,
+                columns,
+            } => {
                 self.kind = kind;
                 // A portal's description was asked for by Describe.
                 if !in_portal {
@@ -202,7 +263,13 @@ impl Execution {
                 }
                 self.current = Current::Query(running);
             }
-            Started::Done { kind, columns, rows, tag, notices } => {
+            Started::Done {
+                kind,
+                columns,
+                rows,
+                tag,
+                notices,
+            } => {
                 self.kind = kind;
                 self.events.extend(notices.into_iter().map(Event::Notice));
                 if let Some(columns) = columns {
@@ -224,12 +291,18 @@ impl Execution {
             }
             Started::CopyIn(copy) => {
                 self.kind = StatementKind::Copy;
-                self.events.push_back(Event::CopyIn { columns: copy.columns(), binary: copy.is_binary() });
+                self.events.push_back(Event::CopyIn {
+                    columns: copy.columns(),
+                    binary: copy.is_binary(),
+                });
                 self.current = Current::CopyIn(copy);
             }
             Started::CopyOut(copy) => {
                 self.kind = StatementKind::Copy;
-                self.events.push_back(Event::CopyOut { columns: copy.columns(), binary: copy.is_binary() });
+                self.events.push_back(Event::CopyOut {
+                    columns: copy.columns(),
+                    binary: copy.is_binary(),
+                });
                 self.current = Current::CopyOut(copy);
             }
         }
@@ -242,7 +315,12 @@ impl Execution {
             let tag = running.tag(self.kind);
             return self.complete(tag).await;
         };
-        if let Source::Portal { portal, rows_left: Some(left), .. } = &mut self.source {
+        if let Source::Portal {
+            portal,
+            rows_left: Some(left),
+            ..
+        } = &mut self.source
+        {
             if batch.len() as u64 > *left {
                 let rest = batch.rows.split_off(*left as usize);
                 running.put_back(rest);
@@ -250,7 +328,11 @@ impl Execution {
             *left -= batch.len() as u64;
             if *left == 0 {
                 running.count(batch.len());
-                self.session.node.metrics.rows_returned.add(batch.len() as u64);
+                self.session
+                    .node
+                    .metrics
+                    .rows_returned
+                    .add(batch.len() as u64);
                 if !batch.is_empty() {
                     self.events.push_back(Event::Rows(batch));
                 }
@@ -265,8 +347,13 @@ impl Execution {
             }
         }
         running.count(batch.len());
-        self.session.node.metrics.rows_returned.add(batch.len() as u64);
-        self.events.push_back(Event::Rows(std::mem::take(&mut batch)));
+        self.session
+            .node
+            .metrics
+            .rows_returned
+            .add(batch.len() as u64);
+        self.events
+            .push_back(Event::Rows(std::mem::take(&mut batch)));
         self.current = Current::Query(running);
         Ok(())
     }
@@ -284,7 +371,9 @@ impl Execution {
         let metrics = &self.session.node.metrics;
         metrics.statement(self.kind, self.began.elapsed());
         self.finished = match &self.source {
-            Source::Script { statements, .. } => statements.is_empty() && !self.session.is_implicit(),
+            Source::Script { statements, .. } => {
+                statements.is_empty() && !self.session.is_implicit()
+            }
             Source::Single { .. } | Source::Portal { .. } => true,
         };
         self.events.push_back(Event::Complete { tag });
@@ -332,18 +421,26 @@ impl Results for Execution {
 
     fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>> {
         Box::pin(async {
-            let Current::CopyIn(mut copy) = std::mem::replace(&mut self.current, Current::Nothing) else {
-                return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"));
+            let Current::CopyIn(mut copy) = std::mem::replace(&mut self.current, Current::Nothing)
+            else {
+                return Err(Error::new(
+                    SqlState::PROTOCOL_VIOLATION,
+                    "no COPY is in progress",
+                ));
             };
             let outcome = match input {
-                CopyInput::Data(data) => copy.data(&data).await.map(|()| self.current = Current::CopyIn(copy)),
+                CopyInput::Data(data) => copy
+                    .data(&data)
+                    .await
+                    .map(|()| self.current = Current::CopyIn(copy)),
                 CopyInput::Done => match copy.finish().await {
                     Ok(tag) => self.complete(tag).await,
                     Err(e) => Err(e),
                 },
-                CopyInput::Fail(why) => {
-                    Err(Error::new(SqlState::QUERY_CANCELED, format!("COPY from stdin failed: {why}")))
-                }
+                CopyInput::Fail(why) => Err(Error::new(
+                    SqlState::QUERY_CANCELED,
+                    format!("COPY from stdin failed: {why}"),
+                )),
             };
             if let Err(e) = &outcome {
                 self.broke(e);
@@ -374,7 +471,8 @@ impl Session {
 
     /// 25P02 for anything but the end of a failed block.
     pub(super) fn refuse_if_failed(&self, parsed: &Parsed) -> Result<()> {
-        if self.block.borrow().is_failed() && !matches!(parsed.kind, Kind::Commit | Kind::Rollback) {
+        if self.block.borrow().is_failed() && !matches!(parsed.kind, Kind::Commit | Kind::Rollback)
+        {
             return Err(aborted());
         }
         Ok(())

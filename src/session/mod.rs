@@ -22,7 +22,7 @@ use engine::exec::{Context, SessionInfo};
 use engine::txn::Stop;
 use portal::Portal;
 use settings::Settings;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -49,18 +49,13 @@ pub struct Session {
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,
     portals: RefCell<HashMap<String, Rc<RefCell<Portal>>>>,
     running: RefCell<Option<Arc<Stop>>>,
-    /// An error in an extended sequence: until Sync everything else is refused.
-    broken: Cell<bool>,
 }
 
 /// A prepared statement.
 struct Prepared {
     /// `None` for the empty statement.
     parsed: Option<Rc<Parsed>>,
-    types: Vec<Option<DataType>>,
     bound: RefCell<Rc<Planned>>,
-    /// From SQL's PREPARE rather than the protocol.
-    from_sql: bool,
 }
 
 /// A statement bound against one version of the catalog.
@@ -76,11 +71,19 @@ impl Session {
         match request.op {
             Operation::Script { sql } => self.script(&sql, stop),
             Operation::Query { sql, params } => self.query(&sql, params, stop).await,
-            Operation::Parse { name, sql, types } => self.guarded(done(self.parse(name, &sql, types))),
+            Operation::Parse { name, sql, types } => {
+                self.guarded(done(self.parse(name, &sql, types)))
+            }
             Operation::DescribeStatement { name } => self.guarded(self.describe_statement(&name)),
             Operation::DescribePortal { name } => self.guarded(self.describe_portal(&name)),
-            Operation::Bind { portal, statement, params } => self.guarded(done(self.bind(portal, &statement, params))),
-            Operation::Execute { portal, rows_max } => self.guarded(self.execute(&portal, rows_max, stop)),
+            Operation::Bind {
+                portal,
+                statement,
+                params,
+            } => self.guarded(done(self.bind(portal, &statement, params))),
+            Operation::Execute { portal, rows_max } => {
+                self.guarded(self.execute(&portal, rows_max, stop))
+            }
             Operation::CloseStatement { name } => {
                 self.prepared.borrow_mut().remove(&name);
                 Ok(Reply::Done)
@@ -157,7 +160,9 @@ impl Session {
     fn context(&self, params: Vec<Value>) -> Arc<Context> {
         let statement_micros = now_micros();
         let block = self.block.borrow();
-        let catalog = block.catalog().unwrap_or_else(|| self.node.router.shard.catalog());
+        let catalog = block
+            .catalog()
+            .unwrap_or_else(|| self.node.router.shard.catalog());
         Arc::new(Context {
             params,
             catalog,
@@ -178,7 +183,10 @@ impl Session {
         if !all.contains_key(&name) && all.len() >= limits::PREPARED_MAX {
             return Err(Error::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("a session can have at most {} prepared statements", limits::PREPARED_MAX),
+                format!(
+                    "a session can have at most {} prepared statements",
+                    limits::PREPARED_MAX
+                ),
             )
             .with_hint("DEALLOCATE those no longer needed."));
         }
@@ -187,7 +195,9 @@ impl Session {
     }
 
     fn this(&self) -> Result<Rc<Session>> {
-        self.me.upgrade().ok_or_else(|| Error::internal("the session has ended"))
+        self.me
+            .upgrade()
+            .ok_or_else(|| Error::internal("the session has ended"))
     }
 }
 

@@ -83,14 +83,20 @@ impl Node {
             prepared: RefCell::default(),
             portals: RefCell::default(),
             running: RefCell::new(None),
-            broken: Cell::new(false),
         });
-        self.sessions.borrow_mut().insert(key.pid, Rc::downgrade(&session));
+        self.sessions
+            .borrow_mut()
+            .insert(key.pid, Rc::downgrade(&session));
         self.metrics.sessions_open.add(1);
         Ok(session)
     }
 
-    pub(super) fn info(&self, hello: &Hello, key: CancelKey, settings: &Settings) -> Arc<SessionInfo> {
+    pub(super) fn info(
+        &self,
+        hello: &Hello,
+        key: CancelKey,
+        settings: &Settings,
+    ) -> Arc<SessionInfo> {
         Arc::new(SessionInfo {
             user: hello.user.clone(),
             database: hello.database.clone(),
@@ -111,7 +117,10 @@ impl Node {
             self.next.set(n.wrapping_add(1) % (1 << PID_SHARD_SHIFT));
             let pid = (i32::from(self.router.shard.id.0) << PID_SHARD_SHIFT) | n as i32;
             if n != 0 && !sessions.contains_key(&pid) {
-                return CancelKey { pid, secret: runtime::random_u64() as i32 };
+                return CancelKey {
+                    pid,
+                    secret: runtime::random_u64() as i32,
+                };
             }
         }
     }
@@ -126,7 +135,12 @@ impl Node {
 
     /// Cancels everything that runs here.
     pub fn cancel_all(&self) {
-        let all: Vec<Rc<Session>> = self.sessions.borrow().values().filter_map(Weak::upgrade).collect();
+        let all: Vec<Rc<Session>> = self
+            .sessions
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
         for session in all {
             session.cancel(session.cancel_key());
         }

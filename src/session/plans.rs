@@ -32,7 +32,12 @@ impl PlanCache {
     }
 
     fn with_max(max: usize) -> PlanCache {
-        PlanCache { plans: HashMap::new(), order: VecDeque::new(), uses: 0, max }
+        PlanCache {
+            plans: HashMap::new(),
+            order: VecDeque::new(),
+            uses: 0,
+            max,
+        }
     }
 
     pub fn get(&mut self, key: &PlanKey, version: u64) -> Option<Rc<Planned>> {
@@ -56,7 +61,9 @@ impl PlanCache {
         self.order.push_back((key.clone(), self.uses));
         self.plans.insert(key, (plan, self.uses));
         while self.plans.len() > self.max || self.order.len() > 2 * self.max {
-            let Some((key, used)) = self.order.pop_front() else { break };
+            let Some((key, used)) = self.order.pop_front() else {
+                break;
+            };
             if self.plans.get(&key).is_some_and(|(_, last)| *last == used) {
                 self.plans.remove(&key);
             }
@@ -72,7 +79,9 @@ impl PlanCache {
 /// Whether a text may be planned once for many: not if a literal in it may mean the present moment.
 pub fn cacheable(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    !["'now", "'today", "'tomorrow", "'yesterday"].iter().any(|word| lower.contains(word))
+    !["'now", "'today", "'tomorrow", "'yesterday"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 #[cfg(test)]
@@ -81,11 +90,22 @@ mod tests {
     use crate::sql::{Bound, Statement};
 
     fn key(n: usize) -> PlanKey {
-        PlanKey { text: format!("select {n}").into(), types: Vec::new(), time_zone: String::new() }
+        PlanKey {
+            text: format!("select {n}").into(),
+            types: Vec::new(),
+            time_zone: String::new(),
+        }
     }
 
     fn plan(version: u64) -> Rc<Planned> {
-        Rc::new(Planned { version, bound: Bound { statement: Statement::Commit, params: Vec::new(), columns: None } })
+        Rc::new(Planned {
+            version,
+            bound: Bound {
+                statement: Statement::Commit,
+                params: Vec::new(),
+                columns: None,
+            },
+        })
     }
 
     #[test]

@@ -26,13 +26,21 @@ pub struct Portal {
 pub enum Progress {
     New,
     /// Suspended by a row limit: rows in hand, then the rest.
-    Open { left: RowBatch, running: Option<Running> },
+    Open {
+        left: RowBatch,
+        running: Option<Running>,
+    },
     Done,
 }
 
 impl Session {
     /// Binds a statement, or takes its plan from the shard's cache.
-    pub(super) fn plan(&self, parsed: &Rc<Parsed>, types: &[Option<DataType>], ctx: &Context) -> Result<Rc<Planned>> {
+    pub(super) fn plan(
+        &self,
+        parsed: &Rc<Parsed>,
+        types: &[Option<DataType>],
+        ctx: &Context,
+    ) -> Result<Rc<Planned>> {
         let metrics = &self.node.metrics;
         let version = ctx.catalog.version;
         // A transaction's own catalog has a version that another may come to have too.
@@ -49,7 +57,14 @@ impl Session {
             return Ok(hit);
         }
         metrics.plan_cache_misses.inc();
-        let bound = sql::bind(parsed, &BindEnv { catalog: &ctx.catalog, param_types: types, context: ctx })?;
+        let bound = sql::bind(
+            parsed,
+            &BindEnv {
+                catalog: &ctx.catalog,
+                param_types: types,
+                context: ctx,
+            },
+        )?;
         let planned = Rc::new(Planned { version, bound });
         if let Some(key) = key {
             self.node.plans.borrow_mut().put(key, planned.clone());
@@ -57,7 +72,12 @@ impl Session {
         Ok(planned)
     }
 
-    pub(super) fn parse(&self, name: String, sql: &str, types: Vec<Option<DataType>>) -> Result<()> {
+    pub(super) fn parse(
+        &self,
+        name: String,
+        sql: &str,
+        types: Vec<Option<DataType>>,
+    ) -> Result<()> {
         let mut statements = sql::parse(sql)?;
         if statements.len() > 1 {
             return Err(Error::new(
@@ -65,11 +85,15 @@ impl Session {
                 "cannot insert multiple commands into a prepared statement",
             ));
         }
-        let prepared = self.prepare(statements.pop(), types, false)?;
+        let prepared = self.prepare(statements.pop(), types)?;
         self.store_statement(name, prepared)
     }
 
-    pub(super) fn prepare(&self, parsed: Option<Parsed>, types: Vec<Option<DataType>>, from_sql: bool) -> Result<Prepared> {
+    pub(super) fn prepare(
+        &self,
+        parsed: Option<Parsed>,
+        types: Vec<Option<DataType>>,
+    ) -> Result<Prepared> {
         let parsed = parsed.map(Rc::new);
         let planned = match &parsed {
             Some(p) => {
@@ -78,27 +102,37 @@ impl Session {
             }
             None => Rc::new(Planned::empty()),
         };
-        Ok(Prepared { parsed, types, bound: RefCell::new(planned), from_sql })
+        Ok(Prepared {
+            parsed,
+            bound: RefCell::new(planned),
+        })
     }
 
     pub(super) fn describe_statement(&self, name: &str) -> Result<Reply> {
         let prepared = self.statement(name)?;
         let planned = self.current_plan(&prepared)?;
-        Ok(Reply::Statement { params: planned.bound.params.clone().into(), columns: planned.bound.columns.clone() })
+        Ok(Reply::Statement {
+            params: planned.bound.params.clone().into(),
+            columns: planned.bound.columns.clone(),
+        })
     }
 
     /// The statement's plan for the catalog as it is; planned again when that has changed.
     fn current_plan(&self, prepared: &Prepared) -> Result<Rc<Planned>> {
         let planned = prepared.bound.borrow().clone();
         let ctx = self.context(Vec::new());
-        let Some(parsed) = &prepared.parsed else { return Ok(planned) };
+        let Some(parsed) = &prepared.parsed else {
+            return Ok(planned);
+        };
         if planned.version == ctx.catalog.version && self.block.borrow().catalog().is_none() {
             return Ok(planned);
         }
         let types: Vec<Option<DataType>> = planned.bound.params.iter().map(|t| Some(*t)).collect();
         let again = self.plan(parsed, &types, &ctx)?;
         if again.bound.columns != planned.bound.columns {
-            return Err(Error::unsupported("cached plan must not change result type"));
+            return Err(Error::unsupported(
+                "cached plan must not change result type",
+            ));
         }
         *prepared.bound.borrow_mut() = again.clone();
         Ok(again)
@@ -119,16 +153,28 @@ impl Session {
         }
         let mut portals = self.portals.borrow_mut();
         if !name.is_empty() && portals.contains_key(&name) {
-            return Err(Error::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
+            return Err(Error::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         if portals.len() >= limits::PREPARED_MAX && !portals.contains_key(&name) {
             return Err(Error::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("a session can have at most {} portals", limits::PREPARED_MAX),
+                format!(
+                    "a session can have at most {} portals",
+                    limits::PREPARED_MAX
+                ),
             ));
         }
         let types = planned.bound.params.iter().map(|t| Some(*t)).collect();
-        let portal = Portal { parsed: prepared.parsed.clone(), types, planned, params, progress: Progress::New };
+        let portal = Portal {
+            parsed: prepared.parsed.clone(),
+            types,
+            planned,
+            params,
+            progress: Progress::New,
+        };
         portals.insert(name, Rc::new(RefCell::new(portal)));
         Ok(())
     }
@@ -141,12 +187,20 @@ impl Session {
 
     pub(super) fn execute(&self, name: &str, rows_max: u32, stop: Arc<Stop>) -> Result<Reply> {
         let portal = self.portal(name)?;
-        Ok(Reply::Results(Box::new(Execution::portal(self.this()?, portal, rows_max, stop))))
+        Ok(Reply::Results(Box::new(Execution::portal(
+            self.this()?,
+            portal,
+            rows_max,
+            stop,
+        ))))
     }
 
     fn portal(&self, name: &str) -> Result<Rc<RefCell<Portal>>> {
         self.portals.borrow().get(name).cloned().ok_or_else(|| {
-            Error::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+            Error::new(
+                SqlState::INVALID_CURSOR_NAME,
+                format!("portal \"{name}\" does not exist"),
+            )
         })
     }
 
@@ -164,6 +218,13 @@ impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let statement = sql::Statement::Nothing { tag: "" };
-        Planned { version: 0, bound: sql::Bound { statement, params: Vec::new(), columns: None } }
+        Planned {
+            version: 0,
+            bound: sql::Bound {
+                statement,
+                params: Vec::new(),
+                columns: None,
+            },
+        }
     }
 }

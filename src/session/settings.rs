@@ -32,13 +32,20 @@ struct Definition {
 }
 
 const fn def(name: &'static str, default: &'static str, rule: Rule, reported: bool) -> Definition {
-    Definition { name, default, rule, reported }
+    Definition {
+        name,
+        default,
+        rule,
+        reported,
+    }
 }
 
 const ON: &[&str] = &["on", "true", "yes", "1"];
 const OFF: &[&str] = &["off", "false", "no", "0"];
 const UTF8: &[&str] = &["utf8", "utf-8", "unicode"];
-const LEVELS: &[&str] = &["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
+const LEVELS: &[&str] = &[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
+];
 
 /// Names as PostgreSQL spells them; looked up without regard to case.
 static DEFINITIONS: &[Definition] = &[
@@ -47,12 +54,37 @@ static DEFINITIONS: &[Definition] = &[
     def("check_function_bodies", "on", Rule::Bool, false),
     def("client_encoding", "UTF8", Rule::Only(UTF8), true),
     def("client_min_messages", "notice", Rule::OneOf(LEVELS), false),
-    def("DateStyle", "ISO, MDY", Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]), true),
+    def(
+        "DateStyle",
+        "ISO, MDY",
+        Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]),
+        true,
+    ),
     def("default_tablespace", "", Rule::Only(&[""]), false),
-    def("default_transaction_isolation", "read committed", Rule::Only(&["read committed"]), false),
-    def("default_transaction_read_only", "off", Rule::Only(OFF), true),
-    def("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"]), false),
-    def("idle_in_transaction_session_timeout", "0", Rule::Only(&["0"]), false),
+    def(
+        "default_transaction_isolation",
+        "read committed",
+        Rule::Only(&["read committed"]),
+        false,
+    ),
+    def(
+        "default_transaction_read_only",
+        "off",
+        Rule::Only(OFF),
+        true,
+    ),
+    def(
+        "extra_float_digits",
+        "1",
+        Rule::OneOf(&["1", "2", "3"]),
+        false,
+    ),
+    def(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Rule::Only(&["0"]),
+        false,
+    ),
     def("in_hot_standby", "off", Rule::Fixed, true),
     def("integer_datetimes", "on", Rule::Fixed, true),
     def("IntervalStyle", "postgres", Rule::Only(&["postgres"]), true),
@@ -73,9 +105,19 @@ static DEFINITIONS: &[Definition] = &[
     def("statement_timeout", "0", Rule::Milliseconds, false),
     def("synchronous_commit", "on", Rule::Only(ON), false),
     def("TimeZone", "UTC", Rule::TimeZone, true),
-    def("transaction_isolation", "read committed", Rule::Fixed, false),
+    def(
+        "transaction_isolation",
+        "read committed",
+        Rule::Fixed,
+        false,
+    ),
     def("transaction_read_only", "off", Rule::Fixed, false),
-    def("xmloption", "content", Rule::OneOf(&["content", "document"]), false),
+    def(
+        "xmloption",
+        "content",
+        Rule::OneOf(&["content", "document"]),
+        false,
+    ),
 ];
 
 /// The version whose protocol, catalogs and error codes this server follows. Drivers parse the number.
@@ -98,7 +140,12 @@ impl Settings {
         let mut starts = BTreeMap::new();
         starts.insert("statement_timeout", show_ms(statement_timeout.as_millis()));
         starts.insert("session_authorization", user.to_string());
-        Settings { values: BTreeMap::new(), starts, custom: BTreeMap::new(), zone: jiff::tz::TimeZone::UTC }
+        Settings {
+            values: BTreeMap::new(),
+            starts,
+            custom: BTreeMap::new(),
+            zone: jiff::tz::TimeZone::UTC,
+        }
     }
 
     /// A setting of the startup packet becomes the session's default. Names the server does not know are refused as SET
@@ -115,7 +162,11 @@ impl Settings {
 
     pub fn show(&self, name: &str) -> Result<String> {
         if name.contains('.') {
-            return self.custom.get(&name.to_lowercase()).cloned().ok_or_else(|| unknown(name));
+            return self
+                .custom
+                .get(&name.to_lowercase())
+                .cloned()
+                .ok_or_else(|| unknown(name));
         }
         find(name).map(|d| self.value(d))
     }
@@ -178,13 +229,20 @@ impl Settings {
 
     /// Name and value of all, sorted by name.
     pub fn all(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> = DEFINITIONS.iter().map(|d| (d.name.to_string(), self.value(d))).collect();
+        let mut all: Vec<(String, String)> = DEFINITIONS
+            .iter()
+            .map(|d| (d.name.to_string(), self.value(d)))
+            .collect();
         all.extend(self.custom.iter().map(|(k, v)| (k.clone(), v.clone())));
         all
     }
 
     pub fn reported(&self) -> Vec<(String, String)> {
-        DEFINITIONS.iter().filter(|d| d.reported).map(|d| (d.name.to_string(), self.value(d))).collect()
+        DEFINITIONS
+            .iter()
+            .filter(|d| d.reported)
+            .map(|d| (d.name.to_string(), self.value(d)))
+            .collect()
     }
 
     pub fn time_zone(&self) -> jiff::tz::TimeZone {
@@ -207,7 +265,11 @@ impl Settings {
     }
 
     fn value(&self, d: &Definition) -> String {
-        self.values.get(d.name).or_else(|| self.starts.get(d.name)).cloned().unwrap_or_else(|| d.default.to_string())
+        self.values
+            .get(d.name)
+            .or_else(|| self.starts.get(d.name))
+            .cloned()
+            .unwrap_or_else(|| d.default.to_string())
     }
 }
 
@@ -217,11 +279,17 @@ fn find(name: &str) -> Result<&'static Definition> {
         "time zone" => "timezone".to_string(),
         other => other.to_string(),
     };
-    DEFINITIONS.iter().find(|d| d.name.eq_ignore_ascii_case(&name)).ok_or_else(|| unknown(&name))
+    DEFINITIONS
+        .iter()
+        .find(|d| d.name.eq_ignore_ascii_case(&name))
+        .ok_or_else(|| unknown(&name))
 }
 
 fn unknown(name: &str) -> Error {
-    Error::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+    Error::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("unrecognized configuration parameter \"{name}\""),
+    )
 }
 
 impl Definition {
@@ -237,21 +305,32 @@ impl Definition {
                 self.name, self.default
             ))),
             Rule::OneOf(ways) if ways.contains(&lower.as_str()) => Ok(lower),
-            Rule::OneOf(ways) => {
-                Err(self.invalid(value).with_hint(format!("Available values: {}.", ways.join(", "))))
-            }
+            Rule::OneOf(ways) => Err(self
+                .invalid(value)
+                .with_hint(format!("Available values: {}.", ways.join(", ")))),
             Rule::Bool if ON.contains(&lower.as_str()) => Ok("on".into()),
             Rule::Bool if OFF.contains(&lower.as_str()) => Ok("off".into()),
             Rule::Bool => Err(Error::new(
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("parameter \"{}\" requires a Boolean value", self.name),
             )),
-            Rule::Milliseconds => parse_ms(&lower).map(|ms| show_ms(ms.into())).ok_or_else(|| self.invalid(value)),
-            Rule::TimeZone => zone(value).map(|_| canonical_zone(value)).map_err(|_| self.invalid(value)),
-            Rule::SearchPath if lower.split(',').any(|s| s.trim().trim_matches('"') == "public") || lower.is_empty() => {
+            Rule::Milliseconds => parse_ms(&lower)
+                .map(|ms| show_ms(ms.into()))
+                .ok_or_else(|| self.invalid(value)),
+            Rule::TimeZone => zone(value)
+                .map(|_| canonical_zone(value))
+                .map_err(|_| self.invalid(value)),
+            Rule::SearchPath
+                if lower
+                    .split(',')
+                    .any(|s| s.trim().trim_matches('"') == "public")
+                    || lower.is_empty() =>
+            {
                 Ok(value.to_string())
             }
-            Rule::SearchPath => Err(Error::unsupported("search_path must contain \"public\", the only schema for tables")),
+            Rule::SearchPath => Err(Error::unsupported(
+                "search_path must contain \"public\", the only schema for tables",
+            )),
         }
     }
 
@@ -263,7 +342,10 @@ impl Definition {
     }
 
     fn cannot_change(&self) -> Error {
-        Error::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{}\" cannot be changed", self.name))
+        Error::new(
+            SqlState::CANT_CHANGE_RUNTIME_PARAM,
+            format!("parameter \"{}\" cannot be changed", self.name),
+        )
     }
 }
 
@@ -300,14 +382,17 @@ fn fixed_offset(text: &str) -> Option<jiff::tz::Offset> {
         _ => return None,
     };
     let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
-    let seconds = hours.parse::<i32>().ok()?.checked_mul(3_600)? + minutes.parse::<i32>().ok()?.checked_mul(60)?;
+    let seconds = hours.parse::<i32>().ok()?.checked_mul(3_600)?
+        + minutes.parse::<i32>().ok()?.checked_mul(60)?;
     jiff::tz::Offset::from_seconds(sign * seconds).ok()
 }
 
 /// `30s`, `500`, `1min`: milliseconds without a unit.
 fn parse_ms(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit = match text[digits..].trim() {
         "" | "ms" => 1,
@@ -343,9 +428,15 @@ mod tests {
     #[test]
     fn a_changed_reported_parameter_is_told_once() {
         let mut s = settings();
-        assert_eq!(s.set("application_name", "x").unwrap(), Some(("application_name".into(), "x".into())));
+        assert_eq!(
+            s.set("application_name", "x").unwrap(),
+            Some(("application_name".into(), "x".into()))
+        );
         assert_eq!(s.set("application_name", "x").unwrap(), None);
-        assert_eq!(s.reset("application_name").unwrap(), Some(("application_name".into(), String::new())));
+        assert_eq!(
+            s.reset("application_name").unwrap(),
+            Some(("application_name".into(), String::new()))
+        );
     }
 
     #[test]
@@ -366,10 +457,22 @@ mod tests {
         let mut s = settings();
         let code = |r: Result<Option<(String, String)>>| r.unwrap_err().code();
         assert_eq!(code(s.set("nonsense", "1")), SqlState::UNDEFINED_OBJECT);
-        assert_eq!(code(s.set("server_version", "16")), SqlState::CANT_CHANGE_RUNTIME_PARAM);
-        assert_eq!(code(s.set("datestyle", "German")), SqlState::FEATURE_NOT_SUPPORTED);
-        assert_eq!(code(s.set("timezone", "Mars/Olympus")), SqlState::INVALID_PARAMETER_VALUE);
-        assert_eq!(code(s.set("client_encoding", "LATIN1")), SqlState::FEATURE_NOT_SUPPORTED);
+        assert_eq!(
+            code(s.set("server_version", "16")),
+            SqlState::CANT_CHANGE_RUNTIME_PARAM
+        );
+        assert_eq!(
+            code(s.set("datestyle", "German")),
+            SqlState::FEATURE_NOT_SUPPORTED
+        );
+        assert_eq!(
+            code(s.set("timezone", "Mars/Olympus")),
+            SqlState::INVALID_PARAMETER_VALUE
+        );
+        assert_eq!(
+            code(s.set("client_encoding", "LATIN1")),
+            SqlState::FEATURE_NOT_SUPPORTED
+        );
         s.set("client_encoding", "utf-8").unwrap();
         assert_eq!(s.show("client_encoding").unwrap(), "UTF8");
     }
@@ -380,7 +483,10 @@ mod tests {
         for n in 0..CUSTOM_MAX {
             s.set(&format!("my.p{n}"), "1").unwrap();
         }
-        assert_eq!(s.set("my.more", "1").unwrap_err().code(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+        assert_eq!(
+            s.set("my.more", "1").unwrap_err().code(),
+            SqlState::PROGRAM_LIMIT_EXCEEDED
+        );
         s.set("my.p0", "2").unwrap();
         assert_eq!(s.show("My.P0").unwrap(), "2");
     }

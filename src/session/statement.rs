@@ -28,10 +28,23 @@ const REPLAN_PAUSE: Duration = Duration::from_millis(2);
 
 /// A statement under way or done.
 pub enum Started {
-    Query { kind: StatementKind, running: Running, columns: Arc<Vec<Column>> },
-    Done { kind: StatementKind, columns: Option<Arc<Vec<Column>>>, rows: RowBatch, tag: String, notices: Vec<Error> },
+    Query {
+        kind: StatementKind,
+        running: Running,
+        columns: Arc<Vec<Column>>,
+    },
+    Done {
+        kind: StatementKind,
+        columns: Option<Arc<Vec<Column>>>,
+        rows: RowBatch,
+        tag: String,
+        notices: Vec<Error>,
+    },
     /// Settings changed that clients are told.
-    Told { parameters: Vec<(String, String)>, tag: String },
+    Told {
+        parameters: Vec<(String, String)>,
+        tag: String,
+    },
     CopyIn(Box<CopyIn>),
     CopyOut(Box<CopyOut>),
 }
@@ -46,19 +59,29 @@ pub struct Running {
 
 impl Running {
     pub fn new(source: Box<dyn RowSource>) -> Running {
-        Running { left: RowBatch::new(), source: Some(source), rows: 0 }
+        Running {
+            left: RowBatch::new(),
+            source: Some(source),
+            rows: 0,
+        }
     }
 
     /// Goes on where a portal was suspended. The tag then counts the rows of this execution.
     pub fn resumed(left: RowBatch, running: Option<Running>) -> Running {
-        Running { left, source: running.and_then(|r| r.source), rows: 0 }
+        Running {
+            left,
+            source: running.and_then(|r| r.source),
+            rows: 0,
+        }
     }
 
     pub async fn next(&mut self) -> Result<Option<RowBatch>> {
         if !self.left.is_empty() {
             return Ok(Some(std::mem::take(&mut self.left)));
         }
-        let Some(source) = &mut self.source else { return Ok(None) };
+        let Some(source) = &mut self.source else {
+            return Ok(None);
+        };
         let batch = source.next().await?;
         if batch.is_none() {
             self.source = None;
@@ -86,7 +109,10 @@ impl Running {
 
     pub fn suspend(mut self) -> Progress {
         let left = std::mem::take(&mut self.left);
-        Progress::Open { left, running: Some(self) }
+        Progress::Open {
+            left,
+            running: Some(self),
+        }
     }
 
     pub fn tag(&self, kind: StatementKind) -> String {
@@ -144,14 +170,24 @@ impl Session {
             self.fail();
             self.settle_implicit();
         })?;
-        Ok(Reply::Results(Box::new(super::execution::Execution::script(self.this()?, statements, stop))))
+        Ok(Reply::Results(Box::new(
+            super::execution::Execution::script(self.this()?, statements, stop),
+        )))
     }
 
     /// One statement with its parameters as text.
-    pub(super) async fn query(&self, text: &str, params: Vec<Option<String>>, stop: Arc<Stop>) -> Result<Reply> {
+    pub(super) async fn query(
+        &self,
+        text: &str,
+        params: Vec<Option<String>>,
+        stop: Arc<Stop>,
+    ) -> Result<Reply> {
         let mut statements = sql::parse(text)?;
         if statements.len() > 1 {
-            return Err(Error::new(SqlState::SYNTAX_ERROR, "cannot run more than one statement in a request"));
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "cannot run more than one statement in a request",
+            ));
         }
         let Some(parsed) = statements.pop().map(Rc::new) else {
             return Err(Error::new(SqlState::SYNTAX_ERROR, "the statement is empty"));
@@ -162,11 +198,18 @@ impl Session {
         if types.len() != params.len() {
             return Err(Error::new(
                 SqlState::PROTOCOL_VIOLATION,
-                format!("{} parameters were given, but the statement has {}", params.len(), types.len()),
+                format!(
+                    "{} parameters were given, but the statement has {}",
+                    params.len(),
+                    types.len()
+                ),
             ));
         }
         let zone = self.time_zone();
-        let env = types::text::ParseEnv { tz: &zone, now_micros: ctx.statement_micros };
+        let env = types::text::ParseEnv {
+            tz: &zone,
+            now_micros: ctx.statement_micros,
+        };
         let mut values = Vec::with_capacity(params.len());
         for (param, ty) in params.iter().zip(&types) {
             values.push(match param {
@@ -175,7 +218,8 @@ impl Session {
             });
         }
         let types = types.into_iter().map(Some).collect();
-        let execution = super::execution::Execution::single(self.this()?, parsed, types, values, stop);
+        let execution =
+            super::execution::Execution::single(self.this()?, parsed, types, values, stop);
         Ok(Reply::Results(Box::new(execution)))
     }
 
@@ -206,7 +250,13 @@ impl Session {
             // `now()` is the transaction's beginning, which may be just now.
             let ctx = self.context(params.clone());
             let fresh = !txn.has_participants();
-            let work = Work { session: self, txn, ctx, stop, alone: alone && began };
+            let work = Work {
+                session: self,
+                txn,
+                ctx,
+                stop,
+                alone: alone && began,
+            };
             match self.carry_out(&plan, &work).await {
                 Err(e) if is_stale(&e) && fresh && began && attempt < REPLANS_MAX => {
                     attempt += 1;
@@ -224,7 +274,10 @@ impl Session {
         if statement.writes() && self.block.borrow().is_read_only() {
             return Err(Error::new(
                 SqlState::READ_ONLY_SQL_TRANSACTION,
-                format!("cannot execute {} in a read-only transaction", verb(statement)),
+                format!(
+                    "cannot execute {} in a read-only transaction",
+                    verb(statement)
+                ),
             ));
         }
         let router = self.node.router.clone();
@@ -232,7 +285,11 @@ impl Session {
             Statement::Query(query) => {
                 let columns = query.columns.clone();
                 let running = start_query(query, work).await?;
-                Ok(Started::Query { kind: StatementKind::Select, running, columns })
+                Ok(Started::Query {
+                    kind: StatementKind::Select,
+                    running,
+                    columns,
+                })
             }
             Statement::Insert(insert) => {
                 let out = router.insert(&work.write_env(), insert).await?;
@@ -253,10 +310,22 @@ impl Session {
         }
     }
 
-    fn wrote(&self, kind: StatementKind, verb: &str, columns: Option<Arc<Vec<Column>>>, out: Outcome) -> Started {
+    fn wrote(
+        &self,
+        kind: StatementKind,
+        verb: &str,
+        columns: Option<Arc<Vec<Column>>>,
+        out: Outcome,
+    ) -> Started {
         self.node.metrics.rows_affected.add(out.count);
         let tag = format!("{verb} {}", out.count);
-        Started::Done { kind, columns, rows: out.rows, tag, notices: Vec::new() }
+        Started::Done {
+            kind,
+            columns,
+            rows: out.rows,
+            tag,
+            notices: Vec::new(),
+        }
     }
 }
 

@@ -20,7 +20,9 @@ pub enum Block {
     Implicit(Active),
     Explicit(Active),
     /// Rolled back already; an explicit one waits for the client to say so, an implicit one for Sync.
-    Failed { explicit: bool },
+    Failed {
+        explicit: bool,
+    },
 }
 
 /// A running transaction.
@@ -131,7 +133,11 @@ impl Session {
     }
 
     /// BEGIN. A warning when there is a block already.
-    pub(super) fn begin_block(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Option<Error>> {
+    pub(super) fn begin_block(
+        &self,
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    ) -> Result<Option<Error>> {
         let mut block = self.block.borrow_mut();
         match std::mem::replace(&mut *block, Block::Idle) {
             Block::Idle => *block = Block::Explicit(self.begin(isolation, read_only)?),
@@ -167,7 +173,11 @@ impl Session {
     }
 
     /// SET TRANSACTION: replaces the transaction if nothing has happened in it.
-    pub(super) fn set_transaction(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Option<Error>> {
+    pub(super) fn set_transaction(
+        &self,
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+    ) -> Result<Option<Error>> {
         let mut block = self.block.borrow_mut();
         if block.is_failed() {
             return Err(aborted());
@@ -179,7 +189,9 @@ impl Session {
             )));
         }
         let router = self.node.router.clone();
-        let Some(active) = block.active_mut() else { return Ok(None) };
+        let Some(active) = block.active_mut() else {
+            return Ok(None);
+        };
         if let Some(wanted) = isolation {
             let wanted = level(Some(wanted))?;
             if wanted != active.txn.isolation {
@@ -215,10 +227,19 @@ impl Session {
 
     async fn commit_active(&self, active: Active) -> Result<()> {
         let metrics = &self.node.metrics;
-        let Active { txn, catalog, dropped, .. } = active;
+        let Active {
+            txn,
+            catalog,
+            dropped,
+            ..
+        } = active;
         let Some(catalog) = catalog else {
             let outcome = txn.commit().await;
-            if outcome.is_ok() { metrics.transactions_committed.inc() } else { metrics.transactions_aborted.inc() }
+            if outcome.is_ok() {
+                metrics.transactions_committed.inc()
+            } else {
+                metrics.transactions_aborted.inc()
+            }
             return outcome;
         };
         // Commit and publication belong together, whatever becomes of this session.
@@ -232,8 +253,17 @@ impl Session {
             let _ = done.send(result);
         })
         .detach();
-        let result = outcome.await.unwrap_or_else(|_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")));
-        if result.is_ok() { metrics.transactions_committed.inc() } else { metrics.transactions_aborted.inc() }
+        let result = outcome.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                SqlState::ADMIN_SHUTDOWN,
+                "the shard is stopping",
+            ))
+        });
+        if result.is_ok() {
+            metrics.transactions_committed.inc()
+        } else {
+            metrics.transactions_aborted.inc()
+        }
         result
     }
 
@@ -265,7 +295,10 @@ impl Session {
     /// Forgets an implicit transaction that has failed, or that a fused statement has committed.
     pub(super) fn settle_implicit(&self) {
         let mut block = self.block.borrow_mut();
-        if matches!(*block, Block::Implicit(_) | Block::Failed { explicit: false }) {
+        if matches!(
+            *block,
+            Block::Implicit(_) | Block::Failed { explicit: false }
+        ) {
             *block = Block::Idle;
         }
     }
@@ -287,7 +320,11 @@ fn level(isolation: Option<Isolation>) -> Result<txn::Isolation> {
     match isolation {
         None | Some(Isolation::ReadCommitted) => Ok(txn::Isolation::ReadCommitted),
         Some(Isolation::RepeatableRead) => Ok(txn::Isolation::RepeatableRead),
-        Some(Isolation::Serializable) => Err(Error::unsupported("isolation level SERIALIZABLE is not supported")
-            .with_hint("REPEATABLE READ gives a stable snapshot and fails with 40001 on a write conflict.")),
+        Some(Isolation::Serializable) => Err(Error::unsupported(
+            "isolation level SERIALIZABLE is not supported",
+        )
+        .with_hint(
+            "REPEATABLE READ gives a stable snapshot and fails with 40001 on a write conflict.",
+        )),
     }
 }

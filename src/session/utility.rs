@@ -1,8 +1,8 @@
 //! Statements that neither read nor write a table's rows: transactions, settings, definitions, maintenance.
 
+use super::Session;
 use super::copy::{CopyIn, CopyOut};
 use super::statement::{Started, Work};
-use super::Session;
 use crate::router::DefineEnv;
 use crate::sql::planner::{explain, explain_json};
 use crate::sql::{self, Discard, Statement};
@@ -17,9 +17,16 @@ use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, TreeId, Va
 
 impl Session {
     /// What needs no transaction. `None`: it needs one.
-    pub(super) async fn without_transaction(&self, statement: &Statement, ctx: &Context) -> Result<Option<Started>> {
+    pub(super) async fn without_transaction(
+        &self,
+        statement: &Statement,
+        ctx: &Context,
+    ) -> Result<Option<Started>> {
         Ok(Some(match statement {
-            Statement::Begin { isolation, read_only } => {
+            Statement::Begin {
+                isolation,
+                read_only,
+            } => {
                 let warning = self.begin_block(*isolation, *read_only)?;
                 ended("BEGIN", warning)
             }
@@ -32,20 +39,34 @@ impl Session {
                 self.rollback_block();
                 ended("ROLLBACK", warning)
             }
-            Statement::SetTransaction { isolation, read_only, session } => {
+            Statement::SetTransaction {
+                isolation,
+                read_only,
+                session,
+            } => {
                 if *session {
-                    return Err(Error::unsupported("SET SESSION CHARACTERISTICS is not supported"));
+                    return Err(Error::unsupported(
+                        "SET SESSION CHARACTERISTICS is not supported",
+                    ));
                 }
                 ended("SET", self.set_transaction(*isolation, *read_only)?)
             }
             Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
             Statement::Reset { name } => {
                 let told = match name {
-                    Some(name) => self.settings.borrow_mut().reset(name)?.into_iter().collect(),
+                    Some(name) => self
+                        .settings
+                        .borrow_mut()
+                        .reset(name)?
+                        .into_iter()
+                        .collect(),
                     None => self.settings.borrow_mut().reset_all()?,
                 };
                 self.settings_changed();
-                Started::Told { parameters: told, tag: "RESET".into() }
+                Started::Told {
+                    parameters: told,
+                    tag: "RESET".into(),
+                }
             }
             Statement::Show { name } => self.show(name)?,
             Statement::Discard(what) => self.discard(*what)?,
@@ -53,7 +74,7 @@ impl Session {
             Statement::Prepare { name, types, text } => {
                 let mut parsed = sql::parse(text)?;
                 let types = types.iter().map(|t| Some(*t)).collect();
-                let prepared = self.prepare(parsed.pop(), types, true)?;
+                let prepared = self.prepare(parsed.pop(), types)?;
                 self.store_statement(name.clone(), prepared)?;
                 ended("PREPARE", None)
             }
@@ -75,7 +96,10 @@ impl Session {
 
     fn no_block(&self) -> Option<Error> {
         (!self.block.borrow().is_explicit()).then(|| {
-            Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress")
+            Error::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "there is no transaction in progress",
+            )
         })
     }
 
@@ -84,7 +108,12 @@ impl Session {
         match statement {
             Statement::Ddl(ddl) => {
                 let own = self.block.borrow().catalog();
-                let env = DefineEnv { txn: work.txn.clone(), ctx: work.ctx.clone(), stop: work.stop.clone(), own };
+                let env = DefineEnv {
+                    txn: work.txn.clone(),
+                    ctx: work.ctx.clone(),
+                    stop: work.stop.clone(),
+                    own,
+                };
                 let mut change = self.node.router.define(&env, ddl).await?;
                 let notices = std::mem::take(&mut change.notices);
                 let tag = change.tag.to_string();
@@ -97,11 +126,15 @@ impl Session {
                     notices: self.wanted(notices),
                 })
             }
-            Statement::Explain { statement, analyze, json } => {
+            Statement::Explain {
+                statement,
+                analyze,
+                json,
+            } => {
                 if *analyze {
                     return Err(Error::unsupported("EXPLAIN ANALYZE is not supported"));
                 }
-                let lines = if *json { 
+                let lines = if *json {
                     let json = explain_json(statement, &work.ctx.catalog);
                     vec![json.to_string()]
                 } else {
@@ -109,20 +142,38 @@ impl Session {
                 };
                 Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
             }
-            Statement::CopyFrom { table, columns, options } => {
+            Statement::CopyFrom {
+                table,
+                columns,
+                options,
+            } => {
                 let fresh = self.block.borrow().is_fresh(table.tree) && !table.has_unique_indexes();
-                let copy = CopyIn::new(self.this()?, work, table.clone(), columns.clone(), options, fresh)?;
+                let copy = CopyIn::new(
+                    self.this()?,
+                    work,
+                    table.clone(),
+                    columns.clone(),
+                    options,
+                    fresh,
+                )?;
                 Ok(Started::CopyIn(Box::new(copy)))
             }
-            Statement::CopyTo { query, options } => {
-                Ok(Started::CopyOut(Box::new(CopyOut::start(query, options, work).await?)))
+            Statement::CopyTo { query, options } => Ok(Started::CopyOut(Box::new(
+                CopyOut::start(query, options, work).await?,
+            ))),
+            Statement::ExecutePrepared { name, args } => {
+                self.execute_prepared(name, args, work).await
             }
-            Statement::ExecutePrepared { name, args } => self.execute_prepared(name, args, work).await,
             _ => Err(Error::unsupported("this statement is not supported")),
         }
     }
 
-    async fn execute_prepared(&self, name: &str, args: &[Expr], work: &Work<'_>) -> Result<Started> {
+    async fn execute_prepared(
+        &self,
+        name: &str,
+        args: &[Expr],
+        work: &Work<'_>,
+    ) -> Result<Started> {
         let prepared = self.statement(name)?;
         let wanted = prepared.bound.borrow().bound.params.clone();
         if wanted.len() != args.len() {
@@ -130,12 +181,30 @@ impl Session {
                 SqlState::SYNTAX_ERROR,
                 format!("wrong number of parameters for prepared statement \"{name}\""),
             )
-            .with_detail(format!("Expected {} parameters but got {}.", wanted.len(), args.len())));
+            .with_detail(format!(
+                "Expected {} parameters but got {}.",
+                wanted.len(),
+                args.len()
+            )));
         }
         let mut params = Vec::with_capacity(args.len());
         for (arg, ty) in args.iter().zip(&wanted) {
-            let value = eval::eval(arg, &[], &Env { ctx: &work.ctx, outer: &[] })?;
-            params.push(engine::exec::cast::cast(value, arg.ty(), *ty, -1, false, &work.ctx)?);
+            let value = eval::eval(
+                arg,
+                &[],
+                &Env {
+                    ctx: &work.ctx,
+                    outer: &[],
+                },
+            )?;
+            params.push(engine::exec::cast::cast(
+                value,
+                arg.ty(),
+                *ty,
+                -1,
+                false,
+                &work.ctx,
+            )?);
         }
         let Some(parsed) = prepared.parsed.clone() else {
             return Ok(ended("EXECUTE", None));
@@ -153,22 +222,33 @@ impl Session {
             None => self.settings.borrow_mut().reset(name)?,
         };
         self.settings_changed();
-        Ok(Started::Told { parameters: told.into_iter().collect(), tag: "SET".into() })
+        Ok(Started::Told {
+            parameters: told.into_iter().collect(),
+            tag: "SET".into(),
+        })
     }
 
     fn settings_changed(&self) {
-        let info = self.node.info(&self.hello, self.key, &self.settings.borrow());
+        let info = self
+            .node
+            .info(&self.hello, self.key, &self.settings.borrow());
         *self.info.borrow_mut() = info;
     }
 
     fn show(&self, name: &str) -> Result<Started> {
         if name.eq_ignore_ascii_case("all") {
-            let row = |(name, value): (String, String)| vec![Value::from(name), Value::from(value), Value::from("")];
+            let row = |(name, value): (String, String)| {
+                vec![Value::from(name), Value::from(value), Value::from("")]
+            };
             let rows: Vec<Row> = self.settings.borrow().all().into_iter().map(row).collect();
             let column = |n: &str| Column::new(n, DataType::Text);
             return Ok(Started::Done {
                 kind: StatementKind::Utility,
-                columns: Some(Arc::new(vec![column("name"), column("setting"), column("description")])),
+                columns: Some(Arc::new(vec![
+                    column("name"),
+                    column("setting"),
+                    column("description"),
+                ])),
                 rows: rows.into(),
                 tag: "SHOW".into(),
                 notices: Vec::new(),
@@ -176,7 +256,12 @@ impl Session {
         }
         let value = match name.to_ascii_lowercase().as_str() {
             "transaction_isolation" | "transaction isolation level" => self.isolation().into(),
-            "transaction_read_only" => if self.block.borrow().is_read_only() { "on" } else { "off" }.into(),
+            "transaction_read_only" => if self.block.borrow().is_read_only() {
+                "on"
+            } else {
+                "off"
+            }
+            .into(),
             "time zone" => self.settings.borrow().show("TimeZone")?,
             _ => self.settings.borrow().show(name)?,
         };
@@ -198,7 +283,10 @@ impl Session {
             // A session keeps no plan of its own, no sequence and no temporary table.
             Discard::Plans | Discard::Sequences | Discard::Temp => {}
         }
-        Ok(Started::Told { parameters: told, tag: format!("DISCARD {}", word(what)) })
+        Ok(Started::Told {
+            parameters: told,
+            tag: format!("DISCARD {}", word(what)),
+        })
     }
 
     fn deallocate(&self, name: Option<&str>) -> Result<Started> {
@@ -223,20 +311,38 @@ impl Session {
         let tables = if tables.is_empty() {
             ctx.catalog.tables.values().cloned().collect()
         } else {
-            tables.iter().map(|n| self.table(n, ctx)).collect::<Result<Vec<_>>>()?
+            tables
+                .iter()
+                .map(|n| self.table(n, ctx))
+                .collect::<Result<Vec<_>>>()?
         };
         let mut trees: Vec<TreeId> = tables.iter().map(|t| t.tree).collect();
         trees.extend(tables.iter().flat_map(|t| t.indexes.iter().map(|i| i.tree)));
-        let replies = self.node.router.call_all(|_| PartitionCall::Vacuum { trees: trees.clone() }).await?;
-        let taken: u64 = replies.iter().map(|r| if let Reply::Count(n) = r { *n } else { 0 }).sum();
+        let replies = self
+            .node
+            .router
+            .call_all(|_| PartitionCall::Vacuum {
+                trees: trees.clone(),
+            })
+            .await?;
+        let taken: u64 = replies
+            .iter()
+            .map(|r| if let Reply::Count(n) = r { *n } else { 0 })
+            .sum();
         tracing::debug!(tables = tables.len(), versions = taken, "vacuumed");
         Ok(ended("VACUUM", analyze.then(no_statistics)))
     }
 
     fn table(&self, name: &str, ctx: &Context) -> Result<Arc<engine::catalog::Table>> {
-        ctx.catalog.table_by_name(None, name).cloned().ok_or_else(|| {
-            Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
-        })
+        ctx.catalog
+            .table_by_name(None, name)
+            .cloned()
+            .ok_or_else(|| {
+                Error::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!("relation \"{name}\" does not exist"),
+                )
+            })
     }
 
     fn isolation(&self) -> &'static str {
@@ -246,16 +352,25 @@ impl Session {
     /// Notices the client wants to hear.
     fn wanted(&self, notices: Vec<Error>) -> Vec<Error> {
         let settings = self.settings.borrow();
-        notices.into_iter().filter(|n| settings.wants_notice(super::is_warning(n))).collect()
+        notices
+            .into_iter()
+            .filter(|n| settings.wants_notice(super::is_warning(n)))
+            .collect()
     }
 }
 
 fn no_statistics() -> Error {
-    Error::new(SqlState::SUCCESSFUL_COMPLETION, "ANALYZE collected nothing: the planner keeps no statistics")
+    Error::new(
+        SqlState::SUCCESSFUL_COMPLETION,
+        "ANALYZE collected nothing: the planner keeps no statistics",
+    )
 }
 
 fn in_block(what: &str) -> Error {
-    Error::new(SqlState::ACTIVE_SQL_TRANSACTION, format!("{what} cannot run inside a transaction block"))
+    Error::new(
+        SqlState::ACTIVE_SQL_TRANSACTION,
+        format!("{what} cannot run inside a transaction block"),
+    )
 }
 
 fn word(what: Discard) -> &'static str {
@@ -273,7 +388,13 @@ fn ended(tag: &str, notice: Option<Error>) -> Started {
         _ => StatementKind::Utility,
     };
     let notices = notice.into_iter().collect();
-    Started::Done { kind, columns: None, rows: RowBatch::new(), tag: tag.into(), notices }
+    Started::Done {
+        kind,
+        columns: None,
+        rows: RowBatch::new(),
+        tag: tag.into(),
+        notices,
+    }
 }
 
 fn listing(column: &str, lines: Vec<String>, tag: &str) -> Started {

@@ -14,15 +14,26 @@ pub struct Binary {
 }
 
 impl Decoder for Binary {
-    fn record(&mut self, input: &[u8], last: bool, reader: &Reader) -> Result<Option<(usize, Record)>> {
+    fn record(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        reader: &Reader,
+    ) -> Result<Option<(usize, Record)>> {
         let mut cursor = Cursor { input, at: 0 };
-        let outcome = if self.begun { tuple(&mut cursor, reader) } else { header(&mut cursor) };
+        let outcome = if self.begun {
+            tuple(&mut cursor, reader)
+        } else {
+            header(&mut cursor)
+        };
         match outcome {
             Ok(record) => {
                 self.begun = true;
                 Ok(Some((cursor.at, record)))
             }
-            Err(Stop::Short) if last && (!self.begun || !input.is_empty()) => Err(bad("unexpected EOF in COPY data")),
+            Err(Stop::Short) if last && (!self.begun || !input.is_empty()) => {
+                Err(bad("unexpected EOF in COPY data"))
+            }
             Err(Stop::Short) => Ok(None),
             Err(Stop::Bad(e)) => Err(e),
         }
@@ -79,7 +90,11 @@ fn tuple(cursor: &mut Cursor<'_>, reader: &Reader) -> Result<Record, Stop> {
         return Ok(Record::End);
     }
     if usize::try_from(count) != Ok(reader.fields.len()) {
-        return Err(bad(&format!("row field count is {count}, expected {}", reader.fields.len())).into());
+        return Err(bad(&format!(
+            "row field count is {count}, expected {}",
+            reader.fields.len()
+        ))
+        .into());
     }
     let mut values = Vec::with_capacity(reader.fields.len());
     for field in &reader.fields {

@@ -35,12 +35,17 @@ impl Csv {
 
     /// The fields of the first record and its length. `None`: its end is not there yet.
     fn split(&self, input: &[u8], last: bool) -> Result<Option<(Vec<RawField>, usize)>> {
-        let mut fields = vec![RawField { bytes: Vec::new(), quoted: false }];
+        let mut fields = vec![RawField {
+            bytes: Vec::new(),
+            quoted: false,
+        }];
         let mut inside = false;
         let mut at = 0;
         while at < input.len() {
             let byte = input[at];
-            let Some(field) = fields.last_mut() else { break };
+            let Some(field) = fields.last_mut() else {
+                break;
+            };
             if inside {
                 let next = input.get(at + 1).copied();
                 if byte == self.escape && (next == Some(self.quote) || next == Some(self.escape)) {
@@ -61,7 +66,10 @@ impl Csv {
                 inside = true;
                 field.quoted = true;
             } else if byte == self.delimiter {
-                fields.push(RawField { bytes: Vec::new(), quoted: false });
+                fields.push(RawField {
+                    bytes: Vec::new(),
+                    quoted: false,
+                });
             } else if byte == b'\n' {
                 return Ok(Some((fields, at + 1)));
             } else if byte == b'\r' && matches!(input.get(at + 1), Some(b'\n') | None) {
@@ -74,7 +82,10 @@ impl Csv {
             at += 1;
         }
         match (last, inside) {
-            (true, true) => Err(Error::new(SqlState::BAD_COPY_FILE_FORMAT, "unterminated CSV quoted field")),
+            (true, true) => Err(Error::new(
+                SqlState::BAD_COPY_FILE_FORMAT,
+                "unterminated CSV quoted field",
+            )),
             (true, false) if !input.is_empty() => Ok(Some((fields, input.len()))),
             _ => Ok(None),
         }
@@ -82,8 +93,15 @@ impl Csv {
 }
 
 impl Decoder for Csv {
-    fn record(&mut self, input: &[u8], last: bool, reader: &Reader) -> Result<Option<(usize, Record)>> {
-        let Some((raw, taken)) = self.split(input, last)? else { return Ok(None) };
+    fn record(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        reader: &Reader,
+    ) -> Result<Option<(usize, Record)>> {
+        let Some((raw, taken)) = self.split(input, last)? else {
+            return Ok(None);
+        };
         if let [only] = raw.as_slice()
             && !only.quoted
             && only.bytes == b"\\."
@@ -92,7 +110,10 @@ impl Decoder for Csv {
         }
         if std::mem::replace(&mut self.header, false) {
             if self.header_match {
-                let names = raw.iter().map(|f| utf8(&f.bytes)).collect::<Result<Vec<_>>>()?;
+                let names = raw
+                    .iter()
+                    .map(|f| utf8(&f.bytes))
+                    .collect::<Result<Vec<_>>>()?;
                 check_header(names.into_iter(), &reader.fields)?;
             }
             return Ok(Some((taken, Record::Skip)));
@@ -100,10 +121,17 @@ impl Decoder for Csv {
         let mut raw = raw.into_iter();
         let mut values = Vec::with_capacity(reader.fields.len());
         for field in &reader.fields {
-            let Some(found) = raw.next() else { return Err(missing(field)) };
+            let Some(found) = raw.next() else {
+                return Err(missing(field));
+            };
             let text = utf8(&found.bytes)?;
-            let null = text == self.null && !field.never_null && (!found.quoted || field.null_when_quoted);
-            values.push(if null { Value::Null } else { reader.value(field, text)? });
+            let null =
+                text == self.null && !field.never_null && (!found.quoted || field.null_when_quoted);
+            values.push(if null {
+                Value::Null
+            } else {
+                reader.value(field, text)?
+            });
         }
         if raw.next().is_some() {
             return Err(extra());
@@ -127,7 +155,14 @@ mod tests {
     #[test]
     fn quotes_keep_delimiters_and_line_ends() {
         let (fields, n) = split(b"a,\"b,\"\"c\"\"\nd\",\r\nrest", false).unwrap();
-        assert_eq!(fields, vec![("a".into(), false), ("b,\"c\"\nd".into(), true), (String::new(), false)]);
+        assert_eq!(
+            fields,
+            vec![
+                ("a".into(), false),
+                ("b,\"c\"\nd".into(), true),
+                (String::new(), false)
+            ]
+        );
         assert_eq!(n, 16);
     }
 

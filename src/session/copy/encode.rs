@@ -13,8 +13,17 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(options: &CopyOptions, columns: Arc<Vec<Column>>, time_zone: jiff::tz::TimeZone) -> Encoder {
-        Encoder { options: options.clone(), columns, time_zone, text: String::new() }
+    pub fn new(
+        options: &CopyOptions,
+        columns: Arc<Vec<Column>>,
+        time_zone: jiff::tz::TimeZone,
+    ) -> Encoder {
+        Encoder {
+            options: options.clone(),
+            columns,
+            time_zone,
+            text: String::new(),
+        }
     }
 
     pub fn columns(&self) -> usize {

@@ -37,7 +37,12 @@ pub(super) struct Field {
 /// Cuts bytes into records and those into values.
 trait Decoder {
     /// The next record, of `fields`, from the front of `input`; how many bytes it took. `None`: more bytes are needed.
-    fn record(&mut self, input: &[u8], last: bool, reader: &Reader) -> Result<Option<(usize, Record)>>;
+    fn record(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        reader: &Reader,
+    ) -> Result<Option<(usize, Record)>>;
 }
 
 enum Record {
@@ -58,7 +63,10 @@ struct Reader {
 
 impl Reader {
     fn value(&self, field: &Field, text: &str) -> Result<Value> {
-        let env = ParseEnv { tz: &self.time_zone, now_micros: self.now_micros };
+        let env = ParseEnv {
+            tz: &self.time_zone,
+            now_micros: self.now_micros,
+        };
         types::text::parse(text, field.ty, field.typmod, &env)
     }
 }
@@ -175,7 +183,10 @@ impl CopyIn {
     async fn records(&mut self, input: &[u8], last: bool) -> Result<usize> {
         let mut used = 0;
         while !self.ended {
-            let record = self.decoder.record(&input[used..], last, &self.reader).map_err(|e| self.at_line(e))?;
+            let record = self
+                .decoder
+                .record(&input[used..], last, &self.reader)
+                .map_err(|e| self.at_line(e))?;
             let Some((taken, record)) = record else { break };
             used += taken;
             self.line += 1;
@@ -202,7 +213,10 @@ impl CopyIn {
             return Ok(values);
         }
         let mut row: Row = Vec::with_capacity(self.table.columns.len());
-        let env = Env { ctx: &self.env.ctx, outer: &[] };
+        let env = Env {
+            ctx: &self.env.ctx,
+            outer: &[],
+        };
         for (ordinal, column) in self.table.columns.iter().enumerate() {
             row.push(match (&column.default, self.columns.contains(&ordinal)) {
                 (Some(default), false) => eval::eval(&default.expr, &[], &env)?,
@@ -228,7 +242,9 @@ impl CopyIn {
             self.count += router.load_rows(&self.env, &self.table, rows).await?;
         } else {
             let mut out = Outcome::new(None);
-            router.insert_rows(&self.env, &self.table, rows, None, false, &mut out).await?;
+            router
+                .insert_rows(&self.env, &self.table, rows, None, false, &mut out)
+                .await?;
             self.count += out.count;
         }
         Ok(())
@@ -238,7 +254,11 @@ impl CopyIn {
         if e.detail().is_some() {
             return e;
         }
-        e.with_detail(format!("COPY {}, line {}", self.reader.relation, self.line + 1))
+        e.with_detail(format!(
+            "COPY {}, line {}",
+            self.reader.relation,
+            self.line + 1
+        ))
     }
 }
 
@@ -252,10 +272,20 @@ pub struct CopyOut {
 }
 
 impl CopyOut {
-    pub(super) async fn start(query: &Query, options: &CopyOptions, work: &Work<'_>) -> Result<CopyOut> {
+    pub(super) async fn start(
+        query: &Query,
+        options: &CopyOptions,
+        work: &Work<'_>,
+    ) -> Result<CopyOut> {
         let encoder = Encoder::new(options, query.columns.clone(), work.session.time_zone());
         let running = start_query(query, work).await?;
-        Ok(CopyOut { running, encoder, rows: 0, begun: false, ended: false })
+        Ok(CopyOut {
+            running,
+            encoder,
+            rows: 0,
+            begun: false,
+            ended: false,
+        })
     }
 
     pub fn columns(&self) -> usize {

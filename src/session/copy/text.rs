@@ -25,8 +25,15 @@ impl Text {
 }
 
 impl Decoder for Text {
-    fn record(&mut self, input: &[u8], last: bool, reader: &Reader) -> Result<Option<(usize, Record)>> {
-        let Some((line, taken)) = line(input, last) else { return Ok(None) };
+    fn record(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        reader: &Reader,
+    ) -> Result<Option<(usize, Record)>> {
+        let Some((line, taken)) = line(input, last) else {
+            return Ok(None);
+        };
         if line == b"\\." {
             return Ok(Some((taken, Record::End)));
         }
@@ -37,7 +44,8 @@ impl Decoder for Text {
             }
             return Ok(Some((taken, Record::Skip)));
         }
-        self.fields(line, reader).map(|values| Some((taken, Record::Row(values))))
+        self.fields(line, reader)
+            .map(|values| Some((taken, Record::Row(values))))
     }
 }
 
@@ -46,7 +54,9 @@ impl Text {
         let mut values = Vec::with_capacity(reader.fields.len());
         let mut rest = (!reader.fields.is_empty() || !line.is_empty()).then_some(line);
         for field in &reader.fields {
-            let Some(text) = rest else { return Err(missing(field)) };
+            let Some(text) = rest else {
+                return Err(missing(field));
+            };
             let end = self.end_of_field(text.as_bytes());
             let (raw, after) = (&text[..end], text.get(end + 1..));
             rest = after;
@@ -82,7 +92,11 @@ fn line(input: &[u8], last: bool) -> Option<(&[u8], usize)> {
     let mut from = 0;
     while let Some(n) = input[from..].iter().position(|b| *b == b'\n') {
         let end = from + n;
-        let backslashes = input[..end].iter().rev().take_while(|b| **b == b'\\').count();
+        let backslashes = input[..end]
+            .iter()
+            .rev()
+            .take_while(|b| **b == b'\\')
+            .count();
         if backslashes % 2 == 0 {
             let text = &input[..end];
             return Some((text.strip_suffix(b"\r").unwrap_or(text), end + 1));
@@ -122,7 +136,11 @@ fn unescape(raw: &str) -> Result<String> {
 
 /// Up to `most` digits of a base; their value (cut to a byte) and how many there were.
 fn digits(bytes: &[u8], base: u32, most: usize) -> Option<(u8, usize)> {
-    let n = bytes.iter().take(most).take_while(|b| char::from(**b).is_digit(base)).count();
+    let n = bytes
+        .iter()
+        .take(most)
+        .take_while(|b| char::from(**b).is_digit(base))
+        .count();
     let text = std::str::from_utf8(&bytes[..n]).ok()?;
     u32::from_str_radix(text, base).ok().map(|v| (v as u8, n))
 }
@@ -132,15 +150,24 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
 }
 
 fn not_utf8() -> Error {
-    Error::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\"")
+    Error::new(
+        SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+        "invalid byte sequence for encoding \"UTF8\"",
+    )
 }
 
 pub fn missing(field: &Field) -> Error {
-    Error::new(SqlState::BAD_COPY_FILE_FORMAT, format!("missing data for column \"{}\"", field.name))
+    Error::new(
+        SqlState::BAD_COPY_FILE_FORMAT,
+        format!("missing data for column \"{}\"", field.name),
+    )
 }
 
 pub fn extra() -> Error {
-    Error::new(SqlState::BAD_COPY_FILE_FORMAT, "extra data after last expected column")
+    Error::new(
+        SqlState::BAD_COPY_FILE_FORMAT,
+        "extra data after last expected column",
+    )
 }
 
 pub fn check_header<'a>(mut names: impl Iterator<Item = &'a str>, fields: &[Field]) -> Result<()> {
@@ -148,11 +175,18 @@ pub fn check_header<'a>(mut names: impl Iterator<Item = &'a str>, fields: &[Fiel
         if names.next() != Some(&field.name) {
             return Err(Error::new(
                 SqlState::BAD_COPY_FILE_FORMAT,
-                format!("column name mismatch in header line: expected \"{}\"", field.name),
+                format!(
+                    "column name mismatch in header line: expected \"{}\"",
+                    field.name
+                ),
             ));
         }
     }
-    if names.next().is_some() { Err(extra()) } else { Ok(()) }
+    if names.next().is_some() {
+        Err(extra())
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

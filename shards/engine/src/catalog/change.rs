@@ -28,7 +28,10 @@ pub struct Change {
 /// Rows to be moved for a change.
 pub enum Work {
     /// Fill `index` of `table` from its rows.
-    BuildIndex { table: Arc<Table>, index: Arc<Index> },
+    BuildIndex {
+        table: Arc<Table>,
+        index: Arc<Index>,
+    },
     /// Copy the rows of `old` into `new`, which has another key.
     Rewrite { old: Arc<Table>, new: Arc<Table> },
 }
@@ -36,7 +39,10 @@ pub enum Work {
 /// What `ddl` makes of `catalog`.
 pub fn plan(catalog: &Catalog, ddl: &Ddl) -> Result<Change> {
     let mut change = Change {
-        catalog: Catalog { version: catalog.version + 1, ..catalog.clone() },
+        catalog: Catalog {
+            version: catalog.version + 1,
+            ..catalog.clone()
+        },
         changed: Vec::new(),
         locks: Vec::new(),
         work: Vec::new(),
@@ -48,13 +54,27 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl) -> Result<Change> {
     match ddl {
         Ddl::CreateTable(def) => change.create_table(def)?,
         Ddl::DropTable { names, if_exists } => change.drop_tables(names, *if_exists)?,
-        Ddl::CreateIndex { name, table, columns, unique, if_not_exists } => {
+        Ddl::CreateIndex {
+            name,
+            table,
+            columns,
+            unique,
+            if_not_exists,
+        } => {
             change.create_index(name.as_deref(), table, columns, *unique, *if_not_exists)?;
         }
         Ddl::DropIndex { names, if_exists } => change.drop_indexes(names, *if_exists)?,
         Ddl::Truncate { names } => change.truncate(names)?,
-        Ddl::AddPrimaryKey { table, name, columns } => change.add_primary_key(table, name.as_deref(), columns)?,
-        Ddl::AddUnique { table, name, columns } => change.add_unique(table, name.as_deref(), columns)?,
+        Ddl::AddPrimaryKey {
+            table,
+            name,
+            columns,
+        } => change.add_primary_key(table, name.as_deref(), columns)?,
+        Ddl::AddUnique {
+            table,
+            name,
+            columns,
+        } => change.add_unique(table, name.as_deref(), columns)?,
     }
     Ok(change)
 }
@@ -112,12 +132,20 @@ impl Change {
                     self.changed.push(table.id);
                 }
                 Some(_) => {
-                    return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a table"))
-                        .with_hint("Use DROP INDEX to remove an index."));
+                    return Err(Error::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{name}\" is not a table"),
+                    )
+                    .with_hint("Use DROP INDEX to remove an index."));
                 }
-                None if if_exists => self.skip(format!("table \"{name}\" does not exist, skipping")),
+                None if if_exists => {
+                    self.skip(format!("table \"{name}\" does not exist, skipping"))
+                }
                 None => {
-                    return Err(Error::new(SqlState::UNDEFINED_TABLE, format!("table \"{name}\" does not exist")));
+                    return Err(Error::new(
+                        SqlState::UNDEFINED_TABLE,
+                        format!("table \"{name}\" does not exist"),
+                    ));
                 }
             }
         }
@@ -188,12 +216,20 @@ impl Change {
                     self.put(next);
                 }
                 Some(Relation::Table(_)) => {
-                    return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not an index"))
-                        .with_hint("Use DROP TABLE to remove a table."));
+                    return Err(Error::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("\"{name}\" is not an index"),
+                    )
+                    .with_hint("Use DROP TABLE to remove a table."));
                 }
-                None if if_exists => self.skip(format!("index \"{name}\" does not exist, skipping")),
+                None if if_exists => {
+                    self.skip(format!("index \"{name}\" does not exist, skipping"))
+                }
                 None => {
-                    return Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("index \"{name}\" does not exist")));
+                    return Err(Error::new(
+                        SqlState::UNDEFINED_OBJECT,
+                        format!("index \"{name}\" does not exist"),
+                    ));
                 }
             }
         }
@@ -214,23 +250,39 @@ impl Change {
             next.indexes = next
                 .indexes
                 .iter()
-                .map(|i| Arc::new(Index { tree: self.tree(), ..Index::clone(i) }))
+                .map(|i| {
+                    Arc::new(Index {
+                        tree: self.tree(),
+                        ..Index::clone(i)
+                    })
+                })
                 .collect();
             self.put(next);
         }
         Ok(())
     }
 
-    fn add_primary_key(&mut self, table: &str, name: Option<&str>, columns: &[String]) -> Result<()> {
+    fn add_primary_key(
+        &mut self,
+        table: &str,
+        name: Option<&str>,
+        columns: &[String],
+    ) -> Result<()> {
         self.tag = "ALTER TABLE";
         let old = self.existing(table)?;
         if old.has_key() {
             return Err(Error::new(
                 SqlState::INVALID_TABLE_DEFINITION,
-                format!("multiple primary keys for table \"{}\" are not allowed", old.name),
+                format!(
+                    "multiple primary keys for table \"{}\" are not allowed",
+                    old.name
+                ),
             ));
         }
-        let key = Key { name: name.map(String::from), columns: ordinals(&old, columns)? };
+        let key = Key {
+            name: name.map(String::from),
+            columns: ordinals(&old, columns)?,
+        };
         self.locks.push(old.id);
         self.drop_trees(&old);
         let mut new = Table::clone(&old);
@@ -240,12 +292,26 @@ impl Change {
             new.columns[*ordinal].not_null = true;
         }
         // Entries of secondary indexes name the row's key, so they are rebuilt with it.
-        new.indexes =
-            new.indexes.iter().map(|i| Arc::new(Index { tree: self.tree(), ..Index::clone(i) })).collect();
+        new.indexes = new
+            .indexes
+            .iter()
+            .map(|i| {
+                Arc::new(Index {
+                    tree: self.tree(),
+                    ..Index::clone(i)
+                })
+            })
+            .collect();
         let new = self.put(new);
-        self.work.push(Work::Rewrite { old, new: new.clone() });
+        self.work.push(Work::Rewrite {
+            old,
+            new: new.clone(),
+        });
         for index in &new.indexes {
-            self.work.push(Work::BuildIndex { table: new.clone(), index: index.clone() });
+            self.work.push(Work::BuildIndex {
+                table: new.clone(),
+                index: index.clone(),
+            });
         }
         Ok(())
     }
@@ -253,7 +319,10 @@ impl Change {
     fn set_primary_key(&mut self, table: &mut Table, key: &Key) -> Result<()> {
         let name = match &key.name {
             Some(name) if self.taken(table, name) => {
-                return Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+                return Err(Error::new(
+                    SqlState::DUPLICATE_TABLE,
+                    format!("relation \"{name}\" already exists"),
+                ));
             }
             Some(name) => name.clone(),
             None => self.choose(table, &[], "pkey"),
@@ -274,17 +343,30 @@ impl Change {
     ) -> Result<Index> {
         let name = match name {
             Some(name) if self.taken(table, name) => {
-                return Err(Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+                return Err(Error::new(
+                    SqlState::DUPLICATE_TABLE,
+                    format!("relation \"{name}\" already exists"),
+                ));
             }
             Some(name) => name.to_string(),
             None => {
-                let names: Vec<&str> = columns.iter().map(|c| table.columns[*c].name.as_str()).collect();
+                let names: Vec<&str> = columns
+                    .iter()
+                    .map(|c| table.columns[*c].name.as_str())
+                    .collect();
                 self.choose(table, &names, if constraint { "key" } else { "idx" })
             }
         };
         let id = TableId(self.oid());
         let tree = self.tree();
-        Ok(Index { id, name, tree, columns: columns.to_vec(), unique, constraint })
+        Ok(Index {
+            id,
+            name,
+            tree,
+            columns: columns.to_vec(),
+            unique,
+            constraint,
+        })
     }
 
     /// `table_col_suffix`, with a number when that is taken.
@@ -323,22 +405,35 @@ impl Change {
     fn existing(&self, name: &str) -> Result<Arc<Table>> {
         match self.catalog.relation_by_name(None, name) {
             Some(Relation::Table(table)) => Ok(table),
-            Some(_) => Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a table"))),
-            None => Err(Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))),
+            Some(_) => Err(Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{name}\" is not a table"),
+            )),
+            None => Err(Error::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("relation \"{name}\" does not exist"),
+            )),
         }
     }
 
     fn exists(&mut self, name: &str, skip: bool) -> Result<()> {
-        let error = Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"));
+        let error = Error::new(
+            SqlState::DUPLICATE_TABLE,
+            format!("relation \"{name}\" already exists"),
+        );
         if !skip {
             return Err(error);
         }
-        self.notices.push(Error::new(SqlState::DUPLICATE_TABLE, format!("{}, skipping", error.message())));
+        self.notices.push(Error::new(
+            SqlState::DUPLICATE_TABLE,
+            format!("{}, skipping", error.message()),
+        ));
         Ok(())
     }
 
     fn skip(&mut self, notice: String) {
-        self.notices.push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
+        self.notices
+            .push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
     }
 
     fn drop_trees(&mut self, table: &Table) {
@@ -370,13 +465,19 @@ fn ordinals(table: &Table, columns: &[String]) -> Result<Vec<usize>> {
     if columns.len() > limits::INDEX_COLUMNS_MAX {
         return Err(Error::new(
             SqlState::TOO_MANY_COLUMNS,
-            format!("cannot use more than {} columns in an index", limits::INDEX_COLUMNS_MAX),
+            format!(
+                "cannot use more than {} columns in an index",
+                limits::INDEX_COLUMNS_MAX
+            ),
         ));
     }
     let find = |name: &String| {
-        table
-            .column(name)
-            .ok_or_else(|| Error::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+        table.column(name).ok_or_else(|| {
+            Error::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" does not exist"),
+            )
+        })
     };
     columns.iter().map(find).collect()
 }
@@ -384,9 +485,13 @@ fn ordinals(table: &Table, columns: &[String]) -> Result<Vec<usize>> {
 fn required(name: &str, table: &str, constraint: &str) -> Error {
     Error::new(
         SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot drop index {name} because constraint {constraint} on table {table} requires it"),
+        format!(
+            "cannot drop index {name} because constraint {constraint} on table {table} requires it"
+        ),
     )
-    .with_hint(format!("You can drop constraint {constraint} on table {table} instead."))
+    .with_hint(format!(
+        "You can drop constraint {constraint} on table {table} instead."
+    ))
 }
 
 #[cfg(test)]
@@ -407,8 +512,14 @@ mod tests {
             name: name.into(),
             if_not_exists: false,
             columns: vec![column("a"), column("b")],
-            primary_key: key.then(|| Key { name: None, columns: vec![0] }),
-            uniques: vec![Key { name: None, columns: vec![1] }],
+            primary_key: key.then(|| Key {
+                name: None,
+                columns: vec![0],
+            }),
+            uniques: vec![Key {
+                name: None,
+                columns: vec![1],
+            }],
             checks: Vec::new(),
         })
     }
@@ -417,7 +528,10 @@ mod tests {
     fn generated_names_and_oids_do_not_collide() {
         let c = plan(&Catalog::empty(2), &table("t", true)).unwrap();
         let t = c.catalog.table_by_name(None, "t").unwrap().clone();
-        assert_eq!((t.primary_key_name.as_str(), t.indexes[0].name.as_str()), ("t_pkey", "t_b_key"));
+        assert_eq!(
+            (t.primary_key_name.as_str(), t.indexes[0].name.as_str()),
+            ("t_pkey", "t_b_key")
+        );
         let index = |columns: &[&str]| Ddl::CreateIndex {
             name: None,
             table: "t".into(),
@@ -442,7 +556,13 @@ mod tests {
     fn truncate_gives_new_trees_and_drops_the_old() {
         let c = plan(&Catalog::empty(1), &table("t", true)).unwrap();
         let before = c.catalog.table_by_name(None, "t").unwrap().clone();
-        let c = plan(&c.catalog, &Ddl::Truncate { names: vec!["t".into(), "t".into()] }).unwrap();
+        let c = plan(
+            &c.catalog,
+            &Ddl::Truncate {
+                names: vec!["t".into(), "t".into()],
+            },
+        )
+        .unwrap();
         let after = c.catalog.table_by_name(None, "t").unwrap();
         assert_ne!(before.tree, after.tree);
         assert_eq!(c.dropped, vec![before.tree, before.indexes[0].tree]);
@@ -454,7 +574,15 @@ mod tests {
     fn an_index_behind_a_constraint_cannot_be_dropped() {
         let c = plan(&Catalog::empty(1), &table("t", true)).unwrap();
         for name in ["t_pkey", "t_b_key"] {
-            let e = plan(&c.catalog, &Ddl::DropIndex { names: vec![name.into()], if_exists: false }).err().unwrap();
+            let e = plan(
+                &c.catalog,
+                &Ddl::DropIndex {
+                    names: vec![name.into()],
+                    if_exists: false,
+                },
+            )
+            .err()
+            .unwrap();
             assert_eq!(e.code(), SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
         }
     }

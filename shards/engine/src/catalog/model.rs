@@ -153,7 +153,11 @@ impl Catalog {
 impl Catalog {
     /// Every tree that a table or index names.
     pub fn trees(&self) -> std::collections::BTreeSet<TreeId> {
-        let of = |t: &Arc<Table>| std::iter::once(t.tree).chain(t.indexes.iter().map(|i| i.tree)).collect::<Vec<_>>();
+        let of = |t: &Arc<Table>| {
+            std::iter::once(t.tree)
+                .chain(t.indexes.iter().map(|i| i.tree))
+                .collect::<Vec<_>>()
+        };
         self.tables.values().flat_map(of).collect()
     }
 }
@@ -166,7 +170,11 @@ impl Table {
 
     /// The types of some of them, in that order.
     pub fn types_of(&self, columns: &[usize]) -> Vec<DataType> {
-        columns.iter().filter_map(|c| self.columns.get(*c)).map(|c| c.ty).collect()
+        columns
+            .iter()
+            .filter_map(|c| self.columns.get(*c))
+            .map(|c| c.ty)
+            .collect()
     }
 
     pub fn has_unique_indexes(&self) -> bool {

@@ -24,7 +24,10 @@ struct Header {
 
 /// The cells a change writes: the header and each changed table (`None` = dropped).
 pub fn encode(catalog: &Catalog, changed: &[TableId]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
-    let header = Header { version: catalog.version, next_oid: catalog.next_oid };
+    let header = Header {
+        version: catalog.version,
+        next_oid: catalog.next_oid,
+    };
     let mut cells = vec![(HEADER.to_vec(), Some(to_bytes(&header)?))];
     for id in changed {
         let value = catalog.table(*id).map(|t| to_bytes(&**t)).transpose()?;
@@ -60,7 +63,8 @@ fn table_key(id: TableId) -> Vec<u8> {
 }
 
 fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    postcard::to_stdvec(value).map_err(|e| Error::internal(format!("catalog entry not encoded: {e}")))
+    postcard::to_stdvec(value)
+        .map_err(|e| Error::internal(format!("catalog entry not encoded: {e}")))
 }
 
 fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
@@ -68,5 +72,8 @@ fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
 }
 
 fn corrupt(what: &str) -> Error {
-    Error::new(SqlState::DATA_CORRUPTED, format!("the catalog cannot be read: {what}"))
+    Error::new(
+        SqlState::DATA_CORRUPTED,
+        format!("the catalog cannot be read: {what}"),
+    )
 }

@@ -30,7 +30,11 @@ pub enum ShardCall {
     /// Start: what recovery found in this shard's partitions.
     Recovered,
     /// Start: the clock's base, what became of transactions in doubt, and the catalog.
-    Begin { base: u64, resolved: Vec<Resolution>, catalog: Arc<Catalog> },
+    Begin {
+        base: u64,
+        resolved: Vec<Resolution>,
+        catalog: Arc<Catalog>,
+    },
     /// Start, partition 0 only: the catalog as it is on disk.
     LoadCatalog,
 }
@@ -53,22 +57,49 @@ pub enum PartitionCall {
     /// Looks up entries of one index: the keys of their rows.
     Entries(EntriesCall),
     /// Whole rows with their keys, at the transaction's snapshot: for building indexes and rewriting tables.
-    Export { txn: TxnRef, table: Arc<Table>, resume: Option<Resume> },
+    Export {
+        txn: TxnRef,
+        table: Arc<Table>,
+        resume: Option<Resume>,
+    },
     /// Rows or entries straight into a tree that only the transaction can reach.
     Load(LoadCall),
     /// No writer but the transaction until it ends.
-    LockTable { txn: TxnRef, table: TableId },
+    LockTable {
+        txn: TxnRef,
+        table: TableId,
+    },
     /// Partition 0: no other change of the catalog until the transaction ends. Answers the newest catalog.
-    LockCatalog { txn: TxnRef },
+    LockCatalog {
+        txn: TxnRef,
+    },
     /// Partition 0: cells of the catalog's tree.
-    WriteCatalog { txn: TxnRef, cells: Vec<(Vec<u8>, Option<Vec<u8>>)> },
-    Prepare { xid: Xid, coordinator: PartitionId },
-    Commit { xid: Xid, decides: Decides },
-    CommitPrepared { xid: Xid, ts: Ts },
-    Abort { xid: Xid },
+    WriteCatalog {
+        txn: TxnRef,
+        cells: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    },
+    Prepare {
+        xid: Xid,
+        coordinator: PartitionId,
+    },
+    Commit {
+        xid: Xid,
+        decides: Decides,
+    },
+    CommitPrepared {
+        xid: Xid,
+        ts: Ts,
+    },
+    Abort {
+        xid: Xid,
+    },
     /// The coordinator's decision has been carried out everywhere.
-    Forget { xid: Xid },
-    Vacuum { trees: Vec<TreeId> },
+    Forget {
+        xid: Xid,
+    },
+    Vacuum {
+        trees: Vec<TreeId>,
+    },
 }
 
 /// Which keys of a tree a call is about. Bounds are encoded (`codec::key`).
@@ -80,7 +111,10 @@ pub enum Reach {
     /// Row keys from `lower` (inclusive) up to `upper` (exclusive; `None` = the end).
     Range(KeySpan),
     /// Entries of a local index.
-    Index { index: Arc<Index>, span: KeySpan },
+    Index {
+        index: Arc<Index>,
+        span: KeySpan,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -121,7 +155,10 @@ pub enum Conflict {
     Error,
     Nothing,
     /// Over the existing row's columns followed by the new one's.
-    Update { assignments: Arc<Vec<Assignment>>, filter: Option<Expr> },
+    Update {
+        assignments: Arc<Vec<Assignment>>,
+        filter: Option<Expr>,
+    },
 }
 
 pub struct UpdateCall {
@@ -168,7 +205,9 @@ pub enum EntryChange {
     /// Lock the entry and look whether a row has it.
     Check,
     /// Claim the entry for the row of this address; 23505 when another row has it.
-    Add { row: Address },
+    Add {
+        row: Address,
+    },
     Remove,
 }
 
@@ -197,7 +236,10 @@ pub enum Load {
     /// Whole rows of the table, into its tree and its local indexes.
     Rows { rows: Vec<Row>, ctx: Arc<Context> },
     /// Entries of one index.
-    Entries { index: Arc<Index>, entries: Vec<LoadEntry> },
+    Entries {
+        index: Arc<Index>,
+        entries: Vec<LoadEntry>,
+    },
 }
 
 pub struct LoadEntry {
@@ -209,15 +251,24 @@ pub struct LoadEntry {
 
 pub enum Reply {
     Done,
-    Rows { batch: RowBatch, resume: Option<Resume> },
+    Rows {
+        batch: RowBatch,
+        resume: Option<Resume>,
+    },
     /// Of an INSERT: what became of each row, in order.
     Inserted(Vec<Inserted>),
     Modified(Modified),
     /// For each change of a `UniqueCall`: the row that had the entry.
     Holders(Vec<Option<Address>>),
-    Addresses { rows: Vec<Address>, resume: Option<Resume> },
+    Addresses {
+        rows: Vec<Address>,
+        resume: Option<Resume>,
+    },
     /// Rows with their keys, for moving a table's rows.
-    Keyed { rows: Vec<(Vec<u8>, Row)>, resume: Option<Resume> },
+    Keyed {
+        rows: Vec<(Vec<u8>, Row)>,
+        resume: Option<Resume>,
+    },
     Count(u64),
     At(Ts),
     Catalog(Arc<Catalog>),
@@ -227,7 +278,10 @@ pub enum Reply {
 
 #[derive(Debug)]
 pub enum Inserted {
-    Row { key: Vec<u8>, row: Row },
+    Row {
+        key: Vec<u8>,
+        row: Row,
+    },
     Skipped,
     /// ON CONFLICT DO UPDATE took the other way.
     Updated(Change),
@@ -280,7 +334,8 @@ pub fn stale(table: &Table) -> Error {
 }
 
 /// The message by which a stale plan is recognised.
-pub const STALE: &str = "could not serialize access due to a concurrent change of the table's definition";
+pub const STALE: &str =
+    "could not serialize access due to a concurrent change of the table's definition";
 
 const _: () = {
     const fn sendable<T: Send>() {}

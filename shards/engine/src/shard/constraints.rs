@@ -22,8 +22,10 @@ pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
     for c in &table.checks {
         // A CHECK that is NULL is satisfied.
         if eval::eval(&c.expr, row, &Env { ctx, outer: &[] })? == Value::Bool(false) {
-            let message =
-                format!("new row for relation \"{}\" violates check constraint \"{}\"", table.name, c.name);
+            let message = format!(
+                "new row for relation \"{}\" violates check constraint \"{}\"",
+                table.name, c.name
+            );
             return Err(Error::new(SqlState::CHECK_VIOLATION, message)
                 .with_detail(failing(table, row, ctx))
                 .with_table(&table.name)
@@ -47,13 +49,21 @@ pub fn list(values: &[Value], types: &[DataType], ctx: &Context) -> String {
         }
         shorten(out)
     };
-    values.iter().zip(types).map(show).collect::<Vec<_>>().join(", ")
+    values
+        .iter()
+        .zip(types)
+        .map(show)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn shorten(mut s: String) -> String {
     const LONGEST: usize = 64;
     if s.len() > LONGEST {
-        let cut = (0..=LONGEST).rev().find(|i| s.is_char_boundary(*i)).unwrap_or(0);
+        let cut = (0..=LONGEST)
+            .rev()
+            .find(|i| s.is_char_boundary(*i))
+            .unwrap_or(0);
         s.truncate(cut);
         s.push_str("...");
     }
@@ -61,20 +71,38 @@ fn shorten(mut s: String) -> String {
 }
 
 /// 23505 with PostgreSQL's words.
-pub fn duplicate(table: &Table, constraint: &str, columns: &[usize], values: &[Value], tz: &jiff::tz::TimeZone) -> Error {
+pub fn duplicate(
+    table: &Table,
+    constraint: &str,
+    columns: &[usize],
+    values: &[Value],
+    tz: &jiff::tz::TimeZone,
+) -> Error {
     Error::new(
         SqlState::UNIQUE_VIOLATION,
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
-    .with_detail(format!("{} already exists.", key_detail(table, columns, values, tz)))
+    .with_detail(format!(
+        "{} already exists.",
+        key_detail(table, columns, values, tz)
+    ))
     .with_table(&table.name)
     .with_constraint(constraint)
 }
 
 /// `Key (a, b)=(1, 2)`
-pub fn key_detail(table: &Table, columns: &[usize], values: &[Value], tz: &jiff::tz::TimeZone) -> String {
+pub fn key_detail(
+    table: &Table,
+    columns: &[usize],
+    values: &[Value],
+    tz: &jiff::tz::TimeZone,
+) -> String {
     let column = |c: &usize| table.columns.get(*c);
-    let names: Vec<&str> = columns.iter().filter_map(column).map(|c| c.name.as_str()).collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .filter_map(column)
+        .map(|c| c.name.as_str())
+        .collect();
     let shown: Vec<String> = columns
         .iter()
         .filter_map(column)
@@ -93,7 +121,11 @@ pub fn row_size(bytes: &[u8]) -> Result<()> {
     if bytes.len() > limits::ROW_BYTES_MAX {
         return Err(Error::new(
             SqlState::PROGRAM_LIMIT_EXCEEDED,
-            format!("row is too big: size {}, maximum size {}", bytes.len(), limits::ROW_BYTES_MAX),
+            format!(
+                "row is too big: size {}, maximum size {}",
+                bytes.len(),
+                limits::ROW_BYTES_MAX
+            ),
         ));
     }
     Ok(())

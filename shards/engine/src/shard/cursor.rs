@@ -35,8 +35,17 @@ impl<'a> Cursor<'a> {
         upper: Option<Vec<u8>>,
     ) -> Result<Cursor<'a>> {
         partition.settle(txn, txn.snapshot, tree, None).await?;
-        let own = partition.txn_if_any(txn.xid).filter(|s| s.writes.borrow().touches(tree));
-        Ok(Cursor { partition, txn, tree, own, from: Some(from), upper })
+        let own = partition
+            .txn_if_any(txn.xid)
+            .filter(|s| s.writes.borrow().touches(tree));
+        Ok(Cursor {
+            partition,
+            txn,
+            tree,
+            own,
+            from: Some(from),
+            upper,
+        })
     }
 
     /// Where to go on; `None` at the end.
@@ -50,7 +59,9 @@ impl<'a> Cursor<'a> {
 
     /// Visits the next run of visible keys. `false` when the end was reached or `visit` broke off.
     pub async fn run(&mut self, visit: &mut Visit<'_>) -> Result<bool> {
-        let Some(from) = self.from.take() else { return Ok(false) };
+        let Some(from) = self.from.take() else {
+            return Ok(false);
+        };
         self.txn.stop.check()?;
         runtime::yield_if_needed().await;
         let flow = match self.own.clone() {
@@ -69,48 +80,64 @@ impl<'a> Cursor<'a> {
         let mut next = None;
         self.partition
             .store
-            .scan(tree, from, &mut |cell, value| match run.step(cell, value, upper) {
-                Step::Skip => ControlFlow::Continue(()),
-                Step::End => ControlFlow::Break(()),
-                Step::Pause(key) => {
-                    next = Some(key);
-                    ControlFlow::Break(())
-                }
-                Step::Corrupt => {
-                    outcome = Err(versions::corrupt(tree));
-                    ControlFlow::Break(())
-                }
-                Step::Live(key, payload) => match visit(key, payload) {
-                    Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
-                    other => {
-                        next = Some(after(key));
-                        outcome = other;
+            .scan(
+                tree,
+                from,
+                &mut |cell, value| match run.step(cell, value, upper) {
+                    Step::Skip => ControlFlow::Continue(()),
+                    Step::End => ControlFlow::Break(()),
+                    Step::Pause(key) => {
+                        next = Some(key);
                         ControlFlow::Break(())
                     }
+                    Step::Corrupt => {
+                        outcome = Err(versions::corrupt(tree));
+                        ControlFlow::Break(())
+                    }
+                    Step::Live(key, payload) => match visit(key, payload) {
+                        Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+                        other => {
+                            next = Some(after(key));
+                            outcome = other;
+                            ControlFlow::Break(())
+                        }
+                    },
                 },
-            })
+            )
             .await
             .map_err(Error::from)?;
         self.from = next;
         outcome
     }
 
-    async fn merged(&mut self, from: &[u8], own: &TxnState, visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
+    async fn merged(
+        &mut self,
+        from: &[u8],
+        own: &TxnState,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>> {
         let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
         let mut bytes = 0;
-        let _ = self.committed(from, &mut |key, payload| {
-            bytes += payload.len();
-            pairs.push((key.to_vec(), Some(payload.to_vec())));
-            let full = bytes > types::limits::BATCH_BYTES_MAX;
-            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
-        .await?;
+        let _ = self
+            .committed(from, &mut |key, payload| {
+                bytes += payload.len();
+                pairs.push((key.to_vec(), Some(payload.to_vec())));
+                let full = bytes > types::limits::BATCH_BYTES_MAX;
+                Ok(if full {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            })
+            .await?;
         let end = self.from.as_deref().or(self.upper.as_deref());
         let upper = end.map_or(Bound::Unbounded, Bound::Excluded);
         let mut merged = Vec::with_capacity(pairs.len());
         {
             let writes = own.writes.borrow();
-            let mut mine = writes.range(self.tree, Bound::Included(from), upper).peekable();
+            let mut mine = writes
+                .range(self.tree, Bound::Included(from), upper)
+                .peekable();
             for pair in pairs {
                 while let Some((key, payload)) = mine.next_if(|(k, _)| **k < pair.0) {
                     merged.push((key.clone(), payload.clone()));
@@ -144,7 +171,12 @@ struct Run {
 
 impl Run {
     fn new(snapshot: Ts) -> Run {
-        Run { seen: 0, key: Vec::new(), resolved: false, snapshot }
+        Run {
+            seen: 0,
+            key: Vec::new(),
+            resolved: false,
+            snapshot,
+        }
     }
 }
 
@@ -158,7 +190,9 @@ enum Step<'c> {
 
 impl Run {
     fn step<'c>(&mut self, cell: &'c [u8], value: &'c [u8], upper: Option<&[u8]>) -> Step<'c> {
-        let Some((key, ts)) = versions::split(cell) else { return Step::Corrupt };
+        let Some((key, ts)) = versions::split(cell) else {
+            return Step::Corrupt;
+        };
         if upper.is_some_and(|u| key >= u) {
             return Step::End;
         }
@@ -209,5 +243,9 @@ pub async fn all_live(partition: &Partition, tree: TreeId) -> Result<Vec<(Vec<u8
         })
         .await
         .map_err(Error::from)?;
-    if corrupt { Err(versions::corrupt(tree)) } else { Ok(out) }
+    if corrupt {
+        Err(versions::corrupt(tree))
+    } else {
+        Ok(out)
+    }
 }

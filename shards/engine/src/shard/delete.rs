@@ -9,7 +9,9 @@ use std::rc::Rc;
 
 impl Shard {
     pub(super) async fn delete(&self, p: &Rc<Partition>, call: DeleteCall) -> ShardReply {
-        let state = self.enter(p, &call.txn, &call.table, call.ctx.catalog.version).await?;
+        let state = self
+            .enter(p, &call.txn, &call.table, call.ctx.catalog.version)
+            .await?;
         let target = Target {
             p,
             state: &state,
@@ -29,7 +31,12 @@ impl Shard {
                     state.write(call.table.tree, key.clone(), None)?;
                     out.count += 1;
                     if call.rows_wanted {
-                        out.changes.push(Change { key, old, new: None, moved: false });
+                        out.changes.push(Change {
+                            key,
+                            old,
+                            new: None,
+                            moved: false,
+                        });
                     }
                 }
                 if n % 64 == 63 {

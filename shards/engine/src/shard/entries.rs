@@ -17,19 +17,30 @@ use types::{Error, PartitionId, Result, Row, SqlState, Value};
 /// The key of a row of a table that has one.
 pub fn row_key(table: &Table, row: &Row) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    key::encode(&pick(row, &table.primary_key), &table.types_of(&table.primary_key), &mut out)?;
+    key::encode(
+        &pick(row, &table.primary_key),
+        &table.types_of(&table.primary_key),
+        &mut out,
+    )?;
     Ok(out)
 }
 
 /// The indexed columns of a row.
 pub fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
-    columns.iter().map(|c| row.get(*c).cloned().unwrap_or_default()).collect()
+    columns
+        .iter()
+        .map(|c| row.get(*c).cloned().unwrap_or_default())
+        .collect()
 }
 
 /// The entry of a row in a local index.
 pub fn local_key(table: &Table, index: &Index, row: &Row, row_key: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    key::encode(&pick(row, &index.columns), &table.types_of(&index.columns), &mut out)?;
+    key::encode(
+        &pick(row, &index.columns),
+        &table.types_of(&index.columns),
+        &mut out,
+    )?;
     out.extend_from_slice(row_key);
     fits(&out)?;
     Ok(out)
@@ -66,18 +77,32 @@ pub fn encode_address(address: &Address) -> Vec<u8> {
 
 pub fn decode_address(bytes: &[u8]) -> Result<Address> {
     match bytes.split_at_checked(2) {
-        Some((p, key)) => {
-            Ok(Address { partition: PartitionId(u16::from_be_bytes([p[0], p[1]])), key: key.to_vec() })
-        }
-        None => Err(Error::new(SqlState::DATA_CORRUPTED, "an entry of a unique index is cut short")),
+        Some((p, key)) => Ok(Address {
+            partition: PartitionId(u16::from_be_bytes([p[0], p[1]])),
+            key: key.to_vec(),
+        }),
+        None => Err(Error::new(
+            SqlState::DATA_CORRUPTED,
+            "an entry of a unique index is cut short",
+        )),
     }
 }
 
 /// Writes what a row's change means for the local indexes.
-pub fn write_local(state: &TxnState, table: &Table, row_key: &[u8], old: Option<&Row>, new: Option<&Row>) -> Result<()> {
+pub fn write_local(
+    state: &TxnState,
+    table: &Table,
+    row_key: &[u8],
+    old: Option<&Row>,
+    new: Option<&Row>,
+) -> Result<()> {
     for index in table.indexes.iter().filter(|i| !i.unique) {
-        let before = old.map(|r| local_key(table, index, r, row_key)).transpose()?;
-        let after = new.map(|r| local_key(table, index, r, row_key)).transpose()?;
+        let before = old
+            .map(|r| local_key(table, index, r, row_key))
+            .transpose()?;
+        let after = new
+            .map(|r| local_key(table, index, r, row_key))
+            .transpose()?;
         if before == after {
             continue;
         }
@@ -92,15 +117,16 @@ pub fn write_local(state: &TxnState, table: &Table, row_key: &[u8], old: Option<
 }
 
 /// Row keys of a local index's entries within a span, as the transaction sees them, from `from` on; at most `most`.
-pub async fn local_rows(
-    cursor: &mut Cursor<'_>,
-    most: usize,
-) -> Result<Vec<Vec<u8>>> {
+pub async fn local_rows(cursor: &mut Cursor<'_>, most: usize) -> Result<Vec<Vec<u8>>> {
     let mut rows = Vec::new();
     while cursor
         .run(&mut |_, payload| {
             rows.push(payload.to_vec());
-            Ok(if rows.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if rows.len() >= most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })
         .await?
     {}
@@ -118,7 +144,13 @@ impl Shard {
         let from = start(&call.span, call.resume);
         let mut cursor = Cursor::open(p, &call.txn, call.index.tree, from, call.span.upper).await?;
         let found = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
-        let rows = found.iter().map(|payload| decode_address(payload)).collect::<Result<_>>()?;
-        Ok(Reply::Addresses { rows, resume: cursor.position().map(Resume) })
+        let rows = found
+            .iter()
+            .map(|payload| decode_address(payload))
+            .collect::<Result<_>>()?;
+        Ok(Reply::Addresses {
+            rows,
+            resume: cursor.position().map(Resume),
+        })
     }
 }

@@ -15,15 +15,26 @@ use types::{Error, Result, Row, SqlState};
 
 impl Shard {
     pub(super) async fn insert(&self, p: &Rc<Partition>, mut call: InsertCall) -> ShardReply {
-        let state = self.enter(p, &call.txn, &call.table, call.ctx.catalog.version).await?;
+        let state = self
+            .enter(p, &call.txn, &call.table, call.ctx.catalog.version)
+            .await?;
         let rows = std::mem::take(&mut call.rows);
         let existing = call.existing.take();
-        let mut insert = Insert { shard: self, p, state: &state, call: &call, touched: Vec::new() };
+        let mut insert = Insert {
+            shard: self,
+            p,
+            state: &state,
+            call: &call,
+            touched: Vec::new(),
+        };
         let mut out = Vec::with_capacity(rows.len());
         for (n, row) in rows.into_iter().enumerate() {
             out.push(match &existing {
                 Some(keys) => {
-                    let key = keys.get(n).cloned().ok_or_else(|| Error::internal("a conflict without a key"))?;
+                    let key = keys
+                        .get(n)
+                        .cloned()
+                        .ok_or_else(|| Error::internal("a conflict without a key"))?;
                     insert.conflict(key, row).await?
                 }
                 None => insert.row(row).await?,
@@ -41,7 +52,11 @@ impl Shard {
 
     /// The key of a new row: its primary key, or a number above every earlier one.
     pub(super) fn new_key(&self, table: &crate::catalog::Table, row: &Row) -> Result<Vec<u8>> {
-        if table.has_key() { row_key(table, row) } else { Ok(self.clock.now().0.to_be_bytes().to_vec()) }
+        if table.has_key() {
+            row_key(table, row)
+        } else {
+            Ok(self.clock.now().0.to_be_bytes().to_vec())
+        }
     }
 }
 
@@ -60,13 +75,21 @@ impl Insert<'_> {
         check(table, &row, &self.call.ctx)?;
         let key = self.shard.new_key(table, &row)?;
         if table.has_key() {
-            self.p.lock_row(&self.call.txn, self.state, table.tree, &key).await?;
+            self.p
+                .lock_row(&self.call.txn, self.state, table.tree, &key)
+                .await?;
             if self.current(&key).await?.is_some() {
                 return match &self.call.on_conflict {
                     Conflict::Error => {
                         let values = pick(&row, &table.primary_key);
                         let tz = &self.call.ctx.session.time_zone;
-                        Err(duplicate(table, &table.primary_key_name, &table.primary_key, &values, tz))
+                        Err(duplicate(
+                            table,
+                            &table.primary_key_name,
+                            &table.primary_key,
+                            &values,
+                            tz,
+                        ))
                     }
                     Conflict::Nothing | Conflict::Update { .. } => self.conflict(key, row).await,
                 };
@@ -81,7 +104,13 @@ impl Insert<'_> {
 
     /// What ON CONFLICT says for a row whose place the row of `key` has.
     async fn conflict(&mut self, key: Vec<u8>, excluded: Row) -> Result<Inserted> {
-        let Conflict::Update { assignments, filter } = &self.call.on_conflict else { return Ok(Inserted::Skipped) };
+        let Conflict::Update {
+            assignments,
+            filter,
+        } = &self.call.on_conflict
+        else {
+            return Ok(Inserted::Skipped);
+        };
         if self.touched.contains(&key) {
             return Err(Error::new(
                 SqlState::CARDINALITY_VIOLATION,
@@ -93,9 +122,13 @@ impl Insert<'_> {
         }
         let (assignments, filter) = (assignments.clone(), filter.clone());
         self.touched.push(key.clone());
-        self.p.lock_row(&self.call.txn, self.state, self.call.table.tree, &key).await?;
+        self.p
+            .lock_row(&self.call.txn, self.state, self.call.table.tree, &key)
+            .await?;
         // The one that had the place may have gone since; then there is nothing to update.
-        let Some(old) = self.current(&key).await? else { return Ok(Inserted::Skipped) };
+        let Some(old) = self.current(&key).await? else {
+            return Ok(Inserted::Skipped);
+        };
         self.update(key, old, excluded, &assignments, filter.as_ref())
     }
 
@@ -118,10 +151,17 @@ impl Insert<'_> {
         let new = assign(&old, &both, assignments, ctx)?;
         check(table, &new, ctx)?;
         if table.has_key() && row_key(table, &new)? != key {
-            return Err(Error::unsupported("ON CONFLICT DO UPDATE cannot change the primary key"));
+            return Err(Error::unsupported(
+                "ON CONFLICT DO UPDATE cannot change the primary key",
+            ));
         }
         self.put(&key, Some(&old), &new)?;
-        Ok(Inserted::Updated(Change { key, old, new: Some(new), moved: false }))
+        Ok(Inserted::Updated(Change {
+            key,
+            old,
+            new: Some(new),
+            moved: false,
+        }))
     }
 
     fn put(&self, key: &[u8], old: Option<&Row>, new: &Row) -> Result<()> {

@@ -22,7 +22,11 @@ impl Shard {
         let txn = call.txn;
         let state = p.txn(txn.xid);
         state.loaded.set(true);
-        let loader = Loader { p, state: &state, table: &call.table };
+        let loader = Loader {
+            p,
+            state: &state,
+            table: &call.table,
+        };
         let mut count = 0;
         match call.what {
             Load::Rows { rows, ctx } => {
@@ -66,14 +70,21 @@ impl Loader<'_> {
         if table.has_key() && self.taken(table.tree, key).await? {
             let values = pick(row, &table.primary_key);
             let tz = &ctx.session.time_zone;
-            return Err(duplicate(table, &table.primary_key_name, &table.primary_key, &values, tz));
+            return Err(duplicate(
+                table,
+                &table.primary_key_name,
+                &table.primary_key,
+                &values,
+                tz,
+            ));
         }
         let mut bytes = Vec::new();
         row::encode(row, &mut bytes);
         row_size(&bytes)?;
         self.put(table.tree, key, &bytes).await?;
         for index in table.indexes.iter().filter(|i| !i.unique) {
-            self.put(index.tree, &local_key(table, index, row, key)?, key).await?;
+            self.put(index.tree, &local_key(table, index, row, key)?, key)
+                .await?;
         }
         Ok(())
     }
@@ -93,12 +104,17 @@ impl Loader<'_> {
             .with_table(&self.table.name)
             .with_constraint(&index.name));
         }
-        self.put(index.tree, &entry.key, &encode_address(&entry.row)).await
+        self.put(index.tree, &entry.key, &encode_address(&entry.row))
+            .await
     }
 
     async fn put(&self, tree: TreeId, key: &[u8], payload: &[u8]) -> Result<()> {
         let cell = versions::cell_key(key, versions::FROZEN);
-        self.p.store.put(tree, &cell, &versions::cell_value(Some(payload))).await.map_err(Error::from)
+        self.p
+            .store
+            .put(tree, &cell, &versions::cell_value(Some(payload)))
+            .await
+            .map_err(Error::from)
     }
 
     /// Whether the transaction has the key already, loaded or written.
@@ -118,5 +134,9 @@ pub fn entry_of(table: &Table, index: &Index, values: &Row, row: Address) -> Res
     } else {
         local_key(table, index, values, &row.key)?
     };
-    Ok(LoadEntry { key, row, values: pick(values, &index.columns) })
+    Ok(LoadEntry {
+        key,
+        row,
+        values: pick(values, &index.columns),
+    })
 }

@@ -67,9 +67,15 @@ impl Shard {
         let snapshots = Snapshots::new(id, horizon);
         let mut partitions = BTreeMap::new();
         let mut recovered = Vec::new();
-        for p in (0..partition_count).map(PartitionId).filter(|p| owner(*p, shards) == id) {
+        for p in (0..partition_count)
+            .map(PartitionId)
+            .filter(|p| owner(*p, shards) == id)
+        {
             let name = format!("p{:04}", p.0);
-            let dir = root.subdir(&name).await.map_err(|e| io("open the partition's directory", &e))?;
+            let dir = root
+                .subdir(&name)
+                .await
+                .map_err(|e| io("open the partition's directory", &e))?;
             let (partition, found) =
                 recovery::open(p, dir, options.clone(), clock.clone(), snapshots.clone()).await?;
             partitions.insert(p, partition);
@@ -130,10 +136,9 @@ impl Shard {
         self.calls.set(self.calls.get() + 1);
         match envelope.call {
             ShardCall::Partition(id, call) => {
-                let partition = self
-                    .partitions
-                    .get(&id)
-                    .ok_or_else(|| Error::internal(format!("shard {} does not own partition {id}", self.id)))?;
+                let partition = self.partitions.get(&id).ok_or_else(|| {
+                    Error::internal(format!("shard {} does not own partition {id}", self.id))
+                })?;
                 self.partition_call(partition, call).await
             }
             ShardCall::Publish(catalog) => {
@@ -143,13 +148,26 @@ impl Shard {
             ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
             ShardCall::Checkpoint => self.checkpoint().await,
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
-            ShardCall::Recovered => Ok(Reply::Recovered(std::mem::take(&mut self.recovered.borrow_mut()))),
-            ShardCall::Begin { base, resolved, catalog } => self.begin(base, resolved, catalog).await,
-            ShardCall::LoadCatalog => self.load_catalog().await.map(|c| Reply::Catalog(Arc::new(c))),
+            ShardCall::Recovered => Ok(Reply::Recovered(std::mem::take(
+                &mut self.recovered.borrow_mut(),
+            ))),
+            ShardCall::Begin {
+                base,
+                resolved,
+                catalog,
+            } => self.begin(base, resolved, catalog).await,
+            ShardCall::LoadCatalog => self
+                .load_catalog()
+                .await
+                .map(|c| Reply::Catalog(Arc::new(c))),
         }
     }
 
-    async fn partition_call(self: &Rc<Self>, partition: &Rc<Partition>, call: PartitionCall) -> ShardReply {
+    async fn partition_call(
+        self: &Rc<Self>,
+        partition: &Rc<Partition>,
+        call: PartitionCall,
+    ) -> ShardReply {
         partition.check()?;
         match call {
             PartitionCall::Scan(c) => self.scan(partition, c).await,
@@ -158,11 +176,15 @@ impl Shard {
             PartitionCall::Delete(c) => self.delete(partition, c).await,
             PartitionCall::Unique(c) => self.unique(partition, c).await,
             PartitionCall::Entries(c) => self.entries(partition, c).await,
-            PartitionCall::Export { txn, table, resume } => self.export(partition, &txn, &table, resume).await,
+            PartitionCall::Export { txn, table, resume } => {
+                self.export(partition, &txn, &table, resume).await
+            }
             PartitionCall::Load(c) => self.load(partition, c).await,
             PartitionCall::LockTable { txn, table } => {
                 let state = partition.txn(txn.xid);
-                partition.lock_table(&txn, &state, table, Mode::Exclusive).await?;
+                partition
+                    .lock_table(&txn, &state, table, Mode::Exclusive)
+                    .await?;
                 Ok(Reply::Done)
             }
             PartitionCall::LockCatalog { txn } => {
@@ -177,11 +199,16 @@ impl Shard {
                 }
                 Ok(Reply::Done)
             }
-            PartitionCall::Prepare { xid, coordinator } => partition.prepare(xid, coordinator).await.map(Reply::At),
-            PartitionCall::Commit { xid, decides } => partition.commit(xid, decides).await.map(Reply::At),
-            PartitionCall::CommitPrepared { xid, ts } => {
-                partition.commit_prepared(xid, ts).await.map(|()| Reply::Done)
+            PartitionCall::Prepare { xid, coordinator } => {
+                partition.prepare(xid, coordinator).await.map(Reply::At)
             }
+            PartitionCall::Commit { xid, decides } => {
+                partition.commit(xid, decides).await.map(Reply::At)
+            }
+            PartitionCall::CommitPrepared { xid, ts } => partition
+                .commit_prepared(xid, ts)
+                .await
+                .map(|()| Reply::Done),
             PartitionCall::Abort { xid } => {
                 partition.abort(xid);
                 Ok(Reply::Done)
@@ -209,7 +236,11 @@ impl Shard {
         let same = |known: &Arc<Table>| {
             known.tree == table.tree
                 && known.indexes.len() == table.indexes.len()
-                && known.indexes.iter().zip(&table.indexes).all(|(a, b)| a.tree == b.tree)
+                && known
+                    .indexes
+                    .iter()
+                    .zip(&table.indexes)
+                    .all(|(a, b)| a.tree == b.tree)
         };
         match catalog.table(table.id) {
             Some(known) if same(known) => Ok(()),
@@ -218,7 +249,13 @@ impl Shard {
     }
 
     /// What every write does first: keep definition changes out until the transaction ends.
-    async fn enter(&self, p: &Partition, txn: &TxnRef, table: &Table, version: u64) -> Result<Rc<partition::TxnState>> {
+    async fn enter(
+        &self,
+        p: &Partition,
+        txn: &TxnRef,
+        table: &Table,
+        version: u64,
+    ) -> Result<Rc<partition::TxnState>> {
         let state = p.txn(txn.xid);
         p.lock_table(txn, &state, table.id, Mode::Shared).await?;
         if p.is_barred(table.id) {
@@ -239,7 +276,11 @@ impl Shard {
     async fn drop_trees(&self, trees: &[TreeId]) -> ShardReply {
         for partition in self.partitions.values() {
             for tree in trees {
-                partition.store.drop_tree(*tree).await.map_err(Error::from)?;
+                partition
+                    .store
+                    .drop_tree(*tree)
+                    .await
+                    .map_err(Error::from)?;
             }
         }
         Ok(Reply::Done)
@@ -262,11 +303,18 @@ impl Shard {
     }
 
     /// Settles what recovery left open, drops trees no catalog names, and starts the background work.
-    async fn begin(self: &Rc<Self>, base: u64, resolved: Vec<Resolution>, catalog: Arc<Catalog>) -> ShardReply {
+    async fn begin(
+        self: &Rc<Self>,
+        base: u64,
+        resolved: Vec<Resolution>,
+        catalog: Arc<Catalog>,
+    ) -> ShardReply {
         self.clock.set_base(base);
         self.xids.set(self.clock.now().0 / 1_000);
         for r in resolved {
-            let Some(partition) = self.partitions.get(&r.partition) else { continue };
+            let Some(partition) = self.partitions.get(&r.partition) else {
+                continue;
+            };
             match r.committed {
                 Some(ts) => partition.commit_prepared(r.xid, ts).await?,
                 None => partition.abort(r.xid),
@@ -306,7 +354,9 @@ impl Shard {
 
     /// Every partition's reason for being out of service.
     pub fn fenced(&self) -> Option<String> {
-        self.partitions.values().find_map(|p| p.fenced().map(|why| format!("partition {}: {why}", p.id)))
+        self.partitions
+            .values()
+            .find_map(|p| p.fenced().map(|why| format!("partition {}: {why}", p.id)))
     }
 
     /// Stops the stores; checkpoints first unless a partition is fenced.

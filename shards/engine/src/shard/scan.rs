@@ -40,8 +40,15 @@ impl Shard {
         // A definition change may have dropped the tree while pages were read.
         self.live(&table, version)?;
         let done = resume.is_none() || reader.fragment.limit_reached();
-        let batch = if done { reader.fragment.finish()? } else { reader.fragment.take() };
-        Ok(Reply::Rows { batch, resume: if done { None } else { resume } })
+        let batch = if done {
+            reader.fragment.finish()?
+        } else {
+            reader.fragment.take()
+        };
+        Ok(Reply::Rows {
+            batch,
+            resume: if done { None } else { resume },
+        })
     }
 
     pub(super) async fn export(
@@ -60,11 +67,18 @@ impl Shard {
                 rows.push((key.to_vec(), row::decode(payload, &types)?));
                 bytes += payload.len();
                 let full = rows.len() >= BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
-                Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                Ok(if full {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
             })
             .await?
         {}
-        Ok(Reply::Keyed { rows, resume: cursor.position().map(Resume) })
+        Ok(Reply::Keyed {
+            rows,
+            resume: cursor.position().map(Resume),
+        })
     }
 }
 
@@ -77,11 +91,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn push(fragment: &mut Fragment, types: &[DataType], payload: &[u8]) -> Result<ControlFlow<()>> {
+    fn push(
+        fragment: &mut Fragment,
+        types: &[DataType],
+        payload: &[u8],
+    ) -> Result<ControlFlow<()>> {
         let row = row::decode_some(payload, types, fragment.wanted())?;
         fragment.push(row)?;
-        let stop = fragment.limit_reached() || (!fragment.is_aggregating() && fragment.batch_full());
-        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        let stop =
+            fragment.limit_reached() || (!fragment.is_aggregating() && fragment.batch_full());
+        Ok(if stop {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     async fn keys(&mut self, keys: &[Vec<u8>], resume: Option<Resume>) -> Result<Option<Resume>> {
@@ -90,7 +113,11 @@ impl Reader<'_> {
             if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await?
                 && Self::push(&mut self.fragment, &self.types, &payload)?.is_break()
             {
-                return Ok(if n + 1 < keys.len() { Some(at_place(n + 1)) } else { None });
+                return Ok(if n + 1 < keys.len() {
+                    Some(at_place(n + 1))
+                } else {
+                    None
+                });
             }
             if n % 64 == 63 {
                 self.txn.stop.check()?;
@@ -100,15 +127,28 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    async fn range(&mut self, lower: Vec<u8>, upper: Option<Vec<u8>>, resume: Option<Resume>) -> Result<Option<Resume>> {
+    async fn range(
+        &mut self,
+        lower: Vec<u8>,
+        upper: Option<Vec<u8>>,
+        resume: Option<Resume>,
+    ) -> Result<Option<Resume>> {
         let from = resume.map_or(lower, |r| r.0);
         let mut cursor = Cursor::open(self.p, self.txn, self.table.tree, from, upper).await?;
         let (fragment, types) = (&mut self.fragment, &self.types);
-        while cursor.run(&mut |_, payload| Self::push(fragment, types, payload)).await? {}
+        while cursor
+            .run(&mut |_, payload| Self::push(fragment, types, payload))
+            .await?
+        {}
         Ok(cursor.position().map(Resume))
     }
 
-    async fn index(&mut self, tree: TreeId, from: Vec<u8>, upper: Option<Vec<u8>>) -> Result<Option<Resume>> {
+    async fn index(
+        &mut self,
+        tree: TreeId,
+        from: Vec<u8>,
+        upper: Option<Vec<u8>>,
+    ) -> Result<Option<Resume>> {
         let mut cursor = Cursor::open(self.p, self.txn, tree, from, upper).await?;
         loop {
             let rows = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;

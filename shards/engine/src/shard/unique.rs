@@ -14,18 +14,27 @@ impl Shard {
         let state = p.txn(call.txn.xid);
         let mut holders = Vec::with_capacity(call.changes.len());
         for change in &call.changes {
-            p.lock_row(&call.txn, &state, change.index.tree, &change.key).await?;
+            p.lock_row(&call.txn, &state, change.index.tree, &change.key)
+                .await?;
             holders.push(one(p, &state, &call, change).await?);
         }
         Ok(Reply::Holders(holders))
     }
 }
 
-async fn one(p: &Partition, state: &TxnState, call: &UniqueCall, change: &UniqueChange) -> Result<Option<Address>> {
+async fn one(
+    p: &Partition,
+    state: &TxnState,
+    call: &UniqueCall,
+    change: &UniqueChange,
+) -> Result<Option<Address>> {
     let tree = change.index.tree;
     let holder = match p.own(call.txn.xid, tree, &change.key) {
         Some(own) => own,
-        None => p.latest(tree, &change.key).await?.and_then(|(_, payload)| payload),
+        None => p
+            .latest(tree, &change.key)
+            .await?
+            .and_then(|(_, payload)| payload),
     };
     let holder = holder.map(|payload| decode_address(&payload)).transpose()?;
     match &change.change {
@@ -35,7 +44,13 @@ async fn one(p: &Partition, state: &TxnState, call: &UniqueCall, change: &Unique
             if holder.as_ref().is_some_and(|h| h != row) {
                 let index = &change.index;
                 let utc = jiff::tz::TimeZone::UTC;
-                return Err(duplicate(&call.table, &index.name, &index.columns, &change.values, &utc));
+                return Err(duplicate(
+                    &call.table,
+                    &index.name,
+                    &index.columns,
+                    &change.values,
+                    &utc,
+                ));
             }
             state.write(tree, change.key.clone(), Some(encode_address(row)))?;
         }

@@ -23,7 +23,9 @@ use types::{DataType, Error, Result, Row, SqlState, Value};
 
 impl Shard {
     pub(super) async fn update(&self, p: &Rc<Partition>, call: UpdateCall) -> ShardReply {
-        let state = self.enter(p, &call.txn, &call.table, call.ctx.catalog.version).await?;
+        let state = self
+            .enter(p, &call.txn, &call.table, call.ctx.catalog.version)
+            .await?;
         let target = Target {
             p,
             state: &state,
@@ -59,7 +61,13 @@ impl Shard {
 }
 
 /// Commits when that was asked for and everything is done.
-pub async fn finish(p: &Rc<Partition>, txn: &TxnRef, commit: bool, mut out: Modified, resume: Option<Resume>) -> ShardReply {
+pub async fn finish(
+    p: &Rc<Partition>,
+    txn: &TxnRef,
+    commit: bool,
+    mut out: Modified,
+    resume: Option<Resume>,
+) -> ShardReply {
     if commit && resume.is_none() {
         p.commit(txn.xid, Decides::default()).await?;
     }
@@ -67,22 +75,41 @@ pub async fn finish(p: &Rc<Partition>, txn: &TxnRef, commit: bool, mut out: Modi
     Ok(Reply::Modified(out))
 }
 
-fn update_row(target: &Target<'_>, key: Vec<u8>, old: Row, assignments: &[Assignment]) -> Result<Change> {
+fn update_row(
+    target: &Target<'_>,
+    key: Vec<u8>,
+    old: Row,
+    assignments: &[Assignment],
+) -> Result<Change> {
     let (table, state) = (target.table, target.state);
     let new = assign(&old, &old, assignments, target.ctx)?;
     check(table, &new, target.ctx)?;
-    if table.has_key() && assignments.iter().any(|a| table.primary_key.contains(&a.column)) && row_key(table, &new)? != key
+    if table.has_key()
+        && assignments
+            .iter()
+            .any(|a| table.primary_key.contains(&a.column))
+        && row_key(table, &new)? != key
     {
         write_local(state, table, &key, Some(&old), None)?;
         state.write(table.tree, key.clone(), None)?;
-        return Ok(Change { key, old, new: Some(new), moved: true });
+        return Ok(Change {
+            key,
+            old,
+            new: Some(new),
+            moved: true,
+        });
     }
     let mut bytes = Vec::new();
     row::encode(&new, &mut bytes);
     row_size(&bytes)?;
     write_local(state, table, &key, Some(&old), Some(&new))?;
     state.write(table.tree, key.clone(), Some(bytes))?;
-    Ok(Change { key, old, new: Some(new), moved: false })
+    Ok(Change {
+        key,
+        old,
+        new: Some(new),
+        moved: false,
+    })
 }
 
 /// `old` with the assignments, which are evaluated over `input`.
@@ -99,7 +126,10 @@ pub fn assign(old: &Row, input: &Row, assignments: &[Assignment], ctx: &Context)
 
 /// 40001 of a snapshot that is too old.
 pub fn concurrent() -> Error {
-    Error::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+    Error::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
 }
 
 /// The rows an UPDATE or DELETE is about.
@@ -115,11 +145,20 @@ pub struct Target<'a> {
 
 impl Target<'_> {
     /// Keys of rows that match at the snapshot: a bounded run of them, and where the next begins.
-    pub async fn candidates(&self, reach: &Reach, resume: Option<Resume>) -> Result<(Vec<Vec<u8>>, Option<Resume>)> {
+    pub async fn candidates(
+        &self,
+        reach: &Reach,
+        resume: Option<Resume>,
+    ) -> Result<(Vec<Vec<u8>>, Option<Resume>)> {
         match reach {
             Reach::Keys(keys) => {
                 let first = resume.as_ref().map_or(0, place);
-                let run: Vec<Vec<u8>> = keys.iter().skip(first).take(BATCH_ROWS_MAX).cloned().collect();
+                let run: Vec<Vec<u8>> = keys
+                    .iter()
+                    .skip(first)
+                    .take(BATCH_ROWS_MAX)
+                    .cloned()
+                    .collect();
                 let end = first + run.len();
                 let mut matching = Vec::with_capacity(run.len());
                 for key in run {
@@ -132,11 +171,20 @@ impl Target<'_> {
                 Ok((matching, (end < keys.len()).then(|| at_place(end))))
             }
             Reach::All => self.range(Vec::new(), None, resume).await,
-            Reach::Range(span) => self.range(span.lower.clone(), span.upper.clone(), resume).await,
+            Reach::Range(span) => {
+                self.range(span.lower.clone(), span.upper.clone(), resume)
+                    .await
+            }
             // All at once: what is written below may put entries ahead of the cursor.
             Reach::Index { index, span } => {
-                let mut cursor =
-                    Cursor::open(self.p, self.txn, index.tree, start(span, None), span.upper.clone()).await?;
+                let mut cursor = Cursor::open(
+                    self.p,
+                    self.txn,
+                    index.tree,
+                    start(span, None),
+                    span.upper.clone(),
+                )
+                .await?;
                 let (mut keys, mut bytes) = (Vec::new(), 0);
                 loop {
                     let run = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
@@ -149,7 +197,10 @@ impl Target<'_> {
                         }
                     }
                     if bytes > QUERY_BYTES_MAX {
-                        return Err(Error::new(SqlState::OUT_OF_MEMORY, "too many rows to change through an index"));
+                        return Err(Error::new(
+                            SqlState::OUT_OF_MEMORY,
+                            "too many rows to change through an index",
+                        ));
                     }
                     if cursor.at_end() {
                         return Ok((keys, None));
@@ -173,7 +224,11 @@ impl Target<'_> {
                 if self.filter.is_none() || self.matches(&row::decode(payload, &self.types)?)? {
                     keys.push(key.to_vec());
                 }
-                Ok(if keys.len() >= BATCH_ROWS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                Ok(if keys.len() >= BATCH_ROWS_MAX {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
             })
             .await?
         {}
@@ -182,7 +237,14 @@ impl Target<'_> {
 
     fn matches(&self, row: &Row) -> Result<bool> {
         match self.filter {
-            Some(filter) => eval::eval_bool(filter, row, &Env { ctx: self.ctx, outer: &[] }),
+            Some(filter) => eval::eval_bool(
+                filter,
+                row,
+                &Env {
+                    ctx: self.ctx,
+                    outer: &[],
+                },
+            ),
             None => Ok(true),
         }
     }
@@ -192,16 +254,26 @@ impl Target<'_> {
         let tree = self.table.tree;
         self.p.lock_row(self.txn, self.state, tree, key).await?;
         if let Some(own) = self.p.own(self.txn.xid, tree, key) {
-            return own.map(|payload| row::decode(&payload, &self.types)).transpose();
+            return own
+                .map(|payload| row::decode(&payload, &self.types))
+                .transpose();
         }
-        let Some((ts, payload)) = self.p.latest(tree, key).await? else { return Ok(None) };
+        let Some((ts, payload)) = self.p.latest(tree, key).await? else {
+            return Ok(None);
+        };
         let changed = ts > self.txn.snapshot;
         if changed && self.txn.isolation == Isolation::RepeatableRead {
             bump(&self.p.counters.conflicts);
             return Err(concurrent());
         }
-        let Some(payload) = payload else { return Ok(None) };
+        let Some(payload) = payload else {
+            return Ok(None);
+        };
         let row = row::decode(&payload, &self.types)?;
-        Ok(if changed && !self.matches(&row)? { None } else { Some(row) })
+        Ok(if changed && !self.matches(&row)? {
+            None
+        } else {
+            Some(row)
+        })
     }
 }

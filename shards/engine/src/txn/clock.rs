@@ -17,13 +17,19 @@ pub struct Clock {
 
 impl Clock {
     pub fn new(base: u64) -> Clock {
-        Clock { base: Cell::new(base), last: Cell::new(0) }
+        Clock {
+            base: Cell::new(base),
+            last: Cell::new(0),
+        }
     }
 
     /// A base by which readings are at least the wall clock's and above `floor`.
     pub fn base_above(floor: Ts) -> u64 {
-        let wall = u64::try_from(runtime::wall_micros()).unwrap_or(0).saturating_mul(1_000);
-        wall.max(floor.0.saturating_add(1)).saturating_sub(runtime::monotonic_ns())
+        let wall = u64::try_from(runtime::wall_micros())
+            .unwrap_or(0)
+            .saturating_mul(1_000);
+        wall.max(floor.0.saturating_add(1))
+            .saturating_sub(runtime::monotonic_ns())
     }
 
     pub fn set_base(&self, base: u64) {

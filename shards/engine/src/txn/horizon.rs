@@ -22,11 +22,18 @@ pub struct Horizon {
 
 impl Horizon {
     pub fn new(shards: usize) -> Arc<Horizon> {
-        Arc::new(Horizon { promises: (0..shards).map(|_| Promise(AtomicU64::new(0))).collect() })
+        Arc::new(Horizon {
+            promises: (0..shards).map(|_| Promise(AtomicU64::new(0))).collect(),
+        })
     }
 
     pub fn lowest(&self) -> Ts {
-        Ts(self.promises.iter().map(|p| p.0.load(Ordering::Acquire)).min().unwrap_or(0))
+        Ts(self
+            .promises
+            .iter()
+            .map(|p| p.0.load(Ordering::Acquire))
+            .min()
+            .unwrap_or(0))
     }
 }
 
@@ -45,19 +52,33 @@ pub struct SnapshotGuard {
 
 impl Snapshots {
     pub fn new(shard: ShardId, horizon: Arc<Horizon>) -> Rc<Snapshots> {
-        Rc::new(Snapshots { shard, horizon, open: RefCell::new(BTreeMap::new()) })
+        Rc::new(Snapshots {
+            shard,
+            horizon,
+            open: RefCell::new(BTreeMap::new()),
+        })
     }
 
     /// Opens a snapshot at `ts`, which must come from this shard's clock just now.
     pub fn open(self: &Rc<Self>, ts: Ts) -> SnapshotGuard {
         *self.open.borrow_mut().entry(ts).or_insert(0) += 1;
         self.promise(ts);
-        SnapshotGuard { ts, snapshots: self.clone() }
+        SnapshotGuard {
+            ts,
+            snapshots: self.clone(),
+        }
     }
 
     /// Renews this shard's promise; called by a timer too, so that an idle shard does not hold the horizon back.
     pub fn promise(&self, now: Ts) {
-        let lowest = self.open.borrow().keys().next().copied().unwrap_or(now).min(now);
+        let lowest = self
+            .open
+            .borrow()
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(now)
+            .min(now);
         if let Some(promise) = self.horizon.promises.get(usize::from(self.shard.0)) {
             promise.0.store(lowest.0, Ordering::Release);
         }

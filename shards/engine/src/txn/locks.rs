@@ -56,7 +56,9 @@ pub struct LockTable {
 impl LockTable {
     /// Waits for the exclusive lock of a key; returns at once when `txn` has it.
     pub async fn row(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<()> {
-        self.acquire(txn, Target::Row(tree, key.to_vec()), Mode::Exclusive).await.map(|_| ())
+        self.acquire(txn, Target::Row(tree, key.to_vec()), Mode::Exclusive)
+            .await
+            .map(|_| ())
     }
 
     /// `true` when it had to wait.
@@ -65,7 +67,9 @@ impl LockTable {
     }
 
     async fn acquire(&self, txn: &TxnRef, target: Target, mode: Mode) -> Result<bool> {
-        let Some(granted) = self.state.borrow_mut().request(txn.xid, target, mode)? else { return Ok(false) };
+        let Some(granted) = self.state.borrow_mut().request(txn.xid, target, mode)? else {
+            return Ok(false);
+        };
         let outcome = wait(granted, &txn.stop).await;
         self.state.borrow_mut().waiting.remove(&txn.xid);
         outcome.map(|()| true)
@@ -78,7 +82,11 @@ impl LockTable {
 
     /// The transaction that holds the row, if any.
     pub fn row_owner(&self, tree: TreeId, key: &[u8]) -> Option<Xid> {
-        self.state.borrow().locks.get(&Target::Row(tree, key.to_vec())).and_then(|l| l.owners.first().copied())
+        self.state
+            .borrow()
+            .locks
+            .get(&Target::Row(tree, key.to_vec()))
+            .and_then(|l| l.owners.first().copied())
     }
 
     pub fn held(&self) -> usize {
@@ -102,9 +110,21 @@ async fn wait(mut granted: oneshot::Receiver<()>, stop: &Stop) -> Result<()> {
 
 impl State {
     /// `None` = granted; otherwise what to wait for.
-    fn request(&mut self, xid: Xid, target: Target, mode: Mode) -> Result<Option<oneshot::Receiver<()>>> {
+    fn request(
+        &mut self,
+        xid: Xid,
+        target: Target,
+        mode: Mode,
+    ) -> Result<Option<oneshot::Receiver<()>>> {
         let Some(lock) = self.locks.get_mut(&target) else {
-            self.locks.insert(target.clone(), Lock { mode, owners: vec![xid], queue: VecDeque::new() });
+            self.locks.insert(
+                target.clone(),
+                Lock {
+                    mode,
+                    owners: vec![xid],
+                    queue: VecDeque::new(),
+                },
+            );
             self.held.entry(xid).or_default().push(target);
             return Ok(None);
         };
@@ -139,7 +159,9 @@ impl State {
         let mut seen = Vec::new();
         let mut next = vec![target];
         while let Some(target) = next.pop() {
-            let Some(lock) = self.locks.get(target) else { continue };
+            let Some(lock) = self.locks.get(target) else {
+                continue;
+            };
             for owner in &lock.owners {
                 if seen.contains(owner) {
                     continue;
@@ -161,7 +183,9 @@ impl State {
     fn release(&mut self, xid: Xid) {
         self.waiting.remove(&xid);
         for target in self.held.remove(&xid).unwrap_or_default() {
-            let Some(lock) = self.locks.get_mut(&target) else { continue };
+            let Some(lock) = self.locks.get_mut(&target) else {
+                continue;
+            };
             lock.owners.retain(|o| *o != xid);
             let granted = lock.grant_next();
             if lock.owners.is_empty() && lock.queue.is_empty() {
@@ -185,7 +209,9 @@ impl Lock {
             if !(free || (self.mode == Mode::Shared && head.mode == Mode::Shared)) {
                 break;
             }
-            let Some(waiter) = self.queue.pop_front() else { break };
+            let Some(waiter) = self.queue.pop_front() else {
+                break;
+            };
             if waiter.grant.send(()).is_err() {
                 continue;
             }
@@ -207,7 +233,12 @@ mod tests {
     use types::Ts;
 
     fn txn(n: u64) -> TxnRef {
-        TxnRef { xid: Xid(n), snapshot: Ts(0), isolation: Isolation::ReadCommitted, stop: Stop::at(None) }
+        TxnRef {
+            xid: Xid(n),
+            snapshot: Ts(0),
+            isolation: Isolation::ReadCommitted,
+            stop: Stop::at(None),
+        }
     }
 
     const T: TreeId = TreeId(1);
@@ -288,7 +319,11 @@ mod tests {
             let late = runtime::spawn(async move { l.table(&txn(4), table, Mode::Shared).await });
             runtime::sleep(Duration::from_millis(5)).await;
             locks.release(Xid(1));
-            assert_eq!(locks.waiting(), 2, "one writer is left and the late one queues behind the change");
+            assert_eq!(
+                locks.waiting(),
+                2,
+                "one writer is left and the late one queues behind the change"
+            );
             locks.release(Xid(2));
             assert!(ddl.await.unwrap());
             locks.release(Xid(3));

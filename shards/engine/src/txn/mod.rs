@@ -50,7 +50,10 @@ pub struct Stop {
 
 impl Stop {
     pub fn at(deadline: Option<runtime::Instant>) -> Arc<Stop> {
-        Arc::new(Stop { cancelled: AtomicBool::new(false), deadline })
+        Arc::new(Stop {
+            cancelled: AtomicBool::new(false),
+            deadline,
+        })
     }
 
     pub fn cancel(&self) {
@@ -68,12 +71,16 @@ impl Stop {
     /// 57014 once it is time.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() {
-            return Err(Error::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+            return Err(Error::new(
+                SqlState::QUERY_CANCELED,
+                "canceling statement due to user request",
+            ));
         }
         match self.deadline {
-            Some(at) if runtime::Instant::now() >= at => {
-                Err(Error::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"))
-            }
+            Some(at) if runtime::Instant::now() >= at => Err(Error::new(
+                SqlState::QUERY_CANCELED,
+                "canceling statement due to statement timeout",
+            )),
             _ => Ok(()),
         }
     }

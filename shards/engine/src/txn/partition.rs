@@ -89,7 +89,10 @@ impl TxnState {
     fn active(&self) -> Result<()> {
         match self.status.get() {
             Status::Active => Ok(()),
-            _ => Err(Error::new(SqlState::QUERY_CANCELED, "the transaction has ended")),
+            _ => Err(Error::new(
+                SqlState::QUERY_CANCELED,
+                "the transaction has ended",
+            )),
         }
     }
 
@@ -108,7 +111,12 @@ pub struct Decides {
 }
 
 impl Partition {
-    pub(super) fn new(id: PartitionId, store: Rc<Store>, clock: Rc<Clock>, snapshots: Rc<Snapshots>) -> Partition {
+    pub(super) fn new(
+        id: PartitionId,
+        store: Rc<Store>,
+        clock: Rc<Clock>,
+        snapshots: Rc<Snapshots>,
+    ) -> Partition {
         Partition {
             id,
             store,
@@ -146,13 +154,19 @@ impl Partition {
 
     pub(super) fn fence(&self, reason: &Error) {
         tracing::error!(partition = self.id.0, %reason, "partition fenced");
-        self.fence.borrow_mut().get_or_insert_with(|| reason.message().to_string());
+        self.fence
+            .borrow_mut()
+            .get_or_insert_with(|| reason.message().to_string());
         self.settled.notify_all();
     }
 
     /// The transaction's state here, made when there is none.
     pub fn txn(&self, xid: Xid) -> Rc<TxnState> {
-        self.txns.borrow_mut().entry(xid).or_insert_with(|| Rc::new(TxnState::new(xid))).clone()
+        self.txns
+            .borrow_mut()
+            .entry(xid)
+            .or_insert_with(|| Rc::new(TxnState::new(xid)))
+            .clone()
     }
 
     pub fn txn_if_any(&self, xid: Xid) -> Option<Rc<TxnState>> {
@@ -163,13 +177,25 @@ impl Partition {
         self.txns.borrow().len()
     }
 
-    pub async fn lock_row(&self, txn: &TxnRef, state: &TxnState, tree: TreeId, key: &[u8]) -> Result<()> {
+    pub async fn lock_row(
+        &self,
+        txn: &TxnRef,
+        state: &TxnState,
+        tree: TreeId,
+        key: &[u8],
+    ) -> Result<()> {
         self.locks.row(txn, tree, key).await?;
         self.still_active(state)
     }
 
     /// `true` when it had to wait.
-    pub async fn lock_table(&self, txn: &TxnRef, state: &TxnState, table: TableId, mode: Mode) -> Result<bool> {
+    pub async fn lock_table(
+        &self,
+        txn: &TxnRef,
+        state: &TxnState,
+        table: TableId,
+        mode: Mode,
+    ) -> Result<bool> {
         let waited = self.locks.table(txn, table, mode).await?;
         self.still_active(state)?;
         if mode == Mode::Exclusive {
@@ -190,7 +216,9 @@ impl Partition {
 
     /// The locks of a definition change end with its commit, its publication comes after: in between stands the bar.
     fn bar(&self, state: &TxnState) {
-        self.barred.borrow_mut().append(&mut state.exclusive.borrow_mut());
+        self.barred
+            .borrow_mut()
+            .append(&mut state.exclusive.borrow_mut());
     }
 
     /// A lock granted to a transaction that was ended meanwhile goes back.
@@ -203,18 +231,28 @@ impl Partition {
     }
 
     /// Waits until no commit in flight at or before `snapshot` touches the key (or, without one, the tree).
-    pub async fn settle(&self, txn: &TxnRef, snapshot: Ts, tree: TreeId, key: Option<&[u8]>) -> Result<()> {
+    pub async fn settle(
+        &self,
+        txn: &TxnRef,
+        snapshot: Ts,
+        tree: TreeId,
+        key: Option<&[u8]>,
+    ) -> Result<()> {
         self.clock.merge(snapshot);
         loop {
             self.check()?;
-            let blocked = self.in_flight.borrow().range(..=(snapshot, Xid(u64::MAX))).any(|((_, xid), state)| {
-                let writes = state.writes.borrow();
-                *xid != txn.xid
-                    && match key {
-                        Some(key) => writes.get(tree, key).is_some(),
-                        None => writes.touches(tree),
-                    }
-            });
+            let blocked = self
+                .in_flight
+                .borrow()
+                .range(..=(snapshot, Xid(u64::MAX)))
+                .any(|((_, xid), state)| {
+                    let writes = state.writes.borrow();
+                    *xid != txn.xid
+                        && match key {
+                            Some(key) => writes.get(tree, key).is_some(),
+                            None => writes.touches(tree),
+                        }
+                });
             if !blocked {
                 return Ok(());
             }
@@ -229,7 +267,9 @@ impl Partition {
             return Ok(own);
         }
         self.settle(txn, txn.snapshot, tree, Some(key)).await?;
-        Ok(versions::newest(&self.store, tree, key, txn.snapshot).await?.and_then(|(_, payload)| payload))
+        Ok(versions::newest(&self.store, tree, key, txn.snapshot)
+            .await?
+            .and_then(|(_, payload)| payload))
     }
 
     /// The newest committed version, whatever the snapshot; call it under the key's lock.
@@ -239,13 +279,24 @@ impl Partition {
 
     /// What the transaction itself wrote: `Some(None)` = deleted.
     pub fn own(&self, xid: Xid, tree: TreeId, key: &[u8]) -> Option<Payload> {
-        self.txns.borrow().get(&xid)?.writes.borrow().get(tree, key).cloned()
+        self.txns
+            .borrow()
+            .get(&xid)?
+            .writes
+            .borrow()
+            .get(tree, key)
+            .cloned()
     }
 
     /// Commits what `xid` wrote here. Once begun it runs to its end, even if the caller goes away.
     pub async fn commit(self: &Rc<Self>, xid: Xid, decides: Decides) -> Result<Ts> {
-        let Some(state) = self.txn_if_any(xid) else { return Ok(self.clock.now()) };
-        if state.writes.borrow().is_empty() && !state.loaded.get() && decides.participants.is_empty() {
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(self.clock.now());
+        };
+        if state.writes.borrow().is_empty()
+            && !state.loaded.get()
+            && decides.participants.is_empty()
+        {
             self.end(&state);
             return Ok(self.clock.now());
         }
@@ -265,7 +316,9 @@ impl Partition {
         let ts = Ts(self.clock.now().0.max(decides.at_least.0));
         self.clock.merge(ts);
         state.status.set(Status::Committing(ts));
-        self.in_flight.borrow_mut().insert((ts, state.xid), state.clone());
+        self.in_flight
+            .borrow_mut()
+            .insert((ts, state.xid), state.clone());
         let bytes = record::commit(state.xid, ts, &decides.participants, &ops);
         let end = self.append(state, &bytes)?;
         if !decides.participants.is_empty() {
@@ -283,7 +336,9 @@ impl Partition {
 
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
     pub async fn prepare(self: &Rc<Self>, xid: Xid, coordinator: PartitionId) -> Result<Ts> {
-        let Some(state) = self.txn_if_any(xid) else { return Ok(self.clock.now()) };
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(self.clock.now());
+        };
         let locks_tables = !state.exclusive.borrow().is_empty();
         if state.writes.borrow().is_empty() && !state.loaded.get() && !locks_tables {
             // It only locked rows here: nothing to decide.
@@ -305,7 +360,9 @@ impl Partition {
         let ops = self.ready(state).await?;
         let ts = self.clock.now();
         state.status.set(Status::Prepared(ts));
-        self.in_flight.borrow_mut().insert((ts, state.xid), state.clone());
+        self.in_flight
+            .borrow_mut()
+            .insert((ts, state.xid), state.clone());
         let end = self.append(state, &record::prepare(state.xid, ts, coordinator, &ops))?;
         self.wait_durable(end).await?;
         bump(&self.counters.prepares);
@@ -314,7 +371,9 @@ impl Partition {
 
     /// Carries out a decision to commit. Durable when it returns; visible before that.
     pub async fn commit_prepared(self: &Rc<Self>, xid: Xid, ts: Ts) -> Result<()> {
-        let Some(state) = self.txn_if_any(xid) else { return Ok(()) };
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(());
+        };
         let this = self.clone();
         to_the_end(async move {
             this.clock.merge(ts);
@@ -377,14 +436,22 @@ impl Partition {
 
     /// Appends a record that recovery needs until `state` ends.
     fn append(&self, state: &TxnState, bytes: &[u8]) -> Result<Lsn> {
-        let at = self.store.append(bytes).map_err(Error::from).inspect_err(|e| self.fence(e))?;
+        let at = self
+            .store
+            .append(bytes)
+            .map_err(Error::from)
+            .inspect_err(|e| self.fence(e))?;
         self.pin(at.start);
         state.pins.borrow_mut().push(at.start);
         Ok(at.end)
     }
 
     async fn wait_durable(&self, end: Lsn) -> Result<()> {
-        self.store.durable(end).await.map_err(Error::from).inspect_err(|e| self.fence(e))
+        self.store
+            .durable(end)
+            .await
+            .map_err(Error::from)
+            .inspect_err(|e| self.fence(e))
     }
 
     /// Puts the writes into the trees as versions of `ts`.
@@ -394,7 +461,9 @@ impl Partition {
         for (n, (tree, key, value)) in writes.iter().enumerate() {
             let put = async {
                 let cell = versions::cell_key(key, ts);
-                self.store.put(*tree, &cell, &versions::cell_value(value.as_deref())).await?;
+                self.store
+                    .put(*tree, &cell, &versions::cell_value(value.as_deref()))
+                    .await?;
                 versions::prune(&self.store, *tree, key, ts, horizon).await
             };
             put.await.inspect_err(|e| self.fence(e))?;
@@ -440,7 +509,9 @@ impl Partition {
         state.status.set(Status::Prepared(ts));
         self.pin(start);
         state.pins.borrow_mut().push(start);
-        self.in_flight.borrow_mut().insert((ts, state.xid), state.clone());
+        self.in_flight
+            .borrow_mut()
+            .insert((ts, state.xid), state.clone());
         self.txns.borrow_mut().insert(state.xid, state);
     }
 
@@ -452,9 +523,19 @@ impl Partition {
         self.check()?;
         self.checkpointing.set(true);
         // No await between reading the oldest pin and the store's freeze, which is the first thing `checkpoint` does.
-        let redo = self.pins.borrow().keys().next().copied().unwrap_or_else(|| self.store.wal_end());
+        let redo = self
+            .pins
+            .borrow()
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or_else(|| self.store.wal_end());
         let meta = self.clock.now().0.to_le_bytes();
-        let outcome = self.store.checkpoint(redo, &meta).await.map_err(Error::from);
+        let outcome = self
+            .store
+            .checkpoint(redo, &meta)
+            .await
+            .map_err(Error::from);
         self.checkpointing.set(false);
         self.checkpointed.notify_all();
         outcome.inspect_err(|e| self.fence(e))
@@ -465,9 +546,12 @@ impl Partition {
         self.check()?;
         let (mut from, mut total) = (Vec::new(), 0);
         loop {
-            let (next, taken) = versions::sweep(&self.store, tree, &from, 1_024, self.snapshots.lowest()).await?;
+            let (next, taken) =
+                versions::sweep(&self.store, tree, &from, 1_024, self.snapshots.lowest()).await?;
             total += taken;
-            self.counters.versions_pruned.set(self.counters.versions_pruned.get() + taken);
+            self.counters
+                .versions_pruned
+                .set(self.counters.versions_pruned.get() + taken);
             match next {
                 Some(key) => from = key,
                 None => return Ok(total),
@@ -484,5 +568,10 @@ async fn to_the_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static)
         let _ = done.send(work.await);
     })
     .detach();
-    outcome.await.unwrap_or_else(|_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")))
+    outcome.await.unwrap_or_else(|_| {
+        Err(Error::new(
+            SqlState::ADMIN_SHUTDOWN,
+            "the shard is stopping",
+        ))
+    })
 }

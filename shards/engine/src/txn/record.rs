@@ -28,11 +28,29 @@ pub struct WriteOp {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Record {
-    Chunk { xid: Xid, ops: Vec<WriteOp> },
-    Commit { xid: Xid, ts: Ts, participants: Vec<PartitionId>, ops: Vec<WriteOp> },
-    Prepare { xid: Xid, ts: Ts, coordinator: PartitionId, ops: Vec<WriteOp> },
-    CommitPrepared { xid: Xid, ts: Ts },
-    AbortPrepared { xid: Xid },
+    Chunk {
+        xid: Xid,
+        ops: Vec<WriteOp>,
+    },
+    Commit {
+        xid: Xid,
+        ts: Ts,
+        participants: Vec<PartitionId>,
+        ops: Vec<WriteOp>,
+    },
+    Prepare {
+        xid: Xid,
+        ts: Ts,
+        coordinator: PartitionId,
+        ops: Vec<WriteOp>,
+    },
+    CommitPrepared {
+        xid: Xid,
+        ts: Ts,
+    },
+    AbortPrepared {
+        xid: Xid,
+    },
 }
 
 /// A transaction's operations cut into runs of about `CHUNK_BYTES`; the last goes into its Commit or Prepare.
@@ -57,17 +75,22 @@ struct Ops {
 
 impl Ops {
     fn new() -> Ops {
-        Ops { bytes: vec![0; 4], count: 0 }
+        Ops {
+            bytes: vec![0; 4],
+            count: 0,
+        }
     }
 
     fn push(&mut self, tree: TreeId, key: &[u8], value: &Payload) {
         self.count += 1;
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&(key.len() as u16).to_le_bytes());
         self.bytes.extend_from_slice(key);
         match value {
             Some(v) => {
-                self.bytes.extend_from_slice(&(v.len() as u32).to_le_bytes());
+                self.bytes
+                    .extend_from_slice(&(v.len() as u32).to_le_bytes());
                 self.bytes.extend_from_slice(v);
             }
             None => self.bytes.extend_from_slice(&DELETED.to_le_bytes()),
@@ -132,15 +155,30 @@ pub fn decode(bytes: &[u8]) -> Result<Record> {
         2 => {
             let ts = Ts(r.u64()?);
             let n = r.u16()?;
-            let participants = (0..n).map(|_| r.u16().map(PartitionId)).collect::<Result<_>>()?;
-            Record::Commit { xid, ts, participants, ops: r.ops()? }
+            let participants = (0..n)
+                .map(|_| r.u16().map(PartitionId))
+                .collect::<Result<_>>()?;
+            Record::Commit {
+                xid,
+                ts,
+                participants,
+                ops: r.ops()?,
+            }
         }
         3 => {
             let ts = Ts(r.u64()?);
             let coordinator = PartitionId(r.u16()?);
-            Record::Prepare { xid, ts, coordinator, ops: r.ops()? }
+            Record::Prepare {
+                xid,
+                ts,
+                coordinator,
+                ops: r.ops()?,
+            }
         }
-        4 => Record::CommitPrepared { xid, ts: Ts(r.u64()?) },
+        4 => Record::CommitPrepared {
+            xid,
+            ts: Ts(r.u64()?),
+        },
         5 => Record::AbortPrepared { xid },
         other => return Err(corrupt(format!("record kind {other}"))),
     };
@@ -154,7 +192,10 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(n).ok_or_else(|| corrupt("a record ends early".into()))?;
+        let (head, rest) = self
+            .0
+            .split_at_checked(n)
+            .ok_or_else(|| corrupt("a record ends early".into()))?;
         self.0 = rest;
         Ok(head)
     }
@@ -186,7 +227,11 @@ impl<'a> Reader<'a> {
             let klen = self.u16()?;
             let key = self.take(klen.into())?.to_vec();
             let vlen = self.u32()?;
-            let value = if vlen == DELETED { None } else { Some(self.take(vlen as usize)?.to_vec()) };
+            let value = if vlen == DELETED {
+                None
+            } else {
+                Some(self.take(vlen as usize)?.to_vec())
+            };
             ops.push(WriteOp { tree, key, value });
         }
         Ok(ops)
@@ -194,7 +239,10 @@ impl<'a> Reader<'a> {
 }
 
 fn corrupt(what: String) -> Error {
-    Error::new(SqlState::DATA_CORRUPTED, format!("corrupt WAL record: {what}"))
+    Error::new(
+        SqlState::DATA_CORRUPTED,
+        format!("corrupt WAL record: {what}"),
+    )
 }
 
 #[cfg(test)]
@@ -203,7 +251,8 @@ mod tests {
 
     fn sample() -> WriteSet {
         let mut w = WriteSet::default();
-        w.put(TreeId(2), b"k1".to_vec(), Some(b"v".to_vec())).unwrap();
+        w.put(TreeId(2), b"k1".to_vec(), Some(b"v".to_vec()))
+            .unwrap();
         w.put(TreeId(2), b"k2".to_vec(), None).unwrap();
         w
     }
@@ -214,33 +263,64 @@ mod tests {
         let x = Xid(9);
         let expect = || {
             vec![
-                WriteOp { tree: TreeId(2), key: b"k1".to_vec(), value: Some(b"v".to_vec()) },
-                WriteOp { tree: TreeId(2), key: b"k2".to_vec(), value: None },
+                WriteOp {
+                    tree: TreeId(2),
+                    key: b"k1".to_vec(),
+                    value: Some(b"v".to_vec()),
+                },
+                WriteOp {
+                    tree: TreeId(2),
+                    key: b"k2".to_vec(),
+                    value: None,
+                },
             ]
         };
-        assert_eq!(decode(&chunk(x, &ops)).unwrap(), Record::Chunk { xid: x, ops: expect() });
+        assert_eq!(
+            decode(&chunk(x, &ops)).unwrap(),
+            Record::Chunk {
+                xid: x,
+                ops: expect()
+            }
+        );
         let parts = vec![PartitionId(3), PartitionId(1)];
         assert_eq!(
             decode(&commit(x, Ts(5), &parts, &ops)).unwrap(),
-            Record::Commit { xid: x, ts: Ts(5), participants: parts, ops: expect() }
+            Record::Commit {
+                xid: x,
+                ts: Ts(5),
+                participants: parts,
+                ops: expect()
+            }
         );
         assert_eq!(
             decode(&prepare(x, Ts(5), PartitionId(4), &ops)).unwrap(),
-            Record::Prepare { xid: x, ts: Ts(5), coordinator: PartitionId(4), ops: expect() }
+            Record::Prepare {
+                xid: x,
+                ts: Ts(5),
+                coordinator: PartitionId(4),
+                ops: expect()
+            }
         );
-        assert_eq!(decode(&commit_prepared(x, Ts(7))).unwrap(), Record::CommitPrepared { xid: x, ts: Ts(7) });
-        assert_eq!(decode(&abort_prepared(x)).unwrap(), Record::AbortPrepared { xid: x });
+        assert_eq!(
+            decode(&commit_prepared(x, Ts(7))).unwrap(),
+            Record::CommitPrepared { xid: x, ts: Ts(7) }
+        );
+        assert_eq!(
+            decode(&abort_prepared(x)).unwrap(),
+            Record::AbortPrepared { xid: x }
+        );
     }
 
     #[test]
     fn the_bytes_of_a_commit_are_a_contract() {
         let mut w = WriteSet::default();
-        w.put(TreeId(0x0102), b"k".to_vec(), Some(b"vv".to_vec())).unwrap();
+        w.put(TreeId(0x0102), b"k".to_vec(), Some(b"vv".to_vec()))
+            .unwrap();
         let ops = cut(&w).pop().unwrap();
         let got = commit(Xid(1), Ts(2), &[PartitionId(3)], &ops);
         let want = [
-            2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 1, 0, 0, 0, 2, 1, 0, 0, 1, 0, b'k', 2, 0, 0, 0,
-            b'v', b'v',
+            2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3, 0, 1, 0, 0, 0, 2, 1, 0, 0,
+            1, 0, b'k', 2, 0, 0, 0, b'v', b'v',
         ];
         assert_eq!(got, want);
     }
@@ -250,7 +330,11 @@ mod tests {
         let ops = cut(&sample()).pop().unwrap();
         let whole = commit(Xid(1), Ts(2), &[PartitionId(0)], &ops);
         for end in 0..whole.len() {
-            assert_eq!(decode(&whole[..end]).unwrap_err().code(), SqlState::DATA_CORRUPTED, "cut at {end}");
+            assert_eq!(
+                decode(&whole[..end]).unwrap_err().code(),
+                SqlState::DATA_CORRUPTED,
+                "cut at {end}"
+            );
         }
         let mut longer = whole;
         longer.push(0);
@@ -261,12 +345,16 @@ mod tests {
     fn a_large_transaction_is_cut_into_bounded_runs_in_order() {
         let mut w = WriteSet::default();
         for i in 0..20_000u32 {
-            w.put(TreeId(1), i.to_be_bytes().to_vec(), Some(vec![0; 64])).unwrap();
+            w.put(TreeId(1), i.to_be_bytes().to_vec(), Some(vec![0; 64]))
+                .unwrap();
         }
         let runs = cut(&w);
         assert!(runs.len() > 4);
         assert!(runs.iter().all(|r| r.len() < CHUNK_BYTES + 1024));
-        let total: u32 = runs.iter().map(|r| u32::from_le_bytes(r[..4].try_into().unwrap())).sum();
+        let total: u32 = runs
+            .iter()
+            .map(|r| u32::from_le_bytes(r[..4].try_into().unwrap()))
+            .sum();
         assert_eq!(total, 20_000);
     }
 }

@@ -45,10 +45,15 @@ pub async fn open(
     if let Ok(stamp) = <[u8; 8]>::try_from(partition.store.meta().as_slice()) {
         found.newest = Ts(u64::from_le_bytes(stamp));
     }
-    let mut redo = Redo { partition: &partition, chunks: HashMap::new(), prepared: HashMap::new() };
+    let mut redo = Redo {
+        partition: &partition,
+        chunks: HashMap::new(),
+        prepared: HashMap::new(),
+    };
     while let Some((start, bytes)) = replay.next().await? {
         found.records += 1;
-        redo.record(start, record::decode(&bytes)?, &mut found).await?;
+        redo.record(start, record::decode(&bytes)?, &mut found)
+            .await?;
     }
     for (xid, p) in redo.prepared {
         let state = TxnState::new(xid);
@@ -71,22 +76,47 @@ impl Redo<'_> {
     async fn record(&mut self, start: Lsn, record: Record, found: &mut Recovered) -> Result<()> {
         match record {
             Record::Chunk { xid, mut ops } => {
-                self.chunks.entry(xid).or_insert_with(|| (start, Vec::new())).1.append(&mut ops);
+                self.chunks
+                    .entry(xid)
+                    .or_insert_with(|| (start, Vec::new()))
+                    .1
+                    .append(&mut ops);
             }
-            Record::Commit { xid, ts, participants, ops } => {
+            Record::Commit {
+                xid,
+                ts,
+                participants,
+                ops,
+            } => {
                 found.newest = found.newest.max(ts);
                 if !participants.is_empty() {
                     self.partition.pin(start);
-                    self.partition.decisions.borrow_mut().insert(xid, (ts, start));
+                    self.partition
+                        .decisions
+                        .borrow_mut()
+                        .insert(xid, (ts, start));
                     found.decisions.push((xid, ts));
                 }
                 let (_, ops) = self.with_chunks(xid, start, ops);
                 self.put(ts, &ops).await?;
             }
-            Record::Prepare { xid, ts, coordinator, ops } => {
+            Record::Prepare {
+                xid,
+                ts,
+                coordinator,
+                ops,
+            } => {
                 found.newest = found.newest.max(ts);
                 let (start, ops) = self.with_chunks(xid, start, ops);
-                self.prepared.insert(xid, Prepared { ts, coordinator, start, ops });
+                self.prepared.insert(
+                    xid,
+                    Prepared {
+                        ts,
+                        coordinator,
+                        start,
+                        ops,
+                    },
+                );
             }
             Record::CommitPrepared { xid, ts } => {
                 found.newest = found.newest.max(ts);
@@ -114,7 +144,10 @@ impl Redo<'_> {
     async fn put(&self, ts: Ts, ops: &[WriteOp]) -> Result<()> {
         for op in ops {
             let cell = versions::cell_key(&op.key, ts);
-            self.partition.store.put(op.tree, &cell, &versions::cell_value(op.value.as_deref())).await?;
+            self.partition
+                .store
+                .put(op.tree, &cell, &versions::cell_value(op.value.as_deref()))
+                .await?;
         }
         Ok(())
     }

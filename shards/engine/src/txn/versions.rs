@@ -51,18 +51,26 @@ pub fn payload(value: &[u8]) -> Option<Option<&[u8]>> {
 pub const FROZEN: Ts = Ts(1);
 
 pub fn corrupt(tree: TreeId) -> Error {
-    Error::new(SqlState::DATA_CORRUPTED, format!("a cell of tree {tree} is not a version"))
+    Error::new(
+        SqlState::DATA_CORRUPTED,
+        format!("a cell of tree {tree} is not a version"),
+    )
 }
 
 /// The newest version at or before `at`: its timestamp and payload (`None` = deleted).
-pub async fn newest(store: &Store, tree: TreeId, key: &[u8], at: Ts) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
+pub async fn newest(
+    store: &Store,
+    tree: TreeId,
+    key: &[u8],
+    at: Ts,
+) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
     let from = cell_key(key, at);
     let found = RefCell::new(Ok(None));
     let visit = |cell: &[u8], value: &[u8]| {
         let version = match split(cell) {
-            Some((k, ts)) if k == key => {
-                payload(value).map(|p| Some((ts, p.map(<[u8]>::to_vec)))).ok_or_else(|| corrupt(tree))
-            }
+            Some((k, ts)) if k == key => payload(value)
+                .map(|p| Some((ts, p.map(<[u8]>::to_vec))))
+                .ok_or_else(|| corrupt(tree)),
             _ => Ok(None),
         };
         *found.borrow_mut() = version;
@@ -119,7 +127,9 @@ async fn each(
             // A value larger than the pool can hold at once.
             Err(TryError::TooLarge) => {
                 again();
-                return Ok(store.scan(tree, from, &mut |cell, value| visit(cell, value)).await?);
+                return Ok(store
+                    .scan(tree, from, &mut |cell, value| visit(cell, value))
+                    .await?);
             }
             Err(TryError::Error(e)) => return Err(e.into()),
         }
@@ -141,7 +151,9 @@ pub async fn sweep(
     let (mut covered, mut seen, mut resume) = (false, 0, None);
     store
         .scan(tree, from, &mut |cell, value| {
-            let Some((key, ts)) = split(cell) else { return ControlFlow::Continue(()) };
+            let Some((key, ts)) = split(cell) else {
+                return ControlFlow::Continue(());
+            };
             if seen == 0 || key != current {
                 if seen >= cells {
                     resume = Some(key.to_vec());

@@ -22,13 +22,20 @@ impl WriteSet {
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Payload) -> Result<()> {
         let added = key.len() + value.as_ref().map_or(0, Vec::len) + ENTRY_OVERHEAD;
         if self.bytes + added > limits::TXN_WRITE_BYTES_MAX {
-            return Err(Error::new(SqlState::OUT_OF_MEMORY, "transaction writes too much")
-                .with_detail(format!("A transaction may hold {} bytes of writes in a partition.", limits::TXN_WRITE_BYTES_MAX))
-                .with_hint("Split it into several transactions."));
+            return Err(
+                Error::new(SqlState::OUT_OF_MEMORY, "transaction writes too much")
+                    .with_detail(format!(
+                        "A transaction may hold {} bytes of writes in a partition.",
+                        limits::TXN_WRITE_BYTES_MAX
+                    ))
+                    .with_hint("Split it into several transactions."),
+            );
         }
         let klen = key.len();
         match self.trees.entry(tree).or_default().insert(key, value) {
-            Some(old) => self.bytes -= (klen + old.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes),
+            Some(old) => {
+                self.bytes -= (klen + old.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes)
+            }
             None => self.count += 1,
         }
         self.bytes += added;
@@ -39,7 +46,8 @@ impl WriteSet {
     pub fn forget(&mut self, tree: TreeId, key: &[u8]) {
         if let Some(value) = self.trees.get_mut(&tree).and_then(|t| t.remove(key)) {
             self.count -= 1;
-            self.bytes -= (key.len() + value.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes);
+            self.bytes -=
+                (key.len() + value.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes);
         }
     }
 
@@ -59,11 +67,16 @@ impl WriteSet {
         lower: Bound<&'a [u8]>,
         upper: Bound<&'a [u8]>,
     ) -> impl Iterator<Item = (&'a Vec<u8>, &'a Payload)> {
-        self.trees.get(&tree).into_iter().flat_map(move |t| t.range::<[u8], _>((lower, upper)))
+        self.trees
+            .get(&tree)
+            .into_iter()
+            .flat_map(move |t| t.range::<[u8], _>((lower, upper)))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TreeId, &Vec<u8>, &Payload)> {
-        self.trees.iter().flat_map(|(tree, entries)| entries.iter().map(|(k, v)| (*tree, k, v)))
+        self.trees
+            .iter()
+            .flat_map(|(tree, entries)| entries.iter().map(|(k, v)| (*tree, k, v)))
     }
 
     /// Moves the values out, to be put into trees; the keys stay known.
