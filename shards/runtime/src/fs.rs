@@ -258,7 +258,7 @@ impl File {
     }
 
     fn check(&self, pos: u64, len: usize) -> io::Result<()> {
-        let aligned = pos % IO_ALIGN as u64 == 0 && len.is_multiple_of(IO_ALIGN);
+        let aligned = pos.is_multiple_of(IO_ALIGN as u64) && len.is_multiple_of(IO_ALIGN);
         if self.is_direct() && !aligned {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,

@@ -98,10 +98,12 @@ pub fn mesh<Q: Send + 'static, R: Send + 'static>(
         .map(|_| (0..shards).map(|_| None).collect())
         .collect();
     for a in 0..shards {
-        for b in a + 1..shards {
-            let (ours, theirs) = lanes(credits);
-            rows[a][b] = Some(ours);
-            rows[b][a] = Some(theirs);
+        let (upto, after) = rows.split_at_mut(a + 1);
+        let Some(row) = upto.last_mut() else { continue };
+        for (ours, theirs) in row.iter_mut().skip(a + 1).zip(after) {
+            let (here, there) = lanes(credits);
+            *ours = Some(here);
+            theirs[a] = Some(there);
         }
     }
     rows.into_iter()

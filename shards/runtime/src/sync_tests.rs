@@ -1,3 +1,5 @@
+//! Waiters are woken in order and none is forgotten.
+
 use super::*;
 use crate::task::{Task, spawn, yield_now};
 use crate::{block_on, time};

@@ -265,3 +265,7 @@ pub(crate) async fn backstop(period: Duration) {
         glommio::timer::sleep(period).await;
     }
 }
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod tests;

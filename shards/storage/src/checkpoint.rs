@@ -3,7 +3,7 @@
 //! Owns: the order of a checkpoint. Freeze, in one go: the epoch advances, so every later change goes to a new place;
 //! what is dirty, the list of trees and the map of pages are taken as they are. Then, in a task of its own: write the
 //! frozen pages in page order, the directory and the map; sync; make the log durable up to the freeze; write the
-//! superblock; sync. Only then pages that the last image alone used become free, and old log segments go.
+//! superblock's two slots, syncing after each. Only then pages that the last image alone used become free, and old log segments go.
 //! Asked by: the engine, and `open` for the first image. Never: overwrites a page of the last durable image.
 //! Bounds: one at a time. A failure at any step fences the store and leaves the last image valid.
 
@@ -13,7 +13,7 @@ use crate::fetch::runs;
 use crate::page::{self, Page, PageId};
 use crate::space::Space;
 use crate::store::Store;
-use crate::superblock::{META_BYTES_MAX, Superblock};
+use crate::superblock::{META_BYTES_MAX, SLOTS, Superblock};
 use crate::tree::{Stall, State};
 use runtime::oneshot;
 use std::rc::Rc;
@@ -190,10 +190,15 @@ impl Store {
         let sync = |what: &'static str| move |e| StorageError::io(format!("sync {what}"), e);
         self.file.sync_data().await.map_err(sync("the page file"))?;
         self.wal.durable(frozen.superblock.wal_end).await?;
-        let slot = Superblock::slot(frozen.superblock.generation);
         let page = frozen.superblock.encode();
-        self.write_runs(runs([(slot, &page)].into_iter())).await?;
-        self.file.sync_data().await.map_err(sync("the superblock"))
+        for slot in SLOTS {
+            self.write_runs(runs([(slot, &page)].into_iter())).await?;
+            self.file
+                .sync_data()
+                .await
+                .map_err(sync("the superblock"))?;
+        }
+        Ok(())
     }
 
     /// Writes every frozen page that is not on disk yet.

@@ -14,7 +14,7 @@ use crate::page::{self, PAGE_BYTES, Page, PageId};
 use crate::pool::Pool;
 use crate::space::{MapReader, Space};
 use crate::store::{Store, StoreCounters};
-use crate::superblock::{Slot, Superblock};
+use crate::superblock::{SLOTS, Slot, Superblock};
 use crate::tree::State;
 use crate::wal::replay::{Replay, segments};
 use crate::wal::{Wal, record};
@@ -168,8 +168,7 @@ impl Store {
 
 async fn read_slots(file: &File, size: u64) -> Result<[Slot; 2], StorageError> {
     let mut slots = [Slot::Blank, Slot::Blank];
-    for (i, slot) in slots.iter_mut().enumerate() {
-        let id = PageId(i as u32);
+    for (id, slot) in SLOTS.into_iter().zip(&mut slots) {
         if size > id.position() {
             let page = read(file, id).await?;
             // A file that ends within a slot was cut short while it was created.

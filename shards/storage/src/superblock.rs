@@ -1,7 +1,8 @@
 //! The superblock: the one place that says which checkpoint counts.
 //!
 //! Owns: the bytes of the two slots (pages 0 and 1) and the choice between them: the valid one of the higher
-//! generation. A checkpoint writes the slot that the last one did not, so a torn write leaves the last one valid.
+//! generation. A checkpoint writes and syncs the first, then the second: a torn write leaves the other one valid, and
+//! between checkpoints both are the same, so one that rots costs nothing.
 //! Asked by: open and checkpoint. Never: does I/O.
 //! Bounds: engine metadata up to `META_BYTES_MAX`.
 
@@ -57,12 +58,10 @@ pub(crate) enum Slot {
     Newer(u32),
 }
 
-impl Superblock {
-    /// The slot a generation is written to.
-    pub fn slot(generation: u64) -> PageId {
-        PageId((generation % 2) as u32)
-    }
+/// Where the superblock is, in the order of writing.
+pub(crate) const SLOTS: [PageId; 2] = [PageId(0), PageId(1)];
 
+impl Superblock {
     pub fn encode(&self) -> Page {
         let mut page = [0; PAGE_BYTES];
         page[at::MAGIC..at::MAGIC + 8].copy_from_slice(MAGIC);

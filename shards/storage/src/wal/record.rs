@@ -107,8 +107,11 @@ pub(crate) fn segment_header(store: u64, start: Lsn) -> Vec<u8> {
     block
 }
 
-pub(crate) fn is_segment_header(block: &[u8], store: u64, start: Lsn) -> bool {
-    block.get(..36) == segment_header(store, start).get(..36)
+/// The store and the first position that a segment's first block names. `None` when it is no such block.
+pub(crate) fn parse_segment_header(block: &[u8]) -> Option<(u64, Lsn)> {
+    let word = |at: usize| Some(u64::from_le_bytes(block.get(at..at + 8)?.try_into().ok()?));
+    let (store, start) = (word(16)?, Lsn(word(24)?));
+    (block.get(..36) == segment_header(store, start).get(..36)).then_some((store, start))
 }
 
 #[cfg(test)]

@@ -226,7 +226,14 @@ impl Reader {
     async fn is_segment(&mut self, store: u64) -> Result<bool, StorageError> {
         let mut block = Vec::new();
         self.read(0, SEGMENT_HEADER, &mut block).await?;
-        Ok(record::is_segment_header(&block, store, Lsn(self.start)))
+        match record::parse_segment_header(&block) {
+            Some((other, _)) if other != store => Err(StorageError::wal(
+                Lsn(self.start),
+                "a log segment of another store",
+            )),
+            Some((_, start)) => Ok(start.0 == self.start),
+            None => Ok(false),
+        }
     }
 
     /// Moves the window to cover `need` bytes at `at`, as far as the file has them.

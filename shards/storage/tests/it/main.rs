@@ -1,7 +1,12 @@
 //! Promises of a store over real files: what was put is read back, whatever happens in between.
 
 mod crash;
+mod damage;
+mod fence;
 mod log;
+mod space;
 mod speed;
 mod support;
+mod tasks;
 mod trees;
+mod values;

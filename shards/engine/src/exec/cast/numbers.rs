@@ -61,7 +61,7 @@ fn whole(v: &Value, from: DataType, to: DataType) -> Result<i64> {
 fn nearest(f: f64, to: DataType) -> Result<i64> {
     let rounded = f.round_ties_even();
     // 2^63 itself is out; -2^63 is in. NaN fails both.
-    if rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
         return Ok(rounded as i64);
     }
     Err(too_large(to))

@@ -43,6 +43,21 @@ pub static FUNCTIONS: &[Function] = &[
         set_byte(a)
     })
     .sql("set_byte"),
+    Function::new("byteaGetBit", &[Bytea, Int8], Int4, |_, a| {
+        let bytes = args::bytea(a, 0)?;
+        let at = index(a, bytes.len() * 8)?;
+        Ok(Value::Int4(i32::from(bytes[at / 8] >> (at % 8) & 1)))
+    })
+    .sql("get_bit"),
+    Function::new("byteaSetBit", &[Bytea, Int8, Int4], Bytea, |_, a| {
+        set_bit(a)
+    })
+    .sql("set_bit"),
+    Function::new("bytea_bit_count", &[Bytea], Int8, |_, a| {
+        let ones: u32 = args::bytea(a, 0)?.iter().map(|b| b.count_ones()).sum();
+        Ok(Value::Int8(i64::from(ones)))
+    })
+    .sql("bit_count"),
     Function::new("pg_convert_from", &[Bytea, Text], Text, |_, a| {
         convert_from(a)
     })
@@ -74,7 +89,7 @@ fn position(bytes: &[u8], part: &[u8]) -> Result<Value> {
 }
 
 fn index(a: &[Value], len: usize) -> Result<usize> {
-    let i = args::int4(a, 1)?;
+    let i = args::int(a, 1)?;
     let found = usize::try_from(i).ok().filter(|i| *i < len);
     found.ok_or_else(|| {
         Error::new(
@@ -93,6 +108,23 @@ fn set_byte(a: &[Value]) -> Result<Value> {
     let mut bytes = args::bytea(a, 0)?.to_vec();
     let i = index(a, bytes.len())?;
     bytes[i] = args::int4(a, 2)? as u8;
+    Ok(make_bytes(bytes))
+}
+
+fn set_bit(a: &[Value]) -> Result<Value> {
+    let mut bytes = args::bytea(a, 0)?.to_vec();
+    let at = index(a, bytes.len() * 8)?;
+    let mask = 1 << (at % 8);
+    match args::int4(a, 2)? {
+        0 => bytes[at / 8] &= !mask,
+        1 => bytes[at / 8] |= mask,
+        _ => {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "new bit must be 0 or 1",
+            ));
+        }
+    }
     Ok(make_bytes(bytes))
 }
 

@@ -127,6 +127,18 @@ pub static FUNCTIONS: &[Function] = &[
         two(a, |y, x| Ok(y.atan2(x)))
     })
     .sql("atan2"),
+    Function::new("dsind", &[Float8], Float8, |_, a| {
+        one(a, |x| finite_angle(x, |x| sind(x)))
+    })
+    .sql("sind"),
+    Function::new("dcosd", &[Float8], Float8, |_, a| {
+        one(a, |x| finite_angle(x, |x| sind(90.0 - x.abs())))
+    })
+    .sql("cosd"),
+    Function::new("dtand", &[Float8], Float8, |_, a| {
+        one(a, |x| finite_angle(x, |x| sind(x) / sind(90.0 - x.abs())))
+    })
+    .sql("tand"),
     Function::new("dsinh", &[Float8], Float8, |_, a| plain(a, f64::sinh)).sql("sinh"),
     Function::new("dcosh", &[Float8], Float8, |_, a| plain(a, f64::cosh)).sql("cosh"),
     Function::new("dtanh", &[Float8], Float8, |_, a| plain(a, f64::tanh)).sql("tanh"),
@@ -276,6 +288,24 @@ fn unit(x: f64, f: impl Fn(f64) -> f64) -> Result<f64> {
         return Err(input_range());
     }
     Ok(f(x))
+}
+
+/// The sine of degrees, exact at multiples of 30 that have an exact value.
+fn sind(x: f64) -> f64 {
+    let turn = x.rem_euclid(360.0);
+    let (sign, half) = if turn > 180.0 {
+        (-1.0, turn - 180.0)
+    } else {
+        (1.0, turn)
+    };
+    let quarter = if half > 90.0 { 180.0 - half } else { half };
+    let sine = match quarter {
+        0.0 => 0.0,
+        30.0 => 0.5,
+        90.0 => 1.0,
+        other => other.to_radians().sin(),
+    };
+    sign * sine
 }
 
 /// 53 random bits over [0, 1).

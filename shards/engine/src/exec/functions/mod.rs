@@ -43,7 +43,7 @@ pub struct Function {
     /// The operator it implements, such as `+`; empty for none. One argument: prefix; two: infix.
     pub operator: &'static str,
     pub args: &'static [DataType],
-    /// The last argument may be given any number of times, also none at all.
+    /// The last argument may be given any number of times, but at least once.
     pub variadic: bool,
     pub ret: DataType,
     /// NULL in, NULL out, without a call.

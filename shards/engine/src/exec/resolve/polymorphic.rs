@@ -53,7 +53,8 @@ fn expand(f: &'static Function, count: usize) -> Option<Vec<DataType>> {
     let mut declared = f.args.to_vec();
     if f.variadic {
         let last = declared.pop()?;
-        if count < declared.len() {
+        // At least one argument is for the variadic place.
+        if count <= declared.len() {
             return None;
         }
         declared.resize(count, last);

@@ -110,10 +110,7 @@ fn narrow<'a>(candidates: Vec<&'a Candidate>, args: &[DataType]) -> Vec<&'a Cand
     assume_known(candidates, args)
 }
 
-fn keep_best<'a>(
-    candidates: Vec<&'a Candidate>,
-    score: impl Fn(&Candidate) -> usize,
-) -> Vec<&'a Candidate> {
+fn keep_best(candidates: Vec<&Candidate>, score: impl Fn(&Candidate) -> usize) -> Vec<&Candidate> {
     let best = candidates.iter().map(|c| score(c)).max().unwrap_or(0);
     candidates
         .into_iter()

@@ -129,11 +129,11 @@ pub fn is_table_function(name: &str) -> bool {
     SIGNATURES.iter().any(|f| f.sql == name)
 }
 
-/// Types to cast the arguments to, and the columns. 42883 for no such function.
-pub fn table_function(
-    name: &str,
-    args: &[DataType],
-) -> Result<(Vec<DataType>, Vec<(String, DataType)>)> {
+/// Types to cast the arguments to, and the columns with their types.
+pub type Signature = (Vec<DataType>, Vec<(String, DataType)>);
+
+/// 42883 for no such function.
+pub fn table_function(name: &str, args: &[DataType]) -> Result<Signature> {
     let overloads: &'static [&'static Function] = overloads(name);
     match select::choose(overloads, args, false) {
         Choice::One(r) => {

@@ -138,7 +138,7 @@ fn template(text: &str) -> Template {
 }
 
 fn to_char(n: &Numeric, format: &str) -> Result<Value> {
-    let mut t = template(format);
+    let t = template(format);
     if let Some(lower) = t.roman {
         let roman = roman(n);
         let roman = if lower { roman.to_lowercase() } else { roman };
@@ -167,14 +167,14 @@ fn to_char(n: &Numeric, format: &str) -> Result<Value> {
                 .mul(&Numeric::from(10i128.pow(shift.min(38))))?,
         )?;
     }
+    if value.is_nan() {
+        return Ok(if t.fill { "NaN" } else { " NaN" }.into());
+    }
     let digits = digits_of(&value, before, after)?;
     // A sign nobody asked for stands before the first digit.
     let placed = |p: &Part| matches!(p, Part::Sign | Part::Minus | Part::Plus | Part::PlusMinus);
     let minus_placed = t.parts.iter().any(|p| placed(p) && *p != Part::Plus);
     let automatic = !minus_placed && !t.brackets;
-    if automatic {
-        t.parts.insert(0, Part::Literal('\0'));
-    }
     let negative = value.is_negative() && digits.iter().any(|d| !matches!(d, '0'));
     Ok(assemble(&t, &digits, before, negative, automatic).into())
 }
@@ -203,114 +203,158 @@ fn digits_of(value: &Numeric, before: usize, after: usize) -> Result<Vec<char>> 
         .collect())
 }
 
+/// Writes the template with the digits in it.
+struct Printer<'a> {
+    template: &'a Template,
+    digits: &'a [char],
+    /// Digits before the point.
+    before: usize,
+    /// The first digit printed, and the end of those after the point.
+    first: usize,
+    end: usize,
+    negative: bool,
+    /// S stands first: its sign floats to the first digit.
+    leading_sign: bool,
+    /// A sign is still to be put before the first digit.
+    sign_due: bool,
+    out: String,
+}
+
 fn assemble(
-    t: &Template,
+    template: &Template,
     digits: &[char],
     before: usize,
     negative: bool,
     automatic: bool,
 ) -> String {
-    let forced = t
-        .parts
-        .iter()
-        .filter_map(|p| match p {
-            Part::Digit(zero) => Some(*zero),
-            _ => None,
-        })
-        .position(|zero| zero)
-        .unwrap_or(usize::MAX);
-    let significant = digits
-        .iter()
-        .position(|c| *c != '0')
-        .unwrap_or(digits.len());
-    let has_point = t.parts.contains(&Part::Point);
-    // The first digit printed: the first significant one, a forced zero, or the last before the point.
-    let last = if before == 0 { 0 } else { before - 1 };
-    let keep_zero = !has_point || (t.fill && significant == digits.len());
-    let mut first = significant.min(forced);
-    if first >= before {
-        first = if keep_zero { last } else { before };
+    let is_mark = |p: &&Part| !matches!(p, Part::Literal(_) | Part::Currency);
+    let leading_sign = template.parts.iter().find(is_mark) == Some(&Part::Sign);
+    let printer = Printer {
+        template,
+        digits,
+        before,
+        first: first_printed(template, digits, before),
+        end: trailing(template, digits, before),
+        negative,
+        leading_sign,
+        sign_due: automatic || template.brackets || leading_sign,
+        out: String::new(),
+    };
+    printer.run()
+}
+
+/// The first significant digit, a forced zero, or the last digit before the point.
+fn first_printed(t: &Template, digits: &[char], before: usize) -> usize {
+    let zeros = t.parts.iter().filter_map(|p| match p {
+        Part::Digit(zero) => Some(*zero),
+        _ => None,
+    });
+    let forced = zeros.enumerate().find(|(_, zero)| *zero).map(|(i, _)| i);
+    let significant = digits.iter().position(|c| *c != '0');
+    let first = significant
+        .unwrap_or(digits.len())
+        .min(forced.unwrap_or(usize::MAX));
+    if first < before {
+        return first;
     }
-    let trailing_kept = trailing(t, digits, before);
-    let sign = if negative { '-' } else { '+' };
-    let mut out = String::new();
-    let mut at = 0;
-    let mut sign_done = false;
-    let lead_sign = t
-        .parts
-        .iter()
-        .find(|p| !matches!(p, Part::Literal(_) | Part::Currency))
-        == Some(&Part::Sign);
-    let floating = automatic || t.brackets || lead_sign;
-    let mut put_sign = |out: &mut String| {
-        if !floating || std::mem::replace(&mut sign_done, true) {
+    let keep_zero = !t.parts.contains(&Part::Point) || (t.fill && significant.is_none());
+    if keep_zero {
+        before.saturating_sub(1)
+    } else {
+        before
+    }
+}
+
+impl Printer<'_> {
+    fn run(mut self) -> String {
+        let mut at = 0;
+        for part in &self.template.parts {
+            match part {
+                Part::Digit(_) => {
+                    self.digit(at);
+                    at += 1;
+                }
+                Part::Point => {
+                    self.put_sign();
+                    self.out.push('.');
+                }
+                Part::Comma if at > self.first || (self.first == 0 && at > 0) => self.out.push(','),
+                Part::Comma => self.blank(),
+                Part::Currency => self.out.push(' '),
+                Part::Literal(c) => self.out.push(*c),
+                Part::Ordinal(lower) => self.ordinal(*lower),
+                sign => self.placed_sign(*sign),
+            }
+        }
+        if self.template.brackets {
+            if self.negative {
+                self.out.push('>');
+            } else {
+                self.blank();
+            }
+        }
+        self.out
+    }
+
+    /// A place left empty, unless FM takes it away.
+    fn blank(&mut self) {
+        if !self.template.fill {
+            self.out.push(' ');
+        }
+    }
+
+    fn digit(&mut self, at: usize) {
+        let printed = if at < self.before {
+            at >= self.first
+        } else {
+            at < self.end
+        };
+        if at >= self.before || printed {
+            self.put_sign();
+        }
+        if printed {
+            self.out.push(self.digits[at]);
+        } else if at < self.before {
+            self.blank();
+        }
+    }
+
+    /// The sign that stands before the first digit, once.
+    fn put_sign(&mut self) {
+        if !std::mem::take(&mut self.sign_due) {
             return;
         }
-        match (lead_sign, t.brackets, negative) {
-            (true, ..) => out.push(sign),
-            (_, true, true) => out.push('<'),
-            (_, true, false) if !t.fill => out.push(' '),
-            (_, false, true) => out.push('-'),
-            (_, false, false) if !t.fill => out.push(' '),
-            _ => {}
+        match (self.leading_sign, self.template.brackets, self.negative) {
+            (true, ..) => self.out.push(if self.negative { '-' } else { '+' }),
+            (_, true, true) => self.out.push('<'),
+            (_, false, true) => self.out.push('-'),
+            (_, _, false) => self.blank(),
         }
-    };
-    for part in &t.parts {
+    }
+
+    /// A sign with a place of its own.
+    fn placed_sign(&mut self, part: Part) {
+        let sign = if self.negative { '-' } else { '+' };
         match part {
-            Part::Digit(_) => {
-                if at >= before {
-                    put_sign(&mut out);
-                    if at < trailing_kept {
-                        out.push(digits[at]);
-                    }
-                } else if at >= first {
-                    put_sign(&mut out);
-                    out.push(digits[at]);
-                } else if !t.fill {
-                    out.push(' ');
-                }
-                at += 1;
-            }
-            Part::Point => {
-                put_sign(&mut out);
-                out.push('.');
-            }
-            Part::Comma if at > first || first == 0 && at > 0 => out.push(','),
-            Part::Comma if t.fill => {}
-            Part::Comma => out.push(' '),
-            Part::Sign if lead_sign => {}
-            Part::Sign => out.push(sign),
-            Part::Minus if negative => out.push('-'),
-            Part::Minus if !t.fill => out.push(' '),
-            Part::Minus => {}
-            Part::Plus if !negative => out.push('+'),
-            Part::Plus if !t.fill => out.push(' '),
-            Part::Plus => {}
-            Part::PlusMinus => out.push(sign),
-            Part::Currency => out.push(' '),
-            Part::Ordinal(lower) => {
-                if !negative {
-                    let whole: String = digits[..before].iter().collect();
-                    let suffix = ordinal_suffix(&whole);
-                    out.push_str(&if *lower {
-                        suffix.to_owned()
-                    } else {
-                        suffix.to_uppercase()
-                    });
-                }
-            }
-            Part::Literal('\0') => {}
-            Part::Literal(c) => out.push(*c),
+            Part::Sign if self.leading_sign => {}
+            Part::Sign | Part::PlusMinus => self.out.push(sign),
+            Part::Minus if self.negative => self.out.push('-'),
+            Part::Plus if !self.negative => self.out.push('+'),
+            _ => self.blank(),
         }
     }
-    if t.brackets {
-        if negative {
-            out.push('>');
-        } else if !t.fill {
-            out.push(' ');
+
+    fn ordinal(&mut self, lower: bool) {
+        if self.negative {
+            return;
         }
+        let whole: String = self.digits[..self.before].iter().collect();
+        let suffix = ordinal_suffix(&whole);
+        self.out.push_str(&match lower {
+            true => suffix.to_owned(),
+            false => suffix.to_uppercase(),
+        });
     }
-    out
 }
 
 /// Up to where fraction digits are printed: FM drops trailing zeros that stand at a 9.
@@ -363,7 +407,7 @@ fn scientific(n: &Numeric, t: &Template) -> Result<Value> {
                 }
             }
         }
-        _ => return Ok(" #".repeat(1).replace(' ', sign).into()),
+        _ => return Ok(format!("{sign}#").into()),
     };
     let places = i32::try_from(after).unwrap_or(0);
     let mut rounded = mantissa.round(places)?;

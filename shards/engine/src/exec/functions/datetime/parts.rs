@@ -271,6 +271,12 @@ pub static NOW: &[Function] = &[
         Ok(Value::Timestamptz(clock_now()))
     })
     .volatile(),
+    Function::new("timeofday", &[], Text, |c, _| {
+        let now = Value::Timestamptz(clock_now());
+        let template = Value::from("Dy Mon DD HH24:MI:SS.US YYYY TZ");
+        super::pattern::instant(c, &[now, template])
+    })
+    .volatile(),
     Function::new("localtimestamp", &[], Timestamp, |c, _| {
         Ok(Value::Timestamp(local_now(c)))
     })

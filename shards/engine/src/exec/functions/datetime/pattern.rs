@@ -56,7 +56,8 @@ fn timestamp(at: i64, zone: Option<(i32, String)>, template: &str) -> Result<Val
     print::print(&scan::scan(template), &moment).map(Value::from)
 }
 
-fn instant(ctx: &Context, a: &[Value]) -> Result<Value> {
+/// A timestamptz and a template.
+pub fn instant(ctx: &Context, a: &[Value]) -> Result<Value> {
     let at = args::timestamp(a, 0)?;
     let tz = &ctx.session.time_zone;
     let offset = zone::offset_at(tz, at);

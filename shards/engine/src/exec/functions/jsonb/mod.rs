@@ -142,6 +142,14 @@ pub static FUNCTIONS: &[Function] = &[
         to_json(&a[0], &c.session.time_zone).map(make_json)
     })
     .stable(),
+    Function::new("jsonb_build_array_noargs", &[], Jsonb, |_, _| {
+        Ok(make_json(Json::Array(Vec::new())))
+    })
+    .sql("jsonb_build_array"),
+    Function::new("jsonb_build_object_noargs", &[], Jsonb, |_, _| {
+        Ok(make_json(Json::Object(Vec::new())))
+    })
+    .sql("jsonb_build_object"),
     Function::new("jsonb_build_array", &[ANY], Jsonb, |c, a| {
         let items: Result<Vec<Json>> = a.iter().map(|v| to_json(v, &c.session.time_zone)).collect();
         Ok(make_json(Json::Array(items?)))

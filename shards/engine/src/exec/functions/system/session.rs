@@ -116,6 +116,18 @@ pub static FUNCTIONS: &[Function] = &[
         },
     )
     .sql("pg_size_pretty"),
+    Function::new("pg_size_bytes", &[Text], Int8, |_, a| {
+        size_bytes(args::text(a, 0)?)
+    }),
+    Function::new("pg_encoding_max_length", &[Int4], Int4, |_, a| {
+        Ok(match args::int4(a, 0)? {
+            6 => Value::Int4(4),
+            0 => Value::Int4(1),
+            _ => Value::Null,
+        })
+    }),
+    Function::new("pg_jit_available", &[], Bool, |_, _| Ok(false.into())).volatile(),
+    Function::new("pg_trigger_depth", &[], Int4, |_, _| Ok(Value::Int4(0))).stable(),
     Function::new("pg_num_nulls", &[ANY], Int4, |_, a| Ok(count(a, true)))
         .sql("num_nulls")
         .lax()
@@ -226,6 +238,43 @@ fn pretty(bytes: i128) -> String {
     }
     let rounded = (halves + halves.signum()) / 2;
     format!("{rounded} {}", UNITS[unit])
+}
+
+/// The inverse: `10 GB`, `1.5MB`, a bare number of bytes.
+fn size_bytes(text: &str) -> Result<Value> {
+    let refuse = || {
+        Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid size: \"{text}\""),
+        )
+    };
+    let body = text.trim();
+    let end = body
+        .find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'))
+        .unwrap_or(body.len());
+    let number: types::Numeric = body[..end].trim().parse().map_err(|_| refuse())?;
+    let shift = match body[end..].to_ascii_lowercase().as_str() {
+        "" | "b" | "bytes" => 0,
+        "kb" => 10,
+        "mb" => 20,
+        "gb" => 30,
+        "tb" => 40,
+        "pb" => 50,
+        other => {
+            return Err(refuse()
+                .with_detail(format!("Invalid size unit: \"{other}\"."))
+                .with_hint(
+                    "Valid units are \"bytes\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".",
+                ));
+        }
+    };
+    let bytes = number
+        .mul(&types::Numeric::from(1i64 << shift))?
+        .round(0)?
+        .to_i64();
+    bytes
+        .map(Value::Int8)
+        .ok_or_else(|| Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"))
 }
 
 fn count(a: &[Value], nulls: bool) -> Value {

@@ -38,13 +38,11 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .sql("quote_literal")
     .stable(),
-    Function::new("quote_nullable", &[Text], Text, |c, a| quote_nullable(c, a)).lax(),
-    Function::new("quote_nullable_any", &[ANY], Text, |c, a| {
-        quote_nullable(c, a)
-    })
-    .sql("quote_nullable")
-    .lax()
-    .stable(),
+    Function::new("quote_nullable", &[Text], Text, quote_nullable).lax(),
+    Function::new("quote_nullable_any", &[ANY], Text, quote_nullable)
+        .sql("quote_nullable")
+        .lax()
+        .stable(),
     Function::new("text_to_array", &[Text, Text], TextArray, |_, a| {
         string_to_array(a)
     })
@@ -159,7 +157,10 @@ pub fn chr(code: i32) -> Result<Value> {
         return refuse("null character not permitted".to_owned());
     }
     if code < 0 {
-        return refuse("character number must be positive".to_owned());
+        return Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "character number must be positive",
+        ));
     }
     match u32::try_from(code).ok().and_then(char::from_u32) {
         Some(c) => Ok(c.to_string().into()),

@@ -128,10 +128,12 @@ pub fn print(tokens: &[Token], m: &Moment) -> Result<String> {
 
 fn write_field(field: Field, case: Case, fill: bool, m: &Moment, out: &mut String) -> Result<()> {
     let mut number = |value: i64, width: usize| {
+        // A minus sign widens the fields of a clock and the year.
+        let widened = value < 0 && !matches!(field, Field::Day | Field::Month);
         let width = if fill {
             0
         } else {
-            width + usize::from(value < 0)
+            width + usize::from(widened)
         };
         out.push_str(&format!("{value:0width$}"));
         Ok(())

@@ -4,7 +4,7 @@
 //! where the next token is a number too.
 
 use super::print::{DAYS, MONTHS, ROMAN_MONTHS};
-use super::scan::{Field, Token};
+use super::scan::{Case, Field, Token};
 use types::time::{
     self, JULIAN_DAY_ZERO, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND,
     day_number, days_in_month, fields,
@@ -56,12 +56,12 @@ pub fn read(text: &str, tokens: &[Token]) -> Result<Local> {
                     c.is_whitespace() || is_separator(c) && !signs_zone(tokens.get(i + 1))
                 });
             }
-            Token::Field { field, .. } => {
+            Token::Field { field, case, .. } => {
                 if rest.is_empty() {
                     break;
                 }
                 let greedy = !matches!(tokens.get(i + 1), Some(Token::Field { field, .. }) if !is_name(*field));
-                rest = found.take(*field, rest.trim_start(), greedy)?;
+                rest = found.take(*field, *case, rest.trim_start(), greedy)?;
             }
         }
     }
@@ -163,25 +163,31 @@ fn number(rest: &str, field: Field, greedy: bool) -> Result<(i64, usize, &str)> 
 }
 
 impl Found {
-    fn take<'a>(&mut self, field: Field, rest: &'a str, greedy: bool) -> Result<&'a str> {
+    fn take<'a>(
+        &mut self,
+        field: Field,
+        case: Case,
+        rest: &'a str,
+        greedy: bool,
+    ) -> Result<&'a str> {
         match field {
             Field::MonthName | Field::MonthShort | Field::MonthRoman => {
-                self.month_name(field, rest)
+                self.month_name(field, case, rest)
             }
             Field::DayName | Field::DayShort => {
                 let (_, after) = name(rest, &DAYS, field == Field::DayShort)
-                    .ok_or_else(|| unknown_name(rest, "DAY"))?;
+                    .ok_or_else(|| unknown_name(rest, "DAY", case))?;
                 Ok(after)
             }
             Field::Meridiem(dots) => {
                 let (second, after) =
-                    either(rest, "AM", "PM", dots).ok_or_else(|| unknown_name(rest, "AM"))?;
+                    either(rest, "AM", "PM", dots).ok_or_else(|| unknown_name(rest, "AM", case))?;
                 self.pm = Some(second);
                 Ok(after)
             }
             Field::Era(dots) => {
                 let (second, after) =
-                    either(rest, "AD", "BC", dots).ok_or_else(|| unknown_name(rest, "BC"))?;
+                    either(rest, "AD", "BC", dots).ok_or_else(|| unknown_name(rest, "BC", case))?;
                 self.bc = second;
                 Ok(after)
             }
@@ -238,19 +244,20 @@ impl Found {
         }
     }
 
-    fn month_name<'a>(&mut self, field: Field, rest: &'a str) -> Result<&'a str> {
+    fn month_name<'a>(&mut self, field: Field, case: Case, rest: &'a str) -> Result<&'a str> {
         if field == Field::MonthRoman {
             let upper = rest.to_uppercase();
             // The longest that fits: VIII before VII.
             let fits = |i: &usize| upper.starts_with(ROMAN_MONTHS[*i]);
             let best = (0..12).filter(fits).max_by_key(|i| ROMAN_MONTHS[*i].len());
-            let i = best.ok_or_else(|| unknown_name(rest, "RM"))?;
+            let i = best.ok_or_else(|| unknown_name(rest, "RM", case))?;
             self.month = Some(i as i64 + 1);
             return Ok(&rest[ROMAN_MONTHS[i].len()..]);
         }
         let short = field == Field::MonthShort;
         let label = if short { "MON" } else { "MONTH" };
-        let (i, after) = name(rest, &MONTHS, short).ok_or_else(|| unknown_name(rest, label))?;
+        let (i, after) =
+            name(rest, &MONTHS, short).ok_or_else(|| unknown_name(rest, label, case))?;
         self.month = Some(i as i64 + 1);
         Ok(after)
     }
@@ -389,11 +396,14 @@ fn either<'a>(rest: &'a str, first: &str, second: &str, dots: bool) -> Option<(b
         })
 }
 
-fn unknown_name(rest: &str, what: &str) -> Error {
-    let word: String = rest
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '.')
-        .collect();
-    invalid(&word, what)
+/// The keyword is shown as the template has it.
+fn unknown_name(rest: &str, what: &str, case: Case) -> Error {
+    let what = match case {
+        Case::Upper => what.to_owned(),
+        Case::Lower => what.to_lowercase(),
+        Case::Capital => what[..1].to_owned() + &what[1..].to_lowercase(),
+    };
+    let word = rest.split_whitespace().next().unwrap_or("");
+    invalid(word, &what)
         .with_detail("The given value did not match any of the allowed values for this field.")
 }

@@ -79,6 +79,9 @@ pub static FUNCTIONS: &[Function] = &[
         whole_match(a)
     })
     .sql("regexp_substr"),
+    Function::new("regexp_instr", &[Text, Text], Int4, |_, a| {
+        position_of_match(a)
+    }),
     Function::new(
         "textregexreplace_noopt",
         &[Text, Text, Text],
@@ -162,6 +165,14 @@ fn whole_match(a: &[Value]) -> Result<Value> {
     let regex = compile(args::text(a, 1)?, "")?;
     let found = regex.find(args::text(a, 0)?);
     Ok(found.map_or(Value::Null, |m| m.as_str().into()))
+}
+
+/// 1-based character position of the first match, 0 without one.
+fn position_of_match(a: &[Value]) -> Result<Value> {
+    let s = args::text(a, 0)?;
+    let found = compile(args::text(a, 1)?, "")?.find(s);
+    let at = found.map_or(0, |m| s[..m.start()].chars().count() + 1);
+    Ok(Value::Int4(i32::try_from(at).unwrap_or(i32::MAX)))
 }
 
 /// The captures of one match, or the whole of it where there are none.
