@@ -128,7 +128,7 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .sql("atan2"),
     Function::new("dsind", &[Float8], Float8, |_, a| {
-        one(a, |x| finite_angle(x, |x| sind(x)))
+        one(a, |x| finite_angle(x, sind))
     })
     .sql("sind"),
     Function::new("dcosd", &[Float8], Float8, |_, a| {
