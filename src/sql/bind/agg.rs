@@ -120,7 +120,7 @@ impl Collector {
 fn refuse_outer(args: &[Expr]) -> Result<()> {
     let (mut own, mut outer) = (false, false);
     for arg in args {
-        walk::visit(arg, &mut |x| match x {
+        arg.each(&mut |x| match x {
             Expr::Column(..) | Expr::Subquery { .. } => own = true,
             Expr::Outer { .. } => outer = true,
             _ => {}

@@ -211,7 +211,7 @@ impl<'a> Binder<'a> {
         let args = self.exprs(parameters, &mut cx)?;
         let mut subquery = false;
         for e in &args {
-            super::walk::visit(e, &mut |x| subquery |= matches!(x, Expr::Subquery { .. }));
+            e.each(&mut |x| subquery |= matches!(x, Expr::Subquery { .. }));
         }
         if subquery {
             return Err(Error::unsupported(

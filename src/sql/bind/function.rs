@@ -87,24 +87,10 @@ impl<'a> Binder<'a> {
             };
             return self.aggregate(written, cx);
         }
-        for (given, what) in [
-            (star, "(*)"),
-            (distinct, "DISTINCT"),
-            (!order.is_empty(), "ORDER BY"),
-            (f.filter.is_some(), "FILTER"),
-        ] {
-            if given {
-                if star {
-                    resolve::function(&name, &[])?;
-                }
-                let what = if what == "(*)" {
-                    format!("{name}(*) specified, but {name} is not an aggregate function")
-                } else {
-                    format!("{what} specified, but {name} is not an aggregate function")
-                };
-                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, what));
-            }
+        if star {
+            resolve::function(&name, &[])?;
         }
+        only_aggregates_take(&name, star, distinct, !order.is_empty(), f.filter.is_some())?;
         self.plain_function(&name, &list.args, cx)
     }
 
@@ -222,6 +208,27 @@ impl<'a> Binder<'a> {
         }
         Ok(out)
     }
+}
+
+/// 42809 for what a plain function cannot carry.
+fn only_aggregates_take(
+    name: &str,
+    star: bool,
+    distinct: bool,
+    order: bool,
+    filter: bool,
+) -> Result<()> {
+    let what = match (star, distinct, order, filter) {
+        (true, ..) => format!("{name}(*)"),
+        (_, true, ..) => "DISTINCT".into(),
+        (_, _, true, _) => "ORDER BY".into(),
+        (.., true) => "FILTER".into(),
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        SqlState::WRONG_OBJECT_TYPE,
+        format!("{what} specified, but {name} is not an aggregate function"),
+    ))
 }
 
 /// Functions live in `pg_catalog` alone.

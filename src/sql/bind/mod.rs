@@ -31,6 +31,7 @@ mod series;
 mod setop;
 mod special;
 mod subquery;
+mod targets;
 mod walk;
 
 use super::parse::{Ast, Lines, Parsed};

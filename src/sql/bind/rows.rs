@@ -198,7 +198,7 @@ impl<'a> Binder<'a> {
     fn as_outer(&mut self, e: &Expr) -> Result<Expr> {
         let out = super::walk::lift(e, 1);
         let mut nested = false;
-        super::walk::visit(e, &mut |x| nested |= matches!(x, Expr::Subquery { .. }));
+        e.each(&mut |x| nested |= matches!(x, Expr::Subquery { .. }));
         if nested {
             return Err(unsupported(
                 "a subquery inside a row compared with a subquery",

@@ -6,18 +6,13 @@
 use super::agg::{Collector, sort_key};
 use super::group::Grouping;
 use super::query::{Rel, ordinal};
-use super::scope::{Entry, Scope};
-use super::{Binder, Clause, Cx, colname, names, syntax, unsupported, walk};
+use super::scope::Scope;
+use super::targets::Target;
+use super::{Binder, Clause, Cx, names, syntax, unsupported, walk};
 use engine::plan::{Aggregate, AggregateMode, Expr, Plan, SortKey};
-use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{self, GroupByExpr};
 use std::rc::Rc;
 use types::{Column, DataType, Error, Result, SqlState};
-
-/// An output column, or a hidden one that only sorting needs.
-pub(super) struct Target {
-    pub expr: Expr,
-    pub column: Column,
-}
 
 /// A block while it is put together.
 struct Block {
@@ -92,83 +87,6 @@ impl<'a> Binder<'a> {
         Ok(assemble(plan, block))
     }
 
-    /// The select list, `*` and `t.*` expanded.
-    pub(super) fn targets(&mut self, items: &'a [SelectItem], cx: &mut Cx) -> Result<Vec<Target>> {
-        let mut out = Vec::with_capacity(items.len());
-        for item in items {
-            match item {
-                SelectItem::UnnamedExpr(e) => out.push(self.target(e, colname::of(e), cx)?),
-                SelectItem::ExprWithAlias { expr, alias } => {
-                    out.push(self.target(expr, names::ident(alias), cx)?);
-                }
-                SelectItem::Wildcard(options) => {
-                    plain_wildcard(options)?;
-                    if cx.scope.relations.is_empty() && cx.scope.visible.is_empty() {
-                        return Err(syntax("SELECT * with no tables specified is not valid"));
-                    }
-                    out.extend(cx.scope.visible.iter().map(Target::of));
-                }
-                SelectItem::QualifiedWildcard(kind, options) => {
-                    plain_wildcard(options)?;
-                    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-                        return Err(unsupported("a field of a composite value"));
-                    };
-                    self.qualified_wildcard(name, cx, &mut out)?;
-                }
-                SelectItem::ExprWithAliases { .. } => {
-                    return Err(syntax("syntax error in the select list"));
-                }
-            }
-        }
-        Ok(out)
-    }
-
-    fn target(&mut self, e: &'a ast::Expr, name: String, cx: &mut Cx) -> Result<Target> {
-        let expr = self.expr(e, cx)?;
-        let mut column = Column::new(name, expr.ty());
-        column.typmod = self.typmod_of(&expr, cx);
-        if let Expr::Column(i, _) = &expr {
-            let all = cx.scope.relations.iter().flat_map(|r| &r.columns);
-            let plain = |e: &&Entry| matches!(e.expr, Expr::Column(j, _) if j == *i);
-            if let Some(entry) = all.into_iter().find(plain) {
-                (column.table, column.attnum) = (entry.table, entry.attnum);
-            }
-        }
-        Ok(Target { expr, column })
-    }
-
-    fn qualified_wildcard(
-        &mut self,
-        name: &ast::ObjectName,
-        cx: &Cx,
-        out: &mut Vec<Target>,
-    ) -> Result<()> {
-        let (schema, alias) = names::qualified(name)?;
-        if let Some(r) = cx.scope.relation(schema.as_deref(), &alias)? {
-            out.extend(r.columns.iter().map(Target::of));
-            return Ok(());
-        }
-        for (i, frame) in self.frames.iter().rev().enumerate() {
-            if let Some(r) = frame.scope.relation(schema.as_deref(), &alias)? {
-                self.frames
-                    .iter()
-                    .rev()
-                    .take(i + 1)
-                    .for_each(|f| f.crossed.set(true));
-                out.extend(r.columns.iter().map(|e| Target {
-                    expr: walk::lift(&e.expr, i + 1),
-                    column: e.column(),
-                }));
-                return Ok(());
-            }
-        }
-        let e = self.missing_from(&alias, cx);
-        Err(match names::first_ident(name) {
-            Some(i) => self.at(e, i.span),
-            None => e,
-        })
-    }
-
     fn group_items(
         &mut self,
         g: &'a GroupByExpr,
@@ -218,7 +136,7 @@ impl<'a> Binder<'a> {
             i.column.ty = i.expr.ty();
             let e = i.expr.clone();
             let mut aggregate = false;
-            walk::visit(&e, &mut |x| {
+            e.each(&mut |x| {
                 aggregate |= matches!(x, Expr::Column(c, _) if *c >= super::agg::STAND_IN);
             });
             if aggregate {
@@ -386,15 +304,6 @@ impl<'a> Binder<'a> {
     }
 }
 
-impl Target {
-    fn of(e: &Entry) -> Target {
-        Target {
-            expr: e.expr.clone(),
-            column: e.column(),
-        }
-    }
-}
-
 /// Projection, DISTINCT, sorting, and the hidden columns off again.
 fn assemble(input: Plan, block: Block) -> Rel {
     let shown = block.shown;
@@ -494,20 +403,6 @@ fn group_is_written(g: &GroupByExpr) -> bool {
     match g {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(items, _) => !items.is_empty(),
-    }
-}
-
-fn plain_wildcard(o: &ast::WildcardAdditionalOptions) -> Result<()> {
-    let plain = o.opt_ilike.is_none()
-        && o.opt_exclude.is_none()
-        && o.opt_except.is_none()
-        && o.opt_replace.is_none()
-        && o.opt_rename.is_none()
-        && o.opt_alias.is_none();
-    if plain {
-        Ok(())
-    } else {
-        Err(syntax("syntax error after \"*\""))
     }
 }
 

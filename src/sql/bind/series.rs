@@ -68,7 +68,7 @@ pub(super) fn joined<'e>(
     };
     let (mut reads_row, mut subquery) = (false, false);
     for arg in &function.args {
-        walk::visit(arg, &mut |x| match x {
+        arg.each(&mut |x| match x {
             Expr::Column(..) => reads_row = true,
             Expr::Subquery { .. } => subquery = true,
             _ => {}

@@ -1,63 +1,17 @@
 //! Walking bound expressions and the plans inside them, in place.
 //!
-//! Owns: the list of an expression's and a plan's parts, once. Never: changes meaning; callers decide.
+//! Owns: what a reference to an enclosing row means from the inside of subqueries, and when two expressions are the same.
+//! Never: knows an expression's parts (`engine::plan` lists them) or changes meaning; callers decide.
 //! Bounds: recursion as deep as the bound tree, which the caps on the syntax tree bound.
 
-use engine::plan::{Access, AggregateCall, Expr, KeyRange, Partial, Plan, SortKey, SubqueryKind};
+use engine::plan::{AggregateCall, Expr, Plan, SortKey};
+use std::mem::discriminant;
 use std::sync::Arc;
 use types::Result;
 
-type Visit<'f> = &'f mut dyn FnMut(&mut Expr) -> Result<()>;
-
 /// The direct parts of an expression. Of a subquery only its left operand: the plan is another row's business.
-pub(super) fn parts(e: &mut Expr, f: Visit) -> Result<()> {
-    match e {
-        Expr::Const(..) | Expr::Param(..) | Expr::Column(..) | Expr::Outer { .. } => Ok(()),
-        Expr::Call { args, .. } => each(args, f),
-        Expr::Cast { expr, .. } | Expr::IsBool { expr, .. } => f(expr),
-        Expr::Not(x) | Expr::IsNull(x) => f(x),
-        Expr::And(items) | Expr::Or(items) => each(items, f),
-        Expr::Coalesce(items, _) | Expr::Array(items, _) => each(items, f),
-        Expr::Extreme { items, .. } => each(items, f),
-        Expr::Distinct { left, right, .. } | Expr::NullIf { left, right, .. } => {
-            f(left)?;
-            f(right)
-        }
-        Expr::Case {
-            branches,
-            otherwise,
-            ..
-        } => {
-            for (condition, result) in branches {
-                f(condition)?;
-                f(result)?;
-            }
-            match otherwise {
-                Some(o) => f(o),
-                None => Ok(()),
-            }
-        }
-        Expr::InList { expr, items, .. } => {
-            f(expr)?;
-            each(items, f)
-        }
-        Expr::ArrayQuantified { left, array, .. } => {
-            f(left)?;
-            f(array)
-        }
-        Expr::Subscript { array, index, .. } => {
-            f(array)?;
-            f(index)
-        }
-        Expr::Subquery { kind, .. } => match kind {
-            SubqueryKind::Quantified { left, .. } => f(left),
-            SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => Ok(()),
-        },
-    }
-}
-
-fn each(items: &mut [Expr], f: Visit) -> Result<()> {
-    items.iter_mut().try_for_each(f)
+pub(super) fn parts(e: &mut Expr, f: &mut dyn FnMut(&mut Expr) -> Result<()>) -> Result<()> {
+    e.children_mut().into_iter().try_for_each(f)
 }
 
 /// Every reference to a row around `e`'s own, in `e` and in the subqueries inside it. `inside` is how many rows `e` itself
@@ -87,322 +41,146 @@ pub(super) fn outers(
     parts(e, &mut |x| outers(x, inside, f))
 }
 
-type VisitAt<'f> = &'f mut dyn FnMut(&mut Expr, usize) -> Result<()>;
-
 /// Every expression of a plan's operators with the number of rows around it; a lateral join adds one for its right side.
-pub(super) fn plan_exprs(plan: &mut Plan, inside: usize, f: VisitAt) -> Result<()> {
-    match plan {
-        Plan::System(_) | Plan::OneRow => Ok(()),
-        Plan::Scan(scan) => {
-            access_exprs(&mut scan.access, inside, f)?;
-            at(scan.filter.as_mut(), inside, f)?;
-            at(scan.project.iter_mut().flatten(), inside, f)?;
-            match &mut scan.partial {
-                Some(Partial { groups, aggregates }) => {
-                    at(groups, inside, f)?;
-                    aggregates
-                        .iter_mut()
-                        .try_for_each(|a| aggregate_exprs(a, inside, f))
-                }
-                None => Ok(()),
-            }
-        }
-        Plan::Values { rows } => at(rows.iter_mut().flatten(), inside, f),
-        Plan::Function(call) => at(&mut call.args, inside, f),
-        Plan::Filter { input, predicate } => {
+pub(super) fn plan_exprs(
+    plan: &mut Plan,
+    inside: usize,
+    f: &mut dyn FnMut(&mut Expr, usize) -> Result<()>,
+) -> Result<()> {
+    if let Plan::Join(join) = plan {
+        plan_exprs(&mut join.left, inside, f)?;
+        plan_exprs(&mut join.right, inside + usize::from(join.lateral), f)?;
+    } else {
+        for input in plan.inputs_mut() {
             plan_exprs(input, inside, f)?;
-            f(predicate, inside)
-        }
-        Plan::Project { input, exprs } => {
-            plan_exprs(input, inside, f)?;
-            at(exprs, inside, f)
-        }
-        Plan::Join(join) => {
-            plan_exprs(&mut join.left, inside, f)?;
-            let right = inside + usize::from(join.lateral);
-            plan_exprs(&mut join.right, right, f)?;
-            at(&mut join.left_keys, inside, f)?;
-            at(&mut join.right_keys, inside, f)?;
-            at(join.filter.as_mut(), inside, f)
-        }
-        Plan::Aggregate(aggregate) => {
-            plan_exprs(&mut aggregate.input, inside, f)?;
-            at(&mut aggregate.groups, inside, f)?;
-            aggregate
-                .aggregates
-                .iter_mut()
-                .try_for_each(|a| aggregate_exprs(a, inside, f))
-        }
-        Plan::Sort { input, keys, .. } => {
-            plan_exprs(input, inside, f)?;
-            at(keys.iter_mut().map(|k| &mut k.expr), inside, f)
-        }
-        Plan::Limit {
-            input,
-            limit,
-            offset,
-        } => {
-            plan_exprs(input, inside, f)?;
-            at(limit.as_mut(), inside, f)?;
-            at(offset.as_mut(), inside, f)
-        }
-        Plan::Distinct { input } => plan_exprs(input, inside, f),
-        Plan::DistinctOn { input, keys } => {
-            plan_exprs(input, inside, f)?;
-            at(keys, inside, f)
-        }
-        Plan::SetOp { left, right, .. } => {
-            plan_exprs(left, inside, f)?;
-            plan_exprs(right, inside, f)
         }
     }
-}
-
-fn at<'e>(exprs: impl IntoIterator<Item = &'e mut Expr>, inside: usize, f: VisitAt) -> Result<()> {
-    exprs.into_iter().try_for_each(|e| f(e, inside))
-}
-
-fn access_exprs(access: &mut Access, inside: usize, f: VisitAt) -> Result<()> {
-    match access {
-        Access::Full => Ok(()),
-        Access::Keys(keys) => at(keys.iter_mut().flatten(), inside, f),
-        Access::KeyRange(range) | Access::Index { range, .. } => range_exprs(range, inside, f),
-    }
-}
-
-fn range_exprs(range: &mut KeyRange, inside: usize, f: VisitAt) -> Result<()> {
-    at(&mut range.prefix, inside, f)?;
-    at(range.lower.iter_mut().map(|(e, _)| e), inside, f)?;
-    at(range.upper.iter_mut().map(|(e, _)| e), inside, f)
-}
-
-fn aggregate_exprs(a: &mut AggregateCall, inside: usize, f: VisitAt) -> Result<()> {
-    at(&mut a.args, inside, f)?;
-    at(a.filter.as_mut(), inside, f)?;
-    at(a.order.iter_mut().map(|k| &mut k.expr), inside, f)
+    plan.exprs_mut().into_iter().try_for_each(|e| f(e, inside))
 }
 
 /// Columns of the row moved right by `by`; `Outer` stays.
 pub(super) fn shift_columns(e: &mut Expr, by: usize) {
-    if let Expr::Column(i, _) = e {
-        *i += by;
-        return;
-    }
-    let _ = parts(e, &mut |x| {
-        shift_columns(x, by);
-        Ok(())
+    e.each_mut(&mut |x| {
+        if let Expr::Column(i, _) = x {
+            *i += by;
+        }
     });
 }
 
-/// The expression as a query `depth` rows further in sees it. It must hold no subquery.
-pub(super) fn lift(e: &Expr, depth: usize) -> Expr {
+/// The expression as a query `by` rows further in sees it. It must hold no subquery.
+pub(super) fn lift(e: &Expr, by: usize) -> Expr {
     let mut out = e.clone();
-    lift_in_place(&mut out, depth);
-    out
-}
-
-fn lift_in_place(e: &mut Expr, depth: usize) {
-    match e {
+    out.each_mut(&mut |x| match x {
         Expr::Column(column, ty) => {
-            *e = Expr::Outer {
-                depth,
+            *x = Expr::Outer {
+                depth: by,
                 column: *column,
                 ty: *ty,
             };
-            return;
         }
-        Expr::Outer { depth: d, .. } => {
-            *d += depth;
-            return;
-        }
+        Expr::Outer { depth, .. } => *depth += by,
         _ => {}
-    }
-    let _ = parts(e, &mut |x| {
-        lift_in_place(x, depth);
-        Ok(())
     });
+    out
 }
 
 /// Nodes of an expression, subquery plans not counted (they are shared).
 pub(super) fn size(e: &Expr) -> usize {
     let mut n = 0;
-    visit(e, &mut |_| n += 1);
+    e.each(&mut |_| n += 1);
     n
 }
 
-/// Every node, outside in; subquery plans are not entered.
-pub(super) fn visit(e: &Expr, f: &mut dyn FnMut(&Expr)) {
-    engine::exec::eval::walk(e, f);
+/// Same computation: structure, functions and types. Subqueries are equal only when they are the same one.
+pub(super) fn same(a: &Expr, b: &Expr) -> bool {
+    if !same_node(a, b) {
+        return false;
+    }
+    let (x, y) = (a.children(), b.children());
+    x.len() == y.len() && x.into_iter().zip(y).all(|(x, y)| same(x, y))
 }
 
-/// Same computation: literal structure, functions and types. Subqueries are equal only when they are the same one.
-pub(super) fn same(a: &Expr, b: &Expr) -> bool {
+/// What two expressions are, their parts aside.
+fn same_node(a: &Expr, b: &Expr) -> bool {
+    use Expr as E;
+    if discriminant(a) != discriminant(b) || a.ty() != b.ty() {
+        return false;
+    }
     match (a, b) {
-        (Expr::Const(x, t), Expr::Const(y, u)) => t == u && x == y,
-        (Expr::Param(x, _), Expr::Param(y, _)) => x == y,
-        (Expr::Column(x, _), Expr::Column(y, _)) => x == y,
+        (E::Const(x, _), E::Const(y, _)) => x == y,
+        (E::Param(x, _), E::Param(y, _)) => x == y,
+        (E::Column(x, _), E::Column(y, _)) => x == y,
         (
-            Expr::Outer { depth, column, .. },
-            Expr::Outer {
+            E::Outer { depth, column, .. },
+            E::Outer {
                 depth: d,
                 column: c,
                 ..
             },
-        ) => depth == d && column == c,
+        ) => (depth, column) == (d, c),
+        (E::Call { func, .. }, E::Call { func: g, .. }) => func == g,
         (
-            Expr::Call { func, args, ty },
-            Expr::Call {
-                func: g,
-                args: b,
-                ty: u,
+            E::Cast {
+                typmod, explicit, ..
             },
-        ) => func == g && ty == u && all_same(args, b),
-        (
-            Expr::Cast {
-                expr,
-                to,
-                typmod,
-                explicit,
-            },
-            Expr::Cast {
-                expr: x,
-                to: t,
-                typmod: m,
+            E::Cast {
+                typmod: t,
                 explicit: e,
+                ..
             },
-        ) => to == t && typmod == m && explicit == e && same(expr, x),
-        (Expr::And(x), Expr::And(y)) | (Expr::Or(x), Expr::Or(y)) => all_same(x, y),
-        (Expr::Not(x), Expr::Not(y)) | (Expr::IsNull(x), Expr::IsNull(y)) => same(x, y),
+        ) => (typmod, explicit) == (t, e),
         (
-            Expr::IsBool {
-                expr,
-                value,
-                negated,
-            },
-            Expr::IsBool {
-                expr: x,
+            E::IsBool { value, negated, .. },
+            E::IsBool {
                 value: v,
                 negated: n,
-            },
-        ) => value == v && negated == n && same(expr, x),
-        (
-            Expr::Distinct {
-                left,
-                right,
-                negated,
                 ..
             },
-            Expr::Distinct {
-                left: l,
-                right: r,
-                negated: n,
-                ..
-            },
-        ) => negated == n && same(left, l) && same(right, r),
+        ) => (value, negated) == (v, n),
         (
-            Expr::NullIf { left, right, .. },
-            Expr::NullIf {
-                left: l, right: r, ..
+            E::Distinct { eq, negated, .. },
+            E::Distinct {
+                eq: q, negated: n, ..
             },
-        ) => same(left, l) && same(right, r),
-        (Expr::Coalesce(x, t), Expr::Coalesce(y, u)) => t == u && all_same(x, y),
-        (Expr::Array(x, t), Expr::Array(y, u)) => t == u && all_same(x, y),
+        ) => eq == q && negated == n,
+        (E::NullIf { eq, .. }, E::NullIf { eq: q, .. }) => eq == q,
+        (E::Extreme { greatest, .. }, E::Extreme { greatest: g, .. }) => greatest == g,
         (
-            Expr::Extreme {
-                items, greatest, ..
+            E::InList { eq, negated, .. },
+            E::InList {
+                eq: q, negated: n, ..
             },
-            Expr::Extreme {
-                items: i,
-                greatest: g,
-                ..
-            },
-        ) => greatest == g && all_same(items, i),
-        (Expr::Case { .. }, Expr::Case { .. }) => same_case(a, b),
-        (
-            Expr::InList {
-                expr,
-                items,
-                eq,
-                negated,
-            },
-            Expr::InList {
-                expr: x,
-                items: i,
-                eq: q,
-                negated: n,
-            },
-        ) => eq == q && negated == n && same(expr, x) && all_same(items, i),
-        (
-            Expr::ArrayQuantified {
-                left,
-                op,
-                array,
-                all,
-            },
-            Expr::ArrayQuantified {
-                left: l,
-                op: o,
-                array: r,
-                all: w,
-            },
-        ) => op == o && all == w && same(left, l) && same(array, r),
-        (
-            Expr::Subscript { array, index, .. },
-            Expr::Subscript {
-                array: x, index: i, ..
-            },
-        ) => same(array, x) && same(index, i),
-        (Expr::Subquery { plan, .. }, Expr::Subquery { plan: p, .. }) => Arc::ptr_eq(plan, p),
-        _ => false,
-    }
-}
-
-fn same_case(a: &Expr, b: &Expr) -> bool {
-    let (
-        Expr::Case {
-            branches,
-            otherwise,
-            ..
-        },
-        Expr::Case {
-            branches: others,
-            otherwise: last,
-            ..
-        },
-    ) = (a, b)
-    else {
-        return false;
-    };
-    branches.len() == others.len()
-        && branches
-            .iter()
-            .zip(others)
-            .all(|((c, r), (d, s))| same(c, d) && same(r, s))
-        && match (otherwise, last) {
-            (Some(x), Some(y)) => same(x, y),
-            (None, None) => true,
-            _ => false,
+        ) => eq == q && negated == n,
+        (E::ArrayQuantified { op, all, .. }, E::ArrayQuantified { op: o, all: l, .. }) => {
+            op == o && all == l
         }
-}
-
-fn all_same(a: &[Expr], b: &[Expr]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y))
+        // ELSE is a part like the others: without this CASE a THEN b … could be taken for … ELSE a.
+        (
+            E::Case { branches, .. },
+            E::Case {
+                branches: other, ..
+            },
+        ) => branches.len() == other.len(),
+        (E::Subquery { plan, .. }, E::Subquery { plan: p, .. }) => Arc::ptr_eq(plan, p),
+        _ => true,
+    }
 }
 
 /// Same aggregate over the same rows.
 pub(super) fn same_aggregate(a: &AggregateCall, b: &AggregateCall) -> bool {
-    let key = |x: &SortKey, y: &SortKey| {
+    let key = |(x, y): (&SortKey, &SortKey)| {
         x.descending == y.descending && x.nulls_first == y.nulls_first && same(&x.expr, &y.expr)
     };
     a.func == b.func
         && a.distinct == b.distinct
         && a.ty == b.ty
-        && all_same(&a.args, &b.args)
+        && a.args.len() == b.args.len()
+        && a.args.iter().zip(&b.args).all(|(x, y)| same(x, y))
         && match (&a.filter, &b.filter) {
             (Some(x), Some(y)) => same(x, y),
             (None, None) => true,
             _ => false,
         }
         && a.order.len() == b.order.len()
-        && a.order.iter().zip(&b.order).all(|(x, y)| key(x, y))
+        && a.order.iter().zip(&b.order).all(key)
 }

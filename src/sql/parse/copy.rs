@@ -240,9 +240,8 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
 }
 
-fn checked(w: Written, from: bool) -> Result<CopyOptions> {
-    let format = w.format.unwrap_or(CopyFormat::Text);
-    let mut o = CopyOptions::of(format);
+/// Options that a format or a direction does not have.
+fn check_format(w: &Written, format: CopyFormat, from: bool) -> Result<()> {
     let csv = format == CopyFormat::Csv;
     let binary = format == CopyFormat::Binary;
     let syntax = |m: &str| Err(Error::new(SqlState::SYNTAX_ERROR, m));
@@ -265,9 +264,22 @@ fn checked(w: Written, from: bool) -> Result<CopyOptions> {
     if (!csv || from) && w.force_quote != ForceColumns::None {
         return unsupported("COPY force quote available only for COPY TO in CSV mode");
     }
-    if (!csv || !from) && !(w.force_not_null.is_empty() && w.force_null.is_empty()) {
+    let forced_null = !w.force_not_null.is_empty() || !w.force_null.is_empty();
+    if forced_null && !(csv && from) {
         return unsupported("COPY force not null available only for COPY FROM in CSV mode");
     }
+    if w.header.is_some_and(|(_, only_match)| only_match) && !from {
+        return unsupported("cannot use \"match\" with HEADER in COPY TO");
+    }
+    Ok(())
+}
+
+fn checked(w: Written, from: bool) -> Result<CopyOptions> {
+    let format = w.format.unwrap_or(CopyFormat::Text);
+    check_format(&w, format, from)?;
+    let mut o = CopyOptions::of(format);
+    let csv = format == CopyFormat::Csv;
+    let unsupported = |m: &str| Err(Error::unsupported(m));
     if let Some(d) = &w.delimiter {
         o.delimiter = one_byte(d, "COPY delimiter must be a single one-byte character")?;
         if o.delimiter == b'\n' || o.delimiter == b'\r' {
@@ -302,9 +314,6 @@ fn checked(w: Written, from: bool) -> Result<CopyOptions> {
     }
     if csv && o.null.as_bytes().contains(&o.quote) {
         return unsupported("CSV quote character must not appear in the NULL specification");
-    }
-    if w.header.is_some_and(|(_, only_match)| only_match) && !from {
-        return unsupported("cannot use \"match\" with HEADER in COPY TO");
     }
     (o.header, o.header_match) = w.header.unwrap_or((false, false));
     o.force_quote = w.force_quote;

@@ -9,7 +9,9 @@ mod command;
 mod copy;
 mod cursor;
 mod errors;
+mod maintenance;
 mod rewrite;
+mod settings;
 mod split;
 
 pub use split::Lines;

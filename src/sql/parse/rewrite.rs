@@ -14,8 +14,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(mut token) = tokens.next() {
+    for mut token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             out.push(token);
             continue;
@@ -74,7 +73,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
 
 /// A string after a string: one string if a line break is between them, else a mistake.
 fn continued(
-    out: &mut Vec<TokenWithSpan>,
+    out: &mut [TokenWithSpan],
     last: Option<usize>,
     token: TokenWithSpan,
     source: Source,

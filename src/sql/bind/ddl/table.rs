@@ -4,7 +4,7 @@
 
 use super::super::datatype;
 use super::super::scope::{Entry, Relation, Scope, is_system_column};
-use super::super::{Binder, Clause, Cx, names, syntax, unsupported, walk};
+use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::{index_columns, own_name};
 use crate::sql::statement::Statement;
 use engine::catalog::{Check, ColumnDef, Default};
@@ -252,7 +252,7 @@ impl<'a> Binder<'a> {
 /// No subquery and no parameter: a definition outlives the statement.
 fn plain_definition(e: &Expr, what: &str) -> Result<()> {
     let (mut subquery, mut parameter) = (false, None);
-    walk::visit(e, &mut |x| match x {
+    e.each(&mut |x| match x {
         Expr::Subquery { .. } => subquery = true,
         Expr::Param(n, _) => parameter = Some(*n),
         _ => {}
@@ -272,7 +272,7 @@ fn plain_definition(e: &Expr, what: &str) -> Result<()> {
 /// `t_c_check` when one column is used, else `t_check`; a number after it when that is taken.
 fn free_check_name(table: &CreateTable, e: &Expr) -> String {
     let mut used = Vec::new();
-    walk::visit(e, &mut |x| {
+    e.each(&mut |x| {
         if let Expr::Column(i, _) = x
             && !used.contains(i)
         {
