@@ -211,7 +211,7 @@ fn tasks_give_their_output_and_can_be_cancelled() {
 
 #[test]
 fn a_busy_background_task_does_not_hold_up_the_latency_queue() {
-    let worst = block_on(async {
+    let median = block_on(async {
         let hog = spawn_background(async {
             loop {
                 let until = Instant::now() + Duration::from_micros(50);
@@ -219,17 +219,18 @@ fn a_busy_background_task_does_not_hold_up_the_latency_queue() {
                 yield_if_needed().await;
             }
         });
-        let mut worst = Duration::ZERO;
-        for _ in 0..50 {
+        let mut waits = Vec::new();
+        for _ in 0..51 {
             let began = Instant::now();
             sleep(Duration::from_millis(1)).await;
-            worst = worst.max(began.elapsed());
+            waits.push(began.elapsed());
         }
         drop(hog);
-        worst
+        waits.sort();
+        waits[25]
     });
-    // 100 ms with the executor's defaults; the bound leaves room for a loaded machine.
-    assert!(worst < Duration::from_millis(80), "{worst:?}");
+    // Around 100 ms with the executor's own scheduling; the bound leaves room for a loaded machine.
+    assert!(median < Duration::from_millis(40), "{median:?}");
 }
 
 #[test]
