@@ -36,6 +36,8 @@ struct Node {
     /// What JSON says of the title apart: relation, index, join type.
     facts: Vec<(&'static str, String)>,
     details: Vec<(&'static str, String)>,
+    /// Subqueries of its expressions.
+    subplans: Vec<Node>,
     children: Vec<Node>,
 }
 
@@ -55,6 +57,19 @@ impl Node {
         }
     }
 
+    /// A condition checked after what the operator itself does.
+    fn filter(&mut self, text: String) {
+        match self.details.iter_mut().find(|(label, _)| *label == "Filter") {
+            Some((_, old)) => *old = format!("({old} AND {text})"),
+            None => {
+                let after = |(label, _): &(&str, String)| *label == "Partitions";
+                let at = self.details.iter().position(after);
+                let at = at.unwrap_or(self.details.len());
+                self.details.insert(at, ("Filter", text));
+            }
+        }
+    }
+
     fn write(&self, indent: usize, lines: &mut Vec<String>) {
         let blank = " ".repeat(indent);
         let arrow = if indent == 0 { "" } else { "->  " };
@@ -62,6 +77,10 @@ impl Node {
         let inner = if indent == 0 { 2 } else { indent + 6 };
         for (label, text) in &self.details {
             lines.push(format!("{}{label}: {text}", " ".repeat(inner)));
+        }
+        for (i, subplan) in self.subplans.iter().enumerate() {
+            lines.push(format!("{}SubPlan {}", " ".repeat(inner), i + 1));
+            subplan.write(inner + 2, lines);
         }
         for child in &self.children {
             child.write(inner, lines);
@@ -74,11 +93,19 @@ impl Node {
         for (label, text) in self.facts.iter().chain(&self.details) {
             map.insert((*label).into(), text.clone().into());
         }
-        if !self.children.is_empty() {
-            let children = self.children.iter().map(Node::json).collect();
-            map.insert("Plans".into(), Json::Array(children));
+        let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
+        let children = self.children.iter().map(|n| (n, "Outer"));
+        let plans: Vec<Json> = subplans.chain(children).map(|(n, r)| n.related(r)).collect();
+        if !plans.is_empty() {
+            map.insert("Plans".into(), Json::Array(plans));
         }
         Json::Object(map)
+    }
+
+    fn related(&self, how: &str) -> Json {
+        let mut json = self.json();
+        json["Parent Relationship"] = how.into();
+        json
     }
 }
 
@@ -120,29 +147,24 @@ impl Shown<'_> {
 
     fn change(&self, word: &str, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
         let mut node = on(word, table);
-        node.children.push(self.access(table, access, filter));
+        let mut found = self.access(table, access, filter);
+        filter.iter().for_each(|e| self.subplans(e, &mut found));
+        node.children.push(found);
         node
     }
 
     /// How rows of a table are found and checked.
     fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
         let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
-        let printer = Printer { names: &names };
-        let (index, conditions) = match access {
-            Access::Full => (None, Vec::new()),
-            Access::Keys(keys) => (
-                Some(&table.primary_key_name),
-                vec![keys_text(table, keys, &printer)],
-            ),
-            Access::KeyRange(range) => (
-                Some(&table.primary_key_name),
-                range_texts(&table.primary_key, table, range, &printer),
-            ),
-            Access::Index { index, range } => (
-                Some(&index.name),
-                range_texts(&index.columns, table, range, &printer),
-            ),
+        let printer = Printer::new(&names);
+        let plain = Printer::plain(&names);
+        let index = match access {
+            Access::Full => None,
+            Access::Keys(_) | Access::KeyRange(_) => Some(&table.primary_key_name),
+            Access::Index { index, .. } => Some(&index.name),
         };
+        let conditions = access_texts(table, access, &printer);
+        let plain_conditions = access_texts(table, access, &plain);
         let mut node = match index {
             None => on("Seq Scan", table),
             Some(index) => {
@@ -154,8 +176,9 @@ impl Shown<'_> {
             }
         };
         let all: Vec<Expr> = filter.clone().into_iter().flat_map(split).collect();
-        let rest = all.iter().map(|e| printer.print(e));
-        let rest: Vec<String> = rest.filter(|text| !conditions.contains(text)).collect();
+        let implied = |e: &&Expr| plain_conditions.contains(&plain.print(e));
+        let rest = all.iter().filter(|e| !implied(e)).map(|e| printer.print(e));
+        let rest: Vec<String> = rest.collect();
         node.detail("Index Cond", anded(conditions));
         node.detail("Filter", anded(rest));
         node.detail("Partitions", self.partitions(access));
@@ -170,7 +193,24 @@ impl Shown<'_> {
         }
     }
 
+    /// The operator with the subqueries that its expressions hold.
     fn plan(&self, plan: &Plan) -> Node {
+        let mut node = self.operator(plan);
+        for e in plan.exprs() {
+            self.subplans(e, &mut node);
+        }
+        node
+    }
+
+    fn subplans(&self, e: &Expr, node: &mut Node) {
+        e.each(&mut |e| {
+            if let Expr::Subquery { plan, .. } = e {
+                node.subplans.push(self.plan(plan));
+            }
+        });
+    }
+
+    fn operator(&self, plan: &Plan) -> Node {
         match plan {
             Plan::Scan(scan) => self.scan(scan),
             Plan::System(table) => {
@@ -190,8 +230,8 @@ impl Shown<'_> {
             Plan::Filter { input, predicate } => {
                 let mut node = self.plan(input);
                 let names = names(input);
-                let filter = Printer { names: &names }.print(predicate);
-                node.detail("Filter", filter);
+                let filter = Printer::new(&names).print(predicate);
+                node.filter(filter);
                 node
             }
             Plan::Project { input, .. } => self.plan(input),
@@ -200,7 +240,7 @@ impl Shown<'_> {
             Plan::Sort { input, keys, top } => {
                 let names = names(input);
                 let mut node = Node::new("Sort");
-                node.detail("Sort Key", Printer { names: &names }.sort_keys(keys));
+                node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
                 node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
                 node.children.push(self.plan(input));
                 node
@@ -252,7 +292,7 @@ impl Shown<'_> {
             return node;
         };
         let names = table_names(&scan.table);
-        let printer = Printer { names: &names };
+        let printer = Printer::new(&names);
         let mut aggregate = Node::new(if partial.groups.is_empty() {
             "Partial Aggregate"
         } else {
@@ -277,7 +317,7 @@ impl Shown<'_> {
         let mut node = Node::new(format!("{stage}{kind}"));
         node.detail(
             "Group Key",
-            Printer { names: &names }.list(&aggregate.groups),
+            Printer::new(&names).list(&aggregate.groups),
         );
         node.children.push(self.plan(&aggregate.input));
         node
@@ -306,13 +346,13 @@ impl Shown<'_> {
         };
         node.facts.push(("Join Type", join_type.into()));
         let (left, right) = (names(&join.left), names(&join.right));
-        let (on_left, on_right) = (Printer { names: &left }, Printer { names: &right });
+        let (on_left, on_right) = (Printer::new(&left), Printer::new(&right));
         let pairs = join.left_keys.iter().zip(&join.right_keys);
         let pair = |(l, r)| format!("({} = {})", on_left.print(l), on_right.print(r));
         node.detail("Hash Cond", anded(pairs.map(pair).collect()));
         let both: Vec<String> = left.iter().chain(&right).cloned().collect();
         let on: Vec<Expr> = join.filter.clone().into_iter().flat_map(split).collect();
-        let on = on.iter().map(|e| Printer { names: &both }.print(e));
+        let on = on.iter().map(|e| Printer::new(&both).print(e));
         node.detail("Join Filter", anded(on.collect()));
         let mut right = self.plan(&join.right);
         if hashed {
@@ -337,6 +377,15 @@ fn anded(conditions: Vec<String>) -> String {
     match conditions.len() {
         0 | 1 => conditions.into_iter().next().unwrap_or_default(),
         _ => format!("({})", conditions.join(" AND ")),
+    }
+}
+
+fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String> {
+    match access {
+        Access::Full => Vec::new(),
+        Access::Keys(keys) => vec![keys_text(table, keys, printer)],
+        Access::KeyRange(range) => range_texts(&table.primary_key, table, range, printer),
+        Access::Index { index, range } => range_texts(&index.columns, table, range, printer),
     }
 }
 
@@ -394,7 +443,7 @@ fn names(plan: &Plan) -> Vec<String> {
     match plan {
         Plan::Scan(scan) => {
             let own = table_names(&scan.table);
-            let printer = Printer { names: &own };
+            let printer = Printer::new(&own);
             if let Some(partial) = &scan.partial {
                 let groups = partial.groups.iter().map(|e| printer.print(e));
                 let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
@@ -421,7 +470,7 @@ fn names(plan: &Plan) -> Vec<String> {
         }
         Plan::Project { input, exprs } => {
             let below = names(input);
-            let printer = Printer { names: &below };
+            let printer = Printer::new(&below);
             exprs.iter().map(|e| printer.print(e)).collect()
         }
         Plan::Join(join) => {
@@ -436,7 +485,7 @@ fn names(plan: &Plan) -> Vec<String> {
             if aggregate.mode == AggregateMode::Final {
                 return below;
             }
-            let printer = Printer { names: &below };
+            let printer = Printer::new(&below);
             let groups = aggregate.groups.iter().map(|e| printer.print(e));
             let calls = aggregate.aggregates.iter().map(|c| printer.aggregate(c));
             groups.chain(calls).collect()

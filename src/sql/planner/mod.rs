@@ -24,6 +24,7 @@ pub use explain::{explain, explain_json};
 
 use super::Statement;
 use engine::catalog::{Catalog, Table};
+use engine::exec::eval::fold;
 use engine::plan::{
     Access, Assignment, ConflictAction, Delete, Expr, Insert, Plan, Query, Returning, Update,
 };
@@ -62,12 +63,23 @@ fn optimize_query(query: Query) -> Query {
 
 /// A whole query or subquery.
 fn optimize_plan(mut plan: Plan) -> Plan {
+    fold_constants(&mut plan);
     semi_join::rewrite(&mut plan);
     optimize_subplans(&mut plan);
     let mut plan = prune::prune(push_filter::push(plan, Vec::new()));
     partial::split_aggregates(&mut plan);
     limits::bound(&mut plan);
     plan
+}
+
+fn fold_constants(plan: &mut Plan) {
+    plan.exprs_mut().into_iter().for_each(folded);
+    plan.inputs_mut().into_iter().for_each(fold_constants);
+}
+
+fn folded(e: &mut Expr) {
+    let nothing = Expr::Const(types::Value::Null, e.ty());
+    *e = fold(std::mem::replace(e, nothing), None);
 }
 
 fn optimize_subplans(plan: &mut Plan) {
@@ -104,7 +116,10 @@ fn optimize_insert(mut insert: Insert) -> Insert {
 
 fn optimize_update(mut update: Update) -> Update {
     let assignments = update.assignments.iter_mut();
-    assignments.for_each(|a: &mut Assignment| optimize_inside(&mut a.expr));
+    assignments.for_each(|a: &mut Assignment| {
+        folded(&mut a.expr);
+        optimize_inside(&mut a.expr);
+    });
     optimize_returning(&mut update.returning);
     (update.access, update.filter) = find(&update.table, update.access, update.filter);
     update
@@ -117,6 +132,7 @@ fn optimize_delete(mut delete: Delete) -> Delete {
 }
 
 fn find(table: &Table, access: Access, mut filter: Option<Expr>) -> (Access, Option<Expr>) {
+    filter.iter_mut().for_each(folded);
     filter.iter_mut().for_each(optimize_inside);
     match access {
         Access::Full => access::choose(table, filter),

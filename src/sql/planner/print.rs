@@ -11,10 +11,22 @@ const DEPTH_MAX: usize = 200;
 
 /// Names of the columns that an expression reads.
 pub(super) struct Printer<'a> {
-    pub(super) names: &'a [String],
+    names: &'a [String],
+    /// Without casts and types of literals: equal texts mean equal conditions on one column.
+    plain: bool,
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
+    pub(super) fn new(names: &'a [String]) -> Printer<'a> {
+        let plain = false;
+        Printer { names, plain }
+    }
+
+    pub(super) fn plain(names: &'a [String]) -> Printer<'a> {
+        let plain = true;
+        Printer { names, plain }
+    }
+
     pub(super) fn print(&self, e: &Expr) -> String {
         let mut out = String::new();
         self.expr(e, DEPTH_MAX, &mut out);
@@ -56,7 +68,7 @@ impl Printer<'_> {
             return;
         };
         match e {
-            Expr::Const(value, ty) => constant(value, *ty, out),
+            Expr::Const(value, ty) => constant(value, *ty, self.plain, out),
             Expr::Param(n, _) => out.push_str(&format!("${}", u32::from(*n) + 1)),
             Expr::Column(i, _) => match self.names.get(*i) {
                 Some(name) => out.push_str(name),
@@ -66,6 +78,7 @@ impl Printer<'_> {
             Expr::Call { func, args, .. } => {
                 self.call(func.0.operator, func.0.sql, args, depth, out)
             }
+            Expr::Cast { expr, .. } if self.plain => self.expr(expr, depth, out),
             Expr::Cast { expr, to, .. } => {
                 out.push('(');
                 self.expr(expr, depth, out);
@@ -265,7 +278,7 @@ fn any_or_all(all: bool) -> &'static str {
 }
 
 /// Numbers and booleans bare, all else quoted with its type.
-fn constant(value: &Value, ty: DataType, out: &mut String) {
+fn constant(value: &Value, ty: DataType, plain: bool, out: &mut String) {
     if value.is_null() {
         out.push_str("NULL::");
         out.push_str(ty.sql_name());
@@ -282,7 +295,7 @@ fn constant(value: &Value, ty: DataType, out: &mut String) {
         DataType::Numeric => text.contains('.') && !text.starts_with('-'),
         _ => false,
     };
-    if bare {
+    if bare || plain {
         out.push_str(&text);
     } else {
         out.push_str(&format!(

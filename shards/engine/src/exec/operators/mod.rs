@@ -16,12 +16,14 @@ mod lookup;
 mod rows;
 mod scope;
 mod set_op;
+mod settle;
 mod simple;
 mod sort;
 mod sources;
 mod subquery;
 
-pub use subquery::{eval_row, settle_access, settle_expr, settle_scan};
+pub use settle::{settle_access, settle_expr, settle_scan};
+pub use subquery::eval_row;
 
 use super::Context;
 use super::memory::Memory;

@@ -4,17 +4,18 @@
 //! Never: filters or projects; a scan's own filter runs at the shards.
 
 use super::scope::{Exprs, Scope};
+use super::settle::is_settled;
 use super::{Batches, RowSource, is_full, settle_scan};
 use crate::catalog::system;
 use crate::exec::resolve::run_table_function;
 use crate::plan::{Access, Expr, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
-use std::rc::Rc;
+use std::sync::Arc;
 use types::{Result, Row, RowBatch, Value};
 
 pub(crate) struct ScanRows {
     scope: Scope,
-    scan: Rc<Scan>,
+    scan: Arc<Scan>,
     rows: Option<Box<dyn RowSource>>,
 }
 
@@ -22,7 +23,7 @@ impl ScanRows {
     pub(crate) fn new(scope: Scope, scan: &Scan) -> ScanRows {
         ScanRows {
             scope,
-            scan: Rc::new(scan.clone()),
+            scan: Arc::new(scan.clone()),
             rows: None,
         }
     }
@@ -36,7 +37,11 @@ impl RowSource for ScanRows {
             let rows = match &mut self.rows {
                 Some(rows) => rows,
                 none => {
-                    let scan = settle_scan(&self.scan, exec, &self.scope.outer).await?;
+                    let scan = if is_settled(&self.scan) {
+                        self.scan.clone()
+                    } else {
+                        settle_scan(&self.scan, exec, &self.scope.outer).await?
+                    };
                     if matches!(&scan.access, Access::Keys(keys) if keys.is_empty()) {
                         *none = Some(Box::new(Batches::new(Vec::new())));
                         return Ok(None);

@@ -2,7 +2,7 @@
 //!
 //! Owns: when a subquery runs and what is remembered of it. One that reads no enclosing row runs once a statement; one
 //! that does runs once for each different combination of the outer values it reads, as far as the memo reaches.
-//! Asked by: `Scope` for every operator, and the session before it sends a scan or a filter to shards (`settle_*`).
+//! Asked by: `Scope` for every operator, and `settle` for what is sent to shards.
 //! Never: evaluates what AND, OR, CASE and COALESCE would not reach.
 //! Bounds: `MEMO_MAX` results a correlated subquery; what is remembered counts against the query's memory.
 
@@ -11,10 +11,10 @@ use super::scope::{frames, has_subquery};
 use super::{Exec, build};
 use crate::exec::eval::{Env, eval};
 use crate::exec::memory::Reservation;
-use crate::plan::{Access, Expr, FuncRef, Plan, Scan, SubqueryKind};
+use crate::plan::{Expr, FuncRef, Plan, SubqueryKind};
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::row::row_bytes;
@@ -139,7 +139,7 @@ async fn connect(
     })
 }
 
-async fn subquery(
+pub(super) async fn subquery(
     plan: &Arc<Plan>,
     kind: &SubqueryKind,
     ty: DataType,
@@ -349,119 +349,16 @@ impl Column {
     }
 }
 
-/// Replaces references to enclosing rows and subqueries that do not read the expression's own row by constants.
-pub fn settle_expr<'a>(
-    e: &'a Expr,
-    exec: &'a Rc<Exec>,
-    outer: &'a [Row],
-) -> LocalBoxFuture<'a, Result<Expr>> {
-    Box::pin(async move {
-        match e {
-            Expr::Outer { .. } => {
-                let value = eval_row(e, &[], exec, outer).await?;
-                Ok(Expr::Const(value, e.ty()))
-            }
-            Expr::Subquery { plan, kind, ty, .. } if reads_no_row(&plan.outer_refs()) => {
-                settle_subquery(plan, kind, *ty, exec, outer).await
-            }
-            e => {
-                let mut copy = e.clone();
-                for child in copy.children_mut() {
-                    if needs_settling(child) {
-                        *child = settle_expr(child, exec, outer).await?;
-                    }
-                }
-                Ok(copy)
-            }
-        }
-    })
-}
-
-async fn settle_subquery(
-    plan: &Arc<Plan>,
+/// All values of the subquery of `op ANY / ALL`, as an array of `element`s.
+pub(super) async fn all_values(
+    plan: &Plan,
     kind: &SubqueryKind,
-    ty: DataType,
+    element: DataType,
     exec: &Rc<Exec>,
-    outer: &[Row],
-) -> Result<Expr> {
-    let SubqueryKind::Quantified { left, op, all } = kind else {
-        let value = subquery(plan, kind, ty, &[], exec, outer).await?;
-        return Ok(Expr::Const(value, ty));
-    };
-    let left = Box::new(settle_expr(left, exec, outer).await?);
-    let mut inner = outer.to_vec();
-    inner.push(Row::new());
-    let (outcome, _) = run(plan, kind, ty, exec, inner).await?;
-    let element = op.0.args.get(1).copied().unwrap_or(left.ty());
-    let (Outcome::Column(column), Some(array)) = (outcome, element.array()) else {
-        return Err(Error::internal("a quantified subquery over an array type"));
-    };
-    Ok(Expr::ArrayQuantified {
-        left,
-        op: *op,
-        array: Box::new(Expr::Const(column.into_array(element), array)),
-        all: *all,
-    })
-}
-
-fn reads_no_row(reads: &BTreeSet<(usize, usize)>) -> bool {
-    reads.iter().all(|(depth, _)| *depth > 1)
-}
-
-fn needs_settling(e: &Expr) -> bool {
-    e.any(&mut |e| matches!(e, Expr::Outer { .. } | Expr::Subquery { .. }))
-}
-
-/// The scan with nothing in it that reads outside its table: ready to be sent.
-pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<Arc<Scan>> {
-    let mut plan = Plan::Scan(Box::new(scan.clone()));
-    for e in plan.exprs_mut() {
-        if needs_settling(e) {
-            *e = settle_expr(e, exec, outer).await?;
-        }
+    outer: Vec<Row>,
+) -> Result<Value> {
+    match run(plan, kind, element, exec, outer).await? {
+        (Outcome::Column(column), _) => Ok(column.into_array(element)),
+        (Outcome::One(_), _) => Err(Error::internal("a subquery changed its kind")),
     }
-    match plan {
-        Plan::Scan(mut scan) => {
-            scan.access = distinct_keys(scan.access, exec)?;
-            Ok(Arc::new(*scan))
-        }
-        _ => Err(Error::internal("a scan stays a scan")),
-    }
-}
-
-/// As `settle_scan`, for how an UPDATE or DELETE finds its rows.
-pub async fn settle_access(access: &Access, exec: &Rc<Exec>, outer: &[Row]) -> Result<Access> {
-    let mut access = access.clone();
-    for e in access.exprs_mut() {
-        if needs_settling(e) {
-            *e = settle_expr(e, exec, outer).await?;
-        }
-    }
-    distinct_keys(access, exec)
-}
-
-/// Several keys become constants, each different one once and none with NULL, so that no row is found twice.
-fn distinct_keys(access: Access, exec: &Exec) -> Result<Access> {
-    let Access::Keys(keys) = access else {
-        return Ok(access);
-    };
-    if keys.len() < 2 {
-        return Ok(Access::Keys(keys));
-    }
-    let env = Env {
-        ctx: &exec.ctx,
-        outer: &[],
-    };
-    let mut seen = RowSet::default();
-    let mut out = Vec::with_capacity(keys.len());
-    for key in keys {
-        let values = key.iter().map(|e| eval(e, &[], &env));
-        let values = values.collect::<Result<Row>>()?;
-        if values.iter().any(Value::is_null) || !seen.intern(&values).1 {
-            continue;
-        }
-        let typed = values.into_iter().zip(&key);
-        out.push(typed.map(|(v, e)| Expr::Const(v, e.ty())).collect());
-    }
-    Ok(Access::Keys(out))
 }

@@ -155,3 +155,37 @@ fn exact_keys_are_settled_once_each_and_null_keys_dropped() {
     };
     assert_eq!(keys.len(), 2);
 }
+
+#[test]
+fn a_key_equal_to_any_of_an_array_is_looked_up() {
+    let rows: Vec<Row> = (0..9).map(|i| ints(&[i, i])).collect();
+    let mut bench = Bench::new();
+    let table = bench.table(1, 2, &rows);
+    let items = vec![Value::Int4(3), Value::Null, Value::Int4(3), Value::Int4(7)];
+    let array = Value::Array(Arc::new(types::Array {
+        element: DataType::Int4,
+        items,
+    }));
+    let Expr::Call { func, .. } = op("=", col(0), int(1)) else {
+        unreachable!("a call")
+    };
+    let Plan::Scan(mut scan) = Plan::scan(table) else {
+        unreachable!("a scan")
+    };
+    scan.filter = Some(Expr::ArrayQuantified {
+        left: Box::new(col(0)),
+        op: func,
+        array: Box::new(Expr::Const(array, DataType::Int4Array)),
+        all: false,
+    });
+    let plain = scan.clone();
+    let settled = runtime::block_on(async move {
+        let source = Rc::new(MemorySource::default());
+        let exec = Exec::new(context(), source, Memory::new(1 << 20), Rc::new(|| Ok(())));
+        super::super::settle_scan(&plain, &Rc::new(exec), &[])
+            .await
+            .unwrap()
+    });
+    assert!(matches!(&settled.access, Access::Keys(keys) if keys.len() == 2));
+    assert_eq!(bench.rows(Plan::Scan(scan)), [ints(&[3, 3]), ints(&[7, 7])]);
+}
