@@ -59,7 +59,11 @@ impl Node {
 
     /// A condition checked after what the operator itself does.
     fn filter(&mut self, text: String) {
-        match self.details.iter_mut().find(|(label, _)| *label == "Filter") {
+        match self
+            .details
+            .iter_mut()
+            .find(|(label, _)| *label == "Filter")
+        {
             Some((_, old)) => *old = format!("({old} AND {text})"),
             None => {
                 let after = |(label, _): &(&str, String)| *label == "Partitions";
@@ -95,7 +99,10 @@ impl Node {
         }
         let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
         let children = self.children.iter().map(|n| (n, "Outer"));
-        let plans: Vec<Json> = subplans.chain(children).map(|(n, r)| n.related(r)).collect();
+        let plans: Vec<Json> = subplans
+            .chain(children)
+            .map(|(n, r)| n.related(r))
+            .collect();
         if !plans.is_empty() {
             map.insert("Plans".into(), Json::Array(plans));
         }
@@ -315,10 +322,7 @@ impl Shown<'_> {
             "HashAggregate"
         };
         let mut node = Node::new(format!("{stage}{kind}"));
-        node.detail(
-            "Group Key",
-            Printer::new(&names).list(&aggregate.groups),
-        );
+        node.detail("Group Key", Printer::new(&names).list(&aggregate.groups));
         node.children.push(self.plan(&aggregate.input));
         node
     }

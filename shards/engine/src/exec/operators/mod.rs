@@ -22,7 +22,7 @@ mod sort;
 mod sources;
 mod subquery;
 
-pub use settle::{settle_access, settle_expr, settle_scan};
+pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use subquery::eval_row;
 
 use super::Context;

@@ -91,14 +91,14 @@ pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<
             *e = settle_expr(e, exec, outer).await?;
         }
     }
-    match plan {
-        Plan::Scan(mut scan) => {
-            let access = std::mem::replace(&mut scan.access, Access::Full);
-            scan.access = settle_keys(&scan.table, access, scan.filter.as_ref(), exec)?;
-            Ok(Arc::new(*scan))
-        }
-        _ => Err(Error::internal("a scan stays a scan")),
-    }
+    let Plan::Scan(mut scan) = plan else {
+        return Err(Error::internal("a scan stays a scan"));
+    };
+    scan.access = match std::mem::replace(&mut scan.access, Access::Full) {
+        Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec)?,
+        access => keys_of_arrays(&scan.table, access, scan.filter.as_ref(), exec)?,
+    };
+    Ok(Arc::new(*scan))
 }
 
 /// Whether `settle_scan` would change anything.
@@ -120,54 +120,60 @@ fn is_any_of_array(e: &Expr) -> bool {
     matches!(e, Expr::ArrayQuantified { all: false, .. })
 }
 
-/// As `settle_scan`, for how an UPDATE or DELETE finds its rows. `filter` is the settled filter, which still applies.
-pub async fn settle_access(
-    table: &Table,
-    access: &Access,
-    filter: Option<&Expr>,
-    exec: &Rc<Exec>,
-    outer: &[Row],
-) -> Result<Access> {
+/// As `settle_scan`, for how an UPDATE or DELETE finds its rows.
+pub async fn settle_access(access: &Access, exec: &Rc<Exec>, outer: &[Row]) -> Result<Access> {
     let mut access = access.clone();
     for e in access.exprs_mut() {
         if needs_settling(e) {
             *e = settle_expr(e, exec, outer).await?;
         }
     }
-    settle_keys(table, access, filter, exec)
+    match access {
+        Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec),
+        access => Ok(access),
+    }
 }
 
 /// Several keys become constants, each different one once and none with NULL, so that no row is found twice.
-fn settle_keys(
+fn distinct_keys(keys: Vec<Vec<Expr>>, exec: &Exec) -> Result<Access> {
+    let env = Env {
+        ctx: &exec.ctx,
+        outer: &[],
+    };
+    let mut seen = RowSet::default();
+    let mut out = Vec::with_capacity(keys.len());
+    for key in keys {
+        let values = key.iter().map(|e| eval(e, &[], &env));
+        let values = values.collect::<Result<Row>>()?;
+        if values.iter().any(Value::is_null) || !seen.intern(&values).1 {
+            continue;
+        }
+        let typed = values.into_iter().zip(&key);
+        out.push(typed.map(|(v, e)| Expr::Const(v, e.ty())).collect());
+    }
+    Ok(Access::Keys(out))
+}
+
+/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys.
+pub fn keys_of_arrays(
     table: &Table,
     access: Access,
     filter: Option<&Expr>,
     exec: &Exec,
 ) -> Result<Access> {
+    let (Access::Full, Some(filter)) = (&access, filter) else {
+        return Ok(access);
+    };
     let env = Env {
         ctx: &exec.ctx,
         outer: &[],
     };
-    match access {
-        Access::Keys(keys) if keys.len() > 1 => {
-            let mut rows = Vec::with_capacity(keys.len());
-            for key in &keys {
-                let values = key.iter().map(|e| eval(e, &[], &env));
-                rows.push(values.collect::<Result<Row>>()?);
-            }
-            Ok(distinct_keys(table, rows))
+    for condition in conditions(filter) {
+        if let Some(keys) = listed_keys(table, condition, &env)? {
+            return distinct_keys(keys, exec);
         }
-        Access::Full => {
-            let conditions = filter.map_or(&[][..], conditions);
-            for condition in conditions {
-                if let Some(rows) = listed_keys(table, condition, &env)? {
-                    return Ok(distinct_keys(table, rows));
-                }
-            }
-            Ok(Access::Full)
-        }
-        access => Ok(access),
     }
+    Ok(access)
 }
 
 fn conditions(filter: &Expr) -> &[Expr] {
@@ -177,25 +183,8 @@ fn conditions(filter: &Expr) -> &[Expr] {
     }
 }
 
-fn distinct_keys(table: &Table, rows: Vec<Row>) -> Access {
-    let mut seen = RowSet::default();
-    let mut keys = Vec::with_capacity(rows.len());
-    for row in rows {
-        if row.iter().any(Value::is_null) || !seen.intern(&row).1 {
-            continue;
-        }
-        let typed = row.into_iter().zip(&table.primary_key);
-        keys.push(
-            typed
-                .map(|(v, c)| Expr::Const(v, table.columns[*c].ty))
-                .collect(),
-        );
-    }
-    Access::Keys(keys)
-}
-
 /// The keys of `key = ANY (array)` over a primary key of one column of exactly the array's type.
-fn listed_keys(table: &Table, condition: &Expr, env: &Env) -> Result<Option<Vec<Row>>> {
+fn listed_keys(table: &Table, condition: &Expr, env: &Env) -> Result<Option<Vec<Vec<Expr>>>> {
     let Expr::ArrayQuantified {
         left,
         op,
@@ -216,7 +205,8 @@ fn listed_keys(table: &Table, condition: &Expr, env: &Env) -> Result<Option<Vec<
     }
     Ok(match eval(array, &[], env)? {
         Value::Array(array) if array.items.len() <= KEYS_MAX => {
-            Some(array.items.iter().map(|v| vec![v.clone()]).collect())
+            let key = |v: &Value| vec![Expr::Const(v.clone(), *ty)];
+            Some(array.items.iter().map(key).collect())
         }
         Value::Null => Some(Vec::new()),
         _ => None,
