@@ -28,6 +28,12 @@ pub const DIGITS_BEFORE_MAX: u64 = 131_072;
 /// Digits after the decimal point: input with more is refused, results are rounded to it.
 pub const SCALE_MAX: u32 = 16_383;
 
+/// Powers of ten that are exact as floats.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
 /// The display scale is the `BigDecimal`'s own scale (never negative).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Numeric {
@@ -159,10 +165,12 @@ impl Numeric {
                 let Some((mantissa, scale)) = self.parts() else {
                     return f64::NAN;
                 };
-                if scale == 0
-                    && let Some(v) = mantissa.to_i64()
+                // Both exact as floats: one division rounds once.
+                if let Some(v) = mantissa.to_i64()
+                    && v.unsigned_abs() < 1 << 53
+                    && let Some(power) = POWERS.get(scale as usize)
                 {
-                    return v as f64;
+                    return v as f64 / power;
                 }
                 // Decimal to binary correctly rounded: the standard library's parser does it.
                 format!("{mantissa}e-{scale}").parse().unwrap_or(f64::NAN)
@@ -189,6 +197,12 @@ impl Numeric {
         let (mantissa, scale) = self.parts()?;
         if scale == 0 {
             return mantissa.to_i64();
+        }
+        if let (Some(small), 0..=38) = (mantissa.to_i128(), scale) {
+            let unit = 10i128.pow(scale);
+            return (small % unit == 0)
+                .then(|| i64::try_from(small / unit).ok())
+                .flatten();
         }
         let whole = arith::rescale(&mantissa, scale, 0);
         (&whole * pow10(scale) == *mantissa)

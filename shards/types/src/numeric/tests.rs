@@ -95,4 +95,14 @@ fn machine_numbers_convert_as_in_postgresql() {
     assert_eq!(n("3.001").as_integer(), None);
     assert_eq!(n("0.1").to_f64(), 0.1);
     assert_eq!(n("1e400").to_f64(), f64::INFINITY);
+    assert_eq!(n("0.30000000000000004").to_f64(), 0.1 + 0.2);
+    assert_eq!(
+        n("123456789012345678901.5").to_f64(),
+        123456789012345678901.5
+    );
+    assert_eq!(
+        n("-0.00000000000000000000000000000000000000000001").to_f64(),
+        -1e-44
+    );
+    assert_eq!(n("92233720368547758070.00").as_integer(), None);
 }

@@ -167,6 +167,16 @@ fn zones_are_known_by_name_abbreviation_and_posix_offset() {
     assert_eq!(offset("EST").unwrap(), -18_000);
     assert_eq!(offset("+02").unwrap(), -7_200);
     assert_eq!(offset("GMT+3").unwrap(), -10_800);
+    let setting = |text: &str| zone::parse_setting(text).map(|tz| zone::offset_at(&tz, now));
+    assert_eq!(setting("-7").unwrap(), -25_200);
+    assert_eq!(setting("+02").unwrap(), 7_200);
+    assert_eq!(setting("5.5").unwrap(), 19_800);
+    assert_eq!(setting("Asia/Tokyo").unwrap(), 32_400);
+    let e = setting("nowhere").unwrap_err();
+    assert_eq!(
+        e.message(),
+        "invalid value for parameter \"TimeZone\": \"nowhere\""
+    );
     let e = offset("Nowhere/City").unwrap_err();
     assert_eq!(e.message(), "time zone \"Nowhere/City\" not recognized");
 }

@@ -175,6 +175,22 @@ pub fn parse(text: &str) -> Result<TimeZone> {
     fixed(-seconds).ok_or_else(unknown)
 }
 
+/// What the setting `TimeZone` takes: a number is hours east of Greenwich, anything else as `parse`.
+/// 22023 `invalid value for parameter "TimeZone": "x"`.
+pub fn parse_setting(text: &str) -> Result<TimeZone> {
+    let hours = text.trim().parse::<f64>().ok().filter(|h| h.is_finite());
+    let found = match hours {
+        Some(hours) => fixed((hours * 3_600.0) as i32),
+        None => parse(text).ok(),
+    };
+    found.ok_or_else(|| {
+        Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid value for parameter \"TimeZone\": \"{text}\""),
+        )
+    })
+}
+
 /// `+hh`, `+hhmm`, `+hh:mm`, `+hh:mm:ss`: seconds east of UTC. `None` is not an offset; the error is one too large.
 #[allow(clippy::result_unit_err)]
 pub fn offset(text: &str) -> Result<Option<i32>, ()> {

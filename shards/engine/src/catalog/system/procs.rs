@@ -462,7 +462,8 @@ static PROCS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let arrays = io(signature_oid(ANY_ARRAY), ARRAY_IO);
     let mut rows: Vec<Row> = IO_FUNCTIONS.iter().flat_map(io_rows).collect();
     rows.extend(io_rows(&arrays));
-    for f in functions::all() {
+    // Those without an SQL name stand behind casts.
+    for f in functions::all().filter(|f| !f.sql.is_empty()) {
         let id = functions::oid(f).unwrap_or(0);
         rows.push(function_row(id, f, "f"));
     }
