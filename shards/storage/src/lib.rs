@@ -13,6 +13,8 @@ mod directory;
 mod error;
 mod fence;
 mod fetch;
+#[cfg(test)]
+mod golden;
 mod open;
 mod options;
 mod page;
@@ -23,6 +25,7 @@ mod store;
 mod superblock;
 mod tree;
 mod values;
+mod wait;
 mod wal;
 
 pub use error::{Place, StorageError};

@@ -1,7 +1,6 @@
 //! The store of one partition: what the engine sees.
 //!
-//! Owns: the state of the trees behind one `RefCell`, the log, the page file, and the loop that turns synchronous
-//! steps over resident pages into calls that wait for what is missing.
+//! Owns: the state of the trees behind one `RefCell`, the log and the page file.
 //! Asked by: the engine. Never: holds a borrow across an `.await`, or changes anything before all it needs is there.
 //! Bounds: a call holds at most as many pins as its path is deep; half of the pool can be pinned across waits.
 
@@ -11,8 +10,8 @@ use crate::fence::Fence;
 use crate::options::Options;
 use crate::page::node::{self, Stored};
 use crate::page::{Page, PageId};
-use crate::pool::Pin;
-use crate::tree::{Ready, Stall, State, Visit, Walk};
+use crate::tree::{Ready, Stall, State, Visit};
+use crate::wait::Waits;
 use crate::wal::{Appended, Wal};
 use runtime::{File, Notify};
 use std::cell::{Cell, RefCell};
@@ -25,8 +24,6 @@ use types::{Lsn, TreeId};
 const APPLY_RUN: usize = 64;
 /// Pages ahead that a scan asks for together with the one it misses.
 const SCAN_AHEAD: usize = 8;
-/// The same page missed so often in a row is not in the file's map: its parent is wrong.
-const MISSES_MAX: u32 = 1000;
 
 /// Why a synchronous read could not be done.
 #[derive(Debug)]
@@ -301,25 +298,6 @@ impl Store {
         self.sweep().await
     }
 
-    /// Frees the pages of dropped trees, those of an earlier run among them.
-    pub(crate) async fn sweep(&self) -> Result<(), StorageError> {
-        while self.sweeping.get() {
-            self.swept.notified().await;
-        }
-        let _sweeping = Sweeping::begin(self);
-        loop {
-            let first = self.state.borrow().doomed.first().copied();
-            let Some((tree, info)) = first else {
-                return Ok(());
-            };
-            let mut walk = Walk::new(tree, info);
-            while self.drive(|state| walk.step(state)).await? {
-                runtime::yield_if_needed().await;
-            }
-            walk.finish(&mut self.state.borrow_mut());
-        }
-    }
-
     // --- what there is
 
     /// Trees that have had a cell and were not dropped, ascending.
@@ -350,95 +328,6 @@ impl Store {
             self.checkpointed.notified().await;
         }
         self.wal.close().await
-    }
-
-    // --- waiting
-
-    pub(crate) fn next_token(&self) -> u64 {
-        self.token.set(self.token.get() + 1);
-        self.token.get()
-    }
-
-    /// Asks until the step is done, bringing in what it misses in between.
-    pub(crate) async fn drive<T>(
-        &self,
-        mut attempt: impl FnMut(&mut State) -> Result<T, Stall>,
-    ) -> Result<T, StorageError> {
-        let mut waits = Waits::new();
-        loop {
-            let outcome = attempt(&mut self.state.borrow_mut());
-            match outcome {
-                Ok(done) => return Ok(done),
-                Err(stall) => self.relieve(stall, &mut waits).await?,
-            }
-        }
-    }
-
-    async fn relieve(&self, stall: Stall, waits: &mut Waits) -> Result<(), StorageError> {
-        match stall {
-            Stall::Miss(id) => {
-                waits.count(id)?;
-                let pin = self.fetch_pinned(id).await?;
-                waits.pins.extend(pin);
-                Ok(())
-            }
-            Stall::Frames(n) => match self.make_room(n).await {
-                Err(StorageError::PoolExhausted { .. }) if !waits.pins.is_empty() => {
-                    waits.pins.clear();
-                    Ok(())
-                }
-                other => other,
-            },
-            Stall::Grow(pages) => self.grow(pages).await,
-            Stall::Error(e) => Err(e),
-            Stall::Value(_, long) => Err(StorageError::page(
-                long.pages[0],
-                "a change met a value it does not read",
-            )),
-        }
-    }
-}
-
-/// What a waiting call holds on to, so that it gets on: the pages it has fetched.
-struct Waits {
-    pins: Vec<Pin>,
-    page: PageId,
-    times: u32,
-}
-
-impl Waits {
-    fn new() -> Waits {
-        Waits {
-            pins: Vec::new(),
-            page: PageId(0),
-            times: 0,
-        }
-    }
-
-    fn count(&mut self, id: PageId) -> Result<(), StorageError> {
-        self.times = if id == self.page { self.times + 1 } else { 0 };
-        self.page = id;
-        if self.times > MISSES_MAX {
-            return Err(StorageError::page(id, "referred to, but not in use"));
-        }
-        Ok(())
-    }
-}
-
-/// One sweep at a time, however the last one ended.
-struct Sweeping<'a>(&'a Store);
-
-impl<'a> Sweeping<'a> {
-    fn begin(store: &'a Store) -> Sweeping<'a> {
-        store.sweeping.set(true);
-        Sweeping(store)
-    }
-}
-
-impl Drop for Sweeping<'_> {
-    fn drop(&mut self) {
-        self.0.sweeping.set(false);
-        self.0.swept.notify_all();
     }
 }
 

@@ -1,0 +1,92 @@
+//! The wall of durability: what an append costs, and what a commit costs alone and in company.
+//!
+//! `append` is the copy and the checksum. `commit_alone` is one record and its fsync: the device. `commit_64` is the
+//! same by 64 tasks that share fsyncs; its ratio to `commit_alone` is what group commit gives. The directory is the
+//! system's temporary one: set TMPDIR to the disk that is meant.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use runtime::{Dir, Instant, block_on, spawn};
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+use storage::{Options, Store};
+
+const RECORD: [u8; 200] = [7; 200];
+
+/// Opens a new store and returns what `work` measured.
+fn with_store<F, Fut>(work: F) -> Duration
+where
+    F: FnOnce(Rc<Store>) -> Fut + 'static,
+    Fut: Future<Output = Duration> + 'static,
+{
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().to_path_buf();
+    block_on(async move {
+        let dir = Dir::open_or_create(&path).await.expect("a directory");
+        let (store, mut replay) = Store::open(dir, Options::default()).await.expect("a store");
+        while replay.next().await.expect("a record").is_some() {}
+        // The first flush opens the segment.
+        let first = store.append(&RECORD).expect("an append");
+        store.durable(first.end).await.expect("a flush");
+        let took = work(store.clone()).await;
+        store.close().await.expect("a clean end");
+        took
+    })
+}
+
+async fn append(store: Rc<Store>, n: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    let mut left = n;
+    while left > 0 {
+        // As much as the buffer admits, then a flush that is not measured.
+        let run = left.min(20_000);
+        let begun = Instant::now();
+        for _ in 0..run {
+            store.append(&RECORD).expect("an append");
+        }
+        took += begun.elapsed();
+        store.durable(store.wal_end()).await.expect("a flush");
+        left -= run;
+    }
+    took
+}
+
+async fn commit(store: Rc<Store>, n: u64, tasks: u64) -> Duration {
+    let left = Rc::new(Cell::new(n));
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..tasks)
+        .map(|_| {
+            let (store, left) = (store.clone(), left.clone());
+            spawn(async move {
+                while let Some(fewer) = left.get().checked_sub(1) {
+                    left.set(fewer);
+                    let record = store.append(&RECORD).expect("an append");
+                    store.durable(record.end).await.expect("a flush");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await;
+    }
+    begun.elapsed()
+}
+
+fn wal(c: &mut Criterion) {
+    let mut group = c.benchmark_group("wal");
+    group.sample_size(10).throughput(Throughput::Elements(1));
+    group.bench_function("append", |b| {
+        b.iter_custom(|n| with_store(move |store| append(store, n)));
+    });
+    group.bench_function("commit_alone", |b| {
+        b.iter_custom(|n| with_store(move |store| commit(store, n, 1)));
+    });
+    group.bench_function("commit_64", |b| {
+        b.iter_custom(|n| with_store(move |store| commit(store, n, 64)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, wal);
+criterion_main!(benches);
