@@ -54,6 +54,7 @@ impl Router {
                     PartitionCall::LockTable {
                         txn: by.clone(),
                         table: *table,
+                        version: change.catalog.version,
                     },
                 )
                 .await?;

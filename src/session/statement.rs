@@ -249,6 +249,10 @@ impl Session {
             let (txn, _) = self.ensure_transaction()?;
             // `now()` is the transaction's beginning, which may be just now.
             let ctx = self.context(params.clone());
+            if ctx.catalog.version != plan.version {
+                // The catalog has changed since it was planned, a moment ago.
+                continue;
+            }
             let fresh = !txn.has_participants();
             let work = Work {
                 session: self,

@@ -14,7 +14,8 @@ pub const TREE: TreeId = TreeId(1);
 /// First tree a table or index may have; below it are the system's.
 pub const FIRST_USER_TREE: TreeId = TreeId(super::model::FIRST_USER_OID);
 
-const HEADER: &[u8] = &[0];
+/// The header's key.
+pub const HEADER: &[u8] = &[0];
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -54,6 +55,11 @@ pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) 
         }
     }
     Ok(catalog)
+}
+
+/// The version in a header.
+pub fn version(header: &[u8]) -> Result<u64> {
+    from_bytes::<Header>(header).map(|h| h.version)
 }
 
 fn table_key(id: TableId) -> Vec<u8> {

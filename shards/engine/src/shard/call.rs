@@ -68,6 +68,8 @@ pub enum PartitionCall {
     LockTable {
         txn: TxnRef,
         table: TableId,
+        /// Of the catalog that will follow.
+        version: u64,
     },
     /// Partition 0: no other change of the catalog until the transaction ends. Answers the newest catalog.
     LockCatalog {

@@ -34,6 +34,7 @@ use types::{Error, PartitionId, Result, ShardId, SqlState, TreeId, Ts, Xid};
 
 /// How often the horizon's promise is renewed and checkpoints are looked at.
 const TICK: Duration = Duration::from_millis(100);
+const PUBLICATION_POLL: Duration = Duration::from_millis(1);
 
 pub struct Shard {
     pub id: ShardId,
@@ -180,18 +181,16 @@ impl Shard {
                 self.export(partition, &txn, &table, resume).await
             }
             PartitionCall::Load(c) => self.load(partition, c).await,
-            PartitionCall::LockTable { txn, table } => {
+            PartitionCall::LockTable {
+                txn,
+                table,
+                version,
+            } => {
                 let state = partition.txn(txn.xid);
-                partition
-                    .lock_table(&txn, &state, table, Mode::Exclusive)
-                    .await?;
+                partition.bar_table(&txn, &state, table, version).await?;
                 Ok(Reply::Done)
             }
-            PartitionCall::LockCatalog { txn } => {
-                let state = partition.txn(txn.xid);
-                partition.lock_row(&txn, &state, stored::TREE, b"").await?;
-                Ok(Reply::Catalog(self.catalog()))
-            }
+            PartitionCall::LockCatalog { txn } => self.lock_catalog(partition, &txn).await,
             PartitionCall::WriteCatalog { txn, cells } => {
                 let state = partition.txn(txn.xid);
                 for (key, value) in cells {
@@ -267,9 +266,10 @@ impl Shard {
 
     fn publish(&self, catalog: Arc<Catalog>) {
         let mut current = self.catalog.borrow_mut();
-        if catalog.version > current.version {
+        let version = catalog.version;
+        if version > current.version {
             *current = catalog;
-            self.partitions.values().for_each(|p| p.unbar());
+            self.partitions.values().for_each(|p| p.unbar(version));
         }
     }
 
@@ -291,6 +291,22 @@ impl Shard {
             partition.checkpoint().await?;
         }
         Ok(Reply::Done)
+    }
+
+    /// Answers once this shard has what the change before has committed: its lock ends before its publication.
+    async fn lock_catalog(&self, p: &Rc<Partition>, txn: &TxnRef) -> ShardReply {
+        let state = p.txn(txn.xid);
+        p.lock_row(txn, &state, stored::TREE, b"").await?;
+        let newest = p.latest(stored::TREE, stored::HEADER).await?;
+        let committed = match newest.and_then(|(_, payload)| payload) {
+            Some(header) => stored::version(&header)?,
+            None => 0,
+        };
+        while self.catalog.borrow().version < committed {
+            txn.stop.check()?;
+            runtime::sleep(PUBLICATION_POLL).await;
+        }
+        Ok(Reply::Catalog(self.catalog()))
     }
 
     async fn load_catalog(&self) -> Result<Catalog> {

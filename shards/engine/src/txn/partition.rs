@@ -35,8 +35,8 @@ pub struct Partition {
     checkpointing: Cell<bool>,
     checkpointed: Notify,
     fence: RefCell<Option<String>>,
-    /// Tables whose definition has changed here while this shard still answers with the catalog before.
-    barred: RefCell<Vec<TableId>>,
+    /// Tables whose definition changes with a catalog of this version, which the shard does not have yet.
+    barred: RefCell<Vec<(TableId, u64)>>,
     pub counters: Counters,
 }
 
@@ -69,8 +69,8 @@ pub struct TxnState {
     pub status: Cell<Status>,
     /// It put rows straight into trees that only it can reach: they must be in a checkpoint before it commits.
     pub loaded: Cell<bool>,
-    /// Tables it keeps others from writing.
-    exclusive: RefCell<Vec<TableId>>,
+    /// Tables it keeps others from writing, and the catalog's version that will follow.
+    exclusive: RefCell<Vec<(TableId, u64)>>,
     pins: RefCell<Vec<Lsn>>,
 }
 
@@ -198,27 +198,7 @@ impl Partition {
     ) -> Result<bool> {
         let waited = self.locks.table(txn, table, mode).await?;
         self.still_active(state)?;
-        if mode == Mode::Exclusive {
-            state.exclusive.borrow_mut().push(table);
-        }
         Ok(waited)
-    }
-
-    /// Nobody may write the table here before the shard has the catalog that follows.
-    pub fn is_barred(&self, table: TableId) -> bool {
-        self.barred.borrow().contains(&table)
-    }
-
-    /// The shard has it.
-    pub fn unbar(&self) {
-        self.barred.borrow_mut().clear();
-    }
-
-    /// The locks of a definition change end with its commit, its publication comes after: in between stands the bar.
-    fn bar(&self, state: &TxnState) {
-        self.barred
-            .borrow_mut()
-            .append(&mut state.exclusive.borrow_mut());
     }
 
     /// A lock granted to a transaction that was ended meanwhile goes back.
@@ -228,6 +208,41 @@ impl Partition {
                 self.locks.release(state.xid);
             }
         })
+    }
+
+    /// Keeps every other writer out of a table whose definition changes with the catalog of `version`.
+    pub async fn bar_table(
+        &self,
+        txn: &TxnRef,
+        state: &TxnState,
+        table: TableId,
+        version: u64,
+    ) -> Result<()> {
+        self.lock_table(txn, state, table, Mode::Exclusive).await?;
+        state.exclusive.borrow_mut().push((table, version));
+        Ok(())
+    }
+
+    /// Nobody may write the table here before the shard has the catalog that follows.
+    pub fn is_barred(&self, table: TableId) -> bool {
+        self.barred.borrow().iter().any(|(t, _)| *t == table)
+    }
+
+    /// The shard has the catalog of `version`.
+    pub fn unbar(&self, version: u64) {
+        self.barred.borrow_mut().retain(|(_, v)| *v > version);
+    }
+
+    /// The locks of a definition change may end before its catalog is published: from its prepare or commit on stands the bar.
+    fn bar(&self, state: &TxnState) {
+        self.barred
+            .borrow_mut()
+            .extend(state.exclusive.borrow().iter().copied());
+    }
+
+    fn lift(&self, state: &TxnState) {
+        let own = state.exclusive.borrow();
+        self.barred.borrow_mut().retain(|b| !own.contains(b));
     }
 
     /// Waits until no commit in flight at or before `snapshot` touches the key (or, without one, the tree).
@@ -365,6 +380,7 @@ impl Partition {
             .insert((ts, state.xid), state.clone());
         let end = self.append(state, &record::prepare(state.xid, ts, coordinator, &ops))?;
         self.wait_durable(end).await?;
+        self.bar(state);
         bump(&self.counters.prepares);
         Ok(ts)
     }
@@ -380,7 +396,6 @@ impl Partition {
             let end = this.append(&state, &record::commit_prepared(xid, ts))?;
             this.apply(&state, ts).await?;
             bump(&this.counters.commits);
-            this.bar(&state);
             this.end(&state);
             this.wait_durable(end).await
         })
@@ -410,6 +425,7 @@ impl Partition {
             }
             Status::Active => {}
         }
+        self.lift(&state);
         bump(&self.counters.aborts);
         self.end(&state);
     }
