@@ -486,6 +486,10 @@ fn errors_point_at_the_character_where_postgresql_points() {
         ("select 'ä', nosuch", 13),
         ("select 'abc'::int4 x y", 22),
         ("select 1; select nosuch", 18),
+        ("select 'x'::int", 8),
+        ("select a from t where a = 'x'", 27),
+        ("select nosuch(1)", 8),
+        ("insert into t (a) values ('x')", 27),
     ] {
         let e = bound(sql).expect_err(sql);
         assert_eq!(e.position(), Some(position), "{sql}: {e}");
@@ -515,6 +519,12 @@ fn what_pgbench_sends_binds() {
         "copy t from stdin with (freeze on)",
         "vacuum analyze t",
         "alter table u add primary key (a)",
+        "select o.n, p.partstrat, pg_catalog.count(i.inhparent) from pg_catalog.pg_class as c \
+         join pg_catalog.pg_namespace as n on (n.oid = c.relnamespace) \
+         cross join lateral (select pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname)) as o(n) \
+         left join pg_catalog.pg_partitioned_table as p on (p.partrelid = c.oid) \
+         left join pg_catalog.pg_inherits as i on (c.oid = i.inhparent) \
+         where c.relname = 'pgbench_accounts' and o.n is not null group by 1, 2 order by 1 asc limit 1",
         "BEGIN;",
         "END;",
     ] {

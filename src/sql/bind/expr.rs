@@ -35,13 +35,17 @@ impl<'a> Binder<'a> {
             E::Nested(_) => Ok(left),
             E::BinaryOp { op, right, .. } => self.binary(left, op, right, cx),
             E::Cast {
-                data_type, kind, ..
+                data_type,
+                kind,
+                expr,
+                ..
             } => {
                 if !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
                     return Err(syntax("syntax error in a cast"));
                 }
                 let (ty, typmod) = datatype::resolve(data_type)?;
-                self.explicit_cast(left, ty, typmod)
+                let out = self.explicit_cast(left, ty, typmod);
+                out.map_err(|e| self.at_literal(e, expr))
             }
             E::Collate { collation, .. } => self.collate(left, collation),
             E::IsNull(_) => Ok(Expr::IsNull(Box::new(left))),

@@ -43,9 +43,18 @@ impl<'a> Binder<'a> {
                 })
             }
             _ => {
-                let right = self.expr(right, cx)?;
-                self.infix(symbol(op)?, left, right)
+                let bound = self.expr(right, cx)?;
+                let out = self.infix(symbol(op)?, left, bound);
+                out.map_err(|e| self.at_literal(e, right))
             }
+        }
+    }
+
+    /// A text that is no value of the type it should have is pointed at.
+    pub(super) fn at_literal(&self, e: Error, literal: &ast::Expr) -> Error {
+        match literal {
+            ast::Expr::Value(v) if e.code().0.starts_with(b"22") => self.at(e, v.span),
+            _ => e,
         }
     }
 

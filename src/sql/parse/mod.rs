@@ -197,7 +197,12 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
 fn kind_of(ast: &Ast) -> Kind {
     match ast {
         Ast::Sql(s) => match &**s {
-            ast::Statement::Query(_) => Kind::Query,
+            ast::Statement::Query(q) => match &*q.body {
+                ast::SetExpr::Insert(_) => Kind::Insert,
+                ast::SetExpr::Update(_) => Kind::Update,
+                ast::SetExpr::Delete(_) => Kind::Delete,
+                _ => Kind::Query,
+            },
             ast::Statement::Insert(_) => Kind::Insert,
             ast::Statement::Update(_) => Kind::Update,
             ast::Statement::Delete(_) => Kind::Delete,

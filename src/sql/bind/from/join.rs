@@ -22,7 +22,7 @@ impl<'a> Binder<'a> {
     /// A comma of FROM.
     pub(super) fn cross(&mut self, left: Source, item: &'a TableWithJoins) -> Result<Source> {
         let lateral = sees_neighbours(item);
-        let right = self.right_side(&left, lateral, |b| b.table_with_joins(item))?;
+        let (right, lateral) = self.right_side(&left, lateral, |b| b.table_with_joins(item))?;
         self.combine_sources(left, right, JoinKind::Inner, lateral, None)
     }
 
@@ -38,22 +38,22 @@ impl<'a> Binder<'a> {
                 "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
             ));
         }
-        let right = self.right_side(&left, lateral, |b| b.factor(&join.relation))?;
+        let (right, lateral) = self.right_side(&left, lateral, |b| b.factor(&join.relation))?;
         self.combine_sources(left, right, kind, lateral, constraint)
     }
 
-    /// The right side; a lateral one sees the left row as the nearest enclosing one.
+    /// The right side; a lateral one sees the left row as the nearest enclosing one. False when it never looks.
     fn right_side(
         &mut self,
         left: &Source,
         lateral: bool,
         f: impl FnOnce(&mut Self) -> Result<Source>,
-    ) -> Result<Source> {
+    ) -> Result<(Source, bool)> {
         if !lateral {
-            return f(self);
+            return Ok((f(self)?, false));
         }
-        let scope = Rc::new(left.1.clone());
-        self.inside(scope, f).map(|(source, _)| source)
+        // Without a reference across the left row none needs to count it, so the join can be an ordinary one.
+        self.inside(Rc::new(left.1.clone()), f)
     }
 
     fn combine_sources(
