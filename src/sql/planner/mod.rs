@@ -131,11 +131,12 @@ fn optimize_delete(mut delete: Delete) -> Delete {
     delete
 }
 
+/// The whole filter stays: a row is checked again when it is changed, and where it reads subqueries only by it.
 fn find(table: &Table, access: Access, mut filter: Option<Expr>) -> (Access, Option<Expr>) {
     filter.iter_mut().for_each(folded);
     filter.iter_mut().for_each(optimize_inside);
     match access {
-        Access::Full => access::choose(table, filter),
+        Access::Full => (access::choose(table, filter.clone()).0, filter),
         access => (access, filter),
     }
 }

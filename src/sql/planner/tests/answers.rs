@@ -186,7 +186,7 @@ fn data() -> impl Strategy<Value = Data> {
 }
 
 /// Queries whose order does not matter; none can fail.
-pub(super) const QUERIES: &[&str] = &[
+const QUERIES: &[&str] = &[
     "select * from t where a = 3",
     "select s, a from t where a in (1, 3, 3, 99) and b > 1",
     "select * from t where a = 3::int8 or a = 4",
@@ -246,7 +246,7 @@ pub(super) const QUERIES: &[&str] = &[
 ];
 
 /// Queries whose order matters.
-pub(super) const ORDERED: &[&str] = &[
+const ORDERED: &[&str] = &[
     "select a, s from t order by b desc nulls last, a",
     "select b from t where a > 1 order by s, a limit 3",
     "select a from t order by a offset 2 limit 2",
