@@ -249,7 +249,6 @@ impl Execution {
     }
 
     async fn take(&mut self, started: Started) -> Result<()> {
-        let in_portal = matches!(self.source, Source::Portal { .. });
         match started {
             Started::Query {
                 kind,
@@ -257,10 +256,7 @@ impl Execution {
                 columns,
             } => {
                 self.kind = kind;
-                // A portal's description was asked for by Describe.
-                if !in_portal {
-                    self.events.push_back(Event::Columns(columns));
-                }
+                self.events.push_back(Event::Columns(columns));
                 self.current = Current::Query(running);
             }
             Started::Done {
@@ -273,9 +269,7 @@ impl Execution {
                 self.kind = kind;
                 self.events.extend(notices.into_iter().map(Event::Notice));
                 if let Some(columns) = columns {
-                    if !in_portal {
-                        self.events.push_back(Event::Columns(columns));
-                    }
+                    self.events.push_back(Event::Columns(columns));
                     if !rows.is_empty() {
                         self.events.push_back(Event::Rows(rows));
                     }

@@ -1,0 +1,128 @@
+//! What was acknowledged is there after `kill -9`, whatever the number of cores it is opened with.
+
+use crate::support::{Server, client_runtime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+const TABLES: &str = "create table account (id int primary key, balance int not null);
+    create table history (id int primary key, delta int not null)";
+
+/// Moves money between rows of different partitions until the server goes; counts what was acknowledged.
+async fn transfer(server: &Server, worker: i32, done: Arc<AtomicI64>) {
+    let mut client = server.connect().await;
+    for n in 0..100_000 {
+        let (from, to) = ((n * 7 + worker) % 50, (n * 11 + worker * 3) % 50);
+        let outcome: Result<(), tokio_postgres::Error> = async {
+            let tx = client.transaction().await?;
+            // In order of the key, so that two transfers never wait for each other.
+            for (id, delta) in [(from.min(to), -1), (from.max(to), 1)] {
+                let sql = "update account set balance = balance + $2 where id = $1";
+                tx.execute(sql, &[&id, &delta]).await?;
+            }
+            let id = worker * 1_000_000 + n;
+            tx.execute("insert into history values ($1, 1)", &[&id])
+                .await?;
+            tx.commit().await
+        }
+        .await;
+        match outcome {
+            Ok(()) => done.fetch_add(1, Ordering::SeqCst),
+            Err(_) => return,
+        };
+    }
+}
+
+async fn numbers(server: &Server) -> (i64, i64) {
+    let client = server.connect().await;
+    let row = client
+        .query_one(
+            "select (select sum(balance) from account), (select count(*) from history)",
+            &[],
+        )
+        .await
+        .unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn kill_9_in_the_middle_of_transfers_loses_nothing_acknowledged() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    client_runtime().block_on(async {
+        let server = Server::start(&dir, 2);
+        let client = server.connect().await;
+        client.batch_execute(TABLES).await.unwrap();
+        client
+            .batch_execute("insert into account select g, 100 from generate_series(0, 49) g")
+            .await
+            .unwrap();
+        let done = Arc::new(AtomicI64::new(0));
+        let work =
+            futures_util::future::join_all((1..=4).map(|w| transfer(&server, w, done.clone())));
+        let _ = tokio::time::timeout(Duration::from_millis(1_500), work).await;
+        let acknowledged = done.load(Ordering::SeqCst);
+        server.kill();
+        assert!(acknowledged > 0);
+        for cores in [1, 2, 4] {
+            let server = Server::start(&dir, cores);
+            let (sum, count) = numbers(&server).await;
+            assert_eq!(sum, 5_000, "a transfer was torn");
+            // The ones under way may have committed without the client hearing of it.
+            assert!(
+                (acknowledged..=acknowledged + 4).contains(&count),
+                "{acknowledged} acknowledged, {count} there"
+            );
+            server.kill();
+        }
+    });
+}
+
+#[test]
+fn the_same_directory_gives_the_same_rows_with_any_number_of_cores() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    let list = "select id, t, u from mixed order by id";
+    let sql = "create table mixed (id int primary key, t text, u text unique);
+        insert into mixed select g, 'row ' || g, 'u' || g from generate_series(1, 500) g;
+        update mixed set t = upper(t) where id % 3 = 0;
+        delete from mixed where id % 7 = 0;
+        create index mixed_t on mixed (t)";
+    let server = Server::start(&dir, 4);
+    client_runtime().block_on(async {
+        server.connect().await.batch_execute(sql).await.unwrap();
+    });
+    let (status, expected) = server.query(list);
+    assert_eq!(status, 200);
+    assert_eq!(expected["row_count"], 429);
+    server.stop();
+    for cores in [1, 2, 4] {
+        let server = Server::start(&dir, cores);
+        assert_eq!(server.query(list), (200, expected.clone()), "{cores} cores");
+        let (_, one) = server.query("select id from mixed where u = 'u9'");
+        assert_eq!(one["rows"][0]["id"], 9);
+        let (_, by_index) = server.query("select id from mixed where t = 'ROW 9'");
+        assert_eq!(by_index["rows"][0]["id"], 9);
+        server.stop();
+    }
+}
+
+#[test]
+fn a_rolled_back_definition_leaves_no_trace() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&data.path().join("data"), 2);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let run = async |sql: &str| client.batch_execute(sql).await;
+        run("create table kept (id int primary key); insert into kept values (1), (2)")
+            .await
+            .unwrap();
+        run("begin; truncate kept; insert into kept values (3); create table gone (a int); rollback")
+            .await
+            .unwrap();
+        let rows = client.query("select id from kept order by id", &[]).await;
+        assert_eq!(rows.unwrap().len(), 2);
+        assert!(client.query("select * from gone", &[]).await.is_err());
+    });
+    server.stop();
+}

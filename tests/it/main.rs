@@ -1,0 +1,11 @@
+//! The server from outside: durability, the same outcome over both protocols, bad input.
+//!
+//! One binary, since linking is slow. Each test has a server and a directory of its own.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod durability;
+mod parity;
+mod process;

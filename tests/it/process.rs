@@ -1,0 +1,79 @@
+//! The process: what it refuses to start with, and how it stops.
+
+use crate::support::{Server, client_runtime};
+use std::process::Command;
+use std::time::Duration;
+
+fn refused(args: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
+        .args(args)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap_or(-1), text)
+}
+
+#[test]
+fn a_directory_in_use_and_a_taken_port_are_said_in_one_sentence() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    let server = Server::start(&dir, 1);
+    let shown = dir.display().to_string();
+    let (code, text) = refused(&["--data-dir", &shown, "--sql-port", "0", "--http-port", "0"]);
+    assert_ne!(code, 0);
+    assert!(text.contains("another process"), "{text}");
+    let other = data.path().join("other");
+    let port = server.port.to_string();
+    let (code, text) = refused(&[
+        "--data-dir",
+        &other.display().to_string(),
+        "--sql-port",
+        &port,
+        "--http-port",
+        "0",
+    ]);
+    assert_ne!(code, 0);
+    assert!(
+        text.contains(&port) && text.contains("--sql-port"),
+        "{text}"
+    );
+    assert!(
+        !other.exists(),
+        "nothing is written before the ports are known to be free"
+    );
+    server.stop();
+}
+
+#[test]
+fn a_directory_of_a_newer_format_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("FORMAT"), "format = 99\npartitions = 1\n").unwrap();
+    let shown = data.path().display().to_string();
+    let (code, text) = refused(&["--data-dir", &shown, "--sql-port", "0", "--http-port", "0"]);
+    assert_ne!(code, 0);
+    assert!(text.contains("99"), "{text}");
+}
+
+#[test]
+fn anything_but_loopback_is_refused() {
+    let (code, text) = refused(&["--listen", "0.0.0.0", "--check-config"]);
+    assert_ne!(code, 0);
+    assert!(text.contains("loopback"), "{text}");
+}
+
+#[test]
+fn term_finishes_what_runs_and_exits_with_zero() {
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&data.path().join("data"), 2);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let sql = "select count(*) from generate_series(1, 3000000) g";
+        let term = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            server.signal("TERM");
+        };
+        let (outcome, ()) = tokio::join!(client.simple_query(sql), term);
+        assert!(outcome.is_ok(), "{outcome:?}");
+    });
+    assert!(server.wait().success());
+}

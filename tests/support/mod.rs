@@ -1,0 +1,158 @@
+//! What the integration tests share: a server of their own on free ports, and plain HTTP.
+
+#![allow(dead_code)]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// The built binary over a data directory.
+pub struct Server {
+    pub port: u16,
+    pub http_port: u16,
+    process: Child,
+}
+
+/// How long anything here may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Server {
+    pub fn start(data: &Path, cores: usize) -> Server {
+        Server::with_flags(data, cores, &[])
+    }
+
+    pub fn with_flags(data: &Path, cores: usize, flags: &[&str]) -> Server {
+        let (port, http_port) = (free_port(), free_port());
+        let process = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
+            .args(["--cores", &cores.to_string(), "--pool-bytes", "32MiB"])
+            .arg("--data-dir")
+            .arg(data)
+            .args(["--sql-port", &port.to_string()])
+            .args(["--http-port", &http_port.to_string()])
+            .args(flags)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server {
+            port,
+            http_port,
+            process,
+        };
+        let start = Instant::now();
+        while server.http("GET", "/health/ready", "").0 != 200 {
+            assert!(start.elapsed() < PATIENCE, "no server");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    /// Status and body of one request on a connection of its own; status 0 when there is no answer.
+    pub fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let exchange = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.http_port))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(request.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
+            std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        let answer = exchange().unwrap_or_default();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
+        (status.unwrap_or(0), body.to_owned())
+    }
+
+    pub fn query(&self, sql: &str) -> (u16, serde_json::Value) {
+        let body = serde_json::json!({ "sql": sql }).to_string();
+        let (status, body) = self.http("POST", "/api/v1/query", &body);
+        let json = serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body));
+        (status, json)
+    }
+
+    /// A connection of tokio-postgres; its task ends with the runtime.
+    pub async fn connect(&self) -> tokio_postgres::Client {
+        let config = format!(
+            "host=127.0.0.1 port={} user=rustydb dbname=rustydb",
+            self.port
+        );
+        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    pub fn raw(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/statm", self.process.id());
+        let text = std::fs::read_to_string(path).unwrap();
+        text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    }
+
+    /// As a power cut would, but for the page cache.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "no end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.wait().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A runtime for a client in a test.
+pub fn client_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The public-domain conformance files, beside the project or where the variable says.
+pub fn conformance_dir() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/sqllogictest");
+    let dir = std::env::var_os("SQLLOGICTEST_DIR").map_or(beside, PathBuf::from);
+    dir.is_dir().then_some(dir)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
