@@ -23,8 +23,11 @@ struct Header {
     next_oid: u32,
 }
 
+/// A key, and its value unless it is to go.
+pub type Cell = (Vec<u8>, Option<Vec<u8>>);
+
 /// The cells a change writes: the header and each changed table (`None` = dropped).
-pub fn encode(catalog: &Catalog, changed: &[TableId]) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+pub fn encode(catalog: &Catalog, changed: &[TableId]) -> Result<Vec<Cell>> {
     let header = Header {
         version: catalog.version,
         next_oid: catalog.next_oid,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use types::{Column, Value};
 
 /// An operator and its inputs. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum Plan {
     /// Scattered to the partitions that may hold matching rows; filter, projection, partial aggregate and limit run there.
     Scan(Box<Scan>),
@@ -17,6 +17,7 @@ pub enum Plan {
         rows: Vec<Vec<Expr>>,
     },
     /// One row of no columns: SELECT without FROM.
+    #[default]
     OneRow,
     Function(TableFunction),
     Filter {
@@ -173,12 +174,6 @@ pub struct TableFunction {
     pub args: Vec<Expr>,
     pub columns: Vec<Column>,
     pub ordinality: bool,
-}
-
-impl std::default::Default for Plan {
-    fn default() -> Plan {
-        Plan::OneRow
-    }
 }
 
 impl Plan {

@@ -50,7 +50,7 @@ impl Shard {
 }
 
 async fn pause(count: u64, txn: &TxnRef) -> Result<()> {
-    if count % 128 == 0 {
+    if count.is_multiple_of(128) {
         txn.stop.check()?;
         runtime::yield_if_needed().await;
     }

@@ -111,13 +111,16 @@ pub async fn prune(store: &Store, tree: TreeId, key: &[u8], ts: Ts, horizon: Ts)
     Ok(())
 }
 
+/// Called with a cell's key and value.
+type Visit<'a> = dyn Fn(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// Visits cells from `from` on, all in one go once the pages are there: no change comes in between. `again` is called
 /// before a visit starts over.
 async fn each(
     store: &Store,
     tree: TreeId,
     from: &[u8],
-    visit: &dyn Fn(&[u8], &[u8]) -> ControlFlow<()>,
+    visit: &Visit<'_>,
     again: &dyn Fn(),
 ) -> Result<()> {
     loop {

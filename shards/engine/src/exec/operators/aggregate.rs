@@ -101,7 +101,7 @@ impl HashAggregate {
             let row: Row = self.groups.finish(at)?;
             out.push(row);
             at += 1;
-            if at % 256 == 0 {
+            if at.is_multiple_of(256) {
                 runtime::yield_if_needed().await;
             }
         }

@@ -201,7 +201,7 @@ impl HashJoin {
     /// Counts a step of work and yields now and then.
     async fn step(&mut self) {
         self.steps = self.steps.wrapping_add(1);
-        if self.steps % 256 == 0 {
+        if self.steps.is_multiple_of(256) {
             runtime::yield_if_needed().await;
         }
     }

@@ -107,7 +107,7 @@ impl RowSource for ValueRows {
                 && let Some(exprs) = self.rows.next()
             {
                 batch.push(self.scope.row(&exprs, &[]).await?);
-                if batch.len() % 256 == 0 {
+                if batch.len().is_multiple_of(256) {
                     runtime::yield_if_needed().await;
                 }
             }
@@ -159,7 +159,7 @@ impl RowSource for FunctionRows {
                     row.push(Value::Int8(self.given));
                 }
                 batch.push(row);
-                if batch.len() % 256 == 0 {
+                if batch.len().is_multiple_of(256) {
                     runtime::yield_if_needed().await;
                 }
             }
