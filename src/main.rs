@@ -1,11 +1,11 @@
 //! The `rustydb-shard` program: command line to configuration to server. Everything else is in the library.
+//!
+//! Exit codes: 0 after a clean stop, and for `--help`, `--version`, `--print-config` and a good `--check-config`; 1 when the
+//! configuration or the host does not allow a start, or the server failed; 2 for a command line that does not parse.
 
 use rustydb_shard::config::{Action, Command, Host, LogFormat};
 use rustydb_shard::{server, telemetry};
 use std::process::ExitCode;
-
-/// Bad command line or configuration, as sysexits' EX_USAGE would be too fine a distinction.
-const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args_os()) {
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Err(e) => {
             let _ = e.print();
             return if e.use_stderr() {
-                ExitCode::from(EXIT_USAGE)
+                ExitCode::from(2)
             } else {
                 ExitCode::SUCCESS
             };
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let config = match command.load(std::env::vars_os(), &Host::detect()) {
         Ok(config) => config,
-        Err(e) => return fail(&e, EXIT_USAGE),
+        Err(e) => return fail(&e),
     };
     match command.action {
         Action::Print => {
@@ -40,15 +40,17 @@ fn main() -> ExitCode {
         filter: config.log_level.to_string(),
     };
     if let Err(e) = telemetry::init(&log) {
-        return fail(&e, EXIT_USAGE);
+        return fail(&e);
     }
-    match server::run(config) {
+    let ended = server::run(config);
+    telemetry::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => fail(&e, 1),
+        Err(e) => fail(&e),
     }
 }
 
-fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("rustydb-shard: {error}");
-    ExitCode::from(code)
+    ExitCode::FAILURE
 }

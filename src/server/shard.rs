@@ -204,6 +204,7 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
     let config = &shared.config;
     let options = proto::http::Options {
         body_bytes_max: config.http_body_bytes_max,
+        answer_bytes_max: config.query_bytes_max,
         header_timeout: config.http_header_timeout,
         database: "rustydb".into(),
         ..proto::http::Options::default()

@@ -18,7 +18,7 @@ use crate::service::{
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -36,16 +36,26 @@ pub async fn query(
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
-    framing::require_json(&head.headers)?;
-    let (bytes, held) = framing::read_body(http, &head.headers, body).await?;
-    let size = bytes.len();
-    let query = Query::parse(&bytes)?;
-    drop((bytes, held));
+    let (query, size) = match read(http, &head.headers, body).await {
+        Ok(read) => read,
+        Err(problem) => {
+            // What gets further is counted by the chain behind the door.
+            Metrics::current().request("http", "query", Some(problem.error.code()));
+            return Err(problem);
+        }
+    };
     let statement = Statement::start(http, caller, query, size).await?;
     match framing::accepted(&head.headers) {
         Format::Json => whole(http, statement).await,
         Format::Ndjson => lines(statement, caller.request_id.clone()).await,
     }
+}
+
+/// The request's query, and its size on the wire.
+async fn read(http: &Http, headers: &HeaderMap, body: Incoming) -> Result<(Query, usize), Problem> {
+    framing::require_json(headers)?;
+    let (bytes, _held) = framing::read_body(http, headers, body).await?;
+    Ok((Query::parse(&bytes)?, bytes.len()))
 }
 
 /// A running statement and what keeps it alive.

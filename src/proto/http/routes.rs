@@ -171,8 +171,10 @@ async fn answer(
         Endpoint::Ready => Ok(ready(http).await),
         Endpoint::Metrics => metrics(http).await,
     };
-    let outcome = answered.as_ref().err().map(|problem| problem.error.code());
-    Metrics::current().request("http", endpoint.name(), outcome);
+    if endpoint != Endpoint::Query {
+        let outcome = answered.as_ref().err().map(|problem| problem.error.code());
+        Metrics::current().request("http", endpoint.name(), outcome);
+    }
     answered
 }
 

@@ -232,7 +232,7 @@ fn tables_are_listed_and_found_by_name() {
 fn health_and_metrics_answer_from_what_is() {
     let server = Server::start();
     let agent = agent();
-    assert_eq!(server.sql("rows 1").0, 200);
+    assert_eq!(server.ask("{}").0, 400);
     assert_eq!(
         agent
             .get(server.url("/health/live"))
@@ -256,7 +256,7 @@ fn health_and_metrics_answer_from_what_is() {
     );
     let text = answer.body_mut().read_to_string().unwrap();
     for line in [
-        "rustydb_requests_total{protocol=\"http\",operation=\"query\",outcome=\"ok\",shard=\"0\"} 1\n",
+        "rustydb_requests_total{protocol=\"http\",operation=\"query\",outcome=\"08\",shard=\"0\"} 1\n",
         "rustydb_connections_open{protocol=\"http\",shard=\"0\"} 1.0\n",
     ] {
         assert!(text.contains(line), "{text}");
