@@ -14,7 +14,7 @@ mod error;
 mod fence;
 mod fetch;
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 mod open;
 mod options;
 mod page;
