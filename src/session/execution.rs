@@ -241,6 +241,13 @@ impl Execution {
                 self.current = Current::Query(Running::resumed(left, running));
                 Ok(())
             }
+            // A query's portal at its end just has no more rows; a change is not made twice.
+            Progress::Done
+                if matches!(portal.borrow().planned.statement(), Statement::Query(_)) =>
+            {
+                self.kind = StatementKind::Select;
+                self.complete("SELECT 0".into()).await
+            }
             Progress::Done => Err(Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "portal cannot be run",
