@@ -7,7 +7,7 @@ use engine::catalog::{Catalog, ColumnDef, Index, Table};
 use engine::exec::{Context, SessionInfo};
 use engine::plan::{Ddl, Plan};
 use std::sync::Arc;
-use types::{DataType, Error, Result, SqlState, TableId, TreeId};
+use types::{DataType, Error, Result, TableId, TreeId};
 
 fn column(name: &str, ty: DataType, typmod: i32, not_null: bool) -> ColumnDef {
     ColumnDef {
