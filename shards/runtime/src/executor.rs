@@ -4,7 +4,8 @@
 //! tasks), and the rule that a panic in a task ends the run.
 //! Asked by: `server` (start), tests, benches and tools (block_on). Never: runs work of its own.
 //! Bounds: `shards` executors, one thread each. An executor ends when its main future returns; whatever tasks
-//! still exist then are dropped on their own executor, so that their sockets and files close.
+//! still exist then are dropped on their own executor, so that their sockets and files close. The executor itself is
+//! never freed: the kernel may still be writing into its buffers (`Kept`).
 //! Source: design.md §9 for the scheduling numbers (preempt timer and a latency queue, else a busy task delays
 //! every message by 100 ms and more).
 
@@ -14,7 +15,7 @@ use glommio::{
     Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares, TaskQueueHandle,
 };
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -158,7 +159,7 @@ where
                 }
                 // Caught so that join hears of it even when the executor itself fails.
                 let outcome = catch_unwind(AssertUnwindSafe(move || {
-                    run(&executor, shard, opts.preempt, move || main(shard))
+                    run(executor, shard, opts.preempt, move || main(shard))
                 }))
                 .unwrap_or_else(Err);
                 let _ = ended.send((shard, outcome.map_err(|p| panic_message(p.as_ref()))));
@@ -187,22 +188,26 @@ where
     })
 }
 
-/// Runs one future on an unpinned executor on the calling thread, as `ShardId(0)`. For tests, benches and tools.
+/// Runs one future on an unpinned executor on the calling thread, as `ShardId(0)`. For tests, benches and tools. The
+/// thread keeps its executor for the next call.
 ///
 /// # Panics
 /// When the future or a task it spawned panics (with the same payload), when the executor cannot be made, and
 /// when the thread already runs one.
 pub fn block_on<T: 'static>(fut: impl Future<Output = T> + 'static) -> T {
+    thread_local! {
+        static MINE: Cell<Option<Kept>> = const { Cell::new(None) };
+    }
     let opts = ShardOptions {
         io_memory: IO_MEMORY_MIN,
         ..ShardOptions::default()
     };
-    let executor = match make(&opts, None) {
+    let executor = match MINE.get().map_or_else(|| make(&opts, None), Ok) {
         Ok(executor) => executor,
         Err(reason) => panic!("could not create an executor: {reason}"),
     };
-    let outcome = run(&executor, ShardId(0), opts.preempt, move || fut);
-    drop(executor);
+    MINE.set(Some(executor));
+    let outcome = run(executor, ShardId(0), opts.preempt, move || fut);
     match outcome {
         Ok(value) => value,
         Err(payload) => std::panic::resume_unwind(payload),
@@ -286,7 +291,12 @@ pub(crate) fn context() -> Rc<Context> {
     }
 }
 
-fn make(opts: &ShardOptions, core: Option<usize>) -> Result<LocalExecutor, String> {
+/// An executor lives as long as the process. Freeing one would close its rings, which the kernel takes down later, in
+/// its own time: until then operations in flight, and the read of the descriptor that wakes the executor, write into
+/// memory that is no longer theirs.
+type Kept = &'static LocalExecutor;
+
+fn make(opts: &ShardOptions, core: Option<usize>) -> Result<Kept, String> {
     let placement = core.map_or(Placement::Unbound, Placement::Fixed);
     LocalExecutorBuilder::new(placement)
         .spin_before_park(opts.spin)
@@ -294,11 +304,12 @@ fn make(opts: &ShardOptions, core: Option<usize>) -> Result<LocalExecutor, Strin
         .preempt_timer(turns::NEVER)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .make()
+        .map(|executor| -> Kept { Box::leak(Box::new(executor)) })
         .map_err(|error| error.to_string())
 }
 
 fn run<T, Fut>(
-    executor: &LocalExecutor,
+    executor: Kept,
     shard: ShardId,
     preempt: Duration,
     main: impl FnOnce() -> Fut + 'static,

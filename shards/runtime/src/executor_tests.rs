@@ -1,6 +1,7 @@
 //! Executors and tasks: fairness, cancellation, panics.
 
 use super::*;
+use crate::fs::{Dir, OpenMode};
 use crate::sync::{Notify, oneshot};
 use crate::task::{live_tasks, spawn, spawn_background, yield_if_needed, yield_now};
 use crate::time::{Instant, sleep};
@@ -251,4 +252,47 @@ fn a_wake_from_a_task_to_another_is_not_lost() {
             wait.await;
         }
     });
+}
+
+/// What the kernel was asked to fill in stays the executor's own when it has ended in the middle of it: memory
+/// that is given out again is not written to.
+#[test]
+fn an_ended_executor_leaves_memory_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..200 {
+        let path = dir.path().to_path_buf();
+        block_on(async move {
+            let dir = Dir::open_or_create(&path).await.unwrap();
+            dir.write_small_atomic("a", &[7; 40_000]).await.unwrap();
+            let file = Rc::new(dir.open_file("a", OpenMode::default()).await.unwrap());
+            for i in 0..8 {
+                let (dir, file) = (dir.clone(), file.clone());
+                spawn(async move {
+                    file.read_at(i * 512, 512).await.unwrap();
+                    let name = format!("new{i}");
+                    let made = dir
+                        .open_file(
+                            &name,
+                            OpenMode {
+                                create: true,
+                                direct: true,
+                                ..OpenMode::default()
+                            },
+                        )
+                        .await
+                        .unwrap();
+                    made.allocate(1 << 20).await.unwrap();
+                    made.size().await.unwrap();
+                    dir.rename(&name, &format!("old{i}")).await.unwrap();
+                    dir.sync().await.unwrap();
+                })
+                .detach();
+            }
+            crate::sleep(Duration::from_micros(round * 10)).await;
+        });
+        let filled: Vec<Vec<u8>> = (0..4000).map(|i| vec![0xAB; 16 + i % 60 * 16]).collect();
+        std::thread::sleep(Duration::from_micros(300));
+        let untouched = filled.iter().flatten().all(|byte| *byte == 0xAB);
+        assert!(untouched, "someone wrote into them in round {round}");
+    }
 }
