@@ -180,7 +180,7 @@ impl HashJoin {
                     keys.push(self.scope.row(&self.right_keys, &row).await?);
                 }
                 self.table.rows.push(row);
-                self.step().await;
+                self.step().await?;
             }
         }
         let count = self.table.rows.len();
@@ -193,17 +193,21 @@ impl HashJoin {
             let before = self.table.keys.bytes();
             self.table.link(at, &key);
             self.reservation.grow(self.table.keys.bytes() - before)?;
-            self.step().await;
+            self.step().await?;
         }
         Ok(())
     }
 
-    /// Counts a step of work and yields now and then.
-    async fn step(&mut self) {
+    /// Counts a step of work; now and then yields, and asks whether the statement may go on.
+    async fn step(&mut self) -> Result<()> {
         self.steps = self.steps.wrapping_add(1);
         if self.steps.is_multiple_of(256) {
             runtime::yield_if_needed().await;
         }
+        if self.steps.is_multiple_of(4096) {
+            (self.scope.exec.check)()?;
+        }
+        Ok(())
     }
 
     /// The first right row that may match.
@@ -236,7 +240,7 @@ impl HashJoin {
         while probe.candidate != END {
             let at = probe.candidate as usize;
             probe.candidate = self.after(probe.candidate);
-            self.step().await;
+            self.step().await?;
             let kept = &self.table.rows[at];
             let joined = match self.swapped {
                 false => concat(&probe.row, kept),
@@ -348,7 +352,7 @@ impl HashJoin {
                     let done = probe.candidate == END && probe.matched;
                     self.probe = (!done).then_some(probe);
                 }
-                None => self.step().await,
+                None => self.step().await?,
             }
         }
         Ok((!out.is_empty()).then_some(out))

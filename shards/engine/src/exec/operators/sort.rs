@@ -163,7 +163,7 @@ async fn merge(first: Vec<Keyed>, second: Vec<Keyed>, directions: &[Direction]) 
             (None, None) => return out,
         };
         out.extend(if from_first { a.next() } else { b.next() });
-        if out.len() % RUN == 0 {
+        if out.len().is_multiple_of(RUN) {
             runtime::yield_if_needed().await;
         }
     }
