@@ -156,15 +156,7 @@ fn functions_fit_on_a_page() {
         let mut open: Option<(usize, usize, &str)> = None;
         for (n, line) in file.shipped() {
             let indent = line.len() - line.trim_start().len();
-            let starts = [
-                "fn ",
-                "pub fn ",
-                "async fn ",
-                "pub async fn ",
-                "pub(super) fn ",
-            ]
-            .iter()
-            .any(|s| line.trim_start().starts_with(s));
+            let starts = begins_function(line);
             match open {
                 None if starts && !line.ends_with(';') => open = Some((n, indent, line)),
                 Some((from, at, head)) if indent == at && line.trim_start().starts_with('}') => {
