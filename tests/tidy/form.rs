@@ -7,6 +7,14 @@ use super::source::{self, File, comment, has_word};
 const LINES_MAX: usize = 800;
 const TABLES: [&str; 1] = ["shards/types/src/sqlstate.rs"];
 
+/// Over this a function does two things. Lists of arms or names are exempt by name.
+const FUNCTION_LINES_MAX: usize = 70;
+const LONG: [(&str, &str); 3] = [
+    ("src/sql/planner/print.rs", "rest"),
+    ("src/server/numbers.rs", "store"),
+    ("src/session/utility.rs", "without_transaction"),
+];
+
 /// Folder and file names that say nothing.
 const EMPTY_NAMES: [&str; 6] = ["utils", "util", "common", "manager", "helpers", "misc"];
 const ADJECTIVES: [&str; 2] = ["advanced_", "enhanced_"];
@@ -139,4 +147,37 @@ fn shipped_code_does_not_unwrap() {
 
 fn ships(file: &File) -> bool {
     file.path.starts_with("src/") || file.path.starts_with("shards/")
+}
+
+#[test]
+fn functions_fit_on_a_page() {
+    let mut breaches = Vec::new();
+    for file in source::rust().iter().filter(|f| ships(f)) {
+        let mut open: Option<(usize, usize, &str)> = None;
+        for (n, line) in file.shipped() {
+            let indent = line.len() - line.trim_start().len();
+            let starts = begins_function(line);
+            match open {
+                None if starts && !line.ends_with(';') => open = Some((n, indent, line)),
+                Some((from, at, head)) if indent == at && line.trim_start().starts_with('}') => {
+                    let lines = n - from + 1;
+                    let exempt = LONG
+                        .iter()
+                        .any(|(path, name)| *path == file.path && has_word(head, name));
+                    if lines > FUNCTION_LINES_MAX && !exempt {
+                        breaches.push(file.at(from, format!("{lines} lines: {}", head.trim())));
+                    }
+                    open = None;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_none("functions fit on a page", &breaches);
+}
+
+fn begins_function(line: &str) -> bool {
+    let mut words = line.trim_start().split(' ').take(4);
+    let modifiers = ["pub", "pub(super)", "pub(crate)", "async", "const"];
+    words.find(|w| !modifiers.contains(w)) == Some("fn")
 }

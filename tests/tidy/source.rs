@@ -10,18 +10,13 @@ pub struct File {
     /// From the root, with `/`.
     pub path: String,
     pub text: String,
+    test: bool,
 }
 
 impl File {
-    /// Whether the whole file is test code.
+    /// Whether the whole file is test code: by its place, or declared under `#[cfg(test)]`.
     pub fn is_test(&self) -> bool {
-        let last = self.path.rsplit('/').next().unwrap_or_default();
-        self.path.starts_with("tests/")
-            || self.path.starts_with("benches/")
-            || self.path.split('/').any(|part| part == "tests")
-            || last == "tests.rs"
-            || last.ends_with("_tests.rs")
-            || last == "test_support.rs"
+        self.test
     }
 
     /// Numbered lines of code that ships: without comments, and without inline `#[cfg(test)] mod` blocks.
@@ -83,6 +78,7 @@ pub fn files(endings: &[&str]) -> Vec<File> {
             found.push(File {
                 path: relative.to_string_lossy().replace('\\', "/"),
                 text: std::fs::read_to_string(path).unwrap(),
+                test: false,
             });
         }
     });
@@ -93,7 +89,51 @@ pub fn files(endings: &[&str]) -> Vec<File> {
 
 /// Every Rust file.
 pub fn rust() -> Vec<File> {
-    files(&[".rs"])
+    let mut found = files(&[".rs"]);
+    let declared: Vec<String> = found.iter().flat_map(test_modules).collect();
+    for file in &mut found {
+        let mut parts = file.path.split('/');
+        file.test = parts.any(|part| matches!(part, "tests" | "benches"))
+            || declared.iter().any(|module| {
+                file.path
+                    .strip_prefix(module.as_str())
+                    .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            });
+    }
+    found
+}
+
+/// Paths, without `.rs`, of the modules that a file declares for tests only.
+fn test_modules(file: &File) -> Vec<String> {
+    let (dir, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    let stem = name.trim_end_matches(".rs");
+    let children = match stem {
+        "mod" | "lib" | "main" => dir.to_owned(),
+        stem => format!("{dir}/{stem}"),
+    };
+    let mut found = Vec::new();
+    let mut lines = file.text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if line != "#[cfg(test)]" {
+            continue;
+        }
+        let mut path = None;
+        for next in lines.by_ref() {
+            if let Some(quoted) = next.strip_prefix("#[path = \"") {
+                path = Some(quoted.trim_end_matches("\"]").trim_end_matches(".rs"));
+            } else if !next.starts_with("#[") {
+                let module = next
+                    .split_once("mod ")
+                    .and_then(|(_, m)| m.strip_suffix(';'));
+                found.extend(module.map(|name| match path {
+                    Some(path) => format!("{dir}/{path}"),
+                    None => format!("{children}/{name}"),
+                }));
+                break;
+            }
+        }
+    }
+    found
 }
 
 fn walk(dir: &Path, visit: &mut dyn FnMut(&Path)) {
