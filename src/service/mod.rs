@@ -211,7 +211,33 @@ pub enum Event {
         columns: usize,
         binary: bool,
     },
-    CopyData(Bytes),
+    CopyData(CopyRows),
+}
+
+/// Part of what COPY TO STDOUT gives, cut into messages: one a row, as clients read them.
+#[derive(Clone, Debug, Default)]
+pub struct CopyRows {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl CopyRows {
+    /// Where the message that is not ended yet is written to.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    pub fn end(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The ended messages.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(from, to)| &self.bytes[from..*to])
+    }
 }
 
 #[derive(Debug)]

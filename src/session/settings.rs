@@ -42,7 +42,8 @@ const fn def(name: &'static str, default: &'static str, rule: Rule, reported: bo
 
 const ON: &[&str] = &["on", "true", "yes", "1"];
 const OFF: &[&str] = &["off", "false", "no", "0"];
-const UTF8: &[&str] = &["utf8", "utf-8", "unicode"];
+/// Some drivers put the name in quotes.
+const UTF8: &[&str] = &["utf8", "utf-8", "unicode", "'utf8'", "'utf-8'"];
 const LEVELS: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
 ];
@@ -317,9 +318,7 @@ impl Definition {
             Rule::Milliseconds => parse_ms(&lower)
                 .map(|ms| show_ms(ms.into()))
                 .ok_or_else(|| self.invalid(value)),
-            Rule::TimeZone => zone(value)
-                .map(|_| canonical_zone(value))
-                .map_err(|_| self.invalid(value)),
+            Rule::TimeZone => zone(value).map(|_| canonical_zone(value)),
             Rule::SearchPath
                 if lower
                     .split(',')
@@ -357,34 +356,8 @@ fn canonical_zone(value: &str) -> String {
     }
 }
 
-/// A zone by IANA name, or a fixed offset in hours east (`+2`, `-03:30`).
 fn zone(value: &str) -> Result<jiff::tz::TimeZone> {
-    let value = canonical_zone(value);
-    if value == "UTC" {
-        return Ok(jiff::tz::TimeZone::UTC);
-    }
-    if let Some(offset) = fixed_offset(&value) {
-        return Ok(jiff::tz::TimeZone::fixed(offset));
-    }
-    jiff::tz::TimeZone::get(&value).map_err(|_| {
-        Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("invalid value for parameter \"TimeZone\": \"{value}\""),
-        )
-    })
-}
-
-fn fixed_offset(text: &str) -> Option<jiff::tz::Offset> {
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'-' => (-1, &text[1..]),
-        b'+' => (1, &text[1..]),
-        b'0'..=b'9' => (1, text),
-        _ => return None,
-    };
-    let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
-    let seconds = hours.parse::<i32>().ok()?.checked_mul(3_600)?
-        + minutes.parse::<i32>().ok()?.checked_mul(60)?;
-    jiff::tz::Offset::from_seconds(sign * seconds).ok()
+    types::time::zone::parse_setting(&canonical_zone(value))
 }
 
 /// `30s`, `500`, `1min`: milliseconds without a unit.

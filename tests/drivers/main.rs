@@ -83,13 +83,11 @@ fn psql_lists_the_database() {
 }
 
 #[test]
-#[ignore = "known to fail: see the README, What does not work yet"]
 fn psycopg_works() {
     python("psycopg");
 }
 
 #[test]
-#[ignore = "known to fail: see the README, What does not work yet"]
 fn asyncpg_works() {
     python("asyncpg");
 }

@@ -5,9 +5,12 @@
 //! Bounds: no single operation is over `IO_MAX`; larger ones on polled queues can hang (glommio issues 633, 635).
 //! Source: io_uring(7), open(2) for the rules of O_DIRECT.
 
+use crate::executor::panic_message;
+use futures_util::FutureExt;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -97,10 +100,13 @@ impl RingFile {
         options.read(true).write(true);
         options.create(create).truncate(truncate).mode(0o600);
         if direct {
-            match options.dma_open(path).await {
-                Ok(file) => return Ok(RingFile::Direct(file)),
-                Err(error) if refuses_direct(error.raw_os_error()) => {}
-                Err(error) => return Err(error.into()),
+            // It unwraps the outcome of statfs(2) on the path, which someone may remove meanwhile.
+            let opening = AssertUnwindSafe(options.dma_open(path));
+            match opening.catch_unwind().await {
+                Ok(Ok(file)) => return Ok(RingFile::Direct(file)),
+                Ok(Err(error)) if refuses_direct(error.raw_os_error()) => {}
+                Ok(Err(error)) => return Err(error.into()),
+                Err(panic) => return Err(io::Error::other(panic_message(panic.as_ref()))),
             }
         }
         Ok(RingFile::Buffered(options.buffered_open(path).await?))

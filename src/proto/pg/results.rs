@@ -89,7 +89,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                     copying_out = true;
                     self.wire.out.copy_out(columns, binary);
                 }
-                Event::CopyData(data) => self.wire.out.copy_data(&data),
+                Event::CopyData(rows) => {
+                    for row in rows.iter() {
+                        self.wire.out.copy_data(row);
+                        self.wire.flush_if_full().await?;
+                    }
+                }
             }
             self.wire.flush_if_full().await?;
         }

@@ -11,8 +11,8 @@ mod text;
 use super::Session;
 use super::statement::{Running, Work, start_query};
 use crate::router::modify::{Outcome, WriteEnv};
+use crate::service::CopyRows;
 use crate::sql::{CopyFormat, CopyOptions};
-use bytes::Bytes;
 use encode::Encoder;
 use engine::catalog::Table;
 use engine::exec::eval::{self, Env};
@@ -296,27 +296,37 @@ impl CopyOut {
         self.encoder.is_binary()
     }
 
-    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub async fn next(&mut self) -> Result<Option<CopyRows>> {
         if self.ended {
             return Ok(None);
         }
-        let mut out = Vec::new();
+        let mut out = CopyRows::default();
         if !std::mem::replace(&mut self.begun, true) {
-            self.encoder.header(&mut out);
+            self.encoder.header(out.bytes());
         }
-        match self.running.next().await? {
+        let batch = self.running.next().await?;
+        // A header line is a message; the binary header goes with what follows.
+        let alone = !self.encoder.is_binary() || batch.as_ref().is_some_and(|b| b.rows.is_empty());
+        if alone && !out.bytes().is_empty() {
+            out.end();
+        }
+        match batch {
             Some(batch) => {
                 self.rows += batch.len() as u64;
                 for row in &batch.rows {
-                    self.encoder.row(row, &mut out)?;
+                    self.encoder.row(row, out.bytes())?;
+                    out.end();
                 }
             }
             None => {
                 self.ended = true;
-                self.encoder.trailer(&mut out);
+                self.encoder.trailer(out.bytes());
+                if self.encoder.is_binary() {
+                    out.end();
+                }
             }
         }
-        Ok(Some(Bytes::from(out)))
+        Ok(Some(out))
     }
 
     pub fn tag(&self) -> String {

@@ -1,10 +1,9 @@
 //! A door whose statements are words: what a session does is decided by the text alone.
 
 use crate::service::{
-    CancelKey, CopyInput, Door, Event, Hello, Operation, Reply, Request, Results, Session, Slot,
-    TableInfo, TimeZone, TxnStatus,
+    CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Reply, Request, Results,
+    Session, Slot, TableInfo, TimeZone, TxnStatus,
 };
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use runtime::Notify;
@@ -321,8 +320,7 @@ impl FakeSession {
                     columns: 2,
                     binary: false,
                 },
-                Event::CopyData(Bytes::from_static(b"1\ta\n")),
-                Event::CopyData(Bytes::from_static(b"2\tb\n")),
+                Event::CopyData(copy_rows(&[b"1\ta\n", b"2\tb\n"])),
                 done("COPY 2"),
             ],
             "fail" => {
@@ -479,4 +477,13 @@ fn no_portal(name: &str) -> Error {
         SqlState::INVALID_CURSOR_NAME,
         format!("portal \"{name}\" does not exist"),
     )
+}
+
+fn copy_rows(rows: &[&[u8]]) -> CopyRows {
+    let mut out = CopyRows::default();
+    for row in rows {
+        out.bytes().extend_from_slice(row);
+        out.end();
+    }
+    out
 }
