@@ -28,8 +28,6 @@ VALUES = [
     ("timestamptz", dt.datetime(1970, 1, 1, tzinfo=UTC)),
     ("interval", dt.timedelta(days=400, seconds=3, microseconds=7)),
     ("uuid", uuid.UUID("00000000-0000-0000-0000-000000000001")),
-    ("integer[]", [3, None, -1]),
-    ("text[]", ["", "NULL", "{}"]),
 ]
 
 

@@ -329,7 +329,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     pub(super) async fn fail_extended(&mut self, fail: Fail) -> Result<(), End> {
         self.report(fail).await?;
         self.skipping = true;
-        Ok(())
+        // A client that asked for Flush may wait for the outcome before it sends Sync.
+        Ok(self.wire.flush().await?)
     }
 
     /// Tells the session of the protocol's own errors, and the client of all.

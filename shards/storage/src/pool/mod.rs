@@ -68,7 +68,9 @@ pub(crate) struct Counters {
 }
 
 pub(crate) struct Pool {
-    arena: Vec<Page>,
+    /// The frames' pages, one after the other. Zeroed by the system when a page is first touched: a pool costs no
+    /// memory and no time before it is used.
+    arena: Vec<u8>,
     frames: Vec<Frame>,
     table: HashMap<PageId, FrameId>,
     /// Empty frames that were used before.
@@ -84,7 +86,7 @@ pub(crate) struct Pool {
 impl Pool {
     pub fn new(frames: usize, policy: Policy) -> Pool {
         Pool {
-            arena: vec![[0; PAGE_BYTES]; frames],
+            arena: vec![0; frames * PAGE_BYTES],
             frames: vec![EMPTY; frames],
             table: HashMap::new(),
             spare: Vec::new(),
@@ -123,7 +125,7 @@ impl Pool {
 
     #[inline]
     pub fn page(&self, frame: FrameId) -> &Page {
-        &self.arena[frame as usize]
+        &self.arena.as_chunks().0[frame as usize]
     }
 
     /// To change the page's bytes. It has to be written before the frame can be given up.
@@ -132,7 +134,7 @@ impl Pool {
         let state = &mut self.frames[frame as usize];
         self.dirty += usize::from(!state.dirty);
         state.dirty = true;
-        &mut self.arena[frame as usize]
+        &mut self.arena.as_chunks_mut().0[frame as usize]
     }
 
     #[inline]
@@ -220,7 +222,7 @@ impl Pool {
 
     /// Fills an empty frame's bytes; used right before or after `bind`.
     pub fn fill(&mut self, frame: FrameId, bytes: &Page) {
-        self.arena[frame as usize].copy_from_slice(bytes);
+        self.arena.as_chunks_mut::<PAGE_BYTES>().0[frame as usize].copy_from_slice(bytes);
     }
 
     /// Renames the page in a frame whose bytes under the old name are on disk or needed by nobody.
@@ -265,7 +267,7 @@ impl Pool {
         state.dirty = false;
         state.writing = true;
         self.counters.writes += 1;
-        &mut self.arena[frame as usize]
+        &mut self.arena.as_chunks_mut().0[frame as usize]
     }
 
     /// The write ended. Returns the page when it may be reused now.

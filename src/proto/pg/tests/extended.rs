@@ -228,6 +228,20 @@ fn flush_sends_what_there_is_before_sync() {
         assert_eq!(client.say().await.tag, '1');
         client.send(&sync()).await;
         assert_eq!(client.say().await.tag, 'Z');
+        // An error too.
+        let failing = [
+            parse("", "fail", &[]),
+            bind("", "", &[], &[], &[]),
+            execute("", 0),
+            message('H', b""),
+        ]
+        .concat();
+        client.send(&failing).await;
+        for tag in ['1', 'E'] {
+            assert_eq!(client.say().await.tag, tag);
+        }
+        client.send(&sync()).await;
+        assert_eq!(client.say().await.tag, 'Z');
     });
 }
 
