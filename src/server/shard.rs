@@ -103,11 +103,14 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
         .filter(|p| engine::shard::owner(types::PartitionId(*p), shared.shards()) == id)
         .count()
         .max(1);
-    let options = storage::Options {
-        pool_bytes: config.shard_pool_bytes() / mine,
-        wal_segment_bytes: config.wal_segment_bytes as u64,
-        checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
-        ..storage::Options::default()
+    let options = engine::shard::Options {
+        storage: storage::Options {
+            pool_bytes: config.shard_pool_bytes() / mine,
+            wal_segment_bytes: config.wal_segment_bytes as u64,
+            checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
+            ..storage::Options::default()
+        },
+        txn_write_bytes_max: config.txn_write_bytes_max,
     };
     Shard::open(
         id,

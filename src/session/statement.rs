@@ -241,6 +241,12 @@ impl Session {
                 Some(p) if p.version == ctx.catalog.version => p,
                 _ => self.plan(parsed, types, &ctx)?,
             };
+            if plan.bound.params.len() > params.len() {
+                return Err(Error::new(
+                    SqlState::UNDEFINED_PARAMETER,
+                    format!("there is no parameter ${}", params.len() + 1),
+                ));
+            }
             stop.check()?;
             if let Some(started) = self.without_transaction(plan.statement(), &ctx).await? {
                 return Ok(started);

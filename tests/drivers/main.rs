@@ -6,6 +6,8 @@
 //! Python's packages are those of `DRIVERS_PYTHON` (default `python3`), node's are found through `NODE_PATH`.
 
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 mod tokio_client;
 
 use server::Server;

@@ -1,50 +1,29 @@
-//! A server of its own for each test: the built binary on free ports and an empty directory.
-//!
-//! With `DRIVERS_PORT` the clients go to that port of this machine instead: to a PostgreSQL, whose answers
-//! are what the checks expect.
+//! Where a test's clients go: a server of its own, or with `DRIVERS_PORT` that port of this machine: a PostgreSQL, whose
+//! answers are what the checks expect.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use crate::support;
+use std::process::Command;
 
 pub struct Server {
     pub port: u16,
     /// `None` when the server is someone else's.
-    process: Option<Child>,
-    _data: tempfile::TempDir,
+    own: Option<(support::Server, tempfile::TempDir)>,
 }
 
 impl Server {
     pub fn start() -> Server {
-        let data = tempfile::tempdir().unwrap();
         if let Ok(port) = std::env::var("DRIVERS_PORT") {
             return Server {
                 port: port.parse().unwrap(),
-                process: None,
-                _data: data,
+                own: None,
             };
         }
-        let (port, http_port) = (free_port(), free_port());
-        let process = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
-            .args(["--cores", "2"])
-            .arg("--data-dir")
-            .arg(data.path().join("data"))
-            .args(["--sql-port", &port.to_string()])
-            .args(["--http-port", &http_port.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server {
-            port,
-            process: Some(process),
-            _data: data,
-        };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "no server");
-            std::thread::sleep(Duration::from_millis(10));
+        let data = tempfile::tempdir().unwrap();
+        let server = support::Server::start(&data.path().join("data"), 2);
+        Server {
+            port: server.port,
+            own: Some((server, data)),
         }
-        server
     }
 
     /// A client program that connects here by libpq's environment variables.
@@ -60,35 +39,9 @@ impl Server {
     }
 
     /// Ends the server as an operator does, and holds it to a clean end.
-    pub fn stop(mut self) {
-        let Some(process) = &mut self.process else {
-            return;
-        };
-        let pid = process.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-        let start = Instant::now();
-        loop {
-            if let Some(status) = process.try_wait().unwrap() {
-                assert!(status.success(), "the server ended with {status}");
-                return;
-            }
-            assert!(start.elapsed() < Duration::from_secs(30), "no end");
-            std::thread::sleep(Duration::from_millis(10));
+    pub fn stop(self) {
+        if let Some((server, _data)) = self.own {
+            server.stop();
         }
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // After a failed check; harmless after `stop`.
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

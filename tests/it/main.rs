@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod ceilings;
 mod durability;
 mod parity;
 mod process;

@@ -77,3 +77,48 @@ fn term_finishes_what_runs_and_exits_with_zero() {
     });
     assert!(server.wait().success());
 }
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--drain-timeout", "60s", "--statement-timeout", "0"];
+    let mut server = Server::with_flags(&data.path().join("data"), 2, &flags);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let sql = "select count(*) from generate_series(1, 2000000000) g";
+        let signals = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            server.signal("TERM");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            server.signal("TERM");
+        };
+        let (outcome, ()) = tokio::join!(client.simple_query(sql), signals);
+        assert!(outcome.is_err(), "it would have run for minutes");
+    });
+    assert_eq!(server.wait().code(), Some(143));
+}
+
+#[test]
+fn a_drain_refuses_newcomers_and_cancels_what_outlasts_it() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--drain-timeout", "1s", "--statement-timeout", "0"];
+    let mut server = Server::with_flags(&data.path().join("data"), 2, &flags);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let sql = "select count(*) from generate_series(1, 2000000000) g";
+        let signals = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            server.signal("TERM");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_ne!(server.query("select 1").0, 200);
+        };
+        let (outcome, ()) = tokio::join!(client.simple_query(sql), signals);
+        let error = outcome.unwrap_err();
+        let code = error.code().map(|c| c.code().to_owned());
+        assert!(
+            matches!(code.as_deref(), Some("57P01" | "57014")),
+            "{error:?}"
+        );
+    });
+    assert_eq!(server.wait().code(), Some(0));
+}

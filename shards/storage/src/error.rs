@@ -1,7 +1,7 @@
 //! What can go wrong with bytes on a disk, and how a client hears of it.
 //!
 //! Owns: `StorageError`, its kinds and their SQLSTATE. Asked by: every file of this crate; the engine matches on it.
-//! Never: carries a table or column name, or is made from a panic.
+//! Never: carries a table or column name.
 //! Bounds: details are short texts, never page contents.
 
 use crate::page::PageId;
@@ -42,6 +42,9 @@ pub enum StorageError {
     /// The log tail of the last run has not been read to its end yet, so nothing may be appended behind it.
     #[error("the write-ahead log has not been replayed to its end")]
     NotReplayed,
+    /// A panic left pages half changed.
+    #[error("a panic interrupted a change")]
+    Interrupted,
     #[error("the store is closed")]
     Closed,
 }
@@ -100,6 +103,7 @@ impl From<StorageError> for types::Error {
             StorageError::DiskFull => SqlState::DISK_FULL,
             StorageError::PoolExhausted { .. } => SqlState::OUT_OF_MEMORY,
             StorageError::NewerFormat { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            StorageError::Interrupted => SqlState::INTERNAL_ERROR,
             StorageError::NotReplayed => SqlState::CANNOT_CONNECT_NOW,
             StorageError::Closed => SqlState::ADMIN_SHUTDOWN,
         };

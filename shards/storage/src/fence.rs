@@ -7,6 +7,16 @@
 use crate::error::StorageError;
 use std::cell::RefCell;
 
+pub(crate) struct Changing<'a>(&'a Fence);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set(&StorageError::Interrupted);
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Fence(RefCell<Option<String>>);
 
@@ -29,7 +39,35 @@ impl Fence {
         }
     }
 
+    /// Until it is dropped pages are being changed: a panic then leaves them half done, and nothing of it may be
+    /// written.
+    pub fn while_changing(&self) -> Changing<'_> {
+        Changing(self)
+    }
+
     pub fn reason(&self) -> Option<String> {
         self.0.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_amid_a_change_fences_and_one_elsewhere_does_not() {
+        let fence = Fence::default();
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            drop(fence.while_changing());
+            panic!("after a change");
+        }));
+        assert!(unwound.is_err());
+        assert!(fence.check().is_ok());
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _changing = fence.while_changing();
+            panic!("amid a change");
+        }));
+        assert!(unwound.is_err());
+        assert!(matches!(fence.check(), Err(StorageError::Fenced { .. })));
     }
 }

@@ -261,6 +261,7 @@ impl Store {
         &self,
         ops: &mut dyn Iterator<Item = Op<'a>>,
     ) -> Result<Option<Op<'a>>, StorageError> {
+        let _changing = self.fence.while_changing();
         let mut state = self.state.borrow_mut();
         for _ in 0..APPLY_RUN {
             let Some(op) = ops.next() else {

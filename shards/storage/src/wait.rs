@@ -26,7 +26,10 @@ impl Store {
     ) -> Result<T, StorageError> {
         let mut waits = Waits::new();
         loop {
-            let outcome = attempt(&mut self.state.borrow_mut());
+            let outcome = {
+                let _changing = self.fence.while_changing();
+                attempt(&mut self.state.borrow_mut())
+            };
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(stall) => self.relieve(stall, &mut waits).await?,

@@ -19,6 +19,7 @@ mod update;
 pub use call::{Envelope, PartitionCall, Reply, ShardCall, ShardReply};
 
 use crate::catalog::{Catalog, Table, stored};
+pub use crate::txn::Options;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
@@ -29,7 +30,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::Options;
 use types::{Error, PartitionId, Result, ShardId, SqlState, TreeId, Ts, Xid};
 
 /// How often the horizon's promise is renewed and checkpoints are looked at.
@@ -78,7 +78,7 @@ impl Shard {
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
             let (partition, found) =
-                recovery::open(p, dir, options.clone(), clock.clone(), snapshots.clone()).await?;
+                recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await?;
             partitions.insert(p, partition);
             recovered.push((p, found));
         }

@@ -25,6 +25,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use types::{Error, Result, SqlState, Ts, Xid};
 
+/// How a partition is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub storage: storage::Options,
+    /// Writes of one transaction in one partition; over it: 53200.
+    pub txn_write_bytes_max: usize,
+}
+
 /// The transaction a call belongs to, as a partition needs to know it.
 #[derive(Clone, Debug)]
 pub struct TxnRef {

@@ -23,6 +23,8 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 
 pub struct Partition {
     pub id: PartitionId,
+    /// Of a transaction that begins; one that is recovered was admitted before.
+    txn_write_bytes_max: usize,
     pub store: Rc<Store>,
     pub(super) clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
@@ -75,10 +77,10 @@ pub struct TxnState {
 }
 
 impl TxnState {
-    pub(super) fn new(xid: Xid) -> TxnState {
+    pub(super) fn new(xid: Xid, writes: WriteSet) -> TxnState {
         TxnState {
             xid,
-            writes: RefCell::new(WriteSet::default()),
+            writes: RefCell::new(writes),
             status: Cell::new(Status::Active),
             loaded: Cell::new(false),
             exclusive: RefCell::new(Vec::new()),
@@ -116,9 +118,11 @@ impl Partition {
         store: Rc<Store>,
         clock: Rc<Clock>,
         snapshots: Rc<Snapshots>,
+        txn_write_bytes_max: usize,
     ) -> Partition {
         Partition {
             id,
+            txn_write_bytes_max,
             store,
             clock,
             snapshots,
@@ -165,7 +169,7 @@ impl Partition {
         self.txns
             .borrow_mut()
             .entry(xid)
-            .or_insert_with(|| Rc::new(TxnState::new(xid)))
+            .or_insert_with(|| Rc::new(TxnState::new(xid, WriteSet::new(self.txn_write_bytes_max))))
             .clone()
     }
 

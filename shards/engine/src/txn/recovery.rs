@@ -6,10 +6,11 @@
 
 use super::partition::{Partition, TxnState};
 use super::record::{self, Record, WriteOp};
-use super::{Clock, Snapshots, versions};
+use super::writes::WriteSet;
+use super::{Clock, Options, Snapshots, versions};
 use hashbrown::HashMap;
 use std::rc::Rc;
-use storage::{Options, Store};
+use storage::Store;
 use types::{Lsn, PartitionId, Result, Ts, Xid};
 
 /// What opening a partition found.
@@ -35,12 +36,18 @@ struct Prepared {
 pub async fn open(
     id: PartitionId,
     dir: runtime::Dir,
-    options: Options,
+    options: &Options,
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
 ) -> Result<(Rc<Partition>, Recovered)> {
-    let (store, mut replay) = Store::open(dir, options).await?;
-    let partition = Rc::new(Partition::new(id, store, clock, snapshots));
+    let (store, mut replay) = Store::open(dir, options.storage.clone()).await?;
+    let partition = Rc::new(Partition::new(
+        id,
+        store,
+        clock,
+        snapshots,
+        options.txn_write_bytes_max,
+    ));
     let mut found = Recovered::default();
     if let Ok(stamp) = <[u8; 8]>::try_from(partition.store.meta().as_slice()) {
         found.newest = Ts(u64::from_le_bytes(stamp));
@@ -56,7 +63,7 @@ pub async fn open(
             .await?;
     }
     for (xid, p) in redo.prepared {
-        let state = TxnState::new(xid);
+        let state = TxnState::new(xid, WriteSet::default());
         for op in p.ops {
             state.write(op.tree, op.key, op.value)?;
         }

@@ -1,6 +1,7 @@
 //! The uncommitted writes of one transaction in one partition.
 //!
-//! Owns: per tree, the newest value of each key it wrote (`None` = deleted). Bounds: `TXN_WRITE_BYTES_MAX`, then 53200.
+//! Owns: per tree, the newest value of each key it wrote (`None` = deleted). Bounds: the bytes it was made for, at most
+//! `TXN_WRITE_BYTES_MAX`, then 53200.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,25 +9,40 @@ use types::{Error, Result, SqlState, TreeId, limits};
 
 pub type Payload = Option<Vec<u8>>;
 
-#[derive(Default)]
 pub struct WriteSet {
     trees: BTreeMap<TreeId, BTreeMap<Vec<u8>, Payload>>,
     bytes: usize,
+    bytes_max: usize,
     count: usize,
+}
+
+impl Default for WriteSet {
+    fn default() -> WriteSet {
+        WriteSet::new(limits::TXN_WRITE_BYTES_MAX)
+    }
 }
 
 /// Memory of one entry besides its bytes: two `Vec`s and its share of a tree node.
 const ENTRY_OVERHEAD: usize = 64;
 
 impl WriteSet {
+    pub fn new(bytes_max: usize) -> WriteSet {
+        WriteSet {
+            trees: BTreeMap::new(),
+            bytes: 0,
+            bytes_max: bytes_max.min(limits::TXN_WRITE_BYTES_MAX),
+            count: 0,
+        }
+    }
+
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Payload) -> Result<()> {
         let added = key.len() + value.as_ref().map_or(0, Vec::len) + ENTRY_OVERHEAD;
-        if self.bytes + added > limits::TXN_WRITE_BYTES_MAX {
+        if self.bytes + added > self.bytes_max {
             return Err(
                 Error::new(SqlState::OUT_OF_MEMORY, "transaction writes too much")
                     .with_detail(format!(
                         "A transaction may hold {} bytes of writes in a partition.",
-                        limits::TXN_WRITE_BYTES_MAX
+                        self.bytes_max
                     ))
                     .with_hint("Split it into several transactions."),
             );
@@ -122,8 +138,8 @@ mod tests {
 
     #[test]
     fn one_byte_over_the_ceiling_is_refused_and_nothing_is_lost() {
-        let mut w = WriteSet::default();
-        let value = limits::TXN_WRITE_BYTES_MAX - 1 - ENTRY_OVERHEAD;
+        let mut w = WriteSet::new(1000);
+        let value = 1000 - 1 - ENTRY_OVERHEAD;
         w.put(TreeId(1), vec![1], Some(vec![0; value])).unwrap();
         let e = w.put(TreeId(1), vec![2], None).unwrap_err();
         assert_eq!(e.code(), SqlState::OUT_OF_MEMORY);

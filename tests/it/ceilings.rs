@@ -1,0 +1,160 @@
+//! Ceilings from outside: what fits works, one more gets its error, and room comes back.
+
+use crate::support::{Server, client_runtime};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+fn code(error: &tokio_postgres::Error) -> String {
+    error.code().map_or("lost".into(), |c| c.code().to_owned())
+}
+
+#[test]
+fn connections_up_to_the_ceiling_and_room_after_one_has_gone() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--connections-max", "8"];
+    let server = Server::with_flags(&data.path().join("data"), 1, &flags);
+    client_runtime().block_on(async {
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            clients.push(server.connect().await);
+        }
+        let config = format!(
+            "host=127.0.0.1 port={} user=rustydb dbname=rustydb",
+            server.port
+        );
+        let connect = async || tokio_postgres::connect(&config, tokio_postgres::NoTls).await;
+        assert_eq!(code(&connect().await.err().unwrap()), "53300");
+        let (status, body) = server.http("POST", "/api/v1/query", "{\"sql\":\"select 1\"}");
+        assert_eq!(status, 503, "{body}");
+        clients.pop();
+        let mut tries = 0;
+        while let Err(error) = connect().await {
+            assert_eq!(code(&error), "53300");
+            tries += 1;
+            assert!(tries < 500, "the slot did not come back");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for client in &clients {
+            client.simple_query("select 1").await.unwrap();
+        }
+    });
+    server.stop();
+}
+
+#[test]
+fn prepared_statements_up_to_the_ceiling() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&data.path().join("data"), 1);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let prepare: Vec<String> = (0..1_000)
+            .map(|n| format!("prepare s{n} as select {n}"))
+            .collect();
+        client.batch_execute(&prepare.join(";")).await.unwrap();
+        let refused = client.batch_execute("prepare s1000 as select 1").await;
+        assert_eq!(code(&refused.unwrap_err()), "54000");
+        client.batch_execute("deallocate s7").await.unwrap();
+        client
+            .batch_execute("prepare s1000 as select 1; execute s1000")
+            .await
+            .unwrap();
+    });
+    server.stop();
+}
+
+#[test]
+fn requests_over_the_ceiling_are_refused_over_both_protocols() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--pending-max", "2", "--statement-timeout", "0"];
+    let server = Server::with_flags(&data.path().join("data"), 1, &flags);
+    client_runtime().block_on(async {
+        let (a, b, c) = (
+            server.connect().await,
+            server.connect().await,
+            server.connect().await,
+        );
+        let long = "select count(*) from generate_series(1, 2000000000) g";
+        let cancels = [a.cancel_token(), b.cancel_token()];
+        let refused = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let over_pg = c.simple_query("select 1").await;
+            let over_http = server.query("select 1");
+            for cancel in cancels {
+                cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+            }
+            (over_pg, over_http)
+        };
+        let (a, b, (over_pg, (status, body))) =
+            tokio::join!(a.simple_query(long), b.simple_query(long), refused);
+        assert_eq!(code(&over_pg.unwrap_err()), "53400");
+        assert_eq!((status, &body["error"]["code"]), (429, &"53400".into()));
+        assert_eq!(code(&a.unwrap_err()), "57014");
+        assert_eq!(code(&b.unwrap_err()), "57014");
+        c.simple_query("select 1").await.unwrap();
+    });
+    server.stop();
+}
+
+#[test]
+fn bodies_and_messages_over_the_ceiling() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = [
+        "--http-body-bytes-max",
+        "64KiB",
+        "--frame-bytes-max",
+        "64KiB",
+    ];
+    let server = Server::with_flags(&data.path().join("data"), 1, &flags);
+    let sql = |bytes: usize| {
+        let frame = "select ''".len();
+        format!("select '{}'", "x".repeat(bytes - frame))
+    };
+    // Of a Query message the text's end is a byte too.
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        client.simple_query(&sql((64 << 10) - 1)).await.unwrap();
+        let refused = client.simple_query(&sql(64 << 10)).await.unwrap_err();
+        assert_eq!(code(&refused), "54000");
+    });
+    let body = |bytes: usize| {
+        let frame = "{\"sql\":\"\"}".len();
+        format!("{{\"sql\":\"{}\"}}", sql(bytes - frame))
+    };
+    let at = server.http("POST", "/api/v1/query", &body(64 << 10));
+    assert_eq!(at.0, 200, "{}", at.1);
+    let over = server.http("POST", "/api/v1/query", &body((64 << 10) + 1));
+    assert_eq!(over.0, 413, "{}", over.1);
+    server.stop();
+}
+
+#[test]
+fn a_startup_that_does_not_end_is_ended() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--authentication-timeout", "1s"];
+    let server = Server::with_flags(&data.path().join("data"), 1, &flags);
+    // Nothing at all, half a length, half a packet.
+    for bytes in [&b""[..], &[0, 0], &[0, 0, 0, 50, 0, 3, 0, 0, b'u']] {
+        let mut stream = server.raw();
+        stream.write_all(bytes).unwrap();
+        let mut said = Vec::new();
+        // Ends (with or without an error) rather than running into the test's own patience.
+        let ended = stream.read_to_end(&mut said);
+        assert!(
+            ended.is_ok() || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset)
+        );
+    }
+    assert_eq!(server.query("select 1").0, 200);
+    server.stop();
+}
+
+#[test]
+fn parameters_without_values_are_named() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&data.path().join("data"), 1);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        let refused = client.simple_query("select $1::int").await.unwrap_err();
+        assert_eq!(code(&refused), "42P02");
+    });
+    server.stop();
+}
