@@ -77,8 +77,10 @@ impl Chain {
             slow: self.options.slow,
             text: text(&request.op),
         };
-        // Admit. What ends a transaction is let through: it frees what others wait for.
-        let ends = matches!(request.op, Operation::Sync | Operation::Failed);
+        // Admit. A transaction that has begun is let through to its end: it holds what others wait for, and a refusal in
+        // its middle would have to fail it. There are no more of them than connections.
+        let ends =
+            matches!(request.op, Operation::Sync | Operation::Failed) || session.is_in_block();
         let permit = match self.admit(ends) {
             Ok(permit) => permit,
             Err(e) => {

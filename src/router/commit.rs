@@ -7,8 +7,8 @@
 //! is unknown (its partition was fenced in the middle): then only recovery may answer.
 
 use super::Router;
-use engine::shard::Reply;
 use engine::shard::call::PartitionCall;
+use engine::shard::{Reply, ShardCall};
 use engine::txn::horizon::SnapshotGuard;
 use engine::txn::partition::Decides;
 use engine::txn::{Isolation, Stop, TxnRef};
@@ -16,27 +16,32 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Error, PartitionId, Result, SqlState, Ts, Xid};
+use types::{Error, PartitionId, Result, SqlState, TreeId, Ts, Xid};
 
 /// One transaction on its session's shard.
 pub struct Txn {
     pub xid: Xid,
     pub isolation: Isolation,
     router: Rc<Router>,
-    /// REPEATABLE READ: the one snapshot; READ COMMITTED: the running statement's.
-    snapshot: RefCell<Rc<SnapshotGuard>>,
+    /// REPEATABLE READ: the first statement's snapshot, kept to the end.
+    snapshot: RefCell<Option<Rc<SnapshotGuard>>>,
+    /// What the running statement sees.
+    at: Cell<Ts>,
+    /// Trees made by it, which only it can reach: dropped when it does not commit.
+    fresh: RefCell<Vec<TreeId>>,
     participants: RefCell<BTreeSet<PartitionId>>,
     ended: Cell<bool>,
 }
 
 impl Txn {
     pub fn begin(router: Rc<Router>, isolation: Isolation) -> Rc<Txn> {
-        let snapshot = Rc::new(router.shard.snapshot());
         Rc::new(Txn {
             xid: router.shard.new_xid(),
             isolation,
             router,
-            snapshot: RefCell::new(snapshot),
+            snapshot: RefCell::new(None),
+            at: Cell::new(Ts(0)),
+            fresh: RefCell::new(Vec::new()),
             participants: RefCell::new(BTreeSet::new()),
             ended: Cell::new(false),
         })
@@ -44,16 +49,24 @@ impl Txn {
 
     /// A statement begins: under READ COMMITTED it sees what has committed until now. Keep the guard as long as it reads.
     pub fn statement(&self) -> Rc<SnapshotGuard> {
-        if self.isolation == Isolation::ReadCommitted {
-            *self.snapshot.borrow_mut() = Rc::new(self.router.shard.snapshot());
+        let known = self.snapshot.borrow().clone();
+        let guard = known.unwrap_or_else(|| Rc::new(self.router.shard.snapshot()));
+        if self.isolation == Isolation::RepeatableRead {
+            *self.snapshot.borrow_mut() = Some(guard.clone());
         }
-        self.snapshot.borrow().clone()
+        self.at.set(guard.ts);
+        guard
+    }
+
+    /// These trees go if it does not commit. To be said before anything is put into them.
+    pub fn makes(&self, trees: &[TreeId]) {
+        self.fresh.borrow_mut().extend_from_slice(trees);
     }
 
     pub fn reference(&self, stop: &Arc<Stop>) -> TxnRef {
         TxnRef {
             xid: self.xid,
-            snapshot: self.snapshot.borrow().ts,
+            snapshot: self.at.get(),
             isolation: self.isolation,
             stop: stop.clone(),
         }
@@ -87,9 +100,10 @@ impl Txn {
         };
         let (first, others) = (*first, others.to_vec());
         let (router, xid) = (self.router.clone(), self.xid);
+        let fresh = self.fresh.take();
         let (done, outcome) = runtime::sync::oneshot::channel();
         runtime::spawn(async move {
-            let _ = done.send(commit(&router, xid, first, others).await);
+            let _ = done.send(commit(&router, xid, first, others, fresh).await);
         })
         .detach();
         outcome.await.unwrap_or_else(|_| {
@@ -109,11 +123,9 @@ impl Txn {
         if participants.is_empty() {
             return;
         }
-        let (router, xid) = (self.router.clone(), self.xid);
-        runtime::spawn(
-            async move { abort(&router, xid, participants.into_iter().collect()).await },
-        )
-        .detach();
+        let (router, xid, fresh) = (self.router.clone(), self.xid, self.fresh.take());
+        let participants = participants.into_iter().collect();
+        runtime::spawn(async move { abort(&router, xid, participants, &fresh).await }).detach();
     }
 }
 
@@ -128,13 +140,20 @@ async fn commit(
     xid: Xid,
     first: PartitionId,
     others: Vec<PartitionId>,
+    fresh: Vec<TreeId>,
 ) -> Result<()> {
     if others.is_empty() {
         let call = PartitionCall::Commit {
             xid,
             decides: Decides::default(),
         };
-        return router.call(first, call).await.map(|_| ());
+        let outcome = router.call(first, call).await;
+        if let Err(e) = &outcome
+            && !is_unknown(e)
+        {
+            abort(router, xid, vec![first], &fresh).await;
+        }
+        return outcome.map(|_| ());
     }
     let prepares = others.iter().map(|p| {
         router.call(
@@ -157,7 +176,7 @@ async fn commit(
     }
     if let Some(e) = failure {
         let all = others.into_iter().chain([first]).collect();
-        abort(router, xid, all).await;
+        abort(router, xid, all, &fresh).await;
         return Err(e);
     }
     let decides = Decides {
@@ -175,9 +194,10 @@ async fn commit(
             Ok(())
         }
         Ok(_) => Err(super::odd()),
-        Err(e) if e.code() == SqlState::IO_ERROR => Err(e),
+        Err(e) if is_unknown(&e) => Err(e),
         Err(e) => {
-            abort(router, xid, others).await;
+            let all = others.into_iter().chain([first]).collect();
+            abort(router, xid, all, &fresh).await;
             Err(e)
         }
     }
@@ -205,7 +225,32 @@ async fn carry_out(
     }
 }
 
-async fn abort(router: &Rc<Router>, xid: Xid, participants: Vec<PartitionId>) {
+/// Whether the decision may have been written: by the partition's own word, or because its shard is going and has not
+/// answered. Then only recovery may tell the others.
+fn is_unknown(e: &Error) -> bool {
+    matches!(
+        e.code(),
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN | SqlState::ADMIN_SHUTDOWN
+    )
+}
+
+/// The catalog's partition is told last, when the trees made are gone: its lock keeps others from making trees of the same
+/// names.
+async fn abort(router: &Rc<Router>, xid: Xid, participants: Vec<PartitionId>, fresh: &[TreeId]) {
+    let (catalog, others): (Vec<_>, Vec<_>) =
+        participants.into_iter().partition(|p| *p == super::CATALOG);
+    abort_in(router, xid, &others).await;
+    if !fresh.is_empty() {
+        // A load that still runs in the catalog's partition ends with its batch, and is waited for.
+        let trees = fresh.to_vec();
+        if let Err(e) = router.ask_all(|| ShardCall::DropTrees(trees.clone())).await {
+            tracing::warn!(error = %e, "trees of a transaction that was rolled back are not dropped; the next start will");
+        }
+    }
+    abort_in(router, xid, &catalog).await;
+}
+
+async fn abort_in(router: &Rc<Router>, xid: Xid, participants: &[PartitionId]) {
     let calls = participants
         .iter()
         .map(|p| router.call(*p, PartitionCall::Abort { xid }));

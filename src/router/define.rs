@@ -5,7 +5,7 @@
 //! After the commit every shard gets the new snapshot before the client gets its answer; old trees are dropped last.
 
 use super::commit::Txn;
-use super::{Router, odd};
+use super::{CATALOG, Router, odd};
 use engine::catalog::{Catalog, Change, Index, Table, Work, change, stored};
 use engine::codec::key;
 use engine::exec::Context;
@@ -28,8 +28,6 @@ pub struct DefineEnv {
     pub own: Option<Arc<Catalog>>,
 }
 
-const CATALOG: PartitionId = PartitionId(0);
-
 impl Router {
     /// Carries out `ddl` up to the commit.
     pub async fn define(&self, env: &DefineEnv, ddl: &Ddl) -> Result<Change> {
@@ -46,6 +44,7 @@ impl Router {
         if change.is_noop() {
             return Ok(change);
         }
+        env.txn.makes(&change.fresh);
         for table in &change.locks {
             for partition in self.partition_ids() {
                 env.txn.takes_part(partition);

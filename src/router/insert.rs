@@ -22,9 +22,11 @@ impl Router {
         let Some(mut batch) = source.next().await? else {
             return Ok(out);
         };
+        let mut first = true;
         loop {
             let next = source.next().await?;
-            let only = next.is_none() && out.count == 0;
+            // Rows that were skipped are not counted, but have left locks.
+            let only = next.is_none() && std::mem::take(&mut first);
             self.insert_rows(
                 env,
                 &insert.table,

@@ -20,9 +20,10 @@ use crate::service::CancelKey;
 use crate::telemetry::{Metrics, MetricsSnapshot};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
+use runtime::Credits;
 use runtime::mesh::{BoundPort, CallError};
 use std::rc::Rc;
-use types::{Error, PartitionId, Result, ShardId, SqlState, Ts};
+use types::{Error, PartitionId, Result, ShardId, SqlState, Ts, limits};
 
 /// What shards send each other.
 pub enum Message {
@@ -40,10 +41,19 @@ pub enum Answer {
     Metrics(Box<MetricsSnapshot>),
 }
 
+/// The partition of the catalog and its lock.
+const CATALOG: PartitionId = PartitionId(0);
+
+/// Of the mesh's credits to a shard, those that only calls which end a transaction may use: the others may all be taken by
+/// calls that wait for the locks it holds.
+const ENDING_CREDITS: usize = limits::LANE_CREDITS / 8;
+
 /// One per shard.
 pub struct Router {
     pub shard: Rc<Shard>,
     port: Rc<BoundPort<Message, Answer>>,
+    /// For each shard: calls to it that may wait for locks.
+    ordinary: Vec<Credits>,
     metrics: Rc<Metrics>,
 }
 
@@ -53,9 +63,13 @@ impl Router {
         port: Rc<BoundPort<Message, Answer>>,
         metrics: Rc<Metrics>,
     ) -> Router {
+        let ordinary = (0..shard.shards)
+            .map(|_| Credits::new("calls", limits::LANE_CREDITS - ENDING_CREDITS))
+            .collect();
         Router {
             shard,
             port,
+            ordinary,
             metrics,
         }
     }
@@ -78,6 +92,10 @@ impl Router {
         if to == self.shard.id {
             return self.shard.handle(envelope).await;
         }
+        let _permit = match self.ordinary.get(usize::from(to.0)) {
+            Some(credits) if envelope.call.may_wait_for_locks() => Some(credits.acquire(1).await),
+            _ => None,
+        };
         match self.send(to, Message::Shard(envelope)).await? {
             Answer::Shard(reply, stamp) => {
                 self.shard.saw(stamp);

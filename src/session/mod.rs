@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use transaction::Block;
-use types::{DataType, Error, Result, SqlState, Value, limits};
+use types::{DataType, Error, Result, SqlState, Value, Xid, limits};
 
 /// Microseconds from 1970 to 2000.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -61,6 +61,8 @@ struct Prepared {
 /// A statement bound against one version of the catalog.
 pub struct Planned {
     version: u64,
+    /// Bound against the own catalog of this transaction, whose version another may come to have too.
+    own: Option<Xid>,
     bound: Bound,
 }
 

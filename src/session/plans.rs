@@ -100,6 +100,7 @@ mod tests {
     fn plan(version: u64) -> Rc<Planned> {
         Rc::new(Planned {
             version,
+            own: None,
             bound: Bound {
                 statement: Statement::Commit,
                 params: Vec::new(),

@@ -11,7 +11,7 @@ use engine::txn::Stop;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{DataType, Error, Result, RowBatch, SqlState, Value, limits};
+use types::{DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
 
 /// A statement with its parameters, and how far it has been executed.
 pub struct Portal {
@@ -43,8 +43,8 @@ impl Session {
     ) -> Result<Rc<Planned>> {
         let metrics = &self.node.metrics;
         let version = ctx.catalog.version;
-        // A transaction's own catalog has a version that another may come to have too.
-        let shared = self.block.borrow().catalog().is_none() && cacheable(&parsed.text);
+        let own = self.own_catalog();
+        let shared = own.is_none() && cacheable(&parsed.text);
         let key = shared.then(|| PlanKey {
             text: parsed.text.clone(),
             types: types.to_vec(),
@@ -65,7 +65,11 @@ impl Session {
                 context: ctx,
             },
         )?;
-        let planned = Rc::new(Planned { version, bound });
+        let planned = Rc::new(Planned {
+            version,
+            own,
+            bound,
+        });
         if let Some(key) = key {
             self.node.plans.borrow_mut().put(key, planned.clone());
         }
@@ -117,6 +121,17 @@ impl Session {
         })
     }
 
+    /// The transaction that has changed the catalog and not committed yet.
+    fn own_catalog(&self) -> Option<Xid> {
+        let block = self.block.borrow();
+        block.catalog().and_then(|_| block.xid())
+    }
+
+    /// Whether the plan was bound against the catalog of `ctx`.
+    pub(super) fn is_current(&self, planned: &Planned, ctx: &Context) -> bool {
+        planned.version == ctx.catalog.version && planned.own == self.own_catalog()
+    }
+
     /// The statement's plan for the catalog as it is; planned again when that has changed.
     fn current_plan(&self, prepared: &Prepared) -> Result<Rc<Planned>> {
         let planned = prepared.bound.borrow().clone();
@@ -124,7 +139,7 @@ impl Session {
         let Some(parsed) = &prepared.parsed else {
             return Ok(planned);
         };
-        if planned.version == ctx.catalog.version && self.block.borrow().catalog().is_none() {
+        if self.is_current(&planned, &ctx) {
             return Ok(planned);
         }
         let types: Vec<Option<DataType>> = planned.bound.params.iter().map(|t| Some(*t)).collect();
@@ -220,6 +235,7 @@ impl Planned {
         let statement = sql::Statement::Nothing { tag: "" };
         Planned {
             version: 0,
+            own: None,
             bound: sql::Bound {
                 statement,
                 params: Vec::new(),

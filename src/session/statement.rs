@@ -238,7 +238,7 @@ impl Session {
         loop {
             let ctx = self.context(params.clone());
             let plan = match planned.take() {
-                Some(p) if p.version == ctx.catalog.version => p,
+                Some(p) if self.is_current(&p, &ctx) => p,
                 _ => self.plan(parsed, types, &ctx)?,
             };
             if plan.bound.params.len() > params.len() {
@@ -255,7 +255,7 @@ impl Session {
             let (txn, _) = self.ensure_transaction()?;
             // `now()` is the transaction's beginning, which may be just now.
             let ctx = self.context(params.clone());
-            if ctx.catalog.version != plan.version {
+            if !self.is_current(&plan, &ctx) {
                 // The catalog has changed since it was planned, a moment ago.
                 continue;
             }

@@ -89,6 +89,10 @@ impl Block {
         self.active().is_some_and(|a| a.fresh.contains(&tree))
     }
 
+    pub fn xid(&self) -> Option<types::Xid> {
+        self.active().map(|a| a.txn.xid)
+    }
+
     fn active_mut(&mut self) -> Option<&mut Active> {
         match self {
             Block::Implicit(a) | Block::Explicit(a) => Some(a),
@@ -265,6 +269,11 @@ impl Session {
             metrics.transactions_aborted.inc()
         }
         result
+    }
+
+    /// Whether a transaction is open, whatever its state.
+    pub fn is_in_block(&self) -> bool {
+        !self.block.borrow().is_idle()
     }
 
     /// ROLLBACK, or the end of everything when the session goes.

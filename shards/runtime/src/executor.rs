@@ -224,6 +224,11 @@ pub fn current_shard() -> ShardId {
     CURRENT.with_borrow(|current| current.as_ref().map_or(ShardId(0), |c| c.shard))
 }
 
+/// True while the calling thread unwinds.
+pub fn is_panicking() -> bool {
+    std::thread::panicking()
+}
+
 type PanicHook = Box<dyn Fn(ShardId, &str) + Send + Sync>;
 static PANIC_HOOK: OnceLock<PanicHook> = OnceLock::new();
 

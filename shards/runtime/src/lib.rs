@@ -27,8 +27,8 @@ mod turns;
 
 pub use blocking::{Panicked, blocking};
 pub use executor::{
-    ShardOptions, ShardPanic, Shards, StartError, block_on, cores, current_shard, set_panic_hook,
-    start,
+    ShardOptions, ShardPanic, Shards, StartError, block_on, cores, current_shard, is_panicking,
+    set_panic_hook, start,
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
 pub use io::IoBuf;

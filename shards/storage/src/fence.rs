@@ -11,7 +11,7 @@ pub(crate) struct Changing<'a>(&'a Fence);
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if runtime::is_panicking() {
             self.0.set(&StorageError::Interrupted);
         }
     }

@@ -17,7 +17,7 @@ use runtime::{File, Notify};
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::rc::{Rc, Weak};
-use types::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX};
+use types::limits::{CELL_KEY_BYTES_MAX, CELL_VALUE_BYTES_MAX};
 use types::{Lsn, TreeId};
 
 /// Cells that `apply` changes between two looks at the clock.
@@ -355,16 +355,16 @@ fn is_long(key: &[u8], value: &[u8]) -> bool {
 }
 
 fn check_cell(key: &[u8], value: &[u8]) -> Result<(), StorageError> {
-    if key.len() > KEY_BYTES_MAX {
+    if key.len() > CELL_KEY_BYTES_MAX {
         return Err(StorageError::KeyTooLong {
             bytes: key.len(),
-            max: KEY_BYTES_MAX,
+            max: CELL_KEY_BYTES_MAX,
         });
     }
-    if value.len() > ROW_BYTES_MAX {
+    if value.len() > CELL_VALUE_BYTES_MAX {
         return Err(StorageError::ValueTooLong {
             bytes: value.len(),
-            max: ROW_BYTES_MAX,
+            max: CELL_VALUE_BYTES_MAX,
         });
     }
     Ok(())

@@ -35,12 +35,18 @@ pub const IDENTIFIER_BYTES_MAX: usize = 63;
 pub const KEY_BYTES_MAX: usize = 1_024;
 /// An encoded row. One more byte: 54000.
 pub const ROW_BYTES_MAX: usize = 16 << 20;
+/// A key in a tree: one of `KEY_BYTES_MAX` with the timestamp of its version.
+pub const CELL_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 8;
+/// A value in a tree: a row with the mark that it is none of a deletion.
+pub const CELL_VALUE_BYTES_MAX: usize = ROW_BYTES_MAX + 1;
 /// One value in memory while an expression is evaluated (repeat, concatenation …). One more byte: 54000.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
 /// Memory of one query's operators and result rows. Over it: 53200.
 pub const QUERY_BYTES_MAX: usize = 64 << 20;
 /// Writes one transaction may hold in one partition before it commits. Over it: 53200.
 pub const TXN_WRITE_BYTES_MAX: usize = 512 << 20;
+/// Locks of one transaction in one partition.
+pub const TXN_LOCK_BYTES_MAX: usize = 512 << 20;
 /// Prepared statements of a session. One more: 54000.
 pub const PREPARED_MAX: usize = 1_000;
 /// Plans kept by a shard; the least recently used goes.

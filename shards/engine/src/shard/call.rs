@@ -39,6 +39,23 @@ pub enum ShardCall {
     LoadCatalog,
 }
 
+impl ShardCall {
+    /// Whether the answer may have to wait for another transaction to end.
+    pub fn may_wait_for_locks(&self) -> bool {
+        match self {
+            ShardCall::Partition(_, call) => !matches!(
+                call,
+                PartitionCall::Prepare { .. }
+                    | PartitionCall::Commit { .. }
+                    | PartitionCall::CommitPrepared { .. }
+                    | PartitionCall::Abort { .. }
+                    | PartitionCall::Forget { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// A transaction in doubt in one partition: committed at this time, or not at all.
 #[derive(Clone, Debug)]
 pub struct Resolution {

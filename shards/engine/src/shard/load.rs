@@ -21,7 +21,14 @@ impl Shard {
     pub(super) async fn load(&self, p: &Rc<Partition>, call: LoadCall) -> ShardReply {
         let txn = call.txn;
         let state = p.txn(txn.xid);
+        state.active()?;
         state.loaded.set(true);
+        let indexes = call.table.indexes.iter().map(|i| i.tree);
+        let mut trees: Vec<TreeId> = indexes.chain([call.table.tree]).collect();
+        if let Load::Entries { index, .. } = &call.what {
+            trees.push(index.tree);
+        }
+        let _loading = p.load_into(trees);
         let loader = Loader {
             p,
             state: &state,
@@ -109,6 +116,8 @@ impl Loader<'_> {
     }
 
     async fn put(&self, tree: TreeId, key: &[u8], payload: &[u8]) -> Result<()> {
+        // It may have been rolled back meanwhile; its trees are then about to be dropped.
+        self.state.active()?;
         let cell = versions::cell_key(key, versions::FROZEN);
         self.p
             .store

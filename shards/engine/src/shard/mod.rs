@@ -275,13 +275,7 @@ impl Shard {
 
     async fn drop_trees(&self, trees: &[TreeId]) -> ShardReply {
         for partition in self.partitions.values() {
-            for tree in trees {
-                partition
-                    .store
-                    .drop_tree(*tree)
-                    .await
-                    .map_err(Error::from)?;
-            }
+            partition.drop_trees(trees).await?;
         }
         Ok(Reply::Done)
     }

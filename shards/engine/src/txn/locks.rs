@@ -12,7 +12,7 @@ use runtime::sync::oneshot;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
-use types::{Error, Result, SqlState, TableId, TreeId, Xid};
+use types::{Error, Result, SqlState, TableId, TreeId, Xid, limits};
 
 /// How often a waiter looks whether its statement was stopped.
 const STOP_POLL: Duration = Duration::from_millis(20);
@@ -29,10 +29,35 @@ pub enum Mode {
     Exclusive,
 }
 
+impl Target {
+    /// Memory of one lock: the key twice, and its places in the maps.
+    fn bytes(&self) -> usize {
+        let key = match self {
+            Target::Row(_, key) => key.len(),
+            Target::Table(_) => 0,
+        };
+        2 * key + 200
+    }
+}
+
 struct Lock {
     mode: Mode,
     owners: Vec<Xid>,
     queue: VecDeque<Waiter>,
+}
+
+/// What a transaction holds, and the memory it takes.
+#[derive(Default)]
+struct Held {
+    targets: Vec<Target>,
+    bytes: usize,
+}
+
+impl Held {
+    fn push(&mut self, target: Target) {
+        self.bytes += target.bytes();
+        self.targets.push(target);
+    }
 }
 
 struct Waiter {
@@ -41,19 +66,44 @@ struct Waiter {
     grant: oneshot::Sender<()>,
 }
 
-#[derive(Default)]
 struct State {
+    bytes_max: usize,
     locks: HashMap<Target, Lock>,
-    held: HashMap<Xid, Vec<Target>>,
+    held: HashMap<Xid, Held>,
     waiting: HashMap<Xid, Target>,
 }
 
-#[derive(Default)]
 pub struct LockTable {
     state: RefCell<State>,
 }
 
+impl Default for LockTable {
+    fn default() -> LockTable {
+        LockTable::new(limits::TXN_LOCK_BYTES_MAX)
+    }
+}
+
+fn too_many(max: usize) -> Error {
+    Error::new(SqlState::OUT_OF_MEMORY, "transaction locks too much")
+        .with_detail(format!(
+            "A transaction may hold {max} bytes of locks in a partition."
+        ))
+        .with_hint("Split it into several transactions.")
+}
+
 impl LockTable {
+    pub fn new(bytes_max: usize) -> LockTable {
+        let state = State {
+            bytes_max,
+            locks: HashMap::new(),
+            held: HashMap::new(),
+            waiting: HashMap::new(),
+        };
+        LockTable {
+            state: RefCell::new(state),
+        }
+    }
+
     /// Waits for the exclusive lock of a key; returns at once when `txn` has it.
     pub async fn row(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<()> {
         self.acquire(txn, Target::Row(tree, key.to_vec()), Mode::Exclusive)
@@ -116,7 +166,12 @@ impl State {
         target: Target,
         mode: Mode,
     ) -> Result<Option<oneshot::Receiver<()>>> {
+        let held = self.held.get(&xid).map_or(0, |h| h.bytes);
+        let fits = held + target.bytes() <= self.bytes_max;
         let Some(lock) = self.locks.get_mut(&target) else {
+            if !fits {
+                return Err(too_many(self.bytes_max));
+            }
             self.locks.insert(
                 target.clone(),
                 Lock {
@@ -135,6 +190,9 @@ impl State {
         if mine && lock.owners.len() == 1 {
             lock.mode = Mode::Exclusive;
             return Ok(None);
+        }
+        if !mine && !fits {
+            return Err(too_many(self.bytes_max));
         }
         if !mine && mode == Mode::Shared && lock.mode == Mode::Shared && lock.queue.is_empty() {
             lock.owners.push(xid);
@@ -156,33 +214,35 @@ impl State {
 
     /// Whether an owner of `target` waits, through any chain in this partition, for `xid`.
     fn would_deadlock(&self, xid: Xid, target: &Target) -> bool {
-        let mut seen = Vec::new();
-        let mut next = vec![target];
-        while let Some(target) = next.pop() {
-            let Some(lock) = self.locks.get(target) else {
+        let mut seen = vec![xid];
+        // Being an owner of the lock asked for is an upgrade, not a cycle.
+        let mut next: Vec<Xid> = self.owners(target).filter(|o| *o != xid).collect();
+        while let Some(owner) = next.pop() {
+            if seen.contains(&owner) {
+                continue;
+            }
+            seen.push(owner);
+            let Some(awaited) = self.waiting.get(&owner) else {
                 continue;
             };
-            for owner in &lock.owners {
-                if seen.contains(owner) {
-                    continue;
+            for holder in self.owners(awaited).filter(|h| *h != owner) {
+                if holder == xid {
+                    return true;
                 }
-                seen.push(*owner);
-                if *owner == xid {
-                    // Being an owner of the lock asked for is an upgrade, not yet a cycle.
-                    if seen.len() > 1 || lock.owners.len() == 1 {
-                        return true;
-                    }
-                    continue;
-                }
-                next.extend(self.waiting.get(owner));
+                next.push(holder);
             }
         }
         false
     }
 
+    fn owners(&self, target: &Target) -> impl Iterator<Item = Xid> {
+        let lock = self.locks.get(target);
+        lock.into_iter().flat_map(|l| l.owners.iter().copied())
+    }
+
     fn release(&mut self, xid: Xid) {
         self.waiting.remove(&xid);
-        for target in self.held.remove(&xid).unwrap_or_default() {
+        for target in self.held.remove(&xid).unwrap_or_default().targets {
             let Some(lock) = self.locks.get_mut(&target) else {
                 continue;
             };
@@ -242,6 +302,50 @@ mod tests {
     }
 
     const T: TreeId = TreeId(1);
+
+    #[test]
+    fn one_lock_over_the_ceiling_is_refused_and_room_comes_back() {
+        runtime::block_on(async {
+            let locks = LockTable::new(3 * 202);
+            for key in [b"a", b"b", b"c"] {
+                locks.row(&txn(1), T, key).await.unwrap();
+            }
+            let refused = locks.row(&txn(1), T, b"d").await.unwrap_err();
+            assert_eq!(refused.code(), SqlState::OUT_OF_MEMORY);
+            locks.row(&txn(1), T, b"a").await.unwrap();
+            locks.row(&txn(2), T, b"d").await.unwrap();
+            locks.release(Xid(1));
+            locks.row(&txn(1), T, b"a").await.unwrap();
+        });
+    }
+
+    #[test]
+    fn an_upgrade_waits_for_the_other_sharers_whoever_came_first() {
+        for first in [1, 2] {
+            runtime::block_on(async move {
+                let locks = Rc::new(LockTable::default());
+                let table = TableId(9);
+                locks.table(&txn(first), table, Mode::Shared).await.unwrap();
+                locks
+                    .table(&txn(3 - first), table, Mode::Shared)
+                    .await
+                    .unwrap();
+                let upgrade = {
+                    let locks = locks.clone();
+                    runtime::spawn(
+                        async move { locks.table(&txn(2), table, Mode::Exclusive).await },
+                    )
+                };
+                runtime::sleep(std::time::Duration::from_millis(30)).await;
+                assert!(!upgrade.is_finished());
+                // The second upgrade closes the circle.
+                let both = locks.table(&txn(1), table, Mode::Exclusive).await;
+                assert_eq!(both.unwrap_err().code(), SqlState::DEADLOCK_DETECTED);
+                locks.release(Xid(1));
+                assert!(upgrade.await.unwrap());
+            });
+        }
+    }
 
     #[test]
     fn waiters_get_the_lock_in_the_order_they_came() {

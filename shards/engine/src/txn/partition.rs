@@ -39,6 +39,8 @@ pub struct Partition {
     fence: RefCell<Option<String>>,
     /// Tables whose definition changes with a catalog of this version, which the shard does not have yet.
     barred: RefCell<Vec<(TableId, u64)>>,
+    /// Trees that rows are being loaded into, and by how many calls.
+    loading: RefCell<HashMap<TreeId, usize>>,
     pub counters: Counters,
 }
 
@@ -88,7 +90,7 @@ impl TxnState {
         }
     }
 
-    fn active(&self) -> Result<()> {
+    pub fn active(&self) -> Result<()> {
         match self.status.get() {
             Status::Active => Ok(()),
             _ => Err(Error::new(
@@ -101,6 +103,28 @@ impl TxnState {
     pub fn write(&self, tree: TreeId, key: Vec<u8>, value: Payload) -> Result<()> {
         self.active()?;
         self.writes.borrow_mut().put(tree, key, value)
+    }
+}
+
+/// A load that is going on.
+pub struct Loading<'a> {
+    partition: &'a Partition,
+    trees: Vec<TreeId>,
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        let mut loading = self.partition.loading.borrow_mut();
+        for tree in &self.trees {
+            if let Some(n) = loading.get_mut(tree) {
+                *n -= 1;
+                if *n == 0 {
+                    loading.remove(tree);
+                }
+            }
+        }
+        drop(loading);
+        self.partition.settled.notify_all();
     }
 }
 
@@ -136,6 +160,7 @@ impl Partition {
             checkpointed: Notify::new(),
             fence: RefCell::new(None),
             barred: RefCell::new(Vec::new()),
+            loading: RefCell::new(HashMap::new()),
             counters: Counters::default(),
         }
     }
@@ -340,6 +365,14 @@ impl Partition {
             .insert((ts, state.xid), state.clone());
         let bytes = record::commit(state.xid, ts, &decides.participants, &ops);
         let end = self.append(state, &bytes)?;
+        // From here on the record may be found at the next start: no error may say that it was not committed.
+        self.decided(state, ts, end, &decides)
+            .await
+            .map_err(|e| unknown(&e))?;
+        Ok(ts)
+    }
+
+    async fn decided(&self, state: &TxnState, ts: Ts, end: Lsn, decides: &Decides) -> Result<()> {
         if !decides.participants.is_empty() {
             let start = *state.pins.borrow().last().unwrap_or(&end);
             self.pin(start);
@@ -350,7 +383,7 @@ impl Partition {
         bump(&self.counters.commits);
         self.bar(state);
         self.end(state);
-        Ok(ts)
+        Ok(())
     }
 
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
@@ -439,7 +472,7 @@ impl Partition {
         self.check()?;
         state.active()?;
         if state.loaded.get() {
-            self.checkpoint().await?;
+            self.checkpoint_now().await?;
         }
         let mut runs = record::cut(&state.writes.borrow());
         let last = runs.pop().unwrap_or_default();
@@ -509,6 +542,30 @@ impl Partition {
         self.settled.notify_all();
     }
 
+    /// Until it is dropped, `drop_trees` waits for it if it is about one of these.
+    pub fn load_into(&self, trees: Vec<TreeId>) -> Loading<'_> {
+        let mut loading = self.loading.borrow_mut();
+        for tree in &trees {
+            *loading.entry(*tree).or_insert(0) += 1;
+        }
+        drop(loading);
+        Loading {
+            partition: self,
+            trees,
+        }
+    }
+
+    /// Drops trees that nobody can reach any more. A load into them that has not noticed yet is waited for.
+    pub async fn drop_trees(&self, trees: &[TreeId]) -> Result<()> {
+        while trees.iter().any(|t| self.loading.borrow().contains_key(t)) {
+            self.settled.notified().await;
+        }
+        for tree in trees {
+            self.store.drop_tree(*tree).await?;
+        }
+        Ok(())
+    }
+
     pub(super) fn pin(&self, start: Lsn) {
         *self.pins.borrow_mut().entry(start).or_insert(0) += 1;
     }
@@ -535,8 +592,15 @@ impl Partition {
         self.txns.borrow_mut().insert(state.xid, state);
     }
 
-    /// A durable image of the trees; recovery then starts at the oldest record still needed.
-    pub async fn checkpoint(&self) -> Result<()> {
+    /// A durable image of the trees; recovery then starts at the oldest record still needed. Once begun it runs to its
+    /// end, even if the caller goes away.
+    pub async fn checkpoint(self: &Rc<Self>) -> Result<()> {
+        let this = self.clone();
+        to_the_end(async move { this.checkpoint_now().await }).await
+    }
+
+    /// Not to be dropped half way.
+    async fn checkpoint_now(&self) -> Result<()> {
         while self.checkpointing.get() {
             self.checkpointed.notified().await;
         }
@@ -579,6 +643,16 @@ impl Partition {
             runtime::yield_now().await;
         }
     }
+}
+
+/// 08007: only the next start tells whether it was committed.
+fn unknown(e: &Error) -> Error {
+    Error::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        "the outcome of the commit is unknown",
+    )
+    .with_detail(e.message().to_owned())
+    .with_hint("The partition is fenced. After a restart look whether the changes are there before repeating them.")
 }
 
 /// Runs `work` on its own task, so that a caller that goes away cannot leave it half done.

@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use storage::{Store, TryError};
-use types::{Error, Result, SqlState, TreeId, Ts};
+use types::{Error, Result, SqlState, TreeId, Ts, limits};
 
 const STAMP: usize = 8;
+const _: () = assert!(limits::CELL_KEY_BYTES_MAX >= limits::KEY_BYTES_MAX + STAMP);
+const _: () = assert!(limits::CELL_VALUE_BYTES_MAX > limits::ROW_BYTES_MAX);
 
 /// A cell key of `key` at `ts`.
 pub fn cell_key(key: &[u8], ts: Ts) -> Vec<u8> {

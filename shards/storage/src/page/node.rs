@@ -25,9 +25,9 @@ const INNER_FIXED: usize = 6;
 pub(crate) const LEAF_CELL_MAX: usize = ROOM / 2;
 const OVERFLOW_BIT: u16 = 0x8000;
 
-const _: () = assert!(types::limits::KEY_BYTES_MAX + INNER_FIXED + SLOT <= ROOM / 3);
+const _: () = assert!(types::limits::CELL_KEY_BYTES_MAX + INNER_FIXED + SLOT <= ROOM / 3);
 const _: () = assert!(
-    types::limits::KEY_BYTES_MAX + LEAF_FIXED + SLOT + super::overflow::REF_BYTES_MAX
+    types::limits::CELL_KEY_BYTES_MAX + LEAF_FIXED + SLOT + super::overflow::REF_BYTES_MAX
         <= LEAF_CELL_MAX
 );
 
@@ -240,7 +240,7 @@ pub(crate) fn replace_leaf(page: &mut Page, i: usize, value: Stored<'_>) -> bool
     if room(page) + old < new {
         return false;
     }
-    let mut kept = [0u8; types::limits::KEY_BYTES_MAX];
+    let mut kept = [0u8; types::limits::CELL_KEY_BYTES_MAX];
     kept[..key_bytes].copy_from_slice(key(page, i));
     remove(page, i);
     let done = insert_leaf(page, i, &kept[..key_bytes], value);
@@ -355,7 +355,7 @@ pub(super) fn validate(page: &Page) -> bool {
         }
         let bytes = cell_bytes_at(page, at);
         if at + bytes > PAGE_BYTES
-            || usize::from(get_u16(page, at)) > types::limits::KEY_BYTES_MAX
+            || usize::from(get_u16(page, at)) > types::limits::CELL_KEY_BYTES_MAX
             || bytes + SLOT > LEAF_CELL_MAX
         {
             return false;

@@ -5,7 +5,7 @@
 //! used twice), its owner tree and its place in the value, so a page of another value is noticed.
 //! Up to eight pages are named in the leaf; more are named in a chain of index pages.
 //! Asked by: the tree. Never: does I/O.
-//! Bounds: a value has at most `ROW_BYTES_MAX` bytes: 4,145 pages and 5 index pages.
+//! Bounds: a value has at most `CELL_VALUE_BYTES_MAX` bytes: 4,145 pages and 5 index pages.
 
 use super::{HEADER, Kind, PAGE_BYTES, Page, PageId, get_u16, get_u32, get_u64, identify};
 use super::{owner, put_u16, put_u32, put_u64};
@@ -88,7 +88,7 @@ impl OverflowRef {
         let sound = pages.len() == named
             && ids.len() == named * 4
             && named > 0
-            && length as usize <= types::limits::ROW_BYTES_MAX;
+            && length as usize <= types::limits::CELL_VALUE_BYTES_MAX;
         sound.then_some(OverflowRef {
             bytes: length,
             value: ValueId { epoch, sequence },

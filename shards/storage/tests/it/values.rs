@@ -3,7 +3,7 @@
 use crate::support::{T, all, open_replayed, small};
 use std::ops::ControlFlow;
 use storage::{StorageError, TryError};
-use types::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX};
+use types::limits::{CELL_KEY_BYTES_MAX, CELL_VALUE_BYTES_MAX};
 
 fn bytes(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i / 3 + i % 251) as u8).collect()
@@ -20,7 +20,7 @@ fn values_of_every_length_class_come_back() {
         for n in [2018, 2024, 4048, 8 * 4048, 9 * 4048, 1012 * 4048, 1 << 20] {
             lengths.extend(around(n));
         }
-        for key_bytes in [1, 200, KEY_BYTES_MAX] {
+        for key_bytes in [1, 200, CELL_KEY_BYTES_MAX] {
             for n in &lengths {
                 let mut key = n.to_be_bytes().to_vec();
                 key.resize(key_bytes.max(8), 7);
@@ -49,7 +49,7 @@ fn the_largest_key_and_value_are_taken_and_one_byte_more_is_refused() {
     let path = dir.path().to_path_buf();
     runtime::block_on(async move {
         let (store, _) = open_replayed(&path, small()).await;
-        let (key, value) = (vec![1; KEY_BYTES_MAX], bytes(ROW_BYTES_MAX));
+        let (key, value) = (vec![1; CELL_KEY_BYTES_MAX], bytes(CELL_VALUE_BYTES_MAX));
         store.put(T, &key, &value).await.unwrap();
         assert_eq!(store.get(T, &key).await.unwrap().unwrap(), value);
         let mut seen = 0;
@@ -64,9 +64,9 @@ fn the_largest_key_and_value_are_taken_and_one_byte_more_is_refused() {
         assert_eq!(seen, 1);
         let refused = store.try_get(T, &key, |v| v.map(<[u8]>::len));
         assert!(matches!(refused, Err(TryError::TooLarge)), "{refused:?}");
-        let long_key = store.put(T, &[1; KEY_BYTES_MAX + 1], b"").await;
+        let long_key = store.put(T, &[1; CELL_KEY_BYTES_MAX + 1], b"").await;
         assert!(matches!(long_key, Err(StorageError::KeyTooLong { .. })));
-        let long_value = store.put(T, &key, &vec![0; ROW_BYTES_MAX + 1]).await;
+        let long_value = store.put(T, &key, &vec![0; CELL_VALUE_BYTES_MAX + 1]).await;
         assert!(matches!(long_value, Err(StorageError::ValueTooLong { .. })));
         assert_eq!(store.get(T, &key).await.unwrap().unwrap(), value);
         // A reader of the long value and its replacement at the same time.
