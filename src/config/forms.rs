@@ -306,7 +306,13 @@ impl Form for LogFilter {
 
     fn parse(text: &str) -> Result<String, String> {
         match tracing_subscriber::EnvFilter::try_new(text) {
-            Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
+            // A word alone is a level; the library would take any other for a target.
+            Ok(_) if !text.trim().is_empty() && text.split(',').all(is_directive) => {
+                Ok(text.to_owned())
+            }
+            Ok(_) if !text.trim().is_empty() => Err(
+                "this is not a log filter: a word alone must be a level (error, warn, info, debug, trace, off)".to_owned(),
+            ),
             Ok(_) => Err("a log filter cannot be empty; use off to log nothing".to_owned()),
             Err(e) => Err(format!("this is not a log filter: {e}")),
         }
@@ -315,6 +321,12 @@ impl Form for LogFilter {
     fn print(value: &String) -> String {
         value.clone()
     }
+}
+
+fn is_directive(directive: &str) -> bool {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let word = directive.trim().to_ascii_lowercase();
+    word.contains(['=', '[']) || LEVELS.contains(&word.as_str())
 }
 
 /// A leading whole number (with `_` between digits) and the rest without spaces around it.

@@ -83,11 +83,17 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         return Ok(());
     }
     shared.signals.requested().await;
+    if id == ShardId(0) {
+        tracing::info!("asked to stop: no new connections, what runs may finish");
+    }
     drain(shared, &node, &connections).await;
     shard.close().await?;
     shared.reach(Stage::Closed);
     shared.all(Stage::Closed).await;
     port.close();
+    if id == ShardId(0) {
+        tracing::info!("stopped");
+    }
     Ok(())
 }
 

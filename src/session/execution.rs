@@ -238,7 +238,7 @@ impl Execution {
                     return Err(aborted());
                 }
                 self.kind = StatementKind::Select;
-                self.current = Current::Query(Running::resumed(left, running));
+                self.current = Current::Query(Running::resumed(left, running, &self.stop));
                 Ok(())
             }
             // A query's portal at its end just has no more rows; a change is not made twice.

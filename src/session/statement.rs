@@ -9,7 +9,7 @@ use crate::router::Txn;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
 use crate::service::Reply;
-use crate::sql::{self, Parsed, Statement};
+use crate::sql::{self, Kind, Parsed, Statement};
 use crate::telemetry::StatementKind;
 use engine::exec::Context;
 use engine::exec::memory::Memory;
@@ -55,23 +55,32 @@ pub struct Running {
     left: RowBatch,
     source: Option<Box<dyn RowSource>>,
     rows: u64,
+    /// The one its operators look at.
+    stop: Arc<Stop>,
 }
 
 impl Running {
-    pub fn new(source: Box<dyn RowSource>) -> Running {
+    pub fn new(source: Box<dyn RowSource>, stop: &Arc<Stop>) -> Running {
         Running {
             left: RowBatch::new(),
             source: Some(source),
             rows: 0,
+            stop: stop.clone(),
         }
     }
 
-    /// Goes on where a portal was suspended. The tag then counts the rows of this execution.
-    pub fn resumed(left: RowBatch, running: Option<Running>) -> Running {
+    /// Goes on where a portal was suspended, now for the request of `stop`. The tag then counts the rows of this
+    /// execution.
+    pub fn resumed(left: RowBatch, running: Option<Running>, stop: &Arc<Stop>) -> Running {
+        if let Some(running) = &running {
+            running.stop.go_on_for(stop);
+        }
+        let (source, stop) = running.map_or((None, stop.clone()), |r| (r.source, r.stop));
         Running {
             left,
-            source: running.and_then(|r| r.source),
+            source,
             rows: 0,
+            stop,
         }
     }
 
@@ -192,6 +201,12 @@ impl Session {
         let Some(parsed) = statements.pop().map(Rc::new) else {
             return Err(Error::new(SqlState::SYNTAX_ERROR, "the statement is empty"));
         };
+        if let Some(what) = needs_a_session(parsed.kind) {
+            return Err(Error::unsupported(format!(
+                "{what} is not supported in a request of its own: nothing of it would be left for the next one"
+            ))
+            .with_hint("Use the PostgreSQL protocol for statements that belong together."));
+        }
         let ctx = self.context(Vec::new());
         let planned = self.plan(&parsed, &[], &ctx)?;
         let types = planned.bound.params.clone();
@@ -213,6 +228,9 @@ impl Session {
         let mut values = Vec::with_capacity(params.len());
         for (param, ty) in params.iter().zip(&types) {
             values.push(match param {
+                Some(text) if ty.element().is_some() => {
+                    types::text::parse(&array_literal(text), *ty, -1, &env)?
+                }
                 Some(text) => types::text::parse(text, *ty, -1, &env)?,
                 None => Value::Null,
             });
@@ -345,7 +363,7 @@ pub(super) async fn start_query(query: &Query, work: &Work<'_>) -> Result<Runnin
 }
 
 pub(super) async fn start_plan(plan: Arc<Plan>, work: &Work<'_>) -> Result<Running> {
-    let mut running = Running::new(open(plan, work.exec())?);
+    let mut running = Running::new(open(plan, work.exec())?, work.stop);
     if let Some(first) = running.next().await? {
         running.left = first;
     }
@@ -364,4 +382,43 @@ fn verb(statement: &Statement) -> &'static str {
         Statement::CopyFrom { .. } => "COPY FROM",
         _ => "this command",
     }
+}
+
+/// Statements that only change what later ones of the session do.
+fn needs_a_session(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Begin => "BEGIN",
+        Kind::Commit => "COMMIT",
+        Kind::Rollback => "ROLLBACK",
+        Kind::Set => "SET",
+        Kind::Prepare => "PREPARE",
+        Kind::Execute => "EXECUTE",
+        Kind::Deallocate => "DEALLOCATE",
+        _ => return None,
+    })
+}
+
+/// A JSON array, as results have them, in PostgreSQL's spelling; any other text as it is.
+fn array_literal(text: &str) -> String {
+    match serde_json::from_str::<Vec<serde_json::Value>>(text) {
+        Ok(items) => {
+            let items: Vec<String> = items.iter().map(array_item).collect();
+            format!("{{{}}}", items.join(","))
+        }
+        Err(_) => text.to_owned(),
+    }
+}
+
+fn array_item(item: &serde_json::Value) -> String {
+    let text = match item {
+        serde_json::Value::Null => return "NULL".into(),
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(array_item).collect();
+            return format!("{{{}}}", items.join(","));
+        }
+        other => other.to_string(),
+    };
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
 }

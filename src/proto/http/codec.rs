@@ -47,7 +47,12 @@ impl Query {
                 format!("the body is not valid UTF-8 at byte {}", e.valid_up_to()),
             )
         })?;
-        let raw: RawQuery = serde_json::from_str(text).map_err(|e| {
+        // The library would take an array for the fields in their order.
+        let raw = match text.trim_start().starts_with('[') {
+            false => serde_json::from_str::<RawQuery>(text).map_err(|e| e.to_string()),
+            true => Err("it is an array".to_owned()),
+        };
+        let raw = raw.map_err(|e| {
             let message = format!("the body is not a valid query: {e}");
             Problem::http(StatusCode::BAD_REQUEST, message).with_hint(
                 "send {\"sql\": text, \"params\": [values], \"timeout\": \"5s\"}; params and timeout may be left out",

@@ -245,6 +245,8 @@ impl Output {
             (b'D', error.detail()),
             (b'H', error.hint()),
             (b'P', position.as_deref()),
+            // There is no other schema that has constraints.
+            (b's', error.table().map(|_| "public")),
             (b't', error.table()),
             (b'c', error.column()),
             (b'n', error.constraint()),

@@ -1,6 +1,6 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
-//! Owns: `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, and strings continued on the next
+//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, and strings continued on the next
 //! line. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
@@ -28,6 +28,12 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             if matches!(before, Some(b) if is(b, Keyword::AS)) {
                 return Err(source.at_token(Some(&token)));
             }
+        }
+        if let Some(parts) = with_signs(&token.token) {
+            let span = token.span;
+            out.extend(parts.into_iter().map(|t| TokenWithSpan::new(t, span)));
+            last = Some(out.len() - 1);
+            continue;
         }
         match &token.token {
             Token::DoubleExclamationMark => return Err(source.at_token(Some(&token))),
@@ -69,6 +75,32 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         out.push(token);
     }
     Ok(out)
+}
+
+/// An operator and the signs that follow it at once, if the tokenizer took them for one: only one with these characters in
+/// it may end in a sign.
+fn with_signs(token: &Token) -> Option<Vec<Token>> {
+    let Token::CustomBinaryOperator(text) = token else {
+        return None;
+    };
+    let head = text.trim_end_matches(['+', '-']);
+    let special = ['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
+    if head.is_empty() || head.len() == text.len() || text.contains(special) {
+        return None;
+    }
+    let mut parts = operator(head);
+    parts.extend(text[head.len()..].chars().map(|c| match c {
+        '-' => Token::Minus,
+        _ => Token::Plus,
+    }));
+    Some(parts)
+}
+
+fn operator(text: &str) -> Vec<Token> {
+    let dialect = sqlparser::dialect::PostgreSqlDialect {};
+    sqlparser::tokenizer::Tokenizer::new(&dialect, text)
+        .tokenize()
+        .unwrap_or_else(|_| vec![Token::CustomBinaryOperator(text.to_owned())])
 }
 
 /// A string after a string: one string if a line break is between them, else a mistake.

@@ -21,8 +21,8 @@ pub use clock::Clock;
 pub use horizon::{Horizon, Snapshots};
 pub use partition::Partition;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use types::{Error, Result, SqlState, Ts, Xid};
 
 /// How a partition is opened.
@@ -53,19 +53,36 @@ pub enum Isolation {
 #[derive(Debug)]
 pub struct Stop {
     cancelled: AtomicBool,
-    deadline: Option<runtime::Instant>,
+    /// Nanoseconds of the monotonic clock; 0 is none.
+    deadline: AtomicU64,
+    /// Ends with this one.
+    also: OnceLock<Arc<Stop>>,
 }
 
 impl Stop {
     pub fn at(deadline: Option<runtime::Instant>) -> Arc<Stop> {
         Arc::new(Stop {
             cancelled: AtomicBool::new(false),
-            deadline,
+            deadline: AtomicU64::new(deadline.map_or(0, runtime::Instant::as_ns)),
+            also: OnceLock::new(),
         })
+    }
+
+    /// What was begun under this one goes on for a later request, and ends with that.
+    pub fn go_on_for(self: &Arc<Stop>, request: &Stop) {
+        let deadline = request.deadline.load(Ordering::Relaxed);
+        self.deadline.store(deadline, Ordering::Relaxed);
+        let _ = request.also.set(self.clone());
+        if request.is_cancelled() {
+            self.cancel();
+        }
     }
 
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+        if let Some(other) = self.also.get() {
+            other.cancel();
+        }
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -73,7 +90,10 @@ impl Stop {
     }
 
     pub fn deadline(&self) -> Option<runtime::Instant> {
-        self.deadline
+        match self.deadline.load(Ordering::Relaxed) {
+            0 => None,
+            ns => Some(runtime::Instant::from_ns(ns)),
+        }
     }
 
     /// 57014 once it is time.
@@ -84,7 +104,7 @@ impl Stop {
                 "canceling statement due to user request",
             ));
         }
-        match self.deadline {
+        match self.deadline() {
             Some(at) if runtime::Instant::now() >= at => Err(Error::new(
                 SqlState::QUERY_CANCELED,
                 "canceling statement due to statement timeout",
