@@ -76,9 +76,9 @@ impl Config {
             self.at_least(key, bytes, BUFFER_BYTES_MIN)?;
             self.at_most(key, bytes, 1 << 40)?;
         }
-        let key = "txn_write_bytes_max";
-        self.at_least(key, self.txn_write_bytes_max, BUFFER_BYTES_MIN)?;
-        self.at_most(key, self.txn_write_bytes_max, limits::TXN_WRITE_BYTES_MAX)?;
+        let key = "txn_memory_bytes";
+        self.at_least(key, self.txn_memory_bytes, BUFFER_BYTES_MIN)?;
+        self.at_most(key, self.txn_memory_bytes, limits::TXN_WRITE_BYTES_MAX)?;
         self.at_most("frame_bytes_max", self.frame_bytes_max, 1 << 30)?;
         self.at_most("http_body_bytes_max", self.http_body_bytes_max, 1 << 30)
     }

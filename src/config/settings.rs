@@ -121,8 +121,8 @@ settings! {
     http_body_bytes_max, "http_body_bytes_max", Size, "10MiB";
     /// Memory of one query's operators and results. Over it the query fails with 53200.
     query_bytes_max, "query_bytes_max", Size, "64MiB";
-    /// Writes that one transaction may hold in one partition before it commits. Over it: 53200.
-    txn_write_bytes_max, "txn_write_bytes_max", Size, "512MiB";
+    /// Memory of a partition for the writes of transactions that have not committed. Large ones keep more than it in the page file.
+    txn_memory_bytes, "txn_memory_bytes", Size, "64MiB";
     /// Statements that take longer are logged with their text. 0 logs none.
     slow_statement, "slow_statement", Span, "1s";
     /// What is logged: a level (error, warn, info, debug, trace, off), or directives such as `info,rustydb_shard::proto=debug`.

@@ -40,7 +40,6 @@ fn defaults_are_the_documented_ceilings() {
     assert_eq!(config.frame_bytes_max, limits::FRAME_BYTES_MAX);
     assert_eq!(config.http_body_bytes_max, limits::HTTP_BODY_BYTES_MAX);
     assert_eq!(config.query_bytes_max, limits::QUERY_BYTES_MAX);
-    assert_eq!(config.txn_write_bytes_max, limits::TXN_WRITE_BYTES_MAX);
     assert_eq!(config.connections_max, limits::CONNECTIONS_MAX);
     assert_eq!(config.pending_max, limits::PENDING_MAX);
     let timeout = Duration::from_millis(limits::STATEMENT_TIMEOUT_MS);

@@ -9,8 +9,8 @@
 use super::Router;
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
+use engine::txn::commit::Decides;
 use engine::txn::horizon::SnapshotGuard;
-use engine::txn::partition::Decides;
 use engine::txn::{Isolation, Stop, TxnRef};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

@@ -116,7 +116,7 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
             checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
             ..storage::Options::default()
         },
-        txn_write_bytes_max: config.txn_write_bytes_max,
+        txn_memory_bytes: config.txn_memory_bytes,
     };
     Shard::open(
         id,

@@ -8,5 +8,6 @@ mod support;
 mod bad_input;
 mod ceilings;
 mod durability;
+mod large;
 mod parity;
 mod process;

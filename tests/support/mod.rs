@@ -138,6 +138,29 @@ impl Drop for Server {
     }
 }
 
+/// A server on an empty directory and a client of it, until `work` has ended; then it must stop cleanly.
+pub fn on_server(
+    cores: usize,
+    flags: &[&str],
+    work: impl AsyncFnOnce(&Server, tokio_postgres::Client),
+) {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::with_flags(&data.path().join("data"), cores, flags);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        work(&server, client).await;
+    });
+    server.stop();
+}
+
+/// The one value of a query.
+pub async fn value<T>(client: &tokio_postgres::Client, sql: &str) -> T
+where
+    T: for<'a> tokio_postgres::types::FromSql<'a>,
+{
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
 /// A runtime for a client in a test.
 pub fn client_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()

@@ -11,6 +11,8 @@ use types::{Error, Result, SqlState, TableId, TreeId};
 
 /// The catalog's tree.
 pub const TREE: TreeId = TreeId(1);
+/// What its locks are taken under; no table has this number.
+pub const TABLE: TableId = TableId(0);
 /// First tree a table or index may have; below it are the system's.
 pub const FIRST_USER_TREE: TreeId = TreeId(super::model::FIRST_USER_OID);
 

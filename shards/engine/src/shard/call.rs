@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Index, Table};
 use crate::exec::Context;
 use crate::plan::{Assignment, Expr, Scan};
 use crate::txn::TxnRef;
-use crate::txn::partition::Decides;
+use crate::txn::commit::Decides;
 use std::sync::Arc;
 use storage::Stats as StoreStats;
 use types::{Error, PartitionId, Result, Row, RowBatch, TableId, TreeId, Ts, Xid};

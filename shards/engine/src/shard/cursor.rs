@@ -1,12 +1,12 @@
 //! What a transaction sees of one tree, in key order.
 //!
-//! Owns: a position. Versions are resolved against the snapshot and the transaction's own writes are laid over them.
+//! Owns: a position. Versions are resolved against the snapshot, and what lies over the tree is laid over them.
 //! Bounds: one run visits at most `RUN` versions before it lets others run, so a scan of any length yields.
 
-use crate::txn::partition::TxnState;
+use crate::txn::reading::{Layers, overlaid};
+use crate::txn::writes::Entry;
 use crate::txn::{Partition, TxnRef, versions};
-use std::ops::{Bound, ControlFlow};
-use std::rc::Rc;
+use std::ops::ControlFlow;
 use types::{Error, Result, TreeId, Ts};
 
 /// Versions visited between two looks at the clock.
@@ -19,7 +19,7 @@ pub struct Cursor<'a> {
     partition: &'a Partition,
     txn: &'a TxnRef,
     tree: TreeId,
-    own: Option<Rc<TxnState>>,
+    layers: Layers,
     /// Inclusive; `None` once the end was reached.
     from: Option<Vec<u8>>,
     upper: Option<Vec<u8>>,
@@ -34,15 +34,12 @@ impl<'a> Cursor<'a> {
         from: Vec<u8>,
         upper: Option<Vec<u8>>,
     ) -> Result<Cursor<'a>> {
-        partition.settle(txn, txn.snapshot, tree, None).await?;
-        let own = partition
-            .txn_if_any(txn.xid)
-            .filter(|s| s.writes.borrow().touches(tree));
+        let layers = partition.layers(txn, tree).await?;
         Ok(Cursor {
             partition,
             txn,
             tree,
-            own,
+            layers,
             from: Some(from),
             upper,
         })
@@ -64,17 +61,23 @@ impl<'a> Cursor<'a> {
         };
         self.txn.stop.check()?;
         runtime::yield_if_needed().await;
-        let flow = match self.own.clone() {
-            None => self.committed(&from, visit).await?,
-            Some(own) => self.merged(&from, &own, visit).await?,
+        let flow = if self.layers.is_empty() {
+            self.committed(&from, None, visit).await?
+        } else {
+            self.merged(&from, visit).await?
         };
         Ok(flow.is_continue() && self.from.is_some())
     }
 
-    /// Sets `from` to where the next run starts, `None` at the end of the range.
-    async fn committed(&mut self, from: &[u8], visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
+    /// Sets `from` to where the next run starts, `None` at the end of the range or at `until`.
+    async fn committed(
+        &mut self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>> {
         let (tree, snapshot) = (self.tree, self.txn.snapshot);
-        let upper = self.upper.as_deref();
+        let upper = until.or(self.upper.as_deref());
         let mut run = Run::new(snapshot);
         let mut outcome = Ok(ControlFlow::Continue(()));
         let mut next = None;
@@ -110,18 +113,15 @@ impl<'a> Cursor<'a> {
         outcome
     }
 
-    async fn merged(
-        &mut self,
-        from: &[u8],
-        own: &TxnState,
-        visit: &mut Visit<'_>,
-    ) -> Result<ControlFlow<()>> {
-        let mut pairs: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    /// As `committed`, with the layers over it.
+    async fn merged(&mut self, from: &[u8], visit: &mut Visit<'_>) -> Result<ControlFlow<()>> {
+        let (mut over, until) = self.layers.run(from, self.upper.as_deref()).await?;
+        let mut under: Vec<Entry> = Vec::new();
         let mut bytes = 0;
         let _ = self
-            .committed(from, &mut |key, payload| {
+            .committed(from, until.as_deref(), &mut |key, payload| {
                 bytes += payload.len();
-                pairs.push((key.to_vec(), Some(payload.to_vec())));
+                under.push((key.to_vec(), Some(payload.to_vec())));
                 let full = bytes > types::limits::BATCH_BYTES_MAX;
                 Ok(if full {
                     ControlFlow::Break(())
@@ -130,26 +130,11 @@ impl<'a> Cursor<'a> {
                 })
             })
             .await?;
-        let end = self.from.as_deref().or(self.upper.as_deref());
-        let upper = end.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut merged = Vec::with_capacity(pairs.len());
-        {
-            let writes = own.writes.borrow();
-            let mut mine = writes
-                .range(self.tree, Bound::Included(from), upper)
-                .peekable();
-            for pair in pairs {
-                while let Some((key, payload)) = mine.next_if(|(k, _)| **k < pair.0) {
-                    merged.push((key.clone(), payload.clone()));
-                }
-                match mine.next_if(|(k, _)| **k == pair.0) {
-                    Some((key, payload)) => merged.push((key.clone(), payload.clone())),
-                    None => merged.push(pair),
-                }
-            }
-            merged.extend(mine.map(|(k, p)| (k.clone(), p.clone())));
+        match &self.from {
+            Some(end) => over.truncate(over.partition_point(|(key, _)| key < end)),
+            None => self.from = until,
         }
-        for (key, payload) in merged {
+        for (key, payload) in overlaid(under, over) {
             let Some(payload) = payload else { continue };
             if visit(&key, &payload)?.is_break() {
                 self.from = Some(after(&key));

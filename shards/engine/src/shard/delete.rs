@@ -39,6 +39,7 @@ impl Shard {
                         });
                     }
                 }
+                p.relieve(&state).await?;
                 if n % 64 == 63 {
                     runtime::yield_if_needed().await;
                 }

@@ -9,7 +9,7 @@ use super::{Shard, ShardReply};
 use crate::catalog::{Index, Table};
 use crate::codec::key;
 use crate::txn::Partition;
-use crate::txn::partition::TxnState;
+use crate::txn::state::TxnState;
 use std::ops::ControlFlow;
 use types::limits::BATCH_ROWS_MAX;
 use types::{Error, PartitionId, Result, Row, SqlState, Value};

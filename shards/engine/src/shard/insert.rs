@@ -8,7 +8,9 @@ use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::eval::{self, Env};
 use crate::plan::{Assignment, Expr};
-use crate::txn::partition::{Decides, TxnState, bump};
+use crate::txn::commit::Decides;
+use crate::txn::partition::bump;
+use crate::txn::state::TxnState;
 use crate::txn::{Isolation, Partition};
 use std::rc::Rc;
 use types::{Error, Result, Row, SqlState};
@@ -39,6 +41,7 @@ impl Shard {
                 }
                 None => insert.row(row).await?,
             });
+            p.relieve(&state).await?;
             if n % 64 == 63 {
                 call.txn.stop.check()?;
                 runtime::yield_if_needed().await;
@@ -76,7 +79,7 @@ impl Insert<'_> {
         let key = self.shard.new_key(table, &row)?;
         if table.has_key() {
             self.p
-                .lock_row(&self.call.txn, self.state, table.tree, &key)
+                .lock_row(&self.call.txn, self.state, table.id, table.tree, &key)
                 .await?;
             if self.current(&key).await?.is_some() {
                 return match &self.call.on_conflict {
@@ -123,7 +126,13 @@ impl Insert<'_> {
         let (assignments, filter) = (assignments.clone(), filter.clone());
         self.touched.push(key.clone());
         self.p
-            .lock_row(&self.call.txn, self.state, self.call.table.tree, &key)
+            .lock_row(
+                &self.call.txn,
+                self.state,
+                self.call.table.id,
+                self.call.table.tree,
+                &key,
+            )
             .await?;
         // The one that had the place may have gone since; then there is nothing to update.
         let Some(old) = self.current(&key).await? else {
@@ -176,7 +185,7 @@ impl Insert<'_> {
     /// The row of `key` now, under its lock: the transaction's own, or the newest committed.
     async fn current(&self, key: &[u8]) -> Result<Option<Row>> {
         let (table, txn) = (&self.call.table, &self.call.txn);
-        let payload = match self.p.own(txn.xid, table.tree, key) {
+        let payload = match self.state.get(table.tree, key).await? {
             Some(own) => own,
             None => match self.p.latest(table.tree, key).await? {
                 Some((ts, payload)) => {

@@ -12,7 +12,7 @@ use super::{Shard, ShardReply};
 use crate::catalog::{Index, Table};
 use crate::codec::row;
 use crate::exec::Context;
-use crate::txn::partition::TxnState;
+use crate::txn::state::TxnState;
 use crate::txn::{Partition, TxnRef, versions};
 use std::rc::Rc;
 use types::{Error, Result, Row, SqlState, TreeId, Ts};
@@ -128,7 +128,7 @@ impl Loader<'_> {
 
     /// Whether the transaction has the key already, loaded or written.
     async fn taken(&self, tree: TreeId, key: &[u8]) -> Result<bool> {
-        if let Some(own) = self.state.writes.borrow().get(tree, key) {
+        if let Some(own) = self.state.get(tree, key).await? {
             return Ok(own.is_some());
         }
         let newest = versions::newest(&self.p.store, tree, key, Ts(u64::MAX)).await?;

@@ -23,7 +23,8 @@ pub use crate::txn::Options;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
-use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef, partition};
+use crate::txn::state::TxnState;
+use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef};
 use call::{PartitionStats, Resolution, ShardStats};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -254,7 +255,7 @@ impl Shard {
         txn: &TxnRef,
         table: &Table,
         version: u64,
-    ) -> Result<Rc<partition::TxnState>> {
+    ) -> Result<Rc<TxnState>> {
         let state = p.txn(txn.xid);
         p.lock_table(txn, &state, table.id, Mode::Shared).await?;
         if p.is_barred(table.id) {
@@ -290,7 +291,8 @@ impl Shard {
     /// Answers once this shard has what the change before has committed: its lock ends before its publication.
     async fn lock_catalog(&self, p: &Rc<Partition>, txn: &TxnRef) -> ShardReply {
         let state = p.txn(txn.xid);
-        p.lock_row(txn, &state, stored::TREE, b"").await?;
+        p.lock_row(txn, &state, stored::TABLE, stored::TREE, b"")
+            .await?;
         let newest = p.latest(stored::TREE, stored::HEADER).await?;
         let committed = match newest.and_then(|(_, payload)| payload) {
             Some(header) => stored::version(&header)?,

@@ -5,18 +5,23 @@ use super::constraints::duplicate;
 use super::entries::{decode_address, encode_address};
 use super::{Shard, ShardReply};
 use crate::txn::Partition;
-use crate::txn::partition::TxnState;
+use crate::txn::locks::Mode;
+use crate::txn::state::TxnState;
 use std::rc::Rc;
 use types::Result;
 
 impl Shard {
     pub(super) async fn unique(&self, p: &Rc<Partition>, call: UniqueCall) -> ShardReply {
         let state = p.txn(call.txn.xid);
+        p.lock_table(&call.txn, &state, call.table.id, Mode::Shared)
+            .await?;
         let mut holders = Vec::with_capacity(call.changes.len());
         for change in &call.changes {
-            p.lock_row(&call.txn, &state, change.index.tree, &change.key)
+            let (table, tree) = (call.table.id, change.index.tree);
+            p.lock_row(&call.txn, &state, table, tree, &change.key)
                 .await?;
             holders.push(one(p, &state, &call, change).await?);
+            p.relieve(&state).await?;
         }
         Ok(Reply::Holders(holders))
     }
@@ -29,7 +34,7 @@ async fn one(
     change: &UniqueChange,
 ) -> Result<Option<Address>> {
     let tree = change.index.tree;
-    let holder = match p.own(call.txn.xid, tree, &change.key) {
+    let holder = match state.get(tree, &change.key).await? {
         Some(own) => own,
         None => p
             .latest(tree, &change.key)

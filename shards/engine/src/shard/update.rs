@@ -14,7 +14,9 @@ use crate::codec::row;
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
 use crate::plan::{Assignment, Expr};
-use crate::txn::partition::{Decides, TxnState, bump};
+use crate::txn::commit::Decides;
+use crate::txn::partition::bump;
+use crate::txn::state::TxnState;
 use crate::txn::{Isolation, Partition, TxnRef};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -47,6 +49,7 @@ impl Shard {
                         out.changes.push(change);
                     }
                 }
+                p.relieve(&state).await?;
                 if n % 64 == 63 {
                     runtime::yield_if_needed().await;
                 }
@@ -252,8 +255,10 @@ impl Target<'_> {
     /// Locks a candidate and answers the row as it is now, if the statement still wants it.
     pub async fn lock(&self, key: &[u8]) -> Result<Option<Row>> {
         let tree = self.table.tree;
-        self.p.lock_row(self.txn, self.state, tree, key).await?;
-        if let Some(own) = self.p.own(self.txn.xid, tree, key) {
+        self.p
+            .lock_row(self.txn, self.state, self.table.id, tree, key)
+            .await?;
+        if let Some(own) = self.state.get(tree, key).await? {
             return own
                 .map(|payload| row::decode(&payload, &self.types))
                 .transpose();

@@ -2,7 +2,8 @@
 //!
 //! Owns: who holds which key or table, and who waits, first come first served. Asked by: `Partition` before it reads what a
 //! write depends on. Never: blocks a reader. Row locks are exclusive; table locks are shared by writers and exclusive for
-//! changes of the table's definition. All are held until the transaction ends in this partition.
+//! changes of the table's definition. All are held until the transaction ends in this partition. A transaction with more
+//! row locks than an eighth of its ceiling takes the table's exclusive lock in their place, and waits for it if it must.
 //! Bounds: a waiter is a running statement, so at most one per connection; a cycle of waits within one partition ends with
 //! 40P01 at once, a wait across partitions ends at the statement's deadline.
 
@@ -19,7 +20,7 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Target {
-    Row(TreeId, Vec<u8>),
+    Row(TableId, TreeId, Vec<u8>),
     Table(TableId),
 }
 
@@ -33,7 +34,7 @@ impl Target {
     /// Memory of one lock: the key twice, and its places in the maps.
     fn bytes(&self) -> usize {
         let key = match self {
-            Target::Row(_, key) => key.len(),
+            Target::Row(_, _, key) => key.len(),
             Target::Table(_) => 0,
         };
         2 * key + 200
@@ -51,6 +52,17 @@ struct Lock {
 struct Held {
     targets: Vec<Target>,
     bytes: usize,
+    /// It has had too many row locks and takes whole tables from then on.
+    heavy: bool,
+    /// Tables whose exclusive lock it has in place of its rows'.
+    covered: Vec<TableId>,
+}
+
+/// What a transaction's next row lock in a table has to be.
+enum Covers {
+    Table,
+    Rows,
+    TooManyRows,
 }
 
 impl Held {
@@ -68,6 +80,7 @@ struct Waiter {
 
 struct State {
     bytes_max: usize,
+    escalate_bytes: usize,
     locks: HashMap<Target, Lock>,
     held: HashMap<Xid, Held>,
     waiting: HashMap<Xid, Target>,
@@ -95,6 +108,7 @@ impl LockTable {
     pub fn new(bytes_max: usize) -> LockTable {
         let state = State {
             bytes_max,
+            escalate_bytes: bytes_max / 8,
             locks: HashMap::new(),
             held: HashMap::new(),
             waiting: HashMap::new(),
@@ -104,11 +118,23 @@ impl LockTable {
         }
     }
 
-    /// Waits for the exclusive lock of a key; returns at once when `txn` has it.
-    pub async fn row(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<()> {
-        self.acquire(txn, Target::Row(tree, key.to_vec()), Mode::Exclusive)
-            .await
-            .map(|_| ())
+    /// Waits for the exclusive lock of a key; returns at once when `txn` has it, or its whole table. Whoever asks shares
+    /// the table.
+    pub async fn row(&self, txn: &TxnRef, table: TableId, tree: TreeId, key: &[u8]) -> Result<()> {
+        let covered = self.state.borrow_mut().covers(txn.xid, table);
+        match covered {
+            Covers::Table => Ok(()),
+            Covers::Rows => {
+                let target = Target::Row(table, tree, key.to_vec());
+                self.acquire(txn, target, Mode::Exclusive).await.map(|_| ())
+            }
+            Covers::TooManyRows => {
+                let target = Target::Table(table);
+                self.acquire(txn, target, Mode::Exclusive).await?;
+                self.state.borrow_mut().cover(txn.xid, table);
+                Ok(())
+            }
+        }
     }
 
     /// `true` when it had to wait.
@@ -131,11 +157,11 @@ impl LockTable {
     }
 
     /// The transaction that holds the row, if any.
-    pub fn row_owner(&self, tree: TreeId, key: &[u8]) -> Option<Xid> {
+    pub fn row_owner(&self, table: TableId, tree: TreeId, key: &[u8]) -> Option<Xid> {
         self.state
             .borrow()
             .locks
-            .get(&Target::Row(tree, key.to_vec()))
+            .get(&Target::Row(table, tree, key.to_vec()))
             .and_then(|l| l.owners.first().copied())
     }
 
@@ -159,6 +185,40 @@ async fn wait(mut granted: oneshot::Receiver<()>, stop: &Stop) -> Result<()> {
 }
 
 impl State {
+    fn covers(&mut self, xid: Xid, table: TableId) -> Covers {
+        let escalate_bytes = self.escalate_bytes;
+        let Some(held) = self.held.get_mut(&xid) else {
+            return Covers::Rows;
+        };
+        if held.covered.contains(&table) {
+            return Covers::Table;
+        }
+        held.heavy |= held.bytes > escalate_bytes;
+        match held.heavy {
+            true => Covers::TooManyRows,
+            false => Covers::Rows,
+        }
+    }
+
+    /// `xid` has the table's exclusive lock: those of its rows are of no use any more.
+    fn cover(&mut self, xid: Xid, table: TableId) {
+        let Some(held) = self.held.get_mut(&xid) else {
+            return;
+        };
+        if held.covered.contains(&table) {
+            return;
+        }
+        held.covered.push(table);
+        let rows: Vec<Target> = held
+            .targets
+            .extract_if(.., |t| matches!(t, Target::Row(of, ..) if *of == table))
+            .collect();
+        held.bytes -= rows.iter().map(Target::bytes).sum::<usize>();
+        for row in rows {
+            self.let_go(xid, row);
+        }
+    }
+
     /// `None` = granted; otherwise what to wait for.
     fn request(
         &mut self,
@@ -243,18 +303,23 @@ impl State {
     fn release(&mut self, xid: Xid) {
         self.waiting.remove(&xid);
         for target in self.held.remove(&xid).unwrap_or_default().targets {
-            let Some(lock) = self.locks.get_mut(&target) else {
-                continue;
-            };
-            lock.owners.retain(|o| *o != xid);
-            let granted = lock.grant_next();
-            if lock.owners.is_empty() && lock.queue.is_empty() {
-                self.locks.remove(&target);
-            }
-            for owner in granted {
-                self.waiting.remove(&owner);
-                self.held.entry(owner).or_default().push(target.clone());
-            }
+            self.let_go(xid, target);
+        }
+    }
+
+    /// Hands on a lock that `xid` no longer counts among its own.
+    fn let_go(&mut self, xid: Xid, target: Target) {
+        let Some(lock) = self.locks.get_mut(&target) else {
+            return;
+        };
+        lock.owners.retain(|o| *o != xid);
+        let granted = lock.grant_next();
+        if lock.owners.is_empty() && lock.queue.is_empty() {
+            self.locks.remove(&target);
+        }
+        for owner in granted {
+            self.waiting.remove(&owner);
+            self.held.entry(owner).or_default().push(target.clone());
         }
     }
 }
@@ -302,20 +367,60 @@ mod tests {
     }
 
     const T: TreeId = TreeId(1);
+    const TABLE: TableId = TableId(5);
 
     #[test]
     fn one_lock_over_the_ceiling_is_refused_and_room_comes_back() {
         runtime::block_on(async {
-            let locks = LockTable::new(3 * 202);
-            for key in [b"a", b"b", b"c"] {
-                locks.row(&txn(1), T, key).await.unwrap();
+            let locks = LockTable::new(3 * 200);
+            for table in 1..=3 {
+                let table = TableId(table);
+                locks.table(&txn(1), table, Mode::Shared).await.unwrap();
             }
-            let refused = locks.row(&txn(1), T, b"d").await.unwrap_err();
-            assert_eq!(refused.code(), SqlState::OUT_OF_MEMORY);
-            locks.row(&txn(1), T, b"a").await.unwrap();
-            locks.row(&txn(2), T, b"d").await.unwrap();
+            let more = locks.table(&txn(1), TableId(4), Mode::Shared).await;
+            assert_eq!(more.unwrap_err().code(), SqlState::OUT_OF_MEMORY);
+            let known = locks.table(&txn(1), TableId(1), Mode::Shared).await;
+            assert!(!known.unwrap());
+            locks
+                .table(&txn(2), TableId(4), Mode::Shared)
+                .await
+                .unwrap();
             locks.release(Xid(1));
-            locks.row(&txn(1), T, b"a").await.unwrap();
+            locks
+                .table(&txn(1), TableId(4), Mode::Shared)
+                .await
+                .unwrap();
+        });
+    }
+
+    #[test]
+    fn too_many_rows_become_a_table_and_the_memory_comes_back() {
+        runtime::block_on(async {
+            let locks = Rc::new(LockTable::new(8 * 10 * 202));
+            locks.table(&txn(1), TABLE, Mode::Shared).await.unwrap();
+            locks.table(&txn(2), TABLE, Mode::Shared).await.unwrap();
+            for n in 0..10 {
+                locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
+            }
+            assert_eq!(locks.held(), 11);
+            let escalates = {
+                let locks = locks.clone();
+                runtime::spawn(async move {
+                    for n in 10..100 {
+                        locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
+                    }
+                })
+            };
+            runtime::sleep(Duration::from_millis(30)).await;
+            assert!(!escalates.is_finished(), "another writer shares the table");
+            locks.release(Xid(2));
+            escalates.await;
+            assert_eq!(locks.held(), 1);
+            let other = TableId(6);
+            locks.row(&txn(1), other, T, b"a").await.unwrap();
+            assert_eq!(locks.held(), 2, "a heavy transaction takes whole tables");
+            locks.release(Xid(1));
+            assert_eq!(locks.held(), 0);
         });
     }
 
@@ -352,12 +457,12 @@ mod tests {
         runtime::block_on(async {
             let locks = Rc::new(LockTable::default());
             let order = Rc::new(RefCell::new(Vec::new()));
-            locks.row(&txn(1), T, b"k").await.unwrap();
+            locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
             let tasks: Vec<_> = (2..5)
                 .map(|n| {
                     let (locks, order) = (locks.clone(), order.clone());
                     runtime::spawn(async move {
-                        locks.row(&txn(n), T, b"k").await.unwrap();
+                        locks.row(&txn(n), TABLE, T, b"k").await.unwrap();
                         order.borrow_mut().push(n);
                         locks.release(Xid(n));
                     })
@@ -378,12 +483,12 @@ mod tests {
     fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
         runtime::block_on(async {
             let locks = Rc::new(LockTable::default());
-            locks.row(&txn(1), T, b"a").await.unwrap();
-            locks.row(&txn(2), T, b"b").await.unwrap();
+            locks.row(&txn(1), TABLE, T, b"a").await.unwrap();
+            locks.row(&txn(2), TABLE, T, b"b").await.unwrap();
             let other = locks.clone();
-            let waits = runtime::spawn(async move { other.row(&txn(1), T, b"b").await });
+            let waits = runtime::spawn(async move { other.row(&txn(1), TABLE, T, b"b").await });
             runtime::sleep(Duration::from_millis(5)).await;
-            let e = locks.row(&txn(2), T, b"a").await.unwrap_err();
+            let e = locks.row(&txn(2), TABLE, T, b"a").await.unwrap_err();
             assert_eq!(e.code(), SqlState::DEADLOCK_DETECTED);
             locks.release(Xid(2));
             waits.await.unwrap();
@@ -394,18 +499,18 @@ mod tests {
     fn a_stopped_waiter_leaves_the_queue_and_the_next_is_served() {
         runtime::block_on(async {
             let locks = Rc::new(LockTable::default());
-            locks.row(&txn(1), T, b"k").await.unwrap();
+            locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
             let stopped = txn(2);
             let stop = stopped.stop.clone();
             let (l2, l3) = (locks.clone(), locks.clone());
-            let gives_up = runtime::spawn(async move { l2.row(&stopped, T, b"k").await });
-            let next = runtime::spawn(async move { l3.row(&txn(3), T, b"k").await });
+            let gives_up = runtime::spawn(async move { l2.row(&stopped, TABLE, T, b"k").await });
+            let next = runtime::spawn(async move { l3.row(&txn(3), TABLE, T, b"k").await });
             runtime::sleep(Duration::from_millis(5)).await;
             stop.cancel();
             assert_eq!(gives_up.await.unwrap_err().code(), SqlState::QUERY_CANCELED);
             locks.release(Xid(1));
             next.await.unwrap();
-            assert_eq!(locks.row_owner(T, b"k"), Some(Xid(3)));
+            assert_eq!(locks.row_owner(TABLE, T, b"k"), Some(Xid(3)));
         });
     }
 

@@ -3,17 +3,23 @@
 //! Owns: the meaning of time and visibility in one partition, its lock table, the writes of running transactions, the
 //! records of its WAL. Asked by: `shard`. Never: knows SQL, plans or the network; other partitions are the caller's business.
 //!
-//! Model: multi-version, redo only. A transaction's writes stay in memory (`WriteSet`) until it commits; then one WAL record
-//! makes them durable and they are put into the trees as versions stamped with the commit's timestamp. Nothing uncommitted
-//! ever reaches a page, so recovery redoes and never undoes. Versions are cells whose key ends in the inverted timestamp.
-//! A reader at snapshot S that meets a commit in flight with a timestamp at or below S waits for it (Clock-SI, Du et al. 2013).
+//! Model: multi-version, redo only. A transaction's writes stay in memory (`WriteSet`), or in a tree of their own once they
+//! outgrow it (`Staged`), until it commits; then one WAL record makes them durable and they are put into the trees as
+//! versions stamped with the commit's timestamp. Nothing uncommitted ever reaches a page that others read, so recovery
+//! redoes and never undoes. Versions are cells whose key ends in the inverted timestamp. A reader at snapshot S that meets
+//! a commit in flight at or below S waits until that is durable, and then reads its writes over the trees (Clock-SI, Du et
+//! al. 2013, for the waiting).
 
 pub mod clock;
+pub mod commit;
 pub mod horizon;
 pub mod locks;
 pub mod partition;
+pub mod reading;
 pub mod record;
 pub mod recovery;
+pub mod staged;
+pub mod state;
 pub mod versions;
 pub mod writes;
 
@@ -29,8 +35,8 @@ use types::{Error, Result, SqlState, Ts, Xid};
 #[derive(Clone, Debug)]
 pub struct Options {
     pub storage: storage::Options,
-    /// Writes of one transaction in one partition; over it: 53200.
-    pub txn_write_bytes_max: usize,
+    /// Writes of uncommitted transactions that a partition keeps in memory; more is staged in the page file.
+    pub txn_memory_bytes: usize,
 }
 
 /// The transaction a call belongs to, as a partition needs to know it.

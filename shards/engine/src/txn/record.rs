@@ -58,7 +58,7 @@ pub fn cut(writes: &WriteSet) -> Vec<Vec<u8>> {
     let mut runs = Vec::new();
     let mut run = Ops::new();
     for (tree, key, value) in writes.iter() {
-        if run.bytes.len() > CHUNK_BYTES {
+        if run.is_full() {
             runs.push(run.finish());
             run = Ops::new();
         }
@@ -68,20 +68,33 @@ pub fn cut(writes: &WriteSet) -> Vec<Vec<u8>> {
     runs
 }
 
-struct Ops {
+/// Operations being put together for a record.
+#[derive(Debug)]
+pub struct Ops {
     bytes: Vec<u8>,
     count: u32,
 }
 
+impl Default for Ops {
+    fn default() -> Ops {
+        Ops::new()
+    }
+}
+
 impl Ops {
-    fn new() -> Ops {
+    pub fn new() -> Ops {
         Ops {
             bytes: vec![0; 4],
             count: 0,
         }
     }
 
-    fn push(&mut self, tree: TreeId, key: &[u8], value: &Payload) {
+    /// Time for a record of its own.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > CHUNK_BYTES
+    }
+
+    pub fn push(&mut self, tree: TreeId, key: &[u8], value: &Payload) {
         self.count += 1;
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
         self.bytes
@@ -97,7 +110,7 @@ impl Ops {
         }
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         self.bytes[..4].copy_from_slice(&self.count.to_le_bytes());
         self.bytes
     }

@@ -4,14 +4,13 @@
 //! checkpoint already holds changes nothing. What was prepared and not decided is reinstated and reported: the caller
 //! asks the coordinating partition and resolves it before anything is served.
 
-use super::partition::{Partition, TxnState};
+use super::partition::Partition;
 use super::record::{self, Record, WriteOp};
-use super::writes::WriteSet;
 use super::{Clock, Options, Snapshots, versions};
 use hashbrown::HashMap;
 use std::rc::Rc;
-use storage::Store;
-use types::{Lsn, PartitionId, Result, Ts, Xid};
+use storage::{Replay, Store};
+use types::{Error, Lsn, PartitionId, Result, SqlState, Ts, Xid};
 
 /// What opening a partition found.
 #[derive(Debug, Default)]
@@ -25,11 +24,18 @@ pub struct Recovered {
     pub records: u64,
 }
 
+/// What a transaction logged before its Commit or Prepare record, and in it.
+struct Logged {
+    start: Lsn,
+    /// Positions of its chunks: they are read again when it is known what became of it.
+    chunks: Vec<Lsn>,
+    ops: Vec<WriteOp>,
+}
+
 struct Prepared {
     ts: Ts,
     coordinator: PartitionId,
-    start: Lsn,
-    ops: Vec<WriteOp>,
+    logged: Logged,
 }
 
 /// Opens (or creates) the partition in `dir` and redoes its WAL.
@@ -40,13 +46,13 @@ pub async fn open(
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
 ) -> Result<(Rc<Partition>, Recovered)> {
-    let (store, mut replay) = Store::open(dir, options.storage.clone()).await?;
+    let (store, replay) = Store::open(dir, options.storage.clone()).await?;
     let partition = Rc::new(Partition::new(
         id,
         store,
         clock,
         snapshots,
-        options.txn_write_bytes_max,
+        options.txn_memory_bytes,
     ));
     let mut found = Recovered::default();
     if let Ok(stamp) = <[u8; 8]>::try_from(partition.store.meta().as_slice()) {
@@ -54,41 +60,33 @@ pub async fn open(
     }
     let mut redo = Redo {
         partition: &partition,
+        replay,
         chunks: HashMap::new(),
         prepared: HashMap::new(),
     };
-    while let Some((start, bytes)) = replay.next().await? {
+    while let Some((start, bytes)) = redo.replay.next().await? {
         found.records += 1;
         redo.record(start, record::decode(&bytes)?, &mut found)
             .await?;
     }
-    for (xid, p) in redo.prepared {
-        let state = TxnState::new(xid, WriteSet::default());
-        for op in p.ops {
-            state.write(op.tree, op.key, op.value)?;
-        }
-        partition.reinstate(state, p.ts, p.start);
+    for (xid, p) in std::mem::take(&mut redo.prepared) {
         found.in_doubt.push((xid, p.coordinator));
+        redo.reinstate(xid, p).await?;
     }
     Ok((partition, found))
 }
 
 struct Redo<'a> {
     partition: &'a Partition,
-    chunks: HashMap<Xid, (Lsn, Vec<WriteOp>)>,
+    replay: Replay,
+    chunks: HashMap<Xid, Vec<Lsn>>,
     prepared: HashMap<Xid, Prepared>,
 }
 
 impl Redo<'_> {
     async fn record(&mut self, start: Lsn, record: Record, found: &mut Recovered) -> Result<()> {
         match record {
-            Record::Chunk { xid, mut ops } => {
-                self.chunks
-                    .entry(xid)
-                    .or_insert_with(|| (start, Vec::new()))
-                    .1
-                    .append(&mut ops);
-            }
+            Record::Chunk { xid, .. } => self.chunks.entry(xid).or_default().push(start),
             Record::Commit {
                 xid,
                 ts,
@@ -104,8 +102,8 @@ impl Redo<'_> {
                         .insert(xid, (ts, start));
                     found.decisions.push((xid, ts));
                 }
-                let (_, ops) = self.with_chunks(xid, start, ops);
-                self.put(ts, &ops).await?;
+                let logged = self.logged(xid, start, ops);
+                self.redo(ts, logged).await?;
             }
             Record::Prepare {
                 xid,
@@ -114,21 +112,18 @@ impl Redo<'_> {
                 ops,
             } => {
                 found.newest = found.newest.max(ts);
-                let (start, ops) = self.with_chunks(xid, start, ops);
-                self.prepared.insert(
-                    xid,
-                    Prepared {
-                        ts,
-                        coordinator,
-                        start,
-                        ops,
-                    },
-                );
+                let logged = self.logged(xid, start, ops);
+                let prepared = Prepared {
+                    ts,
+                    coordinator,
+                    logged,
+                };
+                self.prepared.insert(xid, prepared);
             }
             Record::CommitPrepared { xid, ts } => {
                 found.newest = found.newest.max(ts);
                 if let Some(p) = self.prepared.remove(&xid) {
-                    self.put(ts, &p.ops).await?;
+                    self.redo(ts, p.logged).await?;
                 }
             }
             Record::AbortPrepared { xid } => {
@@ -138,14 +133,46 @@ impl Redo<'_> {
         Ok(())
     }
 
-    fn with_chunks(&mut self, xid: Xid, start: Lsn, mut ops: Vec<WriteOp>) -> (Lsn, Vec<WriteOp>) {
-        match self.chunks.remove(&xid) {
-            Some((first, mut earlier)) => {
-                earlier.append(&mut ops);
-                (first, earlier)
-            }
-            None => (start, ops),
+    fn logged(&mut self, xid: Xid, start: Lsn, ops: Vec<WriteOp>) -> Logged {
+        let chunks = self.chunks.remove(&xid).unwrap_or_default();
+        Logged {
+            start: chunks.first().copied().unwrap_or(start),
+            chunks,
+            ops,
         }
+    }
+
+    async fn chunk(&self, at: Lsn) -> Result<Vec<WriteOp>> {
+        match record::decode(&self.replay.again(at).await?)? {
+            Record::Chunk { ops, .. } => Ok(ops),
+            _ => Err(Error::new(
+                SqlState::DATA_CORRUPTED,
+                format!("the log record at {at} is not the chunk it was"),
+            )),
+        }
+    }
+
+    async fn redo(&self, ts: Ts, logged: Logged) -> Result<()> {
+        for at in &logged.chunks {
+            self.put(ts, &self.chunk(*at).await?).await?;
+        }
+        self.put(ts, &logged.ops).await
+    }
+
+    /// Undecided: its writes wait as they did before the crash.
+    async fn reinstate(&self, xid: Xid, p: Prepared) -> Result<()> {
+        let state = self.partition.new_txn(xid);
+        for at in &p.logged.chunks {
+            for op in self.chunk(*at).await? {
+                state.write(op.tree, op.key, op.value)?;
+            }
+            self.partition.relieve(&state).await?;
+        }
+        for op in p.logged.ops {
+            state.write(op.tree, op.key, op.value)?;
+        }
+        self.partition.reinstate(state, p.ts, p.logged.start);
+        Ok(())
     }
 
     async fn put(&self, ts: Ts, ops: &[WriteOp]) -> Result<()> {

@@ -1,69 +1,87 @@
-//! The uncommitted writes of one transaction in one partition.
+//! The uncommitted writes of one transaction in one partition that are in memory.
 //!
-//! Owns: per tree, the newest value of each key it wrote (`None` = deleted). Bounds: the bytes it was made for, at most
-//! `TXN_WRITE_BYTES_MAX`, then 53200.
+//! Owns: per tree, the newest value of each key it wrote (`None` = deleted), and its share of the partition's count of
+//! such bytes. Bounds: `TXN_WRITE_BYTES_MAX`, then 53200; `Partition::relieve` moves them to the page file long before.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::rc::Rc;
 use types::{Error, Result, SqlState, TreeId, limits};
 
 pub type Payload = Option<Vec<u8>>;
+/// A key with what was written under it.
+pub type Entry = (Vec<u8>, Payload);
 
 pub struct WriteSet {
     trees: BTreeMap<TreeId, BTreeMap<Vec<u8>, Payload>>,
     bytes: usize,
     bytes_max: usize,
     count: usize,
+    /// Over all transactions of the partition.
+    total: Rc<Cell<usize>>,
+}
+
+/// Memory of one entry besides its bytes: two `Vec`s and its share of a tree node.
+pub(super) const ENTRY_OVERHEAD: usize = 64;
+
+fn entry_bytes(key: &[u8], value: &Payload) -> usize {
+    key.len() + value.as_ref().map_or(0, Vec::len) + ENTRY_OVERHEAD
 }
 
 impl Default for WriteSet {
     fn default() -> WriteSet {
-        WriteSet::new(limits::TXN_WRITE_BYTES_MAX)
+        WriteSet::new(Rc::default())
     }
 }
 
-/// Memory of one entry besides its bytes: two `Vec`s and its share of a tree node.
-const ENTRY_OVERHEAD: usize = 64;
+impl Drop for WriteSet {
+    fn drop(&mut self) {
+        self.total.set(self.total.get() - self.bytes);
+    }
+}
 
 impl WriteSet {
-    pub fn new(bytes_max: usize) -> WriteSet {
+    /// Counts its bytes in `total` too.
+    pub fn new(total: Rc<Cell<usize>>) -> WriteSet {
         WriteSet {
             trees: BTreeMap::new(),
             bytes: 0,
-            bytes_max: bytes_max.min(limits::TXN_WRITE_BYTES_MAX),
+            bytes_max: limits::TXN_WRITE_BYTES_MAX,
             count: 0,
+            total,
         }
     }
 
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Payload) -> Result<()> {
-        let added = key.len() + value.as_ref().map_or(0, Vec::len) + ENTRY_OVERHEAD;
+        let added = entry_bytes(&key, &value);
         if self.bytes + added > self.bytes_max {
-            return Err(
-                Error::new(SqlState::OUT_OF_MEMORY, "transaction writes too much")
-                    .with_detail(format!(
-                        "A transaction may hold {} bytes of writes in a partition.",
-                        self.bytes_max
-                    ))
-                    .with_hint("Split it into several transactions."),
-            );
+            return Err(too_much(self.bytes_max));
         }
-        let klen = key.len();
+        let length = key.len();
         match self.trees.entry(tree).or_default().insert(key, value) {
-            Some(old) => {
-                self.bytes -= (klen + old.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes)
-            }
+            Some(old) => self.took(length + old.map_or(0, |v| v.len()) + ENTRY_OVERHEAD),
             None => self.count += 1,
         }
         self.bytes += added;
+        self.total.set(self.total.get() + added);
         Ok(())
     }
 
-    /// Forgets a write, as if it had not been made.
-    pub fn forget(&mut self, tree: TreeId, key: &[u8]) {
-        if let Some(value) = self.trees.get_mut(&tree).and_then(|t| t.remove(key)) {
+    fn took(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.total.set(self.total.get() - bytes);
+    }
+
+    /// Forgets a write that has been staged, unless it was written again meanwhile.
+    pub fn forget(&mut self, tree: TreeId, key: &[u8], value: &Payload) {
+        let Some(entries) = self.trees.get_mut(&tree) else {
+            return;
+        };
+        if entries.get(key) == Some(value) {
+            entries.remove(key);
             self.count -= 1;
-            self.bytes -=
-                (key.len() + value.map_or(0, |v| v.len()) + ENTRY_OVERHEAD).min(self.bytes);
+            self.took(entry_bytes(key, value));
         }
     }
 
@@ -90,21 +108,24 @@ impl WriteSet {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TreeId, &Vec<u8>, &Payload)> {
-        self.trees
-            .iter()
-            .flat_map(|(tree, entries)| entries.iter().map(|(k, v)| (*tree, k, v)))
+        self.after(None)
     }
 
-    /// Moves the values out, to be put into trees; the keys stay known.
-    pub fn take_values(&mut self) -> Vec<(TreeId, Vec<u8>, Payload)> {
-        let mut out = Vec::with_capacity(self.count);
-        for (tree, entries) in &mut self.trees {
-            for (key, value) in entries {
-                let kept = value.as_ref().map(|_| Vec::new());
-                out.push((*tree, key.clone(), std::mem::replace(value, kept)));
-            }
-        }
-        out
+    /// Everything behind a key, in order of trees and keys.
+    pub fn after<'a>(
+        &'a self,
+        last: Option<(TreeId, &'a [u8])>,
+    ) -> impl Iterator<Item = (TreeId, &'a Vec<u8>, &'a Payload)> {
+        let first = last.map_or(TreeId(0), |(tree, _)| tree);
+        self.trees.range(first..).flat_map(move |(tree, entries)| {
+            let lower = match last {
+                Some((t, key)) if t == *tree => Bound::Excluded(key),
+                _ => Bound::Unbounded,
+            };
+            entries
+                .range::<[u8], _>((lower, Bound::Unbounded))
+                .map(|(k, v)| (*tree, k, v))
+        })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -120,29 +141,63 @@ impl WriteSet {
     }
 }
 
+fn too_much(max: usize) -> Error {
+    Error::new(SqlState::OUT_OF_MEMORY, "transaction writes too much")
+        .with_detail(format!(
+            "A transaction may hold {max} bytes of writes in a partition's memory."
+        ))
+        .with_hint("Split it into several transactions.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bytes_are_counted_through_overwrites_and_forgetting() {
-        let mut w = WriteSet::default();
+        let total = Rc::new(Cell::new(0));
+        let mut w = WriteSet::new(total.clone());
         let t = TreeId(7);
         w.put(t, vec![1], Some(vec![0; 100])).unwrap();
         w.put(t, vec![1], None).unwrap();
         assert_eq!((w.len(), w.bytes()), (1, 1 + ENTRY_OVERHEAD));
-        w.forget(t, &[1]);
+        w.forget(t, &[1], &Some(vec![0; 100]));
+        assert_eq!(w.len(), 1, "written again since it was staged");
+        assert_eq!(total.get(), w.bytes());
+        w.forget(t, &[1], &None);
         assert!(w.is_empty());
-        assert_eq!(w.bytes(), 0);
+        assert_eq!((w.bytes(), total.get()), (0, 0));
+        w.put(t, vec![1], None).unwrap();
+        drop(w);
+        assert_eq!(total.get(), 0);
     }
 
     #[test]
     fn one_byte_over_the_ceiling_is_refused_and_nothing_is_lost() {
-        let mut w = WriteSet::new(1000);
+        let mut w = WriteSet::default();
+        w.bytes_max = 1000;
         let value = 1000 - 1 - ENTRY_OVERHEAD;
         w.put(TreeId(1), vec![1], Some(vec![0; value])).unwrap();
         let e = w.put(TreeId(1), vec![2], None).unwrap_err();
         assert_eq!(e.code(), SqlState::OUT_OF_MEMORY);
         assert_eq!(w.len(), 1);
+    }
+
+    #[test]
+    fn a_walk_goes_on_behind_any_key_of_any_tree() {
+        let mut w = WriteSet::default();
+        let all: Vec<(TreeId, Vec<u8>)> = (1..4u32)
+            .flat_map(|t| (0..3u8).map(move |k| (TreeId(t), vec![k])))
+            .collect();
+        for (tree, key) in &all {
+            w.put(*tree, key.clone(), None).unwrap();
+        }
+        for (n, (tree, key)) in all.iter().enumerate() {
+            let rest: Vec<_> = w
+                .after(Some((*tree, key)))
+                .map(|(t, k, _)| (t, k.clone()))
+                .collect();
+            assert_eq!(rest, all[n + 1..]);
+        }
     }
 }

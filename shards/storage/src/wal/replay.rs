@@ -83,6 +83,18 @@ impl Replay {
         }
     }
 
+    /// The record at a position that `next` has named, once more.
+    pub async fn again(&self, at: Lsn) -> Result<Vec<u8>, StorageError> {
+        let after = self.segments.partition_point(|s| *s <= at.0);
+        let missing = || StorageError::wal(at, "the record was there and is gone");
+        let start = self.segments[..after].last().ok_or_else(missing)?;
+        let mut reader = Reader::open(&self.wal.dir, *start).await?;
+        match reader.record(self.wal.store, at.0).await? {
+            Found::Record(payload) => Ok(payload),
+            Found::Nothing => Err(missing()),
+        }
+    }
+
     /// Opens the next segment. False when its first block is not one: it was being created.
     async fn enter_next(&mut self) -> Result<bool, StorageError> {
         let start = self.segments[self.at + 1];

@@ -1,0 +1,334 @@
+//! How a transaction ends in one partition.
+//!
+//! Owns: commit, prepare, the carrying out of a decision, abort, and the putting of committed writes into their trees.
+//! Asked by: `shard`, `recovery`. Never: awaits from the timestamp of a commit to its place among those in flight and in
+//! the WAL, and never answers by an abort once its record may be found at the next start (08007 then).
+//! Bounds: a run of `RUN` writes at a time; records by `record::CHUNK_BYTES`, the WAL's backlog by `Store::admit`.
+
+use super::partition::{Partition, bump};
+use super::record::Ops;
+use super::state::{Status, TxnState};
+use super::writes::Payload;
+use super::{record, versions};
+use runtime::sync::oneshot;
+use std::rc::Rc;
+use storage::Op;
+use types::{Error, Lsn, PartitionId, Result, SqlState, TreeId, Ts, Xid};
+
+/// Writes that are handled between two looks at the clock.
+const RUN: usize = 128;
+
+/// For a commit that also decides for transactions prepared elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Decides {
+    /// The latest of their prepare timestamps.
+    pub at_least: Ts,
+    pub participants: Vec<PartitionId>,
+}
+
+impl Partition {
+    /// Commits what `xid` wrote here. Once begun it runs to its end, even if the caller goes away.
+    pub async fn commit(self: &Rc<Self>, xid: Xid, decides: Decides) -> Result<Ts> {
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(self.clock.now());
+        };
+        if state.is_empty() && !state.loaded.get() && decides.participants.is_empty() {
+            self.end(&state);
+            return Ok(self.clock.now());
+        }
+        let this = self.clone();
+        to_the_end(async move {
+            let outcome = this.commit_now(&state, decides).await;
+            if outcome.is_err() && state.status.get() == Status::Active {
+                this.abort(xid);
+            }
+            outcome
+        })
+        .await
+    }
+
+    async fn commit_now(&self, state: &Rc<TxnState>, decides: Decides) -> Result<Ts> {
+        let ops = self.ready(state).await?;
+        let ts = Ts(self.clock.now().0.max(decides.at_least.0));
+        self.clock.merge(ts);
+        state.status.set(Status::Committing(ts));
+        self.in_flight
+            .borrow_mut()
+            .insert((ts, state.xid), state.clone());
+        let bytes = record::commit(state.xid, ts, &decides.participants, &ops);
+        let end = self.append(state, &bytes)?;
+        // From here on the record may be found at the next start: no error may say that it was not committed.
+        self.carry_out(state, ts, end, &decides)
+            .await
+            .map_err(|e| unknown(&e))?;
+        Ok(ts)
+    }
+
+    async fn carry_out(&self, state: &TxnState, ts: Ts, end: Lsn, decides: &Decides) -> Result<()> {
+        if !decides.participants.is_empty() {
+            let start = *state.pins.borrow().last().unwrap_or(&end);
+            self.pin(start);
+            self.decisions.borrow_mut().insert(state.xid, (ts, start));
+        }
+        self.wait_durable(end).await?;
+        self.decide(state, ts);
+        self.apply(state, ts).await?;
+        bump(&self.counters.commits);
+        self.bar(state);
+        self.end(state);
+        Ok(())
+    }
+
+    /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
+    pub async fn prepare(self: &Rc<Self>, xid: Xid, coordinator: PartitionId) -> Result<Ts> {
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(self.clock.now());
+        };
+        let locks_tables = !state.exclusive.borrow().is_empty();
+        if state.is_empty() && !state.loaded.get() && !locks_tables {
+            // It only locked rows here: nothing to decide.
+            self.end(&state);
+            return Ok(self.clock.now());
+        }
+        let this = self.clone();
+        to_the_end(async move {
+            let outcome = this.prepare_now(&state, coordinator).await;
+            if outcome.is_err() && state.status.get() == Status::Active {
+                this.abort(xid);
+            }
+            outcome
+        })
+        .await
+    }
+
+    async fn prepare_now(&self, state: &Rc<TxnState>, coordinator: PartitionId) -> Result<Ts> {
+        let ops = self.ready(state).await?;
+        let ts = self.clock.now();
+        state.status.set(Status::Prepared(ts));
+        self.in_flight
+            .borrow_mut()
+            .insert((ts, state.xid), state.clone());
+        let end = self.append(state, &record::prepare(state.xid, ts, coordinator, &ops))?;
+        self.wait_durable(end).await?;
+        self.bar(state);
+        bump(&self.counters.prepares);
+        Ok(ts)
+    }
+
+    /// Carries out a decision to commit. Durable when it returns; visible before that.
+    pub async fn commit_prepared(self: &Rc<Self>, xid: Xid, ts: Ts) -> Result<()> {
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(());
+        };
+        let this = self.clone();
+        to_the_end(async move {
+            this.clock.merge(ts);
+            let end = this.append(&state, &record::commit_prepared(xid, ts))?;
+            this.decide(&state, ts);
+            this.apply(&state, ts).await?;
+            bump(&this.counters.commits);
+            this.end(&state);
+            this.wait_durable(end).await
+        })
+        .await
+    }
+
+    /// Every participant has carried out the decision: recovery no longer needs it.
+    pub fn forget(&self, xid: Xid) {
+        if let Some((_, start)) = self.decisions.borrow_mut().remove(&xid) {
+            self.unpin(start);
+        }
+    }
+
+    /// Drops what `xid` wrote and gives back its locks. A commit that has begun is not stopped.
+    pub fn abort(&self, xid: Xid) {
+        let Some(state) = self.txn_if_any(xid) else {
+            self.locks.release(xid);
+            return;
+        };
+        match state.status.get() {
+            Status::Committing(_) | Status::Ended => return,
+            Status::Prepared(_) => {
+                // Not waited for: without the record recovery asks the coordinator and learns the same.
+                if let Err(e) = self.store.append(&record::abort_prepared(xid)) {
+                    tracing::warn!(partition = self.id.0, error = %e, "abort of a prepared transaction not logged");
+                }
+            }
+            Status::Active => {}
+        }
+        self.lift(&state);
+        bump(&self.counters.aborts);
+        self.end(&state);
+    }
+
+    /// Everything a Commit or Prepare record waits for; returns its operations.
+    async fn ready(&self, state: &Rc<TxnState>) -> Result<Vec<u8>> {
+        self.check()?;
+        state.active()?;
+        if state.loaded.get() {
+            self.checkpoint_now().await?;
+        }
+        let last = self.log_chunks(state).await?;
+        self.store.admit(last.len() + 64).await?;
+        state.active()?;
+        Ok(last)
+    }
+
+    /// Logs all but the last run of what the transaction wrote; returns that.
+    async fn log_chunks(&self, state: &TxnState) -> Result<Vec<u8>> {
+        let staged = state.staged.borrow().clone();
+        let Some(staged) = staged else {
+            let mut runs = record::cut(&state.writes.borrow());
+            let last = runs.pop().unwrap_or_default();
+            for run in runs {
+                self.log_chunk(state, &run).await?;
+            }
+            return Ok(last);
+        };
+        self.stage(state, &staged).await?;
+        let (mut ops, mut from) = (Ops::new(), Vec::new());
+        loop {
+            let run = staged.all(&from).await?;
+            for (tree, key, value) in &run.entries {
+                if ops.is_full() {
+                    let full = std::mem::take(&mut ops);
+                    self.log_chunk(state, &full.finish()).await?;
+                }
+                ops.push(*tree, key, value);
+            }
+            match run.next {
+                Some(next) => from = next,
+                None => return Ok(ops.finish()),
+            }
+            runtime::yield_if_needed().await;
+        }
+    }
+
+    async fn log_chunk(&self, state: &TxnState, ops: &[u8]) -> Result<()> {
+        let bytes = record::chunk(state.xid, ops);
+        self.store.admit(bytes.len()).await?;
+        state.active()?;
+        self.append(state, &bytes)?;
+        Ok(())
+    }
+
+    /// From here on readers see the commit, though its writes are not in their trees yet.
+    fn decide(&self, state: &TxnState, ts: Ts) {
+        state.decided.set(Some(ts));
+        self.settled.notify_all();
+    }
+
+    /// Appends a record that recovery needs until `state` ends.
+    fn append(&self, state: &TxnState, bytes: &[u8]) -> Result<Lsn> {
+        let at = self
+            .store
+            .append(bytes)
+            .map_err(Error::from)
+            .inspect_err(|e| self.fence(e))?;
+        self.pin(at.start);
+        state.pins.borrow_mut().push(at.start);
+        Ok(at.end)
+    }
+
+    async fn wait_durable(&self, end: Lsn) -> Result<()> {
+        self.store
+            .durable(end)
+            .await
+            .map_err(Error::from)
+            .inspect_err(|e| self.fence(e))
+    }
+
+    /// Puts the writes into the trees as versions of `ts`.
+    pub(super) async fn apply(&self, state: &TxnState, ts: Ts) -> Result<()> {
+        let horizon = self.snapshots.lowest();
+        let staged = state.staged.borrow().clone();
+        if let Some(staged) = staged {
+            let mut from = Some(Vec::new());
+            while let Some(first) = from.take() {
+                let run = staged.all(&first).await?;
+                self.put_run(&run.entries, ts, horizon).await?;
+                from = run.next;
+            }
+        }
+        let mut run: Vec<(TreeId, Vec<u8>, Payload)> = Vec::new();
+        loop {
+            run = {
+                let writes = state.writes.borrow();
+                let last = run.last().map(|(tree, key, _)| (*tree, key.as_slice()));
+                let next = writes.after(last).take(RUN);
+                next.map(|(tree, key, value)| (tree, key.clone(), value.clone()))
+                    .collect()
+            };
+            if run.is_empty() {
+                return Ok(());
+            }
+            self.put_run(&run, ts, horizon).await?;
+        }
+    }
+
+    async fn put_run(&self, run: &[(TreeId, Vec<u8>, Payload)], ts: Ts, horizon: Ts) -> Result<()> {
+        let put = async {
+            let cells: Vec<_> = run
+                .iter()
+                .map(|(tree, key, value)| {
+                    let value = versions::cell_value(value.as_deref());
+                    (*tree, versions::cell_key(key, ts), value)
+                })
+                .collect();
+            let mut ops = cells.iter().map(|(tree, key, value)| Op::Put {
+                tree: *tree,
+                key,
+                value,
+            });
+            self.store.apply(&mut ops).await?;
+            for (tree, key, _) in run {
+                versions::prune(&self.store, *tree, key, ts, horizon).await?;
+            }
+            runtime::yield_if_needed().await;
+            Ok(())
+        };
+        put.await.inspect_err(|e| self.fence(e))
+    }
+
+    fn end(&self, state: &TxnState) {
+        match state.status.replace(Status::Ended) {
+            Status::Prepared(ts) | Status::Committing(ts) => {
+                self.in_flight.borrow_mut().remove(&(ts, state.xid));
+            }
+            Status::Active | Status::Ended => {}
+        }
+        self.txns.borrow_mut().remove(&state.xid);
+        for start in state.pins.borrow_mut().drain(..) {
+            self.unpin(start);
+        }
+        self.locks.release(state.xid);
+        self.settled.notify_all();
+    }
+}
+
+/// 08007: only the next start tells whether it was committed.
+fn unknown(e: &Error) -> Error {
+    Error::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        "the outcome of the commit is unknown",
+    )
+    .with_detail(e.message().to_owned())
+    .with_hint("The partition is fenced. After a restart look whether the changes are there before repeating them.")
+}
+
+/// Runs `work` on its own task, so that a caller that goes away cannot leave it half done.
+pub(super) async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Result<T>> + 'static,
+) -> Result<T> {
+    let (done, outcome) = oneshot::channel();
+    runtime::spawn(async move {
+        let _ = done.send(work.await);
+    })
+    .detach();
+    outcome.await.unwrap_or_else(|_| {
+        Err(Error::new(
+            SqlState::ADMIN_SHUTDOWN,
+            "the shard is stopping",
+        ))
+    })
+}

@@ -1,0 +1,187 @@
+//! What a transaction may read: its own writes, commits whose writes are still on their way, and the trees.
+//!
+//! Owns: the rule that a snapshot sees every commit at or before it. One that is not durable yet is waited for; one that
+//! is, but has not put all its writes into their trees, is laid over them. Asked by: `shard`.
+//! Never: waits for a commit after the snapshot, or for more than the statement's deadline.
+//! Bounds: layers are the partition's commits in flight, one a connection at most.
+
+use super::partition::Partition;
+use super::state::TxnState;
+use super::writes::{Entry, Payload};
+use super::{TxnRef, versions};
+use std::ops::Bound;
+use std::rc::Rc;
+use std::time::Duration;
+use types::limits::BATCH_BYTES_MAX;
+use types::{Result, TreeId, Ts, Xid};
+
+/// How often a reader that waits for a commit looks whether its statement was stopped.
+const STOP_POLL: Duration = Duration::from_millis(20);
+/// Entries that one run takes out of a layer.
+const RUN: usize = 512;
+
+/// Writes that lie over the trees, for one reader of one tree. No two of them have the same key, but for the reader's
+/// own, which come last and win.
+pub struct Layers {
+    tree: TreeId,
+    states: Vec<Rc<TxnState>>,
+}
+
+impl Partition {
+    /// Waits until no commit in flight at or before `snapshot` that touches the key (or, without one, the tree) is
+    /// undecided.
+    async fn settle(
+        &self,
+        txn: &TxnRef,
+        snapshot: Ts,
+        tree: TreeId,
+        key: Option<&[u8]>,
+    ) -> Result<()> {
+        self.clock.merge(snapshot);
+        loop {
+            self.check()?;
+            let blocked = self
+                .in_flight
+                .borrow()
+                .range(..=(snapshot, Xid(u64::MAX)))
+                .any(|((_, xid), state)| {
+                    *xid != txn.xid
+                        && state.decided.get().is_none()
+                        && match key {
+                            Some(key) => state.may_have(tree, key),
+                            None => state.touches(tree),
+                        }
+                });
+            if !blocked {
+                return Ok(());
+            }
+            let _ = runtime::timeout(STOP_POLL, self.settled.notified()).await;
+            txn.stop.check()?;
+        }
+    }
+
+    /// Decided commits at or before the snapshot that have not put all they wrote into their trees.
+    fn decided(&self, txn: &TxnRef, tree: TreeId) -> Vec<Rc<TxnState>> {
+        self.in_flight
+            .borrow()
+            .range(..=(txn.snapshot, Xid(u64::MAX)))
+            .map(|(_, state)| state)
+            .filter(|s| s.decided.get().is_some_and(|ts| ts <= txn.snapshot) && s.touches(tree))
+            .cloned()
+            .collect()
+    }
+
+    /// Everything that lies over the tree for a reader, once all it must see is decided.
+    pub async fn layers(&self, txn: &TxnRef, tree: TreeId) -> Result<Layers> {
+        self.settle(txn, txn.snapshot, tree, None).await?;
+        let mut states = self.decided(txn, tree);
+        states.extend(self.txn_if_any(txn.xid).filter(|own| own.touches(tree)));
+        Ok(Layers { tree, states })
+    }
+
+    /// The row as the transaction sees it: its own write, else the newest version at or before its snapshot.
+    pub async fn read(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if let Some(own) = self.own(txn.xid, tree, key).await? {
+            return Ok(own);
+        }
+        self.settle(txn, txn.snapshot, tree, Some(key)).await?;
+        for state in self.decided(txn, tree) {
+            if let Some(payload) = state.get(tree, key).await? {
+                return Ok(payload);
+            }
+        }
+        Ok(versions::newest(&self.store, tree, key, txn.snapshot)
+            .await?
+            .and_then(|(_, payload)| payload))
+    }
+
+    /// The newest committed version, whatever the snapshot; call it under the key's lock.
+    pub async fn latest(&self, tree: TreeId, key: &[u8]) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
+        versions::newest(&self.store, tree, key, Ts(u64::MAX)).await
+    }
+
+    /// What the transaction itself wrote: `Some(None)` = deleted.
+    pub async fn own(&self, xid: Xid, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
+        match self.txn_if_any(xid) {
+            Some(state) => state.get(tree, key).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl Layers {
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// The next entries of all layers from `from` on and below `upper`, in key order. With a key: there are none between
+    /// the last of them and that key, but may be from there on.
+    pub async fn run(
+        &self,
+        from: &[u8],
+        upper: Option<&[u8]>,
+    ) -> Result<(Vec<Entry>, Option<Vec<u8>>)> {
+        let mut merged: Vec<Entry> = Vec::new();
+        let mut end: Option<Vec<u8>> = None;
+        for state in &self.states {
+            let staged = state.staged.borrow().clone();
+            let mut runs = Vec::with_capacity(2);
+            if let Some(staged) = staged.filter(|s| s.touches(self.tree)) {
+                let run = staged.range(self.tree, from, upper).await?;
+                runs.push((run.entries, run.next));
+            }
+            // Later than what was staged, and so over it.
+            runs.push(in_memory(state, self.tree, from, upper));
+            for (entries, next) in runs {
+                merged = overlaid(merged, entries);
+                end = match (end, next) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
+        if let Some(end) = &end {
+            merged.truncate(merged.partition_point(|(key, _)| key < end));
+        }
+        Ok((merged, end))
+    }
+}
+
+fn in_memory(
+    state: &TxnState,
+    tree: TreeId,
+    from: &[u8],
+    upper: Option<&[u8]>,
+) -> (Vec<Entry>, Option<Vec<u8>>) {
+    let writes = state.writes.borrow();
+    let upper = upper.map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for (key, payload) in writes.range(tree, Bound::Included(from), upper) {
+        if entries.len() >= RUN || bytes >= BATCH_BYTES_MAX {
+            return (entries, Some(key.clone()));
+        }
+        bytes += key.len() + payload.as_ref().map_or(0, Vec::len);
+        entries.push((key.clone(), payload.clone()));
+    }
+    (entries, None)
+}
+
+/// Both in key order; where both have a key, `over` wins.
+pub fn overlaid(under: Vec<Entry>, over: Vec<Entry>) -> Vec<Entry> {
+    if under.is_empty() {
+        return over;
+    }
+    let mut out = Vec::with_capacity(under.len() + over.len());
+    let mut over = over.into_iter().peekable();
+    for pair in under {
+        while let Some(next) = over.next_if(|(key, _)| *key < pair.0) {
+            out.push(next);
+        }
+        match over.next_if(|(key, _)| *key == pair.0) {
+            Some(same) => out.push(same),
+            None => out.push(pair),
+        }
+    }
+    out.extend(over);
+    out
+}
