@@ -1,7 +1,8 @@
 //! What shard 0 does once every shard has recovered its partitions and before any of them serves.
 //!
 //! Owns: the clock's base (above every timestamp on disk), the fate of transactions in doubt (what their coordinator's
-//! partition decided; nothing found means aborted), and the first catalog.
+//! partition decided; nothing found means aborted), and the first catalog. A partition that could not be opened leaves
+//! the others to serve, unless it is partition 0, which has the catalog.
 
 use crate::router::Router;
 use engine::shard::call::{PartitionCall, Resolution};
@@ -13,11 +14,17 @@ use types::{Error, PartitionId, Result, ShardId, Ts, Xid};
 
 pub async fn begin(router: &Router) -> Result<()> {
     let mut found: Vec<(PartitionId, Recovered)> = Vec::new();
+    let mut lost: Vec<PartitionId> = Vec::new();
     for reply in router.ask_all(|| ShardCall::Recovered).await? {
-        let Reply::Recovered(partitions) = reply else {
+        let Reply::Recovered {
+            found: partitions,
+            lost: unopened,
+        } = reply
+        else {
             return Err(odd());
         };
         found.extend(partitions);
+        lost.extend(unopened);
     }
     let newest = found
         .iter()
@@ -35,6 +42,8 @@ pub async fn begin(router: &Router) -> Result<()> {
                 .iter()
                 .map(|(xid, coordinator)| (*p, *xid, *coordinator))
         })
+        // What became of the others only their coordinator's partition knows: they stay in doubt.
+        .filter(|(_, _, coordinator)| !lost.contains(coordinator))
         .map(|(partition, xid, coordinator)| Resolution {
             partition,
             xid,
@@ -56,7 +65,9 @@ pub async fn begin(router: &Router) -> Result<()> {
         catalog: catalog.clone(),
     };
     router.ask_all(begin).await?;
-    for (partition, xid) in decisions.into_keys() {
+    // A partition that is out of service may have to ask for any of them at the next start.
+    let settled = decisions.into_keys().filter(|_| lost.is_empty());
+    for (partition, xid) in settled {
         router
             .call(partition, PartitionCall::Forget { xid })
             .await?;

@@ -60,6 +60,9 @@ impl Door for ShardDoor {
                 let engine::shard::Reply::Stats(stats) = reply else {
                     continue;
                 };
+                if let Some((_, reason)) = stats.lost.into_iter().next() {
+                    return Err(reason);
+                }
                 for p in stats.partitions {
                     if let Some(reason) = p.fenced {
                         return Err(format!(

@@ -4,7 +4,7 @@ use crate::router::{Answer, Router};
 use crate::telemetry::{Metrics, MetricsSnapshot};
 use engine::shard::call::{PartitionStats, ShardStats};
 use engine::shard::{Envelope, Reply, ShardCall};
-use types::Result;
+use types::{PartitionId, Result};
 
 /// Everything this shard counts.
 pub async fn snapshot(router: &Router, metrics: &Metrics) -> Result<MetricsSnapshot> {
@@ -65,7 +65,20 @@ fn shard(stats: &ShardStats, out: &mut MetricsSnapshot) {
     for p in &stats.partitions {
         partition(p, out);
         store(p, out);
+        fenced(p.partition, p.fenced.is_some(), out);
     }
+    for (p, _) in &stats.lost {
+        fenced(*p, true, out);
+    }
+}
+
+fn fenced(partition: PartitionId, is: bool, out: &mut MetricsSnapshot) {
+    out.gauge(
+        "rustydb_partition_fenced",
+        "1 when the partition is out of service.",
+        &[("partition", partition.to_string().as_str())],
+        f64::from(u8::from(is)),
+    );
 }
 
 fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
@@ -116,11 +129,6 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
             "rustydb_partition_transactions_open",
             "Transactions with a part in the partition.",
             p.txns_open,
-        ),
-        (
-            "rustydb_partition_fenced",
-            "1 when the partition is out of service.",
-            u64::from(p.fenced.is_some()),
         ),
     ];
     for (name, help, value) in gauges {

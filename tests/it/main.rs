@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod ceilings;
+mod damage;
 mod durability;
 mod large;
 mod parity;

@@ -25,6 +25,17 @@ impl Server {
     }
 
     pub fn with_flags(data: &Path, cores: usize, flags: &[&str]) -> Server {
+        let server = Server::unready(data, cores, flags);
+        let start = Instant::now();
+        while server.http("GET", "/health/ready", "").0 != 200 {
+            assert!(start.elapsed() < PATIENCE, "no server");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    /// As soon as it answers, ready or not.
+    pub fn unready(data: &Path, cores: usize, flags: &[&str]) -> Server {
         let (port, http_port) = (free_port(), free_port());
         let process = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
             .args(["--cores", &cores.to_string(), "--pool-bytes", "32MiB"])
@@ -42,7 +53,7 @@ impl Server {
             process,
         };
         let start = Instant::now();
-        while server.http("GET", "/health/ready", "").0 != 200 {
+        while server.http("GET", "/health/ready", "").0 == 0 {
             assert!(start.elapsed() < PATIENCE, "no server");
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -20,8 +20,9 @@ pub enum StorageError {
         at: Place,
         detail: String,
     },
-    /// An earlier write failed, so what is on disk is unknown: reads go on, writes end until the process restarts.
-    #[error("storage is read-only after a failed write: {reason}")]
+    /// An earlier write failed, so what is on disk is unknown, or bytes were found damaged: nothing is written until the
+    /// process restarts.
+    #[error("storage is out of service: {reason}")]
     Fenced { reason: String },
     #[error("key of {bytes} bytes exceeds the maximum of {max}")]
     KeyTooLong { bytes: usize, max: usize },

@@ -1,7 +1,8 @@
-//! The end of writing after a failed write.
+//! The end of writing after a failed write, or after damage was found.
 //!
-//! Owns: the reason, once there is one. Asked by: every write path before it begins. Never: is lifted: after a failed
-//! write or fsync the kernel may have dropped the dirty pages, so a later success would prove nothing.
+//! Owns: the reason, once there is one. Asked by: every write path before it begins, and by the engine before anything.
+//! Never: is lifted: after a failed write or fsync the kernel may have dropped the dirty pages, so a later success would
+//! prove nothing; and where one page is damaged nobody knows what else is.
 //! Source: Rebello et al. 2020, "Can Applications Recover from fsync Failures?".
 
 use crate::error::StorageError;
@@ -34,7 +35,7 @@ impl Fence {
     pub fn set(&self, error: &StorageError) {
         let mut reason = self.0.borrow_mut();
         if reason.is_none() {
-            tracing::error!(%error, "storage fenced: no more writes until the process restarts");
+            tracing::error!(%error, "storage fenced until the process restarts");
             *reason = Some(error.to_string());
         }
     }

@@ -128,7 +128,7 @@ impl Store {
                     // The page was freed while it was read: what was read may be anything.
                     return Ok(None);
                 }
-                page::verify(&bytes, id, self.id)?;
+                page::verify(&bytes, id, self.id).map_err(|e| self.noticed(e))?;
                 let misses = &state.pool.counters.misses;
                 misses.set(misses.get() + 1);
                 if let Some(frame) = state.pool.take() {
@@ -150,7 +150,7 @@ impl Store {
             .map_err(|e| StorageError::io(format!("read page {}", id.0), e))?;
         match buf.as_array::<PAGE_BYTES>() {
             Some(page) => Ok(Box::new(*page)),
-            None => Err(StorageError::page(id, "the file ends before it")),
+            None => Err(self.noticed(StorageError::page(id, "the file ends before it"))),
         }
     }
 

@@ -149,7 +149,7 @@ impl Store {
         let state = self.state.borrow();
         state
             .get(tree, key, f)
-            .map_err(|stall| refused(&state, stall))
+            .map_err(|stall| self.refused(&state, stall))
     }
 
     /// Visits the cells from `from` on, in key order, until `f` breaks. Each page's cells are visited in one go;
@@ -203,7 +203,7 @@ impl Store {
             match state.scan_leaf(tree, &mut from, &mut None, f) {
                 Ok(Visit::Done) => return Ok(()),
                 Ok(Visit::More) => {}
-                Err(stall) => return Err(refused(&state, stall)),
+                Err(stall) => return Err(self.refused(&state, stall)),
             }
         }
     }
@@ -329,6 +329,15 @@ impl Store {
             self.checkpointed.notified().await;
         }
         self.wal.close().await
+    }
+}
+
+impl Store {
+    fn refused(&self, state: &State, stall: Stall) -> TryError {
+        match refused(state, stall) {
+            TryError::Error(e) => TryError::Error(self.noticed(e)),
+            other => other,
+        }
     }
 }
 

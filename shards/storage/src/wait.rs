@@ -19,6 +19,14 @@ impl Store {
         self.token.get()
     }
 
+    /// Corrupt bytes end the service of the whole partition: what else is wrong nobody knows.
+    pub(crate) fn noticed(&self, error: StorageError) -> StorageError {
+        if matches!(error, StorageError::Corrupt { .. }) {
+            self.fence.set(&error);
+        }
+        error
+    }
+
     /// Asks until the step is done, bringing in what it misses in between.
     pub(crate) async fn drive<T>(
         &self,
@@ -57,7 +65,7 @@ impl Store {
                 other => other,
             },
             Stall::Grow(pages) => self.grow(pages).await,
-            Stall::Error(e) => Err(e),
+            Stall::Error(e) => Err(self.noticed(e)),
             Stall::Value(_, long) => Err(StorageError::page(
                 long.pages[0],
                 "a change met a value it does not read",

@@ -292,7 +292,11 @@ pub enum Reply {
     At(Ts),
     Catalog(Arc<Catalog>),
     Stats(Box<ShardStats>),
-    Recovered(Vec<(PartitionId, crate::txn::recovery::Recovered)>),
+    Recovered {
+        found: Vec<(PartitionId, crate::txn::recovery::Recovered)>,
+        /// Partitions that could not be opened.
+        lost: Vec<PartitionId>,
+    },
 }
 
 #[derive(Debug)]
@@ -328,6 +332,8 @@ pub struct Modified {
 #[derive(Clone, Debug, Default)]
 pub struct ShardStats {
     pub partitions: Vec<PartitionStats>,
+    /// Partitions that could not be opened, and why.
+    pub lost: Vec<(PartitionId, String)>,
     pub snapshots_open: u64,
     pub calls: u64,
 }

@@ -24,7 +24,7 @@ use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
 use crate::txn::state::TxnState;
-use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef};
+use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef, partition};
 use call::{PartitionStats, Resolution, ShardStats};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub struct Shard {
     pub shards: usize,
     pub partition_count: u16,
     partitions: BTreeMap<PartitionId, Rc<Partition>>,
+    /// Partitions that could not be opened, and why. The others serve.
+    lost: BTreeMap<PartitionId, Error>,
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
     catalog: RefCell<Arc<Catalog>>,
@@ -69,6 +71,7 @@ impl Shard {
         let snapshots = Snapshots::new(id, horizon);
         let mut partitions = BTreeMap::new();
         let mut recovered = Vec::new();
+        let mut lost = BTreeMap::new();
         for p in (0..partition_count)
             .map(PartitionId)
             .filter(|p| owner(*p, shards) == id)
@@ -78,16 +81,24 @@ impl Shard {
                 .subdir(&name)
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
-            let (partition, found) =
-                recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await?;
-            partitions.insert(p, partition);
-            recovered.push((p, found));
+            match recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await {
+                Ok((partition, found)) => {
+                    partitions.insert(p, partition);
+                    recovered.push((p, found));
+                }
+                Err(error) if isolates(&error) => {
+                    tracing::error!(partition = p.0, %error, "partition out of service");
+                    lost.insert(p, partition::out_of_service(p, error.message()));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(Rc::new(Shard {
             id,
             shards,
             partition_count,
             partitions,
+            lost,
             clock,
             snapshots,
             catalog: RefCell::new(Arc::new(Catalog::empty(partition_count))),
@@ -138,9 +149,7 @@ impl Shard {
         self.calls.set(self.calls.get() + 1);
         match envelope.call {
             ShardCall::Partition(id, call) => {
-                let partition = self.partitions.get(&id).ok_or_else(|| {
-                    Error::internal(format!("shard {} does not own partition {id}", self.id))
-                })?;
+                let partition = self.partition(id)?;
                 self.partition_call(partition, call).await
             }
             ShardCall::Publish(catalog) => {
@@ -150,9 +159,10 @@ impl Shard {
             ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
             ShardCall::Checkpoint => self.checkpoint().await,
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
-            ShardCall::Recovered => Ok(Reply::Recovered(std::mem::take(
-                &mut self.recovered.borrow_mut(),
-            ))),
+            ShardCall::Recovered => Ok(Reply::Recovered {
+                found: std::mem::take(&mut self.recovered.borrow_mut()),
+                lost: self.lost.keys().copied().collect(),
+            }),
             ShardCall::Begin {
                 base,
                 resolved,
@@ -162,6 +172,17 @@ impl Shard {
                 .load_catalog()
                 .await
                 .map(|c| Reply::Catalog(Arc::new(c))),
+        }
+    }
+
+    fn partition(&self, id: PartitionId) -> Result<&Rc<Partition>> {
+        match (self.partitions.get(&id), self.lost.get(&id)) {
+            (Some(partition), _) => Ok(partition),
+            (None, Some(why)) => Err(why.clone()),
+            (None, None) => Err(Error::internal(format!(
+                "shard {} does not own partition {id}",
+                self.id
+            ))),
         }
     }
 
@@ -306,10 +327,7 @@ impl Shard {
     }
 
     async fn load_catalog(&self) -> Result<Catalog> {
-        let partition = self
-            .partitions
-            .get(&PartitionId(0))
-            .ok_or_else(|| Error::internal("the catalog is in partition 0"))?;
+        let partition = self.partition(PartitionId(0))?;
         let cells = cursor::all_live(partition, stored::TREE).await?;
         stored::decode(self.partition_count, cells.into_iter())
     }
@@ -328,7 +346,10 @@ impl Shard {
                 continue;
             };
             match r.committed {
-                Some(ts) => partition.commit_prepared(r.xid, ts).await?,
+                Some(ts) => {
+                    let done = partition.commit_prepared(r.xid, ts).await;
+                    done.unwrap_or_else(|e| partition.fence(&e));
+                }
                 None => partition.abort(r.xid),
             }
         }
@@ -337,7 +358,8 @@ impl Shard {
         for partition in self.partitions.values() {
             for tree in partition.store.trees() {
                 if tree >= stored::FIRST_USER_TREE && !named.contains(&tree) {
-                    partition.store.drop_tree(tree).await.map_err(Error::from)?;
+                    let dropped = partition.store.drop_tree(tree).await;
+                    dropped.unwrap_or_else(|e| partition.fence(&e.into()));
                 }
             }
         }
@@ -366,9 +388,9 @@ impl Shard {
 
     /// Every partition's reason for being out of service.
     pub fn fenced(&self) -> Option<String> {
-        self.partitions
-            .values()
-            .find_map(|p| p.fenced().map(|why| format!("partition {}: {why}", p.id)))
+        let fenced = |p: &Rc<Partition>| p.fenced().map(|why| format!("partition {}: {why}", p.id));
+        let lost = self.lost.values().next().map(|e| e.message().to_owned());
+        self.partitions.values().find_map(fenced).or(lost)
     }
 
     /// Stops the stores; checkpoints first unless a partition is fenced.
@@ -398,10 +420,20 @@ impl Shard {
         };
         ShardStats {
             partitions: self.partitions.values().map(partition).collect(),
+            lost: self
+                .lost
+                .iter()
+                .map(|(p, e)| (*p, e.message().to_owned()))
+                .collect(),
             snapshots_open: self.snapshots.count() as u64,
             calls: self.calls.get(),
         }
     }
+}
+
+/// Whether an error at the opening of a partition is that partition's alone.
+fn isolates(error: &Error) -> bool {
+    error.code() == SqlState::DATA_CORRUPTED || error.code() == SqlState::IO_ERROR
 }
 
 fn io(what: &str, e: &std::io::Error) -> Error {

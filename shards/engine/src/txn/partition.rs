@@ -43,6 +43,15 @@ pub struct Partition {
     pub counters: Counters,
 }
 
+/// 58030: what every call of a fenced partition hears.
+pub fn out_of_service(id: PartitionId, reason: &str) -> Error {
+    Error::new(
+        SqlState::IO_ERROR,
+        format!("partition {id} is out of service: {reason}"),
+    )
+    .with_hint("Mend the cause, or restore the partition from a backup, and restart the server. Other partitions serve.")
+}
+
 /// What this partition has done since it was opened.
 #[derive(Default)]
 pub struct Counters {
@@ -113,11 +122,7 @@ impl Partition {
     /// 58030 once the partition is fenced.
     pub fn check(&self) -> Result<()> {
         match self.fenced() {
-            Some(reason) => Err(Error::new(
-                SqlState::IO_ERROR,
-                format!("partition {} is out of service: {reason}", self.id),
-            )
-            .with_hint("Mend the cause and restart the server; nothing acknowledged is lost.")),
+            Some(reason) => Err(out_of_service(self.id, &reason)),
             None => Ok(()),
         }
     }
@@ -126,7 +131,7 @@ impl Partition {
         self.fence.borrow().clone().or_else(|| self.store.fenced())
     }
 
-    pub(super) fn fence(&self, reason: &Error) {
+    pub fn fence(&self, reason: &Error) {
         tracing::error!(partition = self.id.0, %reason, "partition fenced");
         self.fence
             .borrow_mut()
