@@ -130,6 +130,16 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
             "Transactions with a part in the partition.",
             p.txns_open,
         ),
+        (
+            "rustydb_partition_garbage_queued",
+            "Keys whose older versions wait to be collected.",
+            p.garbage_queued,
+        ),
+        (
+            "rustydb_partition_garbage_missed",
+            "Old versions that did not fit the queue: a sweep collects them.",
+            p.garbage_missed,
+        ),
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, &labels, value as f64);

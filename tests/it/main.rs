@@ -12,3 +12,4 @@ mod durability;
 mod large;
 mod parity;
 mod process;
+mod space;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub struct Server {
     pub port: u16,
     pub http_port: u16,
+    data: PathBuf,
     process: Child,
 }
 
@@ -50,6 +51,7 @@ impl Server {
         let server = Server {
             port,
             http_port,
+            data: data.to_path_buf(),
             process,
         };
         let start = Instant::now();
@@ -58,6 +60,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         server
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Status and body of one request on a connection of its own; status 0 when there is no answer.

@@ -252,6 +252,7 @@ impl Store {
             }
             runtime::yield_if_needed().await;
         }
+        self.cut_end().await;
         self.state.borrow_mut().space.rewind();
         let checkpoints = &self.counters.checkpoints;
         checkpoints.set(checkpoints.get() + 1);

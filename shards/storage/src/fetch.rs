@@ -39,6 +39,16 @@ impl Drop for Loading<'_> {
     }
 }
 
+/// The file's length is being changed.
+pub(crate) struct Resizing<'a>(&'a Store);
+
+impl Drop for Resizing<'_> {
+    fn drop(&mut self) {
+        self.0.resizing.set(false);
+        self.0.resized.notify_all();
+    }
+}
+
 /// Neighbouring pages, sealed and copied, ready to be written.
 pub(crate) struct Run {
     first: PageId,
@@ -119,7 +129,12 @@ impl Store {
             page: id,
             token,
         };
-        let bytes = self.read_page(id).await?;
+        let bytes = match self.read_page(id).await {
+            Ok(bytes) => bytes,
+            // The page was freed while it was read, and may even be cut off the file.
+            Err(_) if self.state.borrow().loading.get(&id) != Some(&token) => return Ok(None),
+            Err(e) => return Err(self.noticed(e)),
+        };
         self.counters.reads.set(self.counters.reads.get() + 1);
         loop {
             {
@@ -150,7 +165,7 @@ impl Store {
             .map_err(|e| StorageError::io(format!("read page {}", id.0), e))?;
         match buf.as_array::<PAGE_BYTES>() {
             Some(page) => Ok(Box::new(*page)),
-            None => Err(self.noticed(StorageError::page(id, "the file ends before it"))),
+            None => Err(StorageError::page(id, "the file ends before it")),
         }
     }
 
@@ -245,6 +260,7 @@ impl Store {
 
     /// Has the file system promise room for `pages` more pages.
     pub(crate) async fn grow(&self, pages: u32) -> Result<(), StorageError> {
+        let _resizing = self.resize().await;
         let (need, target) = {
             let state = self.state.borrow();
             let need = state.space.pages().saturating_add(pages);
@@ -267,6 +283,14 @@ impl Store {
         let mut state = self.state.borrow_mut();
         state.grown = state.grown.max(reached);
         Ok(())
+    }
+
+    /// Growing and cutting the file must not overtake each other: one at a time.
+    pub(crate) async fn resize(&self) -> Resizing<'_> {
+        while self.resizing.replace(true) {
+            self.resized.notified().await;
+        }
+        Resizing(self)
     }
 
     async fn reserve_file(&self, pages: u32) -> io::Result<()> {

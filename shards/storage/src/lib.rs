@@ -9,6 +9,7 @@
 //! A `Store` lives on one shard, behind an `Rc`; borrows of its state never cross an `.await`.
 
 mod checkpoint;
+mod compact;
 mod directory;
 mod error;
 mod fence;
@@ -33,7 +34,7 @@ pub use options::{Options, Policy};
 pub use page::{PAGE_BYTES, PageId};
 pub use pool::policy::EvictionPolicy;
 pub use stats::Stats;
-pub use store::{Op, Store, TryError, Visitor};
+pub use store::{Op, Store, TryError, Visitor, Watch};
 pub use superblock::{FORMAT, META_BYTES_MAX};
 pub use wal::Appended;
 pub use wal::record::RECORD_BYTES_MAX;

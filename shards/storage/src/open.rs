@@ -93,7 +93,9 @@ impl Store {
             let page = read_own(&file, id, &superblock, &mut own).await?;
             next = map.take(id, &page)?;
         }
-        let space = map.finish(superblock.map)?;
+        let mut space = map.finish(superblock.map)?;
+        // A checkpoint cuts the file's end off after its superblock is written.
+        space.cut_end();
         let pool = Pool::new(options.frames(), options.policy);
         let mut state = State::new(pool, space, superblock.epoch + 1);
         state.grown = u32::try_from(size / PAGE_BYTES as u64).unwrap_or(u32::MAX);
@@ -157,6 +159,10 @@ impl Store {
             written: Notify::new(),
             checkpointing: Cell::new(false),
             checkpointed: Notify::new(),
+            resizing: Cell::new(false),
+            resized: Notify::new(),
+            compacted_at: Cell::new(0),
+            asked_at: Cell::new(0),
             sweeping: Cell::new(false),
             swept: Notify::new(),
             last: RefCell::new(last),

@@ -3,8 +3,8 @@
 //! Owns: the bitmap in memory and its encoding as a chain of map pages that a checkpoint writes.
 //! Asked by: the tree (a new place for a changed page), the checkpoint. Never: does I/O; never decides when a page
 //! may be reused: whoever releases one knows that no durable checkpoint and no write in flight refers to it.
-//! Bounds: one bit a page, 32 KiB a GiB of page file. The file grows and is never cut; freed pages are reused,
-//! lowest first after each checkpoint.
+//! Bounds: one bit a page, 32 KiB a GiB of page file. Freed pages are reused, lowest first after each checkpoint; free
+//! ones at the end are forgotten and cut off.
 
 use crate::error::StorageError;
 use crate::page::{FIRST_PAGE, HEADER, Kind, PAGE_BYTES, Page, PageId};
@@ -107,6 +107,19 @@ impl Space {
             self.words[(id.0 / WORD) as usize] &= !(1 << (id.0 % WORD));
             self.used -= 1;
         }
+    }
+
+    /// Forgets the free pages at the end of the file. Returns how many there were.
+    pub fn cut_end(&mut self) -> u32 {
+        let before = self.pages;
+        while self.words.len() > 1 && self.words.last() == Some(&0) {
+            self.words.pop();
+        }
+        let last = self.words.last().copied().unwrap_or_default();
+        let whole = (self.words.len() as u32 - 1) * WORD;
+        self.pages = (whole + WORD - last.leading_zeros()).min(before);
+        self.cursor = 0;
+        before - self.pages
     }
 
     /// The next search begins at the start of the file, so that it fills from there.
@@ -247,6 +260,26 @@ mod tests {
             space.allocate().unwrap();
         }
         assert_eq!((space.pages(), space.free()), (pages, 0));
+    }
+
+    #[test]
+    fn the_end_is_cut_to_the_last_page_in_use_and_grows_again() {
+        let mut space = Space::new();
+        let ids: Vec<_> = (0..1000).map(|_| space.allocate().unwrap()).collect();
+        for id in &ids[300..] {
+            space.release(*id);
+        }
+        assert_eq!(space.cut_end(), 700);
+        assert_eq!((space.pages(), space.free()), (302, 0));
+        assert_eq!(space.cut_end(), 0);
+        assert_eq!(space.allocate().unwrap(), PageId(302));
+        assert_eq!(round_trip(&space).words, space.words);
+        for id in &ids[..300] {
+            space.release(*id);
+        }
+        space.release(PageId(302));
+        space.cut_end();
+        assert_eq!((space.pages(), space.used()), (FIRST_PAGE, FIRST_PAGE));
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub enum TryError {
 /// What a scan calls with each key and value; it goes on until told to break.
 pub type Visitor<'f> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'f;
 
+/// What `Store::apply_watched` calls after each put.
+pub type Watch<'f> = dyn FnMut(&[u8], Option<&[u8]>) + 'f;
+
 /// One change of `Store::apply`.
 #[derive(Clone, Copy, Debug)]
 pub enum Op<'a> {
@@ -76,6 +79,12 @@ pub struct Store {
     pub(crate) written: Notify,
     pub(crate) checkpointing: Cell<bool>,
     pub(crate) checkpointed: Notify,
+    pub(crate) resizing: Cell<bool>,
+    pub(crate) resized: Notify,
+    /// `State::frees` when the last compaction began.
+    pub(crate) compacted_at: Cell<u64>,
+    /// The log's end when it was last asked whether one is due.
+    pub(crate) asked_at: Cell<u64>,
     pub(crate) sweeping: Cell<bool>,
     pub(crate) swept: Notify,
     pub(crate) last: RefCell<Last>,
@@ -225,7 +234,7 @@ impl Store {
                 })
                 .await;
         }
-        self.drive(|state| state.put(tree, key, Stored::Inline(value)))
+        self.drive(|state| state.put(tree, key, Stored::Inline(value)).map(drop))
             .await
     }
 
@@ -241,13 +250,25 @@ impl Store {
         &self,
         ops: &mut dyn Iterator<Item = Op<'a>>,
     ) -> Result<(), StorageError> {
+        self.apply_watched(ops, &mut |_, _| {}).await
+    }
+
+    /// As `apply`. Calls `watch` after each put with its key and the key behind it, `None` when that is not known.
+    pub async fn apply_watched<'a>(
+        &self,
+        ops: &mut dyn Iterator<Item = Op<'a>>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), StorageError> {
         loop {
             self.fence.check()?;
-            let Some(op) = self.apply_run(ops)? else {
+            let Some(op) = self.apply_run(ops, watch)? else {
                 return Ok(());
             };
             match op {
-                Op::Put { tree, key, value } => self.put(tree, key, value).await?,
+                Op::Put { tree, key, value } => {
+                    self.put(tree, key, value).await?;
+                    watch(key, None);
+                }
                 Op::Delete { tree, key } => {
                     self.delete(tree, key).await?;
                 }
@@ -260,6 +281,7 @@ impl Store {
     fn apply_run<'a>(
         &self,
         ops: &mut dyn Iterator<Item = Op<'a>>,
+        watch: &mut Watch<'_>,
     ) -> Result<Option<Op<'a>>, StorageError> {
         let _changing = self.fence.while_changing();
         let mut state = self.state.borrow_mut();
@@ -273,7 +295,9 @@ impl Store {
                     if is_long(key, value) {
                         return Ok(Some(op));
                     }
-                    state.put(tree, key, Stored::Inline(value))
+                    state.put(tree, key, Stored::Inline(value)).map(|placed| {
+                        watch(key, state.key_behind(placed));
+                    })
                 }
                 Op::Delete { tree, key } => state.delete(tree, key).map(drop),
             };

@@ -350,6 +350,10 @@ pub struct PartitionStats {
     pub locks_held: u64,
     pub lock_waiters: u64,
     pub txns_open: u64,
+    /// Keys that wait for the collection of their older versions.
+    pub garbage_queued: u64,
+    /// Versions that only a sweep finds.
+    pub garbage_missed: u64,
     pub fenced: Option<String>,
 }
 

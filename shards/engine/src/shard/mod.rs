@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use types::{Error, PartitionId, Result, ShardId, SqlState, TreeId, Ts, Xid};
 
-/// How often the horizon's promise is renewed and checkpoints are looked at.
+/// How often the horizon's promise is renewed, and garbage and checkpoints are looked at.
 const TICK: Duration = Duration::from_millis(100);
 const PUBLICATION_POLL: Duration = Duration::from_millis(1);
 
@@ -243,6 +243,7 @@ impl Shard {
                 for tree in trees {
                     taken += partition.vacuum(tree).await?;
                 }
+                partition.compact().await?;
                 Ok(Reply::Count(taken))
             }
         }
@@ -365,9 +366,18 @@ impl Shard {
         }
         self.snapshots.promise(self.clock.now());
         let this = Rc::downgrade(self);
+        runtime::spawn(async move {
+            while let Some(shard) = this.upgrade() {
+                shard.snapshots.promise(shard.clock.now());
+                drop(shard);
+                runtime::sleep(TICK).await;
+            }
+        })
+        .detach();
+        let this = Rc::downgrade(self);
         runtime::spawn_background(async move {
             while let Some(shard) = this.upgrade() {
-                shard.tick().await;
+                shard.keep_house().await;
                 drop(shard);
                 runtime::sleep(TICK).await;
             }
@@ -376,12 +386,20 @@ impl Shard {
         Ok(Reply::Done)
     }
 
-    async fn tick(&self) {
-        self.snapshots.promise(self.clock.now());
+    async fn keep_house(&self) {
         for partition in self.partitions.values() {
-            if partition.store.checkpoint_due() && partition.fenced().is_none() {
-                // A failure fences the partition, which says why to everybody who asks it for anything.
+            if partition.fenced().is_some() {
+                continue;
+            }
+            // A failure fences the partition, which says why to everybody who asks it for anything.
+            if let Err(e) = partition.collect_garbage().await {
+                partition.fence(&e);
+            }
+            if partition.store.checkpoint_due() {
                 let _ = partition.checkpoint().await;
+            }
+            if partition.store.compaction_due() {
+                let _ = partition.compact().await;
             }
         }
     }
@@ -416,6 +434,8 @@ impl Shard {
             locks_held: p.locks.held() as u64,
             lock_waiters: p.locks.waiting() as u64,
             txns_open: p.txns_open() as u64,
+            garbage_queued: p.garbage.len().0 as u64,
+            garbage_missed: p.garbage.len().1,
             fenced: p.fenced(),
         };
         ShardStats {

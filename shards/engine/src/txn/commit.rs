@@ -280,10 +280,17 @@ impl Partition {
                 key,
                 value,
             });
-            self.store.apply(&mut ops).await?;
-            for (tree, key, _) in run {
-                versions::prune(&self.store, *tree, key, ts, horizon).await?;
-            }
+            let mut done = run.iter();
+            self.store
+                .apply_watched(&mut ops, &mut |_, behind| {
+                    if let Some((tree, key, value)) = done.next()
+                        && (value.is_none() || behind.is_none_or(|b| versions::is_of(b, key)))
+                    {
+                        self.garbage.push(ts, *tree, key);
+                    }
+                })
+                .await?;
+            self.collect_for(run.len(), horizon).await?;
             runtime::yield_if_needed().await;
             Ok(())
         };

@@ -6,10 +6,11 @@
 //! partition is fenced: it answers 58030 until the process is restarted and recovers.
 
 use super::commit::to_the_end;
+use super::garbage::Garbage;
 use super::locks::{LockTable, Mode};
 use super::state::{Status, TxnState};
 use super::writes::WriteSet;
-use super::{Clock, Snapshots, TxnRef, versions};
+use super::{Clock, Snapshots, TxnRef};
 use hashbrown::HashMap;
 use runtime::sync::Notify;
 use std::cell::{Cell, RefCell};
@@ -40,6 +41,7 @@ pub struct Partition {
     barred: RefCell<Vec<(TableId, u64)>>,
     /// Trees that rows are being loaded into, and by how many calls.
     loading: RefCell<HashMap<TreeId, usize>>,
+    pub garbage: Garbage,
     pub counters: Counters,
 }
 
@@ -115,6 +117,7 @@ impl Partition {
             fence: RefCell::new(None),
             barred: RefCell::new(Vec::new()),
             loading: RefCell::new(HashMap::new()),
+            garbage: Garbage::default(),
             counters: Counters::default(),
         }
     }
@@ -286,6 +289,16 @@ impl Partition {
         to_the_end(async move { this.checkpoint_now().await }).await
     }
 
+    /// Gives what the page file has too much back to the file system: pages move to its front, behind a checkpoint that
+    /// lets them move, and before one that cuts the end off.
+    pub async fn compact(self: &Rc<Self>) -> Result<()> {
+        self.checkpoint().await?;
+        if self.store.compact().await? > 0 {
+            self.checkpoint().await?;
+        }
+        Ok(())
+    }
+
     /// Not to be dropped half way.
     pub(super) async fn checkpoint_now(&self) -> Result<()> {
         while self.checkpointing.get() {
@@ -310,24 +323,5 @@ impl Partition {
         self.checkpointing.set(false);
         self.checkpointed.notify_all();
         outcome.inspect_err(|e| self.fence(e))
-    }
-
-    /// Collects garbage in one tree; returns how many versions it took.
-    pub async fn vacuum(&self, tree: TreeId) -> Result<u64> {
-        self.check()?;
-        let (mut from, mut total) = (Vec::new(), 0);
-        loop {
-            let (next, taken) =
-                versions::sweep(&self.store, tree, &from, 1_024, self.snapshots.lowest()).await?;
-            total += taken;
-            self.counters
-                .versions_pruned
-                .set(self.counters.versions_pruned.get() + taken);
-            match next {
-                Some(key) => from = key,
-                None => return Ok(total),
-            }
-            runtime::yield_now().await;
-        }
     }
 }

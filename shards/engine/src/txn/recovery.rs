@@ -182,6 +182,7 @@ impl Redo<'_> {
                 .store
                 .put(op.tree, &cell, &versions::cell_value(op.value.as_deref()))
                 .await?;
+            self.partition.garbage.push(ts, op.tree, &op.key);
         }
         Ok(())
     }

@@ -40,6 +40,11 @@ pub fn split(cell: &[u8]) -> Option<(&[u8], Ts)> {
     Some((key, Ts(!u64::from_be_bytes(stamp.try_into().ok()?))))
 }
 
+/// Whether a cell's key is that of a version of `key`.
+pub fn is_of(cell: &[u8], key: &[u8]) -> bool {
+    split(cell).is_some_and(|(k, _)| k == key)
+}
+
 /// The payload in a cell value; `Some(None)` = deleted, `None` = corrupt.
 pub fn payload(value: &[u8]) -> Option<Option<&[u8]>> {
     match value.split_first()? {
@@ -85,16 +90,16 @@ pub async fn newest(
     found.into_inner()
 }
 
-/// Takes away the versions of `key` that no snapshot at or above `horizon` can see; `ts` is its newest version.
-/// The newest itself stays, deletion or not: `sweep` takes old deletions.
-pub async fn prune(store: &Store, tree: TreeId, key: &[u8], ts: Ts, horizon: Ts) -> Result<()> {
-    let from = cell_key(key, Ts(ts.0.saturating_sub(1)));
-    // Whether a version that covers the horizon has been passed, and what is older.
-    let state = RefCell::new((ts <= horizon, Vec::new()));
-    let visit = |cell: &[u8], _: &[u8]| match split(cell) {
+/// Takes away the versions of `key` that no snapshot at or above `horizon` can see, and with them a deletion that has
+/// nothing left to hide. Returns how many it took.
+pub async fn prune(store: &Store, tree: TreeId, key: &[u8], horizon: Ts) -> Result<u64> {
+    // Whether a version that covers the horizon has been passed, and what may go.
+    let state = RefCell::new((false, Vec::new()));
+    let visit = |cell: &[u8], value: &[u8]| match split(cell) {
         Some((k, version)) if k == key => {
             let (covered, doomed) = &mut *state.borrow_mut();
-            if *covered {
+            let deletion = matches!(payload(value), Some(None));
+            if *covered || (deletion && version <= horizon) {
                 doomed.push(cell.to_vec());
             }
             *covered |= version <= horizon;
@@ -102,15 +107,16 @@ pub async fn prune(store: &Store, tree: TreeId, key: &[u8], ts: Ts, horizon: Ts)
         }
         _ => ControlFlow::Break(()),
     };
-    each(store, tree, &from, &visit, &|| {
-        state.replace((ts <= horizon, Vec::new()));
+    each(store, tree, &cell_key(key, Ts(u64::MAX)), &visit, &|| {
+        state.replace((false, Vec::new()));
     })
     .await?;
+    let (_, doomed) = state.into_inner();
     // Oldest first: were a deletion to go before what it hides, a checkpoint in between would bring that back.
-    for cell in state.into_inner().1.iter().rev() {
+    for cell in doomed.iter().rev() {
         store.delete(tree, cell).await?;
     }
-    Ok(())
+    Ok(doomed.len() as u64)
 }
 
 /// Called with a cell's key and value.

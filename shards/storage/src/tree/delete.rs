@@ -65,6 +65,11 @@ impl State {
             self.free_frames((keeper + 1..=depth).map(|d| path.frame(d)));
             depth = keeper;
         }
+        self.merge_up(tree, path, depth);
+    }
+
+    /// Merges sparse nodes of a current path from `depth` up.
+    fn merge_up(&mut self, tree: TreeId, path: &Path, mut depth: usize) {
         while depth > 0 {
             let frame = path.frame(depth);
             let above = &path.inner[depth - 1];
@@ -76,6 +81,28 @@ impl State {
             depth -= 1;
         }
         self.lower_root(tree, path.frame(0));
+    }
+
+    /// The bytes that a leaf and the one at its right under the same parent fill, when both are in memory.
+    pub(super) fn with_right(&self, tree: TreeId, path: &Path) -> Option<(FrameId, usize)> {
+        let Step { frame, child } = path.inner.last()?;
+        let above = self.pool.page(*frame);
+        if *child >= node::count(above) {
+            return None;
+        }
+        let id = node::child(above, child + 1);
+        self.pool.find(id)?;
+        let right = self.resident(id, tree, 0).ok()?;
+        let both = node::used(self.pool.page(path.leaf)) + node::used(self.pool.page(right));
+        Some((right, both))
+    }
+
+    /// Moves the cells of the leaf at the right into a current path's.
+    pub(super) fn merge_right(&mut self, tree: TreeId, path: &Path, right: FrameId) {
+        if let Some(Step { frame, child }) = path.inner.last() {
+            self.absorb(path.leaf, right, *frame, *child, false);
+            self.merge_up(tree, path, path.depth() - 1);
+        }
     }
 
     fn free_frames(&mut self, frames: impl Iterator<Item = FrameId>) {

@@ -12,11 +12,13 @@ mod delete;
 mod drop;
 mod put;
 mod read;
+mod relocate;
 mod split;
 mod value;
 
 pub(crate) use drop::Walk;
 pub(crate) use read::{Ready, Visit};
+pub(crate) use relocate::Relocation;
 pub(crate) use value::Assembly;
 
 use crate::error::StorageError;
@@ -76,6 +78,8 @@ pub(crate) struct State {
     pub freezing: bool,
     /// Pages that a durable or running checkpoint may refer to and the trees no longer do.
     pub freed: Vec<PageId>,
+    /// Pages freed since the store was opened.
+    pub frees: u64,
     /// Pages of values that no leaf refers to yet.
     pub pending: HashSet<PageId>,
     /// Reads on their way, with a token that tells one read of a page from the next.
@@ -117,6 +121,7 @@ impl State {
             epoch,
             freezing: false,
             freed: Vec::new(),
+            frees: 0,
             pending: HashSet::new(),
             loading: HashMap::new(),
             grown: 0,
@@ -297,6 +302,7 @@ impl State {
 
     /// The trees no longer refer to the page. `born` is the epoch in which it was placed, or an earlier one.
     pub fn free_page(&mut self, id: PageId, born: u64) {
+        self.frees += 1;
         let now = born == self.epoch;
         let mut writing = false;
         self.loading.remove(&id);

@@ -5,13 +5,17 @@
 
 use super::{Path, Stall, State, Tree, overflow_of};
 use crate::page::node::{self, Stored};
+use crate::pool::FrameId;
 use types::TreeId;
 
+/// The leaf and the slot of a cell.
+pub(crate) type Placed = Option<(FrameId, usize)>;
+
 impl State {
-    /// Puts `value` under `key`. An older value's pages are freed.
-    pub fn put(&mut self, tree: TreeId, key: &[u8], value: Stored<'_>) -> Result<(), Stall> {
+    /// Puts `value` under `key`. An older value's pages are freed. Returns where the cell is, unless its leaf was split.
+    pub fn put(&mut self, tree: TreeId, key: &[u8], value: Stored<'_>) -> Result<Placed, Stall> {
         let Some(info) = self.trees.get(&tree).copied() else {
-            return self.plant(tree, key, value);
+            return self.plant(tree, key, value).map(|()| None);
         };
         let mut path = self.descend(tree, &info, key)?;
         let page = self.pool.page(path.leaf);
@@ -36,6 +40,7 @@ impl State {
             self.reserve(Some(&path), copies + splits, copies + splits)?;
             self.make_current(tree, &mut path)?;
         }
+        let leaf = path.leaf;
         self.change_leaf(tree, path, found, key, value, fits)?;
         for (id, born) in old_pages {
             self.free_page(id, born);
@@ -45,7 +50,17 @@ impl State {
             info.overflows += u64::from(value.is_overflow());
             info.overflows -= u64::from(old_overflow);
         }
-        Ok(())
+        let slot = match found {
+            Ok(slot) | Err(slot) => slot,
+        };
+        Ok(fits.then_some((leaf, slot)))
+    }
+
+    /// The key of the cell behind one that was just put, if that is certain to be the next.
+    pub fn key_behind(&self, placed: Placed) -> Option<&[u8]> {
+        let (leaf, slot) = placed?;
+        let page = self.pool.page(leaf);
+        (slot + 1 < node::count(page)).then(|| node::key(page, slot + 1))
     }
 
     fn change_leaf(

@@ -29,7 +29,11 @@ fn the_file_stops_growing_under_updates() {
             let stats = store.stats();
             pages.push(stats.pages_allocated + stats.pages_free);
         }
-        assert_eq!(pages[4], pages[11], "{pages:?}");
+        assert_eq!(
+            pages[..4].iter().max(),
+            pages[4..].iter().max(),
+            "{pages:?}"
+        );
     });
 }
 

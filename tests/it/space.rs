@@ -1,0 +1,121 @@
+//! Room comes back by itself: old versions are collected in the background, and the files shrink to what lives.
+
+use crate::support::{on_server, value};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+const ROWS: i64 = 20_000;
+/// An encoded row, its key and what a page adds: about 130 bytes.
+const LIVE_BYTES: u64 = 130 * ROWS as u64;
+
+fn page_file_bytes(data: &Path) -> u64 {
+    (0..2)
+        .map(|p| data.join(format!("p{p:04}/data.pages")))
+        .map(|path| std::fs::metadata(path).unwrap().len())
+        .sum()
+}
+
+/// What a metric adds up to over the partitions.
+fn metric(text: &str, name: &str) -> f64 {
+    text.lines()
+        .filter(|l| l.starts_with(name))
+        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+async fn churn(client: &Client, round: usize) {
+    let sql = match round % 4 {
+        0 => "update t set v = repeat('a', 100)",
+        1 => "update t set v = repeat('b', 100) where id % 2 = 0",
+        2 => "delete from t where id % 3 = 0",
+        _ => {
+            "insert into t select g, repeat('c', 100) from generate_series(1, 20000) g on conflict do nothing"
+        }
+    };
+    client.batch_execute(sql).await.unwrap();
+}
+
+#[test]
+fn after_churning_a_table_its_files_are_at_most_twice_the_live_data() {
+    let flags = [
+        "--checkpoint-wal-bytes",
+        "4MiB",
+        "--wal-segment-bytes",
+        "1MiB",
+    ];
+    on_server(2, &flags, async |server, client| {
+        let table = "create table t (id int primary key, v text)";
+        client.batch_execute(table).await.unwrap();
+        for round in 0..40 {
+            churn(&client, round + 3).await;
+        }
+        let count: i64 = value(&client, "select count(*) from t").await;
+        let live = LIVE_BYTES * count as u64 / ROWS as u64;
+        let began = Instant::now();
+        loop {
+            let bytes = page_file_bytes(server.data());
+            let (_, metrics) = server.http("GET", "/metrics", "");
+            let waiting = metric(&metrics, "rustydb_partition_garbage_queued")
+                + metric(&metrics, "rustydb_partition_garbage_missed");
+            // What is less than half a mebibyte a partition is not worth the work.
+            if bytes <= 2 * live + (1 << 20) && waiting == 0.0 {
+                break;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{bytes} bytes for {live} live ones, {waiting} versions waiting"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(value::<i64>(&client, "select count(*) from t").await, count);
+    });
+}
+
+#[test]
+fn an_old_snapshot_keeps_its_versions_and_they_go_when_it_ends() {
+    on_server(2, &[], async |server, client| {
+        let reader = server.connect().await;
+        client
+            .batch_execute("create table t (id int primary key, n int); insert into t select g, 0 from generate_series(1, 500) g")
+            .await
+            .unwrap();
+        reader
+            .batch_execute("begin isolation level repeatable read")
+            .await
+            .unwrap();
+        let sum = "select sum(n) from t";
+        assert_eq!(value::<i64>(&reader, sum).await, 0);
+        for _ in 0..5 {
+            client
+                .batch_execute("update t set n = n + 1")
+                .await
+                .unwrap();
+        }
+        client
+            .batch_execute("delete from t where id > 250")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(value::<i64>(&reader, sum).await, 0);
+        let count = "select count(*) from t";
+        assert_eq!(value::<i64>(&reader, count).await, 500);
+        reader.batch_execute("commit").await.unwrap();
+        let began = Instant::now();
+        // Five old versions of each row, and of those that are gone the last one and the deletion.
+        loop {
+            let (_, metrics) = server.http("GET", "/metrics", "");
+            let queued = metric(&metrics, "rustydb_partition_garbage_queued");
+            let pruned = metric(&metrics, "rustydb_partition_versions_pruned_total");
+            if queued == 0.0 && pruned >= 3_000.0 {
+                break;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{queued} queued, {pruned} pruned"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(value::<i64>(&reader, sum).await, 1_250);
+    });
+}
