@@ -1,7 +1,8 @@
 //! The `rustydb-shard` program: command line to configuration to server. Everything else is in the library.
 //!
-//! Exit codes: 0 after a clean stop, and for `--help`, `--version`, `--print-config` and a good `--check-config`; 1 when the
-//! configuration or the host does not allow a start, or the server failed; 2 for a command line that does not parse.
+//! Exit codes: 0 after a clean stop, and for `--help`, `--version`, `--print-config`, a good `--check-config` and a `verify`
+//! that finds no damage; 1 when the configuration or the host does not allow a start, or the server or a command failed; 2
+//! for a command line that does not parse.
 
 use rustydb_shard::config::{Action, Command, Host, LogFormat};
 use rustydb_shard::{server, telemetry};
@@ -32,6 +33,13 @@ fn main() -> ExitCode {
         Action::Check => {
             println!("The configuration is valid.");
             return ExitCode::SUCCESS;
+        }
+        Action::Verify => {
+            return match server::offline::verify(&config) {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(e) => fail(&e),
+            };
         }
         Action::Run => {}
     }

@@ -6,7 +6,7 @@
 
 use super::layers::FILE_VARIABLE;
 use super::{Config, ConfigError, Host, Layers, SETTINGS};
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, ArgMatches};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -19,6 +19,8 @@ pub enum Action {
     Print,
     /// `--check-config`.
     Check,
+    /// `verify`.
+    Verify,
 }
 
 /// A parsed command line.
@@ -39,16 +41,20 @@ impl Command {
         ) {
             (true, _) => Action::Print,
             (false, true) => Action::Check,
-            (false, false) => Action::Run,
+            (false, false) => match matches.subcommand_name() {
+                Some("verify") => Action::Verify,
+                _ => Action::Run,
+            },
         };
+        let given = matches.subcommand().map_or(&matches, |(_, given)| given);
         let flags = SETTINGS
             .iter()
             .enumerate()
-            .filter_map(|(i, s)| Some((i, matches.get_one::<String>(&s.flag())?.clone())))
+            .filter_map(|(i, s)| Some((i, flag(given, &matches, &s.flag())?)))
             .collect();
         Ok(Command {
             action,
-            file: matches.get_one::<PathBuf>("config").cloned(),
+            file: given.get_one::<PathBuf>("config").cloned(),
             flags,
         })
     }
@@ -80,6 +86,14 @@ impl Command {
     }
 }
 
+/// Settings that commands on a directory have too.
+const GLOBAL: [&str; 1] = ["data-dir"];
+
+fn flag(given: &ArgMatches, all: &ArgMatches, name: &str) -> Option<String> {
+    let matches = if GLOBAL.contains(&name) { given } else { all };
+    matches.get_one::<String>(name).cloned()
+}
+
 fn definition() -> clap::Command {
     let mut command = clap::Command::new("rustydb-shard")
         .version(env!("CARGO_PKG_VERSION"))
@@ -91,10 +105,14 @@ fn definition() -> clap::Command {
         .arg(
             Arg::new("config")
                 .long("config")
+                .global(true)
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("TOML file with settings (also RUSTYDB_CONFIG)"),
         )
+        .subcommand(clap::Command::new("verify").about(
+            "Check every page and log record of a stopped server's directory, and say what is damaged",
+        ))
         .arg(
             Arg::new("check-config")
                 .long("check-config")
@@ -112,6 +130,7 @@ fn definition() -> clap::Command {
         let doc = setting.doc.split_whitespace().collect::<Vec<_>>().join(" ");
         let arg = Arg::new(setting.flag())
             .long(setting.flag())
+            .global(GLOBAL.contains(&setting.flag().as_str()))
             .help(format!("{doc} [default: {}]", setting.default));
         command = command.arg(match setting.form {
             "true or false" => arg

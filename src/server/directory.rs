@@ -17,37 +17,62 @@ pub struct Directory {
     _lock: DirLock,
 }
 
+/// Opens the configured directory, or lays out a new one.
 pub fn open(config: &Config) -> Result<Directory, StartError> {
     let path = config.data_dir.clone();
     let wanted = config.partitions_new();
-    let shown = path.display().to_string();
-    let bad = move |reason: String| StartError::Directory {
-        path: shown.clone(),
-        reason,
-    };
-    if wanted > PARTITIONS_MAX {
-        return Err(bad(format!(
-            "it can have at most {PARTITIONS_MAX} partitions, not {wanted}"
-        )));
-    }
     let opened = runtime::block_on(async move {
+        if wanted > PARTITIONS_MAX {
+            return Err(format!(
+                "it can have at most {PARTITIONS_MAX} partitions, not {wanted}"
+            ));
+        }
         let dir = Dir::open_or_create(&path)
             .await
             .map_err(|e| e.to_string())?;
-        let lock = dir.lock().map_err(|e| match e.kind() {
-            std::io::ErrorKind::WouldBlock => {
-                "another process has it open; stop that one or choose another with --data-dir"
-                    .to_string()
-            }
-            _ => format!("it cannot be locked: {e}"),
-        })?;
+        let lock = lock(&dir)?;
         let partitions = read_or_create(&dir, wanted).await?;
-        Ok::<_, String>(Directory {
+        Ok(Directory {
             partitions,
             _lock: lock,
         })
     });
-    opened.map_err(bad)
+    opened.map_err(|reason| bad(config, reason))
+}
+
+/// Opens the configured directory as it is, with no server on it.
+pub fn open_existing(config: &Config) -> Result<Directory, StartError> {
+    let path = config.data_dir.clone();
+    let opened = runtime::block_on(async move {
+        let dir = Dir::open(&path).await.map_err(|e| e.to_string())?;
+        if !dir.exists(FORMAT_FILE).await.map_err(|e| e.to_string())? {
+            return Err("it is not a data directory".to_owned());
+        }
+        let lock = lock(&dir)?;
+        let partitions = read_or_create(&dir, 0).await?;
+        Ok(Directory {
+            partitions,
+            _lock: lock,
+        })
+    });
+    opened.map_err(|reason| bad(config, reason))
+}
+
+fn bad(config: &Config, reason: String) -> StartError {
+    StartError::Directory {
+        path: config.data_dir.display().to_string(),
+        reason,
+    }
+}
+
+fn lock(dir: &Dir) -> Result<DirLock, String> {
+    dir.lock().map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            "another process has it open; stop that one or choose another with --data-dir"
+                .to_string()
+        }
+        _ => format!("it cannot be locked: {e}"),
+    })
 }
 
 async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {

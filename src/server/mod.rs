@@ -9,6 +9,7 @@ mod bootstrap;
 mod directory;
 mod door;
 mod numbers;
+pub mod offline;
 mod shard;
 mod shared;
 

@@ -111,3 +111,49 @@ fn a_damaged_log_ends_its_partition_at_the_start_and_the_others_serve() {
     assert_eq!((read, refused.len()), (ROWS as usize, 0));
     server.stop();
 }
+
+/// What `verify` prints, and whether it was content.
+fn verify(dir: &Path) -> (bool, String) {
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
+        .arg("verify")
+        .arg("--data-dir")
+        .arg(dir)
+        .output()
+        .unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn verify_says_page_by_page_what_is_damaged_and_leaves_a_running_server_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    filled(&dir, Server::kill);
+    let (content, told) = verify(&dir);
+    assert!(
+        content && told.contains("2 partitions checked, nothing damaged"),
+        "{told}"
+    );
+    let server = Server::start(&dir, 2);
+    let (content, told) = verify(&dir);
+    assert!(
+        !content && told.contains("another process has it open"),
+        "{told}"
+    );
+    server.stop();
+    let path = dir.join("p0001/data.pages");
+    let mut pages = std::fs::read(&path).unwrap();
+    let leaf = (2..pages.len() / PAGE)
+        .find(|n| pages[n * PAGE + 24] == 1 && pages[n * PAGE + 26] > 0)
+        .unwrap();
+    pages[leaf * PAGE + PAGE - 1] ^= 1;
+    std::fs::write(&path, pages).unwrap();
+    let (content, told) = verify(&dir);
+    let line = format!("damage  page {leaf}: checksum mismatch");
+    assert!(!content && told.contains(&line), "{told}");
+    assert!(told.contains("2 partitions checked, 1 damaged"), "{told}");
+    let (content, told) = verify(&data.path().join("nowhere"));
+    assert!(!content && told.contains("No such file"), "{told}");
+    let (content, told) = verify(data.path());
+    assert!(!content && told.contains("not a data directory"), "{told}");
+}

@@ -65,6 +65,19 @@ impl Dir {
         })
     }
 
+    /// Opens a directory that there is.
+    pub async fn open(path: &Path) -> io::Result<Dir> {
+        let path = path.to_path_buf();
+        let path = on_helper(move || {
+            let path = path.canonicalize()?;
+            std::fs::read_dir(&path).map(|_| path)
+        })
+        .await?;
+        Ok(Dir {
+            path: Rc::new(path),
+        })
+    }
+
     /// Absolute.
     pub fn path(&self) -> &Path {
         &self.path

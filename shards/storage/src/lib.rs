@@ -26,6 +26,7 @@ mod store;
 mod superblock;
 mod tree;
 mod values;
+pub mod verify;
 mod wait;
 mod wal;
 

@@ -23,7 +23,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use types::Lsn;
 
-const PAGE_FILE: &str = "data.pages";
+pub(crate) const PAGE_FILE: &str = "data.pages";
 /// A page file no longer than this, without a log, is one whose creation was cut short.
 const UNBORN_BYTES: u64 = 4 * PAGE_BYTES as u64;
 

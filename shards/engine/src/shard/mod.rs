@@ -52,6 +52,11 @@ pub struct Shard {
     calls: Cell<u64>,
 }
 
+/// Where a partition lies in the data directory.
+pub fn directory_name(partition: PartitionId) -> String {
+    format!("p{:04}", partition.0)
+}
+
 /// Which shard owns a partition.
 pub fn owner(partition: PartitionId, shards: usize) -> ShardId {
     ShardId((usize::from(partition.0) % shards) as u16)
@@ -76,9 +81,8 @@ impl Shard {
             .map(PartitionId)
             .filter(|p| owner(*p, shards) == id)
         {
-            let name = format!("p{:04}", p.0);
             let dir = root
-                .subdir(&name)
+                .subdir(&directory_name(p))
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
             match recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await {

@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod commit;
+pub mod contents;
 pub mod garbage;
 pub mod horizon;
 pub mod locks;

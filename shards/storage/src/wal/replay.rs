@@ -28,6 +28,8 @@ pub struct Replay {
     /// The checkpoint knew the log durable up to here.
     known: u64,
     done: bool,
+    /// What lies behind the end is left alone, and nothing can be appended.
+    read_only: bool,
 }
 
 enum Found {
@@ -58,7 +60,14 @@ impl Replay {
             position: redo.0,
             known: known.0,
             done: false,
+            read_only: false,
         })
+    }
+
+    /// For looking only.
+    pub(crate) fn read_only(mut self) -> Replay {
+        self.read_only = true;
+        self
     }
 
     /// The next record with the position of its first byte. `None` at the end: from then on the log can be appended to.
@@ -152,7 +161,10 @@ impl Replay {
             let detail = format!("bad record, but the one at {later:#x} knew it durable");
             return Err(StorageError::wal(Lsn(end), detail));
         }
-        self.clean(end).await
+        match self.read_only {
+            true => Ok(()),
+            false => self.clean(end).await,
+        }
     }
 
     /// Cuts the log at `end` and lets it go on from there.

@@ -11,3 +11,4 @@ mod support;
 mod tasks;
 mod trees;
 mod values;
+mod verify;
