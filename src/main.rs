@@ -34,6 +34,15 @@ fn main() -> ExitCode {
             println!("The configuration is valid.");
             return ExitCode::SUCCESS;
         }
+        Action::Repartition { partitions } => {
+            return match server::offline::repartition(&config, partitions) {
+                Ok(done) => {
+                    println!("{done}");
+                    ExitCode::SUCCESS
+                }
+                Err(e) => fail(&e),
+            };
+        }
         Action::Verify => {
             return match server::offline::verify(&config) {
                 Ok(true) => ExitCode::SUCCESS,

@@ -19,6 +19,8 @@ pub enum Action {
     Print,
     /// `--check-config`.
     Check,
+    /// `repartition --partitions N`.
+    Repartition { partitions: usize },
     /// `verify`.
     Verify,
 }
@@ -41,8 +43,11 @@ impl Command {
         ) {
             (true, _) => Action::Print,
             (false, true) => Action::Check,
-            (false, false) => match matches.subcommand_name() {
-                Some("verify") => Action::Verify,
+            (false, false) => match matches.subcommand() {
+                Some(("repartition", given)) => Action::Repartition {
+                    partitions: given.get_one("to").copied().unwrap_or_default(),
+                },
+                Some(("verify", _)) => Action::Verify,
                 _ => Action::Run,
             },
         };
@@ -109,6 +114,18 @@ fn definition() -> clap::Command {
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("TOML file with settings (also RUSTYDB_CONFIG)"),
+        )
+        .subcommand(
+            clap::Command::new("repartition")
+                .about("Spread the rows of a stopped server's directory over another number of partitions")
+                .arg(
+                    Arg::new("to")
+                        .long("partitions")
+                        .required(true)
+                        .value_name("N")
+                        .value_parser(clap::value_parser!(usize))
+                        .help("How many partitions there are to be; as many as cores is best"),
+                ),
         )
         .subcommand(clap::Command::new("verify").about(
             "Check every page and log record of a stopped server's directory, and say what is damaged",

@@ -1,19 +1,22 @@
-//! The data directory: whose it is, which format it has, how many partitions.
+//! The data directory: whose it is, which format it has, which partitions.
 //!
-//! Owns: `LOCK` (held as long as the process runs) and `FORMAT`, a two-line text. Never: opens a partition.
+//! Owns: `LOCK` (held as long as the process runs) and `FORMAT`, a text of two or three lines. Whoever opens the directory
+//! removes what a repartitioning left. Never: opens a partition.
 
 use super::StartError;
 use crate::config::Config;
+use engine::shard::Layout;
 use runtime::{Dir, DirLock};
 use types::limits::PARTITIONS_MAX;
 
-/// The layout of the directory and of everything in it. A newer one is refused.
-const FORMAT: u32 = 1;
+/// The layout of the directory and of everything in it. A newer one is refused. 2: it was repartitioned, and has its
+/// partitions under other names.
+const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "FORMAT";
 
 /// An open directory; locked until dropped.
 pub struct Directory {
-    pub partitions: u16,
+    pub layout: Layout,
     _lock: DirLock,
 }
 
@@ -31,9 +34,10 @@ pub fn open(config: &Config) -> Result<Directory, StartError> {
             .await
             .map_err(|e| e.to_string())?;
         let lock = lock(&dir)?;
-        let partitions = read_or_create(&dir, wanted).await?;
+        let layout = read_or_create(&dir, wanted).await?;
+        clean(&dir, layout).await?;
         Ok(Directory {
-            partitions,
+            layout,
             _lock: lock,
         })
     });
@@ -49,9 +53,9 @@ pub fn open_existing(config: &Config) -> Result<Directory, StartError> {
             return Err("it is not a data directory".to_owned());
         }
         let lock = lock(&dir)?;
-        let partitions = read_or_create(&dir, 0).await?;
+        let layout = read_or_create(&dir, 0).await?;
         Ok(Directory {
-            partitions,
+            layout,
             _lock: lock,
         })
     });
@@ -75,7 +79,7 @@ fn lock(dir: &Dir) -> Result<DirLock, String> {
     })
 }
 
-async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {
+async fn read_or_create(dir: &Dir, wanted: usize) -> Result<Layout, String> {
     if !dir.exists(FORMAT_FILE).await.map_err(|e| e.to_string())? {
         let files = dir.list().await.map_err(|e| e.to_string())?;
         if let Some(strange) = files.iter().find(|f| f.as_str() != "LOCK") {
@@ -83,11 +87,12 @@ async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {
                 "it is not empty (there is \"{strange}\") and not a data directory; choose an empty one with --data-dir"
             ));
         }
-        let text = format!("format = {FORMAT}\npartitions = {wanted}\n");
-        dir.write_small_atomic(FORMAT_FILE, text.as_bytes())
-            .await
-            .map_err(|e| format!("it cannot be written: {e}"))?;
-        return Ok(wanted as u16);
+        let layout = Layout {
+            partitions: wanted as u16,
+            generation: 0,
+        };
+        write(dir, layout).await?;
+        return Ok(layout);
     }
     let bytes = dir
         .read_small(FORMAT_FILE)
@@ -96,12 +101,42 @@ async fn read_or_create(dir: &Dir, wanted: usize) -> Result<u16, String> {
     parse(&String::from_utf8_lossy(&bytes))
 }
 
-fn parse(text: &str) -> Result<u16, String> {
-    let value = |key: &str| {
+/// From here on `layout` counts: after a crash the directory has this one or the one before.
+pub async fn write(dir: &Dir, layout: Layout) -> Result<(), String> {
+    let Layout {
+        partitions,
+        generation,
+    } = layout;
+    let text = match generation {
+        0 => format!("format = 1\npartitions = {partitions}\n"),
+        _ => format!("format = 2\npartitions = {partitions}\ngeneration = {generation}\n"),
+    };
+    dir.write_small_atomic(FORMAT_FILE, text.as_bytes())
+        .await
+        .map_err(|e| format!("it cannot be written: {e}"))
+}
+
+/// Removes partitions that do not count.
+pub async fn clean(dir: &Dir, layout: Layout) -> Result<(), String> {
+    let names = dir.list().await.map_err(|e| e.to_string())?;
+    for name in names.iter().filter(|n| layout.is_stale(n)) {
+        tracing::info!(name, "removed: left by a repartitioning");
+        dir.remove_dir(name)
+            .await
+            .map_err(|e| format!("{name} cannot be removed: {e}"))?;
+    }
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<Layout, String> {
+    let known = |key: &str| {
         text.lines()
             .filter_map(|l| l.split_once('='))
             .find(|(k, _)| k.trim() == key)
             .and_then(|(_, v)| v.trim().parse::<u32>().ok())
+    };
+    let value = |key: &str| {
+        known(key)
             .ok_or_else(|| format!("its file {FORMAT_FILE} has no {key}; restore it from a backup"))
     };
     let format = value("format")?;
@@ -110,8 +145,17 @@ fn parse(text: &str) -> Result<u16, String> {
             "its format is {format} and this version knows up to {FORMAT}; use the version that wrote it"
         ));
     }
+    let generation = match format {
+        1 => 0,
+        _ => value("generation")?,
+    };
     match u16::try_from(value("partitions")?) {
-        Ok(n) if n > 0 && usize::from(n) <= PARTITIONS_MAX => Ok(n),
+        Ok(partitions) if partitions > 0 && usize::from(partitions) <= PARTITIONS_MAX => {
+            Ok(Layout {
+                partitions,
+                generation,
+            })
+        }
         _ => Err(format!(
             "its file {FORMAT_FILE} names an impossible number of partitions; restore it from a backup"
         )),
@@ -124,11 +168,20 @@ mod tests {
 
     #[test]
     fn a_newer_format_and_nonsense_are_refused_with_the_reason() {
-        assert_eq!(parse("format = 1\npartitions = 4\n"), Ok(4));
+        let layout = |partitions, generation| {
+            Ok(Layout {
+                partitions,
+                generation,
+            })
+        };
+        assert_eq!(parse("format = 1\npartitions = 4\n"), layout(4, 0));
+        let again = "format = 2\npartitions = 4\ngeneration = 7\n";
+        assert_eq!(parse(again), layout(4, 7));
+        assert!(parse("format = 2\npartitions = 4\n").is_err());
         assert!(
-            parse("format = 2\npartitions = 4\n")
+            parse("format = 3\npartitions = 4\n")
                 .unwrap_err()
-                .contains("format is 2")
+                .contains("format is 3")
         );
         assert!(
             parse("format = 1\npartitions = 0\n")

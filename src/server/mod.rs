@@ -74,7 +74,15 @@ pub fn run(config: Config) -> Result<(), StartError> {
     }
     let signals = runtime::watch_signals();
     let directory = directory::open(&config)?;
-    let shared = Shared::new(config, directory.partitions, signals);
+    let partitions = directory.layout.partitions;
+    if shards > usize::from(partitions) {
+        tracing::warn!(
+            shards,
+            partitions,
+            "some shards have no partition and keep no rows: `rustydb-shard repartition --partitions {shards}` gives each one"
+        );
+    }
+    let shared = Shared::new(config, directory.layout, signals);
     let options = ShardOptions {
         shards,
         pin,

@@ -3,6 +3,7 @@
 use super::door::ShardDoor;
 use super::shared::{Shared, Stage};
 use super::{bootstrap, numbers};
+use crate::config::Config;
 use crate::middleware::{Chain, ChainOptions};
 use crate::net::{self, Endpoint, Live};
 use crate::proto;
@@ -105,28 +106,33 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
             format!("could not open the data directory: {e}"),
         )
     })?;
-    let mine = (0..shared.partitions)
-        .filter(|p| engine::shard::owner(types::PartitionId(*p), shared.shards()) == id)
+    let mine = (shared.layout.ids())
+        .filter(|p| engine::shard::owner(*p, shared.shards()) == id)
         .count()
         .max(1);
-    let options = engine::shard::Options {
+    let options = options(config, mine);
+    Shard::open(
+        id,
+        shared.shards(),
+        &root,
+        shared.layout,
+        &options,
+        shared.horizon.clone(),
+    )
+    .await
+}
+
+/// How each of the `partitions` of one shard is opened.
+pub fn options(config: &Config, partitions: usize) -> engine::shard::Options {
+    engine::shard::Options {
         storage: storage::Options {
-            pool_bytes: config.shard_pool_bytes() / mine,
+            pool_bytes: config.shard_pool_bytes() / partitions,
             wal_segment_bytes: config.wal_segment_bytes as u64,
             checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
             ..storage::Options::default()
         },
         txn_memory_bytes: config.txn_memory_bytes,
-    };
-    Shard::open(
-        id,
-        shared.shards(),
-        &root,
-        shared.partitions,
-        &options,
-        shared.horizon.clone(),
-    )
-    .await
+    }
 }
 
 /// Answers what other shards ask.
@@ -252,7 +258,7 @@ fn announce(shared: &Shared, sql: SocketAddr, http: SocketAddr) {
     let _ = std::io::stdout().flush();
     tracing::info!(
         shards = shared.shards(),
-        partitions = shared.partitions,
+        partitions = shared.layout.partitions,
         "ready"
     );
 }

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::router::{Answer, Message};
+use engine::shard::Layout;
 use engine::txn::Horizon;
 use runtime::SignalWatch;
 use runtime::mesh::{Port, mesh};
@@ -30,7 +31,7 @@ pub enum Stage {
 
 pub struct Shared {
     pub config: Config,
-    pub partitions: u16,
+    pub layout: Layout,
     pub signals: SignalWatch,
     pub horizon: Arc<Horizon>,
     ports: Mutex<Vec<Option<Port<Message, Answer>>>>,
@@ -43,14 +44,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(config: Config, partitions: u16, signals: SignalWatch) -> Arc<Shared> {
+    pub fn new(config: Config, layout: Layout, signals: SignalWatch) -> Arc<Shared> {
         let shards = config.shards();
         let ports = mesh(shards, limits::LANE_CREDITS)
             .into_iter()
             .map(Some)
             .collect();
         Arc::new(Shared {
-            partitions,
+            layout,
             signals,
             horizon: Horizon::new(shards),
             ports: Mutex::new(ports),

@@ -12,4 +12,5 @@ mod durability;
 mod large;
 mod parity;
 mod process;
+mod repartition;
 mod space;

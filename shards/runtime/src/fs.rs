@@ -130,6 +130,12 @@ impl Dir {
         Ok(glommio::io::remove(self.join(name)?).await?)
     }
 
+    /// Removes a directory with everything in it. Durable after `sync`.
+    pub async fn remove_dir(&self, name: &str) -> io::Result<()> {
+        let path = self.join(name)?;
+        on_helper(move || std::fs::remove_dir_all(path)).await
+    }
+
     /// Replaces `to` if it exists. Durable after `sync`.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(glommio::io::rename(self.join(from)?, self.join(to)?).await?)

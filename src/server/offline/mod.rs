@@ -3,6 +3,8 @@
 //! Owns: the telling of progress. Asked by: `main`. Never: runs beside a server: the directory's lock keeps it out.
 
 mod progress;
+mod repartition;
 mod verify;
 
+pub use repartition::repartition;
 pub use verify::verify;

@@ -12,12 +12,9 @@ use types::PartitionId;
 pub fn verify(config: &Config) -> Result<bool, StartError> {
     let directory = directory::open_existing(config)?;
     let mut damaged = 0;
-    for p in 0..directory.partitions {
-        let partition = PartitionId(p);
-        let path = config
-            .data_dir
-            .join(engine::shard::directory_name(partition));
-        let mut progress = Progress::new(format!("partition {p}"));
+    for partition in directory.layout.ids() {
+        let path = config.data_dir.join(directory.layout.name(partition));
+        let mut progress = Progress::new(format!("partition {partition}"));
         let checked = runtime::block_on(async move {
             let dir = Dir::open(&path).await.map_err(|e| e.to_string())?;
             let mut tell = |done, total| progress.update(done, total);
@@ -34,12 +31,12 @@ pub fn verify(config: &Config) -> Result<bool, StartError> {
                 damaged += u64::from(report.damaged > 0);
             }
             Err(reason) => {
-                println!("partition {p}: cannot be read: {reason}");
+                println!("partition {partition}: cannot be read: {reason}");
                 damaged += 1;
             }
         }
     }
-    let n = directory.partitions;
+    let n = directory.layout.partitions;
     match damaged {
         0 => println!("{n} partitions checked, nothing damaged"),
         _ => println!("{n} partitions checked, {damaged} damaged"),

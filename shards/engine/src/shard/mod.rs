@@ -11,12 +11,16 @@ mod cursor;
 mod delete;
 pub mod entries;
 mod insert;
+pub mod layout;
 pub mod load;
+pub mod repartition;
 mod scan;
 mod unique;
 mod update;
 
 pub use call::{Envelope, PartitionCall, Reply, ShardCall, ShardReply};
+
+pub use layout::Layout;
 
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
@@ -52,11 +56,6 @@ pub struct Shard {
     calls: Cell<u64>,
 }
 
-/// Where a partition lies in the data directory.
-pub fn directory_name(partition: PartitionId) -> String {
-    format!("p{:04}", partition.0)
-}
-
 /// Which shard owns a partition.
 pub fn owner(partition: PartitionId, shards: usize) -> ShardId {
     ShardId((usize::from(partition.0) % shards) as u16)
@@ -68,7 +67,7 @@ impl Shard {
         id: ShardId,
         shards: usize,
         root: &runtime::Dir,
-        partition_count: u16,
+        layout: Layout,
         options: &Options,
         horizon: Arc<Horizon>,
     ) -> Result<Rc<Shard>> {
@@ -77,12 +76,9 @@ impl Shard {
         let mut partitions = BTreeMap::new();
         let mut recovered = Vec::new();
         let mut lost = BTreeMap::new();
-        for p in (0..partition_count)
-            .map(PartitionId)
-            .filter(|p| owner(*p, shards) == id)
-        {
+        for p in layout.ids().filter(|p| owner(*p, shards) == id) {
             let dir = root
-                .subdir(&directory_name(p))
+                .subdir(&layout.name(p))
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
             match recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await {
@@ -100,12 +96,12 @@ impl Shard {
         Ok(Rc::new(Shard {
             id,
             shards,
-            partition_count,
+            partition_count: layout.partitions,
             partitions,
             lost,
             clock,
             snapshots,
-            catalog: RefCell::new(Arc::new(Catalog::empty(partition_count))),
+            catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
             xids: Cell::new(0),
             calls: Cell::new(0),
