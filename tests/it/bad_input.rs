@@ -1,6 +1,6 @@
 //! Bad input gets its error, the server stays, memory returns.
 
-use crate::support::{Server, client_runtime};
+use crate::support::{Server, on_server};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -77,10 +77,7 @@ fn garbage_closes_its_connection_only_and_memory_returns() {
 
 #[test]
 fn statements_that_are_too_much_get_the_right_error() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |_, client| {
         let code = async |sql: &str| match client.simple_query(sql).await {
             Ok(_) => "00000".to_owned(),
             Err(e) => e.code().map_or("lost".into(), |c| c.code().to_owned()),
@@ -97,5 +94,4 @@ fn statements_that_are_too_much_get_the_right_error() {
         assert_eq!(code(&wide).await, "54011");
         assert_eq!(code("select 1").await, "00000");
     });
-    server.stop();
 }

@@ -1,12 +1,8 @@
 //! Ceilings from outside: what fits works, one more gets its error, and room comes back.
 
-use crate::support::{Server, client_runtime};
+use crate::support::{Server, client_runtime, code, on_server};
 use std::io::{Read, Write};
 use std::time::Duration;
-
-fn code(error: &tokio_postgres::Error) -> String {
-    error.code().map_or("lost".into(), |c| c.code().to_owned())
-}
 
 #[test]
 fn connections_up_to_the_ceiling_and_room_after_one_has_gone() {
@@ -43,10 +39,7 @@ fn connections_up_to_the_ceiling_and_room_after_one_has_gone() {
 
 #[test]
 fn prepared_statements_up_to_the_ceiling() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 1);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(1, &[], async |_, client| {
         let prepare: Vec<String> = (0..1_000)
             .map(|n| format!("prepare s{n} as select {n}"))
             .collect();
@@ -59,7 +52,6 @@ fn prepared_statements_up_to_the_ceiling() {
             .await
             .unwrap();
     });
-    server.stop();
 }
 
 #[test]
@@ -149,12 +141,8 @@ fn a_startup_that_does_not_end_is_ended() {
 
 #[test]
 fn parameters_without_values_are_named() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 1);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(1, &[], async |_, client| {
         let refused = client.simple_query("select $1::int").await.unwrap_err();
         assert_eq!(code(&refused), "42P02");
     });
-    server.stop();
 }

@@ -1,6 +1,6 @@
 //! What was acknowledged is there after `kill -9`, whatever the number of cores it is opened with.
 
-use crate::support::{Server, client_runtime};
+use crate::support::{Server, client_runtime, on_server};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -109,10 +109,7 @@ fn the_same_directory_gives_the_same_rows_with_any_number_of_cores() {
 
 #[test]
 fn a_rolled_back_definition_leaves_no_trace() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |_, client| {
         let run = async |sql: &str| client.batch_execute(sql).await;
         run("create table kept (id int primary key); insert into kept values (1), (2)")
             .await
@@ -124,7 +121,6 @@ fn a_rolled_back_definition_leaves_no_trace() {
         assert_eq!(rows.unwrap().len(), 2);
         assert!(client.query("select * from gone", &[]).await.is_err());
     });
-    server.stop();
 }
 
 #[test]
@@ -170,30 +166,41 @@ fn rows_and_keys_of_any_size_are_kept_or_refused() {
 
 #[test]
 fn rows_loaded_by_a_definition_that_was_rolled_back_are_gone() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |_, client| {
         let count = async |table: &str| {
             let sql = format!("select count(*) from {table}");
             client.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0)
         };
         let copy = async |table: &str| {
-            let sink = client.copy_in::<_, &[u8]>(&format!("copy {table} from stdin")).await.unwrap();
+            let sink = client
+                .copy_in::<_, &[u8]>(&format!("copy {table} from stdin"))
+                .await
+                .unwrap();
             let mut sink = std::pin::pin!(sink);
-            futures_util::SinkExt::send(&mut sink, &b"1\n2\n3\n"[..]).await.unwrap();
+            futures_util::SinkExt::send(&mut sink, &b"1\n2\n3\n"[..])
+                .await
+                .unwrap();
             sink.finish().await.unwrap();
         };
         for _ in 0..3 {
-            client.batch_execute("begin; create table a (id int primary key)").await.unwrap();
+            client
+                .batch_execute("begin; create table a (id int primary key)")
+                .await
+                .unwrap();
             copy("a").await;
             assert_eq!(count("a").await, 3);
-            client.batch_execute("rollback; create table b (id int primary key)").await.unwrap();
+            client
+                .batch_execute("rollback; create table b (id int primary key)")
+                .await
+                .unwrap();
             assert_eq!(count("b").await, 0);
             copy("b").await;
             client.batch_execute("begin; truncate b").await.unwrap();
             copy("b").await;
-            client.batch_execute("rollback; begin; truncate b").await.unwrap();
+            client
+                .batch_execute("rollback; begin; truncate b")
+                .await
+                .unwrap();
             assert_eq!(count("b").await, 0);
             client.batch_execute("rollback").await.unwrap();
             assert_eq!(count("b").await, 3);
@@ -204,19 +211,20 @@ fn rows_loaded_by_a_definition_that_was_rolled_back_are_gone() {
             .batch_execute("create table d (id int primary key, v int); insert into d values (1, 7), (2, 7), (3, 8)")
             .await
             .unwrap();
-        let refused = client.batch_execute("create unique index d_v on d (v)").await;
+        let refused = client
+            .batch_execute("create unique index d_v on d (v)")
+            .await;
         assert_eq!(refused.unwrap_err().code().unwrap().code(), "23505");
-        client.batch_execute("delete from d where id = 2; create unique index d_v on d (v)").await.unwrap();
+        client
+            .batch_execute("delete from d where id = 2; create unique index d_v on d (v)")
+            .await
+            .unwrap();
     });
-    server.stop();
 }
 
 #[test]
 fn a_statement_prepared_against_a_rolled_back_table_is_planned_again() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |_, client| {
         client
             .batch_execute("begin; create table a (x int)")
             .await
@@ -231,27 +239,27 @@ fn a_statement_prepared_against_a_rolled_back_table_is_planned_again() {
         let refused = client.query(&statement, &[]).await.unwrap_err();
         assert_eq!(refused.code().unwrap().code(), "0A000", "{refused:?}");
     });
-    server.stop();
 }
 
 #[test]
 fn skipped_rows_of_several_batches_leave_no_lock() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |server, client| {
         let other = server.connect().await;
         client
             .batch_execute("create table t (id int primary key, v int); insert into t select g, 0 from generate_series(1, 2000) g")
             .await
             .unwrap();
         for rows in [1_024, 1_025, 2_000] {
-            let sql = format!("insert into t select g, 1 from generate_series(1, {rows}) g on conflict (id) do nothing");
+            let sql = format!(
+                "insert into t select g, 1 from generate_series(1, {rows}) g on conflict (id) do nothing"
+            );
             assert_eq!(client.execute(&sql, &[]).await.unwrap(), 0);
         }
-        other.batch_execute("set statement_timeout = '2s'; update t set v = v + 1; truncate t").await.unwrap();
+        other
+            .batch_execute("set statement_timeout = '2s'; update t set v = v + 1; truncate t")
+            .await
+            .unwrap();
     });
-    server.stop();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Each scenario over each protocol: the same outcome, in that protocol's words.
 
-use crate::support::{Server, client_runtime};
+use crate::support::{Server, client_runtime, code, on_server};
 use std::time::{Duration, Instant};
 
 /// SQLSTATE of a statement over both protocols; "00000" is success.
@@ -9,7 +9,7 @@ fn outcomes(server: &Server, sql: &str) -> [String; 2] {
         let client = server.connect().await;
         match client.simple_query(sql).await {
             Ok(_) => "00000".to_owned(),
-            Err(e) => e.code().map_or("lost".into(), |c| c.code().to_owned()),
+            Err(e) => code(&e),
         }
     });
     let (status, json) = server.query(sql);
@@ -63,10 +63,7 @@ fn every_scenario_ends_the_same_over_both_protocols() {
 
 #[test]
 fn a_cancel_request_ends_the_statement_and_the_session_goes_on() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(&data.path().join("data"), 2);
-    client_runtime().block_on(async {
-        let client = server.connect().await;
+    on_server(2, &[], async |_, client| {
         let token = client.cancel_token();
         let sql = "select count(*) from generate_series(1, 1000000000) g";
         let began = Instant::now();
@@ -86,7 +83,6 @@ fn a_cancel_request_ends_the_statement_and_the_session_goes_on() {
             7
         );
     });
-    server.stop();
 }
 
 #[test]

@@ -171,6 +171,11 @@ pub fn on_server(
     server.stop();
 }
 
+/// The SQLSTATE of an error; "lost" when the connection has gone.
+pub fn code(error: &tokio_postgres::Error) -> String {
+    error.code().map_or("lost".into(), |c| c.code().to_owned())
+}
+
 /// The one value of a query.
 pub async fn value<T>(client: &tokio_postgres::Client, sql: &str) -> T
 where
