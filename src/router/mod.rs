@@ -11,6 +11,7 @@ mod insert;
 pub mod modify;
 mod route;
 pub mod scan;
+mod statistics;
 mod unique;
 
 pub use commit::Txn;

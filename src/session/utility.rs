@@ -7,9 +7,10 @@ use crate::router::DefineEnv;
 use crate::sql::planner::{explain, explain_json};
 use crate::sql::{self, Discard, Statement};
 use crate::telemetry::StatementKind;
+use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
-use engine::plan::Expr;
+use engine::plan::{Ddl, Expr};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use std::sync::Arc;
@@ -79,12 +80,13 @@ impl Session {
                 ended("PREPARE", None)
             }
             Statement::Nothing { tag } => ended(tag, None),
-            Statement::Vacuum { tables, analyze } => self.vacuum(tables, *analyze, ctx).await?,
-            Statement::Analyze { tables } => {
-                for name in tables {
-                    self.table(name, ctx)?;
+            Statement::Vacuum { tables, analyze } => {
+                let done = self.vacuum(tables, ctx).await?;
+                if *analyze {
+                    // What is left of it runs in a transaction.
+                    return Ok(None);
                 }
-                ended("ANALYZE", Some(no_statistics()))
+                done
             }
             Statement::Checkpoint => {
                 self.node.router.ask_all(|| ShardCall::Checkpoint).await?;
@@ -106,26 +108,9 @@ impl Session {
     /// The rest, inside a transaction.
     pub(super) async fn utility(&self, statement: &Statement, work: &Work<'_>) -> Result<Started> {
         match statement {
-            Statement::Ddl(ddl) => {
-                let own = self.block.borrow().catalog();
-                let env = DefineEnv {
-                    txn: work.txn.clone(),
-                    ctx: work.ctx.clone(),
-                    stop: work.stop.clone(),
-                    own,
-                };
-                let mut change = self.node.router.define(&env, ddl).await?;
-                let notices = std::mem::take(&mut change.notices);
-                let tag = change.tag.to_string();
-                self.defined(change);
-                Ok(Started::Done {
-                    kind: StatementKind::Ddl,
-                    columns: None,
-                    rows: RowBatch::new(),
-                    tag,
-                    notices: self.wanted(notices),
-                })
-            }
+            Statement::Analyze { tables } => self.analyze(tables, "ANALYZE", work).await,
+            Statement::Vacuum { tables, .. } => self.analyze(tables, "VACUUM", work).await,
+            Statement::Ddl(ddl) => self.define(ddl, work).await,
             Statement::Explain {
                 statement,
                 analyze,
@@ -303,19 +288,33 @@ impl Session {
         }
     }
 
+    async fn define(&self, ddl: &Ddl, work: &Work<'_>) -> Result<Started> {
+        let own = self.block.borrow().catalog();
+        let env = DefineEnv {
+            txn: work.txn.clone(),
+            ctx: work.ctx.clone(),
+            stop: work.stop.clone(),
+            own,
+        };
+        let mut change = self.node.router.define(&env, ddl).await?;
+        let notices = std::mem::take(&mut change.notices);
+        let tag = change.tag.to_string();
+        self.defined(change);
+        Ok(Started::Done {
+            kind: StatementKind::Ddl,
+            columns: None,
+            rows: RowBatch::new(),
+            tag,
+            notices: self.wanted(notices),
+        })
+    }
+
     /// Collects the versions nobody can see, now.
-    async fn vacuum(&self, tables: &[String], analyze: bool, ctx: &Context) -> Result<Started> {
+    async fn vacuum(&self, tables: &[String], ctx: &Context) -> Result<Started> {
         if self.block.borrow().is_explicit() {
             return Err(in_block("VACUUM"));
         }
-        let tables = if tables.is_empty() {
-            ctx.catalog.tables.values().cloned().collect()
-        } else {
-            tables
-                .iter()
-                .map(|n| self.table(n, ctx))
-                .collect::<Result<Vec<_>>>()?
-        };
+        let tables = self.tables(tables, ctx)?;
         let mut trees: Vec<TreeId> = tables.iter().map(|t| t.tree).collect();
         trees.extend(tables.iter().flat_map(|t| t.indexes.iter().map(|i| i.tree)));
         let replies = self
@@ -330,10 +329,45 @@ impl Session {
             .map(|r| if let Reply::Count(n) = r { *n } else { 0 })
             .sum();
         tracing::debug!(tables = tables.len(), versions = taken, "vacuumed");
-        Ok(ended("VACUUM", analyze.then(no_statistics)))
+        Ok(ended("VACUUM", None))
     }
 
-    fn table(&self, name: &str, ctx: &Context) -> Result<Arc<engine::catalog::Table>> {
+    /// Those named, or all there are.
+    fn tables(&self, names: &[String], ctx: &Context) -> Result<Vec<Arc<Table>>> {
+        if names.is_empty() {
+            return Ok(ctx.catalog.tables.values().cloned().collect());
+        }
+        names.iter().map(|n| self.table(n, ctx)).collect()
+    }
+
+    /// ANALYZE, on its own or as the end of VACUUM ANALYZE.
+    async fn analyze(&self, names: &[String], tag: &str, work: &Work<'_>) -> Result<Started> {
+        let mut tables = Vec::new();
+        for table in self.tables(names, &work.ctx)? {
+            let found = self.node.router.statistics(&work.txn, work.stop, &table);
+            tables.push((table.id, Arc::new(found.await?)));
+        }
+        self.define(&Ddl::Statistics { tables }, work)
+            .await
+            .map(|started| match started {
+                Started::Done {
+                    kind,
+                    columns,
+                    rows,
+                    notices,
+                    ..
+                } => Started::Done {
+                    kind,
+                    columns,
+                    rows,
+                    tag: tag.to_owned(),
+                    notices,
+                },
+                other => other,
+            })
+    }
+
+    fn table(&self, name: &str, ctx: &Context) -> Result<Arc<Table>> {
         ctx.catalog
             .table_by_name(None, name)
             .cloned()
@@ -357,13 +391,6 @@ impl Session {
             .filter(|n| settings.wants_notice(super::is_warning(n)))
             .collect()
     }
-}
-
-fn no_statistics() -> Error {
-    Error::new(
-        SqlState::SUCCESSFUL_COMPLETION,
-        "ANALYZE collected nothing: the planner keeps no statistics",
-    )
 }
 
 fn in_block(what: &str) -> Error {

@@ -1,6 +1,6 @@
 //! Room comes back by itself: old versions are collected in the background, and the files shrink to what lives.
 
-use crate::support::{on_server, value};
+use crate::support::{Server, client_runtime, on_server, value};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
@@ -118,4 +118,55 @@ fn an_old_snapshot_keeps_its_versions_and_they_go_when_it_ends() {
         }
         assert_eq!(value::<i64>(&reader, sum).await, 1_250);
     });
+}
+
+#[test]
+fn analyze_finds_what_is_in_a_table_and_a_restart_knows_it() {
+    let data = tempfile::tempdir().unwrap();
+    let path = data.path().join("data");
+    let shown = "select attname::text || ' ' || null_frac || ' ' || n_distinct || ' ' || \
+                 coalesce(most_common_vals, '-') || ' ' || coalesce(array_length(string_to_array(histogram_bounds, ','), 1), 0) \
+                 from pg_stats where tablename = 't' order by attname";
+    let expected = ["id 0 -1 - 101", "kind 0 2 {b,a} 0", "n 0.5 50 - 0"];
+    let check = async |client: &Client| {
+        let rows = client.query(shown, &[]).await.unwrap();
+        let rows: Vec<&str> = rows.iter().map(|r| r.get(0)).collect();
+        assert_eq!(rows[..2], expected[..2]);
+        assert!(rows[2].starts_with("n 0.5 50 {"), "{rows:?}");
+        let count = "select reltuples::bigint from pg_class where relname = 't'";
+        assert_eq!(value::<i64>(client, count).await, 20_000);
+    };
+    let server = Server::start(&path, 2);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        client
+            .batch_execute(
+                "create table t (id int primary key, kind text, n int);
+                insert into t select g, case when g % 4 = 0 then 'a' else 'b' end,
+                    case when g % 2 = 0 then g % 100 end from generate_series(1, 20000) g",
+            )
+            .await
+            .unwrap();
+        let unknown = "select reltuples::bigint from pg_class where relname = 't'";
+        assert_eq!(value::<i64>(&client, unknown).await, -1);
+        client
+            .batch_execute("begin; analyze t; rollback")
+            .await
+            .unwrap();
+        assert_eq!(value::<i64>(&client, unknown).await, -1);
+        client.batch_execute("vacuum analyze t").await.unwrap();
+        check(&client).await;
+        let refused = client.batch_execute("analyze nowhere").await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42P01");
+    });
+    server.kill();
+    let server = Server::start(&path, 1);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        check(&client).await;
+        client.batch_execute("drop table t").await.unwrap();
+        let left = "select count(*) from pg_stats";
+        assert_eq!(value::<i64>(&client, left).await, 0);
+    });
+    server.stop();
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: turning a tree of inner joins and the conditions around it into a left-deep chain: the most restricted table
 //! first, then always one that an equality connects to what is there. Asked by: `push_filter`. Never: reorders across an
-//! outer, semi or lateral join; those are leaves here. There are no statistics yet: how a table will be found (key, index,
+//! outer, semi or lateral join; those are leaves here. ANALYZE's statistics are not asked yet: how a table will be found (key, index,
 //! filter, all) stands for its size.
 
 use super::conjuncts::{as_equality, as_hashable, equal, equality, filtered, join as and, split};

@@ -4,6 +4,7 @@
 //! holds the catalog's lock, carries out the `Work` and commits. Never: touches rows itself.
 
 use super::model::PUBLIC;
+use super::statistics::Statistics;
 use super::{Catalog, Index, Relation, Table};
 use crate::plan::{CreateTable, Ddl, Key};
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl) -> Result<Change> {
         }
         Ddl::DropIndex { names, if_exists } => change.drop_indexes(names, *if_exists)?,
         Ddl::Truncate { names } => change.truncate(names)?,
+        Ddl::Statistics { tables } => change.statistics(tables),
         Ddl::AddPrimaryKey {
             table,
             name,
@@ -129,6 +131,7 @@ impl Change {
                     self.locks.push(table.id);
                     self.drop_trees(&table);
                     self.catalog.tables.remove(&table.id);
+                    self.catalog.statistics.remove(&table.id);
                     self.changed.push(table.id);
                 }
                 Some(_) => {
@@ -434,6 +437,17 @@ impl Change {
     fn skip(&mut self, notice: String) {
         self.notices
             .push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
+    }
+
+    /// A table that has gone meanwhile is passed over.
+    fn statistics(&mut self, tables: &[(TableId, Arc<Statistics>)]) {
+        self.tag = "ANALYZE";
+        for (id, statistics) in tables {
+            if self.catalog.tables.contains_key(id) {
+                self.changed.push(*id);
+                self.catalog.statistics.insert(*id, statistics.clone());
+            }
+        }
     }
 
     fn drop_trees(&mut self, table: &Table) {

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod model;
+pub mod statistics;
 pub mod stored;
 pub mod system;
 

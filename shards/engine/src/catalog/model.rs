@@ -1,5 +1,6 @@
 //! The catalog's immutable model.
 
+use super::statistics::Statistics;
 use crate::plan::Expr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub struct Catalog {
     /// How many partitions the data directory has; fixed when it is created.
     pub partitions: u16,
     pub tables: BTreeMap<TableId, Arc<Table>>,
+    /// What ANALYZE found, of the tables it was run on.
+    pub statistics: BTreeMap<TableId, Arc<Statistics>>,
     /// Next oid for a table, index or tree.
     pub next_oid: u32,
 }
@@ -100,6 +103,7 @@ impl Catalog {
             version: 1,
             partitions,
             tables: BTreeMap::new(),
+            statistics: BTreeMap::new(),
             next_oid: FIRST_USER_OID,
         }
     }

@@ -1,7 +1,7 @@
 //! The catalog on disk: one tree of partition 0.
 //!
 //! Owns: that tree's keys and values. `[0]` holds the header (version, next oid); `[1]` and a table's oid big-endian hold
-//! the table, postcard-encoded. Versions and recovery are those of any other tree, so a change of the catalog commits
+//! the table, `[2]` and its oid its statistics, postcard-encoded. Versions and recovery are those of any other tree, so a change of the catalog commits
 //! together with the rows of its transaction.
 
 use super::{Catalog, Table};
@@ -37,7 +37,13 @@ pub fn encode(catalog: &Catalog, changed: &[TableId]) -> Result<Vec<Cell>> {
     let mut cells = vec![(HEADER.to_vec(), Some(to_bytes(&header)?))];
     for id in changed {
         let value = catalog.table(*id).map(|t| to_bytes(&**t)).transpose()?;
+        let gone = value.is_none();
         cells.push((table_key(*id), value));
+        if let Some(statistics) = catalog.statistics.get(id) {
+            cells.push((statistics_key(*id), Some(to_bytes(&**statistics)?)));
+        } else if gone {
+            cells.push((statistics_key(*id), None));
+        }
     }
     Ok(cells)
 }
@@ -56,6 +62,11 @@ pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) 
                 let table: Table = from_bytes(&value)?;
                 catalog.tables.insert(table.id, Arc::new(table));
             }
+            Some(2) => {
+                let id = key[1..].try_into().map_err(|_| corrupt("unknown key"))?;
+                let id = TableId(u32::from_be_bytes(id));
+                catalog.statistics.insert(id, Arc::new(from_bytes(&value)?));
+            }
             _ => return Err(corrupt("unknown key")),
         }
     }
@@ -69,6 +80,12 @@ pub fn version(header: &[u8]) -> Result<u64> {
 
 fn table_key(id: TableId) -> Vec<u8> {
     let mut key = vec![1];
+    key.extend_from_slice(&id.0.to_be_bytes());
+    key
+}
+
+fn statistics_key(id: TableId) -> Vec<u8> {
+    let mut key = vec![2];
     key.extend_from_slice(&id.0.to_be_bytes());
     key
 }

@@ -1,6 +1,9 @@
 //! Statements that define relations, with names already checked against PostgreSQL's rules and expressions bound.
 
+use crate::catalog::statistics::Statistics;
 use crate::catalog::{Check, ColumnDef};
+use std::sync::Arc;
+use types::TableId;
 
 /// A change of the catalog. Names are of relations in `public`; whether they exist is decided when it is carried out.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub enum Ddl {
     },
     Truncate {
         names: Vec<String>,
+    },
+    /// What ANALYZE has found.
+    Statistics {
+        tables: Vec<(TableId, Arc<Statistics>)>,
     },
     /// ALTER TABLE … ADD [CONSTRAINT name] PRIMARY KEY (…): re-partitions the table's rows.
     AddPrimaryKey {

@@ -79,6 +79,12 @@ pub enum PartitionCall {
         table: Arc<Table>,
         resume: Option<Resume>,
     },
+    /// At most so many rows of a table, chosen at random.
+    Sample {
+        txn: TxnRef,
+        table: Arc<Table>,
+        rows_max: usize,
+    },
     /// Rows or entries straight into a tree that only the transaction can reach.
     Load(LoadCall),
     /// No writer but the transaction until it ends.
@@ -287,6 +293,11 @@ pub enum Reply {
     Keyed {
         rows: Vec<(Vec<u8>, Row)>,
         resume: Option<Resume>,
+    },
+    /// Of how many rows it is a sample.
+    Sample {
+        seen: u64,
+        rows: Vec<Row>,
     },
     Count(u64),
     At(Ts),

@@ -14,6 +14,7 @@ mod insert;
 pub mod layout;
 pub mod load;
 pub mod repartition;
+mod sample;
 mod scan;
 mod unique;
 mod update;
@@ -202,6 +203,11 @@ impl Shard {
             PartitionCall::Export { txn, table, resume } => {
                 self.export(partition, &txn, &table, resume).await
             }
+            PartitionCall::Sample {
+                txn,
+                table,
+                rows_max,
+            } => self.sample(partition, &txn, &table, rows_max).await,
             PartitionCall::Load(c) => self.load(partition, c).await,
             PartitionCall::LockTable {
                 txn,

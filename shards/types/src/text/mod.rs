@@ -7,7 +7,7 @@
 //! Source: PostgreSQL 15's type input and output functions; DateStyle ISO, MDY, IntervalStyle postgres, bytea hex,
 //! extra_float_digits 1.
 
-mod array;
+pub mod array;
 mod bytea;
 mod number;
 mod typmod;

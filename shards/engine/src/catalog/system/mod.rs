@@ -15,6 +15,7 @@ mod listing;
 mod procs;
 mod relations;
 mod server;
+mod statistics;
 mod types;
 mod values;
 

@@ -25,6 +25,8 @@ struct Class<'a> {
     kind: &'static str,
     columns: usize,
     checks: usize,
+    /// -1 where it is not known.
+    rows: f32,
 }
 
 impl Class<'_> {
@@ -41,7 +43,7 @@ impl Class<'_> {
             oid(self.file),
             oid(0),
             int4(0),
-            Value::Float4(-1.0), // reltuples: not counted
+            Value::Float4(self.rows),
             int4(0),
             oid(0),
             yes(self.indexed),
@@ -79,11 +81,12 @@ fn system_class(r: &Relation) -> Row {
         kind: if r.view { "v" } else { "r" },
         columns: r.columns.len(),
         checks: 0,
+        rows: -1.0,
     };
     class.row()
 }
 
-fn table_class(t: &Table) -> Row {
+fn table_class(t: &Table, ctx: &Context) -> Row {
     let class = Class {
         oid: t.id.0,
         name: &t.name,
@@ -94,6 +97,11 @@ fn table_class(t: &Table) -> Row {
         kind: "r",
         columns: t.columns.len(),
         checks: t.checks.len(),
+        rows: ctx
+            .catalog
+            .statistics
+            .get(&t.id)
+            .map_or(-1.0, |s| s.rows as f32),
     };
     class.row()
 }
@@ -109,6 +117,7 @@ fn index_class(i: &IndexInfo<'_>) -> Row {
         kind: "i",
         columns: i.columns.len(),
         checks: 0,
+        rows: -1.0,
     };
     class.row()
 }
@@ -119,7 +128,7 @@ static SYSTEM_CLASSES: LazyLock<Vec<Row>> =
 
 pub(super) fn class(ctx: &Context) -> Vec<Row> {
     let mut rows = SYSTEM_CLASSES.clone();
-    rows.extend(ctx.catalog.tables.values().map(|t| table_class(t)));
+    rows.extend(ctx.catalog.tables.values().map(|t| table_class(t, ctx)));
     rows.extend(indexes(&ctx.catalog).map(|i| index_class(&i)));
     rows
 }

@@ -1,7 +1,7 @@
 //! The views of `pg_catalog`, with the oids they have in a fresh PostgreSQL 15.
 
 use super::{Definition, none, view};
-use crate::catalog::system::{listing, server};
+use crate::catalog::system::{listing, server, statistics};
 
 pub(super) const VIEWS: &[Definition] = &[
     view(
@@ -81,7 +81,7 @@ pub(super) const VIEWS: &[Definition] = &[
     view(
         12053,
         "pg_stats",
-        none,
+        statistics::columns,
         "schemaname name, tablename name, attname name, inherited bool, null_frac float4, avg_width int4, \
          n_distinct float4, most_common_vals text, most_common_freqs float4[], histogram_bounds text, \
          correlation float4, most_common_elems text, most_common_elem_freqs float4[], elem_count_histogram \
