@@ -211,7 +211,8 @@ mod tests {
         let s = column(&values, 100_000);
         assert_eq!(s.common, [(Value::Int4(-1), 0.25)]);
         assert_eq!(s.bounds.first(), Some(&Value::Int4(1)));
-        assert!(s.distinct < -0.5, "{}", s.distinct);
+        // 7,501 values in 10,000 rows, 7,500 of them once.
+        assert!((-0.232..-0.230).contains(&s.distinct), "{}", s.distinct);
     }
 
     #[test]
