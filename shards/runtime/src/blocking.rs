@@ -41,6 +41,12 @@ struct Shared<T> {
 pub async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Panicked> {
+    #[cfg(feature = "simulation")]
+    if crate::sim::in_run().is_some() {
+        return catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Panicked {
+            message: panic_message(payload.as_ref()),
+        });
+    }
     let shared = Arc::new(Shared {
         outcome: Mutex::new(None),
         waker: AtomicWaker::new(),

@@ -261,15 +261,43 @@ pub(crate) type PanicPayload = Box<dyn Any + Send>;
 /// What an executor thread knows of itself.
 pub(crate) struct Context {
     pub(crate) shard: ShardId,
-    pub(crate) latency: TaskQueueHandle,
-    pub(crate) background: TaskQueueHandle,
+    pub(crate) backend: Backend,
     pub(crate) tasks: Registry,
     fatal: RefCell<Option<PanicPayload>>,
     root: RefCell<Option<Waker>>,
     pub(crate) turns: Turns,
 }
 
+/// What runs the tasks of an executor.
+pub(crate) enum Backend {
+    Ring {
+        latency: TaskQueueHandle,
+        background: TaskQueueHandle,
+    },
+    #[cfg(feature = "simulation")]
+    Simulated(Rc<crate::sim::Machine>),
+}
+
 impl Context {
+    fn new(shard: ShardId, backend: Backend, preempt: Duration) -> Rc<Context> {
+        Rc::new(Context {
+            shard,
+            backend,
+            tasks: Registry::default(),
+            fatal: RefCell::new(None),
+            root: RefCell::new(None),
+            turns: Turns::new(preempt),
+        })
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) fn machine(&self) -> Option<&Rc<crate::sim::Machine>> {
+        match &self.backend {
+            Backend::Ring { .. } => None,
+            Backend::Simulated(machine) => Some(machine),
+        }
+    }
+
     /// Ends this executor's run; the first panic is the one reported.
     pub(crate) fn fail(&self, payload: PanicPayload) {
         self.fatal.borrow_mut().get_or_insert(payload);
@@ -337,25 +365,23 @@ where
     let _forget = Forget;
     executor.run(async move {
         let proxy = glommio::executor();
-        let context = Rc::new(Context {
-            shard,
-            latency: proxy.create_task_queue(
-                Shares::Static(LATENCY_SHARES),
-                Latency::Matters(turns::NEVER),
-                "latency",
-            ),
-            background: proxy.create_task_queue(
-                Shares::Static(BACKGROUND_SHARES),
-                Latency::NotImportant,
-                "background",
-            ),
-            tasks: Registry::default(),
-            fatal: RefCell::new(None),
-            root: RefCell::new(None),
-            turns: Turns::new(preempt),
-        });
+        let latency = proxy.create_task_queue(
+            Shares::Static(LATENCY_SHARES),
+            Latency::Matters(turns::NEVER),
+            "latency",
+        );
+        let background = proxy.create_task_queue(
+            Shares::Static(BACKGROUND_SHARES),
+            Latency::NotImportant,
+            "background",
+        );
+        let backend = Backend::Ring {
+            latency,
+            background,
+        };
+        let context = Context::new(shard, backend, preempt);
         CURRENT.set(Some(context.clone()));
-        let _tickers = start_tickers(&context)?;
+        let _tickers = start_tickers(&context, latency)?;
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
         teardown(&context).await;
         outcome
@@ -363,9 +389,11 @@ where
 }
 
 /// Dropped when the run ends: they would go on for ever.
-fn start_tickers(context: &Rc<Context>) -> Result<Vec<glommio::Task<()>>, PanicPayload> {
+fn start_tickers(
+    context: &Rc<Context>,
+    queue: TaskQueueHandle,
+) -> Result<Vec<glommio::Task<()>>, PanicPayload> {
     let lost = |error: glommio::GlommioError<()>| Box::new(error.to_string()) as PanicPayload;
-    let queue = context.latency;
     let pulse = glommio::spawn_local_into(turns::pulse(context.clone()), queue);
     let mut tickers = vec![pulse.map_err(lost)?];
     for period in BACKSTOPS {
@@ -401,6 +429,42 @@ async fn teardown(context: &Context) {
         glommio::executor().yield_task_queue_now().await;
         context.tasks.cancel_all();
     }
+}
+
+/// `drive` polls the future that it is given to its end, on the calling thread.
+#[cfg(feature = "simulation")]
+pub(crate) fn run_simulated<T: 'static>(
+    machine: Rc<crate::sim::Machine>,
+    fut: impl Future<Output = T> + 'static,
+    drive: impl FnOnce(&Context, std::pin::Pin<Box<dyn Future<Output = ()>>>),
+) -> Result<T, PanicPayload> {
+    assert!(
+        try_context().is_none(),
+        "an executor already runs on this thread"
+    );
+    /// Also when the run unwinds: what is dropped may spawn.
+    struct Forget(Rc<Context>);
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            for _ in 0..TEARDOWN_TURNS {
+                self.0.tasks.cancel_all();
+            }
+            CURRENT.set(None);
+        }
+    }
+    let context = Context::new(ShardId(0), Backend::Simulated(machine), Duration::MAX);
+    CURRENT.set(Some(context.clone()));
+    let forget = Forget(context.clone());
+    let outcome = Rc::new(RefCell::new(None));
+    let (supervised, slot) = (context.clone(), outcome.clone());
+    let main = async move {
+        let ended = supervise(&supervised, task::spawn(fut)).await;
+        slot.replace(Some(ended));
+    };
+    drive(&context, Box::pin(main));
+    drop(forget);
+    let ended = outcome.take();
+    ended.unwrap_or_else(|| Err(Box::new("the main future was lost")))
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ pub struct Dir {
 /// Held by the one process (and the one `Dir`) that may use a directory; released on drop or when the process dies.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: std::fs::File,
+    /// None on a simulated disk, which nobody else can have.
+    _file: Option<std::fs::File>,
 }
 
 /// How `Dir::open_file` opens. Files are always readable and writable.
@@ -52,6 +53,13 @@ pub struct OpenMode {
 impl Dir {
     /// Opens the directory, creating it and its parents (mode 0700) where missing.
     pub async fn open_or_create(path: &Path) -> io::Result<Dir> {
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            disk.make_dirs(path).await?;
+            return Ok(Dir {
+                path: Rc::new(path.to_path_buf()),
+            });
+        }
         let path = path.to_path_buf();
         let path = on_helper(move || {
             let mut builder = std::fs::DirBuilder::new();
@@ -85,6 +93,10 @@ impl Dir {
 
     /// Refused with `WouldBlock` while someone else holds it. Blocks on the disk, so call it at start.
     pub fn lock(&self) -> io::Result<DirLock> {
+        #[cfg(feature = "simulation")]
+        if crate::sim::in_run().is_some() {
+            return Ok(DirLock { _file: None });
+        }
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -92,7 +104,7 @@ impl Dir {
             .truncate(false)
             .open(self.path.join(LOCK_NAME))?;
         match file.try_lock() {
-            Ok(()) => Ok(DirLock { _file: file }),
+            Ok(()) => Ok(DirLock { _file: Some(file) }),
             Err(std::fs::TryLockError::Error(error)) => Err(error),
             Err(std::fs::TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::WouldBlock,
@@ -106,6 +118,10 @@ impl Dir {
 
     /// Names of files and directories in it, sorted. Names that are not UTF-8 are left out.
     pub async fn list(&self) -> io::Result<Vec<String>> {
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            return disk.list(&self.path).await;
+        }
         let path = self.path.to_path_buf();
         on_helper(move || {
             let mut names = Vec::new();
@@ -122,12 +138,21 @@ impl Dir {
 
     pub async fn exists(&self, name: &str) -> io::Result<bool> {
         let path = self.join(name)?;
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            return disk.exists(&path).await;
+        }
         on_helper(move || path.try_exists()).await
     }
 
     /// Removes a file. Durable after `sync`.
     pub async fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(glommio::io::remove(self.join(name)?).await?)
+        let path = self.join(name)?;
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            return disk.remove(&self.path, name).await;
+        }
+        Ok(glommio::io::remove(path).await?)
     }
 
     /// Removes a directory with everything in it. Durable after `sync`.
@@ -138,11 +163,20 @@ impl Dir {
 
     /// Replaces `to` if it exists. Durable after `sync`.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(glommio::io::rename(self.join(from)?, self.join(to)?).await?)
+        let (old, new) = (self.join(from)?, self.join(to)?);
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            return disk.rename(&self.path, from, to).await;
+        }
+        Ok(glommio::io::rename(old, new).await?)
     }
 
     /// Makes creations, removals and renames in this directory durable.
     pub async fn sync(&self) -> io::Result<()> {
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            return disk.sync_dir(&self.path).await;
+        }
         let dir = glommio::io::Directory::open(self.path.as_path()).await?;
         let synced = dir.sync().await;
         dir.close().await?;

@@ -86,6 +86,8 @@ impl std::fmt::Debug for IoBuf {
 pub(crate) enum RingFile {
     Direct(DmaFile),
     Buffered(BufferedFile),
+    #[cfg(feature = "simulation")]
+    Simulated(crate::sim::OpenFile),
 }
 
 impl RingFile {
@@ -96,6 +98,11 @@ impl RingFile {
         truncate: bool,
         direct: bool,
     ) -> io::Result<RingFile> {
+        #[cfg(feature = "simulation")]
+        if let Some(disk) = crate::sim::disk() {
+            let file = disk.open(path, create, truncate, direct).await?;
+            return Ok(RingFile::Simulated(file));
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         options.create(create).truncate(truncate).mode(0o600);
@@ -113,11 +120,20 @@ impl RingFile {
     }
 
     pub(crate) fn is_direct(&self) -> bool {
-        matches!(self, RingFile::Direct(_))
+        match self {
+            RingFile::Direct(_) => true,
+            RingFile::Buffered(_) => false,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.is_direct(),
+        }
     }
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
     pub(crate) async fn read(&self, pos: u64, len: usize) -> io::Result<IoBuf> {
+        #[cfg(feature = "simulation")]
+        if let RingFile::Simulated(file) = self {
+            return Ok(IoBuf::copied(&file.read(pos, len).await?));
+        }
         let mut out = IoBuf::zeroed(len);
         let mut done = 0;
         while done < len {
@@ -126,6 +142,8 @@ impl RingFile {
             let got = match self {
                 RingFile::Direct(file) => file.read_at_aligned(at, want).await?,
                 RingFile::Buffered(file) => file.read_at(at, want).await?,
+                #[cfg(feature = "simulation")]
+                RingFile::Simulated(_) => break,
             };
             let n = got.len().min(want);
             out[done..done + n].copy_from_slice(&got[..n]);
@@ -144,6 +162,8 @@ impl RingFile {
         match self {
             RingFile::Direct(file) => write_direct(file, pos, buf).await,
             RingFile::Buffered(file) => write_buffered(file, pos, &buf).await.map(|()| buf),
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.write(pos, &buf).await.map(|()| buf),
         }
     }
 
@@ -151,6 +171,8 @@ impl RingFile {
         match self {
             RingFile::Direct(file) => file.fdatasync().await?,
             RingFile::Buffered(file) => file.fdatasync().await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.sync().await?,
         }
         Ok(())
     }
@@ -159,6 +181,8 @@ impl RingFile {
         Ok(match self {
             RingFile::Direct(file) => file.file_size().await?,
             RingFile::Buffered(file) => file.file_size().await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.size().await?,
         })
     }
 
@@ -166,6 +190,8 @@ impl RingFile {
         match self {
             RingFile::Direct(file) => file.truncate(len).await?,
             RingFile::Buffered(file) => file.truncate(len).await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.resize(len, false).await?,
         }
         Ok(())
     }
@@ -175,6 +201,8 @@ impl RingFile {
         match self {
             RingFile::Direct(file) => file.pre_allocate(len, false).await?,
             RingFile::Buffered(file) => file.pre_allocate(len, false).await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.resize(len, true).await?,
         }
         Ok(())
     }
@@ -185,6 +213,8 @@ impl RingFile {
                 file.close().await?;
             }
             RingFile::Buffered(file) => file.close().await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(_) => {}
         }
         Ok(())
     }

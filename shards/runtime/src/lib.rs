@@ -19,6 +19,8 @@ pub mod probe;
 
 pub mod random;
 pub mod signal;
+#[cfg(feature = "simulation")]
+pub mod sim;
 
 pub mod sync;
 pub mod task;

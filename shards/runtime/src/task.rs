@@ -6,7 +6,7 @@
 //! Asked by: everything that runs concurrently on a shard. Never: moves a task to another thread.
 //! Bounds: none of its own. Whoever spawns per message or per connection holds a credit for it.
 
-use crate::executor::{Context, PanicPayload, context, report_panic, try_context};
+use crate::executor::{Backend, Context, PanicPayload, context, report_panic, try_context};
 use crate::turns::Class;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -39,7 +39,11 @@ pub fn spawn_background<T: 'static>(fut: impl Future<Output = T> + 'static) -> T
 
 /// True when the running task has had its share and should yield. False outside of an executor.
 pub fn need_yield() -> bool {
-    try_context().is_some_and(|context| context.turns.spent() || glommio::executor().need_preempt())
+    try_context().is_some_and(|context| match &context.backend {
+        Backend::Ring { .. } => context.turns.spent() || glommio::executor().need_preempt(),
+        #[cfg(feature = "simulation")]
+        Backend::Simulated(machine) => machine.draw(|random| random.one_in(4)),
+    })
 }
 
 /// Yields when `need_yield`. Long work calls this every 50 to 100 µs.
@@ -51,8 +55,11 @@ pub async fn yield_if_needed() {
 
 /// Lets the other tasks of the queue, and the other queue, run first.
 pub async fn yield_now() {
-    if try_context().is_some() {
-        glommio::executor().yield_task_queue_now().await;
+    let Some(context) = try_context() else { return };
+    match &context.backend {
+        Backend::Ring { .. } => glommio::executor().yield_task_queue_now().await,
+        #[cfg(feature = "simulation")]
+        Backend::Simulated(_) => futures_lite::future::yield_now().await,
     }
 }
 
@@ -141,10 +148,6 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let queue = match class {
-        Class::Latency => context.latency,
-        Class::Background => context.background,
-    };
     let work = Rc::new(Work {
         class,
         context: context.clone(),
@@ -157,10 +160,23 @@ where
     });
     work.key.set(Some(context.tasks.insert(work.clone())));
     let runner = work.clone();
-    let spawned = glommio::spawn_local_into(std::future::poll_fn(move |cx| runner.run(cx)), queue);
-    match spawned {
-        Ok(task) => drop(task.detach()),
-        Err(error) => panic!("the executor lost its own task queue: {error}"),
+    let running = std::future::poll_fn(move |cx| runner.run(cx));
+    match &context.backend {
+        Backend::Ring {
+            latency,
+            background,
+        } => {
+            let queue = match class {
+                Class::Latency => *latency,
+                Class::Background => *background,
+            };
+            match glommio::spawn_local_into(running, queue) {
+                Ok(task) => drop(task.detach()),
+                Err(error) => panic!("the executor lost its own task queue: {error}"),
+            }
+        }
+        #[cfg(feature = "simulation")]
+        Backend::Simulated(machine) => machine.spawn(running),
     }
     Task {
         body: work,

@@ -17,6 +17,10 @@ static START: OnceLock<std::time::Instant> = OnceLock::new();
 
 /// Nanoseconds since the process first asked, the same clock on all shards; at least 1.
 pub fn monotonic_ns() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(ns) = crate::sim::monotonic_ns() {
+        return ns;
+    }
     let elapsed = START.get_or_init(std::time::Instant::now).elapsed();
     // 2^64 ns are 584 years of uptime.
     (elapsed.as_nanos() as u64).saturating_add(1)
@@ -24,6 +28,10 @@ pub fn monotonic_ns() -> u64 {
 
 /// Microseconds since the Unix epoch by the system's clock; negative before 1970.
 pub fn wall_micros() -> i64 {
+    #[cfg(feature = "simulation")]
+    if let Some(micros) = crate::sim::wall_micros() {
+        return micros;
+    }
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),

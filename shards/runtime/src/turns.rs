@@ -156,11 +156,11 @@ impl Turns {
         }
     }
 
-    fn next_timer(&self) -> Option<u64> {
+    pub(crate) fn next_timer(&self) -> Option<u64> {
         self.timers.borrow().first_key_value().map(|(key, _)| key.0)
     }
 
-    fn fire(&self, now: u64) {
+    pub(crate) fn fire(&self, now: u64) {
         loop {
             let due = {
                 let mut timers = self.timers.borrow_mut();
