@@ -14,7 +14,7 @@ pub struct File {
 }
 
 impl File {
-    /// Whether the whole file is test code: by its place, or declared under `#[cfg(test)]`.
+    /// Whether the whole file never ships: by its place, or declared under `#[cfg(test)]` or for simulations.
     pub fn is_test(&self) -> bool {
         self.test
     }
@@ -114,7 +114,7 @@ fn test_modules(file: &File) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines = file.text.lines().map(str::trim);
     while let Some(line) = lines.next() {
-        if line != "#[cfg(test)]" {
+        if !matches!(line, "#[cfg(test)]" | "#[cfg(feature = \"simulation\")]") {
             continue;
         }
         let mut path = None;
@@ -122,9 +122,10 @@ fn test_modules(file: &File) -> Vec<String> {
             if let Some(quoted) = next.strip_prefix("#[path = \"") {
                 path = Some(quoted.trim_end_matches("\"]").trim_end_matches(".rs"));
             } else if !next.starts_with("#[") {
-                let module = next
-                    .split_once("mod ")
-                    .and_then(|(_, m)| m.strip_suffix(';'));
+                let module = next.trim_start_matches("pub ");
+                let module = module
+                    .strip_prefix("mod ")
+                    .and_then(|m| m.strip_suffix(';'));
                 found.extend(module.map(|name| match path {
                     Some(path) => format!("{dir}/{path}"),
                     None => format!("{children}/{name}"),
