@@ -34,7 +34,7 @@ pub fn open(config: &Config) -> Result<Directory, StartError> {
             .await
             .map_err(|e| e.to_string())?;
         let lock = lock(&dir)?;
-        let layout = read_or_create(&dir, wanted).await?;
+        let layout = self::layout(&dir, wanted).await?;
         clean(&dir, layout).await?;
         Ok(Directory {
             layout,
@@ -53,7 +53,7 @@ pub fn open_existing(config: &Config) -> Result<Directory, StartError> {
             return Err("it is not a data directory".to_owned());
         }
         let lock = lock(&dir)?;
-        let layout = read_or_create(&dir, 0).await?;
+        let layout = self::layout(&dir, 0).await?;
         Ok(Directory {
             layout,
             _lock: lock,
@@ -79,7 +79,8 @@ fn lock(dir: &Dir) -> Result<DirLock, String> {
     })
 }
 
-async fn read_or_create(dir: &Dir, wanted: usize) -> Result<Layout, String> {
+/// The partitions of the directory. An empty one is made a data directory with `wanted`.
+pub async fn layout(dir: &Dir, wanted: usize) -> Result<Layout, String> {
     if !dir.exists(FORMAT_FILE).await.map_err(|e| e.to_string())? {
         let files = dir.list().await.map_err(|e| e.to_string())?;
         if let Some(strange) = files.iter().find(|f| f.as_str() != "LOCK") {

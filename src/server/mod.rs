@@ -5,8 +5,8 @@
 //! finishes or is cancelled at the deadline, checkpoints, exit. Asked by: `main`.
 //! Never: does any work of a request. Bounds: `drain_timeout` for the stop.
 
-mod bootstrap;
-mod directory;
+pub mod bootstrap;
+pub mod directory;
 mod door;
 mod numbers;
 pub mod offline;

@@ -19,6 +19,8 @@ mod golden_tests;
 mod open;
 mod options;
 mod page;
+#[cfg(feature = "simulation")]
+pub mod planted;
 mod pool;
 mod space;
 mod stats;

@@ -139,7 +139,10 @@ pub(crate) fn seal(page: &mut Page, store: u64) {
 
 /// Checks that `bytes`, read from the place of `id`, are that page, whole, of a known kind and of sound structure.
 pub(crate) fn verify(page: &Page, id: PageId, store: u64) -> Result<Kind, StorageError> {
-    if get_u64(page, at::CHECKSUM) != checksum(page, store) {
+    let sound = get_u64(page, at::CHECKSUM) == checksum(page, store);
+    #[cfg(feature = "simulation")]
+    let sound = sound || crate::planted::has(crate::planted::Planted::PageChecksum);
+    if !sound {
         return Err(StorageError::page(id, "checksum mismatch"));
     }
     let found = get_u32(page, at::ID);

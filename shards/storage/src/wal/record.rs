@@ -78,6 +78,10 @@ impl Frame {
     pub fn check(&self, store: u64, payload: &[u8]) -> bool {
         let stored =
             u32::from_le_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]]);
+        #[cfg(feature = "simulation")]
+        if crate::planted::has(crate::planted::Planted::RecordChecksum) {
+            return payload.len() == self.payload;
+        }
         payload.len() == self.payload && stored == checksum(store, &self.bytes, payload)
     }
 }
