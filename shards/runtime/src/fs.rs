@@ -51,25 +51,34 @@ pub struct OpenMode {
 }
 
 impl Dir {
-    /// Opens the directory, creating it and its parents (mode 0700) where missing.
+    /// Opens the directory, creating it and its parents (mode 0700) where missing. Whatever was created is durable when
+    /// this returns, also by a process that was killed before it had said so.
     pub async fn open_or_create(path: &Path) -> io::Result<Dir> {
-        #[cfg(feature = "simulation")]
-        if let Some(disk) = crate::sim::disk() {
-            disk.make_dirs(path).await?;
-            return Ok(Dir {
-                path: Rc::new(path.to_path_buf()),
-            });
+        let path = std::path::absolute(path)?;
+        let mut missing = Vec::new();
+        let mut known = path.as_path();
+        while !exists(known).await? {
+            missing.push(known);
+            match known.parent() {
+                Some(parent) => known = parent,
+                None => break,
+            }
         }
-        let path = path.to_path_buf();
-        let path = on_helper(move || {
-            let mut builder = std::fs::DirBuilder::new();
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.recursive(true).create(&path)?;
-            path.canonicalize()
-        })
-        .await?;
+        if let Some(parent) = known.parent() {
+            match sync_dir(parent).await {
+                // A directory that may not be read was not created by this program.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                other => other?,
+            }
+        }
+        for dir in missing.into_iter().rev() {
+            make_dir(dir).await?;
+            if let Some(parent) = dir.parent() {
+                sync_dir(parent).await?;
+            }
+        }
         Ok(Dir {
-            path: Rc::new(path),
+            path: Rc::new(canonical(path).await?),
         })
     }
 
@@ -137,12 +146,7 @@ impl Dir {
     }
 
     pub async fn exists(&self, name: &str) -> io::Result<bool> {
-        let path = self.join(name)?;
-        #[cfg(feature = "simulation")]
-        if let Some(disk) = crate::sim::disk() {
-            return disk.exists(&path).await;
-        }
-        on_helper(move || path.try_exists()).await
+        exists(&self.join(name)?).await
     }
 
     /// Removes a file. Durable after `sync`.
@@ -173,24 +177,12 @@ impl Dir {
 
     /// Makes creations, removals and renames in this directory durable.
     pub async fn sync(&self) -> io::Result<()> {
-        #[cfg(feature = "simulation")]
-        if let Some(disk) = crate::sim::disk() {
-            return disk.sync_dir(&self.path).await;
-        }
-        let dir = glommio::io::Directory::open(self.path.as_path()).await?;
-        let synced = dir.sync().await;
-        dir.close().await?;
-        Ok(synced?)
+        sync_dir(&self.path).await
     }
 
-    /// Opens a directory in this one, creating it where missing; a new one is durable when this returns.
+    /// Opens a directory in this one, creating it where missing; it is durable when this returns.
     pub async fn subdir(&self, name: &str) -> io::Result<Dir> {
-        let fresh = !self.exists(name).await?;
-        let dir = Dir::open_or_create(&self.join(name)?).await?;
-        if fresh {
-            self.sync().await?;
-        }
-        Ok(dir)
+        Dir::open_or_create(&self.join(name)?).await
     }
 
     pub async fn open_file(&self, name: &str, mode: OpenMode) -> io::Result<File> {
@@ -209,7 +201,7 @@ impl Dir {
 
     /// Replaces the file's contents: after a crash it has either the old bytes or the new ones.
     pub async fn write_small_atomic(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let aside = format!("{name}.new");
+        let aside = Dir::aside(name);
         let mode = OpenMode {
             create: true,
             truncate: true,
@@ -221,6 +213,11 @@ impl Dir {
         written?;
         self.rename(&aside, name).await?;
         self.sync().await
+    }
+
+    /// The file that `write_small_atomic` renames to `name`; a crash may leave it, and it never counts.
+    pub fn aside(name: &str) -> String {
+        format!("{name}.new")
     }
 
     /// One component only: a name can never lead out of the directory.
@@ -236,6 +233,57 @@ impl Dir {
             )),
         }
     }
+}
+
+async fn exists(path: &Path) -> io::Result<bool> {
+    #[cfg(feature = "simulation")]
+    if let Some(disk) = crate::sim::disk() {
+        return disk.exists(path).await;
+    }
+    let path = path.to_path_buf();
+    on_helper(move || path.try_exists()).await
+}
+
+async fn make_dir(path: &Path) -> io::Result<()> {
+    #[cfg(feature = "simulation")]
+    if let Some(disk) = crate::sim::disk() {
+        return disk.make_dir(path).await;
+    }
+    let path = path.to_path_buf();
+    on_helper(move || {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // Another shard may be quicker.
+        builder.recursive(true).create(&path)
+    })
+    .await
+}
+
+async fn sync_dir(path: &Path) -> io::Result<()> {
+    #[cfg(feature = "simulation")]
+    if let Some(disk) = crate::sim::disk() {
+        return disk.sync_dir(path).await;
+    }
+    let dir = glommio::io::Directory::open(path).await?;
+    let synced = dir.sync().await;
+    dir.close().await?;
+    Ok(synced?)
+}
+
+/// The directory's own path, without links.
+async fn canonical(path: PathBuf) -> io::Result<PathBuf> {
+    #[cfg(feature = "simulation")]
+    if crate::sim::in_run().is_some() {
+        return Ok(path);
+    }
+    on_helper(move || {
+        let path = path.canonicalize()?;
+        match path.is_dir() {
+            true => Ok(path),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    })
+    .await
 }
 
 async fn read_whole(file: &File) -> io::Result<Vec<u8>> {

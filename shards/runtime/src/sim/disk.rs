@@ -123,23 +123,15 @@ impl Disk {
 
     // --- what the file layer asks
 
-    pub(crate) async fn make_dirs(&self, path: &Path) -> io::Result<Vec<usize>> {
-        let mut made = Vec::new();
-        let (mut dir, mut depth) = (ROOT, 0);
-        for name in names(path) {
-            let known = self.0.borrow().image.lookup(dir, name);
-            dir = match known {
-                Some(node) => node,
-                None => {
-                    made.push(depth);
-                    self.create(dir, name, true).await?
-                }
-            };
-            depth += 1;
-        }
-        match self.0.borrow().image.is_dir(dir) {
-            true => Ok(made),
-            false => Err(errno(libc::ENOTDIR)),
+    /// Its parent must be there; that it is there already is no error.
+    pub(crate) async fn make_dir(&self, path: &Path) -> io::Result<()> {
+        let (parent, name) = parts(path)?;
+        let parent = self.0.borrow().find(parent);
+        let parent = parent.ok_or_else(|| errno(libc::ENOENT))?;
+        let known = self.0.borrow().image.lookup(parent, name);
+        match known {
+            Some(_) => Ok(()),
+            None => self.create(parent, name, true).await.map(drop),
         }
     }
 
@@ -190,10 +182,7 @@ impl Disk {
         truncate: bool,
         direct: bool,
     ) -> io::Result<OpenFile> {
-        let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-        else {
-            return Err(errno(libc::EINVAL));
-        };
+        let (dir, name) = parts(path)?;
         self.carry_out(On::Open, path, 0, ROOT, Change::Nothing)
             .await?;
         let dir = self.0.borrow().find(dir);
@@ -489,6 +478,14 @@ fn names(path: &Path) -> impl Iterator<Item = &str> {
         Component::Normal(name) => name.to_str(),
         _ => None,
     })
+}
+
+fn parts(path: &Path) -> io::Result<(&Path, &str)> {
+    let name = path.file_name().and_then(|n| n.to_str());
+    match (path.parent(), name) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(errno(libc::EINVAL)),
+    }
 }
 
 fn errno(code: i32) -> io::Error {

@@ -245,6 +245,36 @@ fn after_a_kill_what_was_written_is_read_and_still_not_certain() {
 }
 
 #[test]
+fn a_directory_is_durable_with_its_parents_when_it_is_open() {
+    let there = |disk: &Disk| {
+        run(1, &Disk::of(disk.image().crash(Crash::Least)), async {
+            crate::sim::disk()
+                .unwrap()
+                .exists(Path::new("/x/y/z"))
+                .await
+        })
+        .unwrap()
+    };
+    let disk = Disk::new();
+    run(1, &disk, async {
+        let dir = Dir::open_or_create(Path::new("/x/y")).await.unwrap();
+        dir.subdir("z").await.unwrap();
+    });
+    assert!(there(&disk));
+    // Killed at any moment of it, and done again by the next process.
+    let mut cut = Image::new();
+    for event in disk.log() {
+        cut.apply(&event);
+        let next = Disk::of(cut.crash(Crash::Kill(1)));
+        run(2, &next, async {
+            let dir = Dir::open_or_create(Path::new("/x/y")).await.unwrap();
+            dir.subdir("z").await.unwrap();
+        });
+        assert!(there(&next));
+    }
+}
+
+#[test]
 fn faults_meet_the_operation_they_were_ordered_for() {
     let disk = Disk::new();
     settled(&disk);
