@@ -81,9 +81,12 @@ fn lock(dir: &Dir) -> Result<DirLock, String> {
 
 /// The partitions of the directory. An empty one is made a data directory with `wanted`.
 pub async fn layout(dir: &Dir, wanted: usize) -> Result<Layout, String> {
+    // A process that was killed before it had synced has left uncertain what is in here.
+    dir.sync().await.map_err(|e| e.to_string())?;
     if !dir.exists(FORMAT_FILE).await.map_err(|e| e.to_string())? {
         let files = dir.list().await.map_err(|e| e.to_string())?;
-        if let Some(strange) = files.iter().find(|f| f.as_str() != "LOCK") {
+        let ours = ["LOCK", &Dir::aside(FORMAT_FILE)];
+        if let Some(strange) = files.iter().find(|f| !ours.contains(&f.as_str())) {
             return Err(format!(
                 "it is not empty (there is \"{strange}\") and not a data directory; choose an empty one with --data-dir"
             ));
