@@ -38,6 +38,9 @@ impl Store {
         };
         let io = |e| StorageError::io(format!("open {PAGE_FILE}"), e);
         let file = dir.open_file(PAGE_FILE, mode).await.map_err(io)?;
+        // A killed process may have left a superblock that is read back and not durable. If it counts now it must also
+        // count after a power failure: from here on the pages that only an older one refers to are written over.
+        file.sync_data().await.map_err(io)?;
         let size = file.size().await.map_err(io)?;
         let log = segments(&dir).await?;
         let found = match Superblock::choose(read_slots(&file, size).await?) {

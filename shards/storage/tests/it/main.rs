@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod fence;
 mod log;
+mod power;
 mod space;
 mod speed;
 mod support;
