@@ -10,6 +10,7 @@ use engine::shard::{Reply, ShardCall};
 use engine::txn::Clock;
 use engine::txn::recovery::Recovered;
 use std::collections::HashMap;
+use std::sync::Arc;
 use types::{Error, PartitionId, Result, ShardId, Ts, Xid};
 
 pub async fn begin(router: &Router) -> Result<()> {
@@ -58,6 +59,12 @@ pub async fn begin(router: &Router) -> Result<()> {
     let Reply::Catalog(catalog) = router.ask(ShardId(0), ShardCall::LoadCatalog).await? else {
         return Err(odd());
     };
+    // A tree that no catalog names is dropped now, but until the next checkpoint a crash brings its rows back.
+    let trees_end = found.iter().map(|(_, r)| r.trees_end).max().unwrap_or(0);
+    let mut catalog = catalog;
+    if catalog.next_oid < trees_end {
+        Arc::make_mut(&mut catalog).next_oid = trees_end;
+    }
     let base = Clock::base_above(newest);
     let begin = || ShardCall::Begin {
         base,

@@ -28,6 +28,7 @@ pub use crate::txn::Options;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
+use crate::txn::staged;
 use crate::txn::state::TxnState;
 use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef, partition};
 use call::{PartitionStats, Resolution, ShardStats};
@@ -53,6 +54,9 @@ pub struct Shard {
     snapshots: Rc<Snapshots>,
     catalog: RefCell<Arc<Catalog>>,
     recovered: RefCell<Vec<(PartitionId, Recovered)>>,
+    /// Above every tree there was at the start or that was dropped since. A checkpoint may still hold what was in them, so
+    /// none of their numbers is given to another tree before the next start, which looks at what there is.
+    trees_end: Cell<u32>,
     xids: Cell<u64>,
     calls: Cell<u64>,
 }
@@ -83,7 +87,8 @@ impl Shard {
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
             match recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await {
-                Ok((partition, found)) => {
+                Ok((partition, mut found)) => {
+                    found.trees_end = above(&partition.store.trees());
                     partitions.insert(p, partition);
                     recovered.push((p, found));
                 }
@@ -104,6 +109,7 @@ impl Shard {
             snapshots,
             catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
+            trees_end: Cell::new(0),
             xids: Cell::new(0),
             calls: Cell::new(0),
         }))
@@ -303,6 +309,7 @@ impl Shard {
     }
 
     async fn drop_trees(&self, trees: &[TreeId]) -> ShardReply {
+        self.trees_end.set(self.trees_end.get().max(above(trees)));
         for partition in self.partitions.values() {
             partition.drop_trees(trees).await?;
         }
@@ -330,7 +337,11 @@ impl Shard {
             txn.stop.check()?;
             runtime::sleep(PUBLICATION_POLL).await;
         }
-        Ok(Reply::Catalog(self.catalog()))
+        let mut catalog = self.catalog();
+        if catalog.next_oid < self.trees_end.get() {
+            Arc::make_mut(&mut catalog).next_oid = self.trees_end.get();
+        }
+        Ok(Reply::Catalog(catalog))
     }
 
     async fn load_catalog(&self) -> Result<Catalog> {
@@ -360,6 +371,7 @@ impl Shard {
                 None => partition.abort(r.xid),
             }
         }
+        self.trees_end.set(catalog.next_oid);
         self.publish(catalog);
         let named = self.catalog().trees();
         for partition in self.partitions.values() {
@@ -460,6 +472,16 @@ impl Shard {
 /// Whether an error at the opening of a partition is that partition's alone.
 fn isolates(error: &Error) -> bool {
     error.code() == SqlState::DATA_CORRUPTED || error.code() == SqlState::IO_ERROR
+}
+
+/// The number after the highest that a catalog has given.
+fn above(trees: &[TreeId]) -> u32 {
+    trees
+        .iter()
+        .filter(|t| t.0 < staged::FIRST_TREE)
+        .map(|t| t.0 + 1)
+        .max()
+        .unwrap_or(0)
 }
 
 fn io(what: &str, e: &std::io::Error) -> Error {

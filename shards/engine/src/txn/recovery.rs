@@ -22,6 +22,8 @@ pub struct Recovered {
     /// Decisions taken here that participants may not have carried out.
     pub decisions: Vec<(Xid, Ts)>,
     pub records: u64,
+    /// Above every tree there is, named by the catalog or not.
+    pub trees_end: u32,
 }
 
 /// What a transaction logged before its Commit or Prepare record, and in it.
