@@ -1,0 +1,164 @@
+//! Crash points: a moment of a recorded run, and what of the uncertain a crash there leaves.
+//!
+//! Every moment between two events of the disk is a boundary. At each there are the crash that leaves least, the one that
+//! leaves most, some that leave any subset with tears, and one that kills the process alone. Points whose disks and
+//! promises are the same count once.
+
+use crate::check::{self, Worlds};
+use crate::record::{Promise, Recording, Size, note};
+use runtime::sim::{Crash, Event, Image, Random};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// Names one crash point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    pub seed: u64,
+    /// Events that had happened.
+    pub boundary: usize,
+    pub variant: u64,
+}
+
+/// Of which the last kills the process alone.
+pub const VARIANTS: u64 = 7;
+
+impl Point {
+    fn crash(self) -> Crash {
+        let mut random = Random::new(self.seed);
+        random.mix(self.boundary as u64);
+        random.mix(self.variant);
+        match self.variant {
+            0 => Crash::Least,
+            1 => Crash::Most,
+            v if v + 1 == VARIANTS => Crash::Kill(random.next()),
+            _ => Crash::Some(random.next()),
+        }
+    }
+
+    /// As `CRASH_REPLAY` takes it.
+    pub fn parse(text: &str) -> Option<Point> {
+        let mut numbers = text.split(':').map(str::parse::<u64>);
+        let mut next = || numbers.next()?.ok();
+        Some(Point {
+            seed: next()?,
+            boundary: next()? as usize,
+            variant: next()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.seed, self.boundary, self.variant)
+    }
+}
+
+/// What an enumeration has met.
+#[derive(Default, Debug)]
+pub struct Tally {
+    pub boundaries: usize,
+    pub points: usize,
+    pub failures: Vec<(Point, String)>,
+}
+
+/// Which points of a run to try.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    Every,
+    /// One in so many, by the seed.
+    OneIn(u64),
+    Only(Point),
+}
+
+/// Goes through a recorded run and checks points at every boundary; stops after `failures_max` failures.
+pub fn enumerate(seed: u64, recording: &Recording, which: Which, failures_max: usize) -> Tally {
+    let worlds: Worlds = Rc::new(recording.worlds.clone());
+    let mut image = Image::new();
+    let mut promises = vec![Promise { told: 0, begun: 0 }; recording.clients()];
+    let mut seen = HashSet::new();
+    let mut draw = Random::new(seed ^ 0x5eed);
+    let mut tally = Tally::default();
+    for boundary in 0..=recording.events.len() {
+        if boundary > 0 {
+            let event = &recording.events[boundary - 1];
+            image.apply(event);
+            note(&mut promises, event);
+        }
+        tally.boundaries += 1;
+        for variant in 0..VARIANTS {
+            let point = Point {
+                seed,
+                boundary,
+                variant,
+            };
+            let chosen = match which {
+                Which::Every => true,
+                Which::OneIn(n) => draw.one_in(n),
+                Which::Only(only) => only == point,
+            };
+            if !chosen {
+                continue;
+            }
+            let left = image.crash(point.crash());
+            if !seen.insert(name(&left, &promises, point)) {
+                continue;
+            }
+            tally.points += 1;
+            if let Err(why) = try_point(left, point, &promises, &worlds) {
+                tally.failures.push((point, why));
+                if tally.failures.len() >= failures_max {
+                    return tally;
+                }
+            }
+        }
+    }
+    tally
+}
+
+/// Equal for points that nobody could tell apart.
+fn name(left: &Image, promises: &[Promise], point: Point) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let killed = point.variant + 1 == VARIANTS;
+    (left.digest(), promises, killed).hash(&mut hash);
+    hash.finish()
+}
+
+fn try_point(
+    left: Image,
+    point: Point,
+    promises: &[Promise],
+    worlds: &Worlds,
+) -> Result<(), String> {
+    let mut seed = Random::new(point.seed ^ point.boundary as u64);
+    seed.mix(point.variant);
+    let checked = AssertUnwindSafe(|| check::check(left, seed.next(), promises, worlds));
+    catch_unwind(checked).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// Says what failed and how to see it again.
+pub fn report(tally: &Tally, recording: &Recording, size: Size) {
+    for (point, why) in &tally.failures {
+        let near = recording.events[..point.boundary].iter().rev().take(6);
+        let near: Vec<String> = near.map(describe).collect();
+        eprintln!(
+            "crash point {point} of {} boundaries ({size:?}, {:?}):\n{why}\nlast events: {}\nagain: CRASH_REPLAY={point} cargo test --test crash replay -- --nocapture",
+            recording.events.len() + 1,
+            point.crash(),
+            near.join("; "),
+        );
+    }
+}
+
+pub fn describe(event: &Event) -> String {
+    let text = format!("{event:?}");
+    match text.find("bytes: [") {
+        Some(at) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,114 @@
+//! Narrow stories that a crash once told, each as short as it can be.
+
+use crate::database::Database;
+use runtime::sim::{self, Crash, Disk, Random};
+use types::Value;
+
+/// Runs scripts, each in a session of its own that stays open, in this order; then the power fails.
+fn after_power_failure(disk: &Disk, steps: &[(usize, &str)]) -> Disk {
+    let steps: Vec<(usize, String)> = steps.iter().map(|(n, sql)| (*n, sql.to_string())).collect();
+    sim::run(1, disk, async move {
+        let database = Database::open().await.unwrap();
+        let sessions: Vec<_> = (0..3).map(|_| database.client().unwrap()).collect();
+        for (session, sql) in steps {
+            match sql.strip_prefix("copy ") {
+                Some(table) => {
+                    let lines: String = (1..=20).map(|i| format!("{i}\n")).collect();
+                    let sql = format!("copy {table} from stdin");
+                    sessions[session].copy(&sql, &lines).await.unwrap();
+                }
+                None => drop(sessions[session].run(&sql).await.unwrap()),
+            }
+        }
+    });
+    Disk::of(disk.image().crash(Crash::Least))
+}
+
+fn count(disk: &Disk, table: &str) -> i64 {
+    let sql = format!("select count(*) from {table}");
+    let rows = sim::run(2, disk, async move {
+        let database = Database::open().await.unwrap();
+        let client = database.client().unwrap();
+        client.run(&sql).await.unwrap()
+    });
+    match rows[0][0] {
+        Value::Int8(n) => n,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rows_loaded_into_a_table_that_was_rolled_back_never_come_back_in_another() {
+    let disk = after_power_failure(
+        &Disk::new(),
+        &[
+            (0, "begin"),
+            (0, "create table gone (id int primary key)"),
+            (0, "copy gone"),
+            (1, "checkpoint"),
+            (0, "rollback"),
+            (1, "create table other (id int primary key)"),
+            (1, "insert into other values (99)"),
+        ],
+    );
+    assert_eq!(count(&disk, "other"), 1);
+}
+
+#[test]
+fn rows_loaded_into_a_table_that_a_crash_ended_never_come_back_in_another() {
+    let disk = after_power_failure(
+        &Disk::new(),
+        &[
+            (0, "begin"),
+            (0, "create table gone (id int primary key)"),
+            (0, "copy gone"),
+            (1, "checkpoint"),
+        ],
+    );
+    let disk = after_power_failure(
+        &disk,
+        &[
+            (0, "create table other (id int primary key)"),
+            (0, "insert into other values (99)"),
+        ],
+    );
+    assert_eq!(count(&disk, "other"), 1);
+}
+
+#[test]
+fn what_is_read_after_a_kill_is_there_after_a_power_failure() {
+    let mut random = Random::new(1);
+    for kill in 0..60 {
+        let disk = Disk::new();
+        sim::run(kill, &disk, async move {
+            let database = Database::open().await.unwrap();
+            let client = database.client().unwrap();
+            client
+                .run("create table t (id int primary key)")
+                .await
+                .unwrap();
+            client
+                .run("insert into t values (1), (2), (3); checkpoint")
+                .await
+                .unwrap();
+            client
+                .run("insert into t values (4); checkpoint")
+                .await
+                .unwrap();
+        });
+        let events = disk.log();
+        let upto = random.below(events.len() as u64 + 1) as usize;
+        let mut image = sim::Image::new();
+        events[..upto].iter().for_each(|e| image.apply(e));
+        let second = Disk::of(image.crash(Crash::Kill(kill)));
+        let third = after_power_failure(
+            &second,
+            &[
+                (0, "create table if not exists t (id int primary key)"),
+                (0, "delete from t"),
+                (0, "insert into t select g from generate_series(10, 300) g"),
+            ],
+        );
+        assert_eq!(count(&third, "t"), 291, "killed after {upto} events");
+    }
+}
