@@ -26,14 +26,14 @@ const MARK_PROBED: u64 = 2;
 pub fn check(image: Image, seed: u64, promises: &[Promise], worlds: &Worlds) -> Result<(), String> {
     let mut random = Random::new(seed);
     let disk = Disk::of(image.clone());
-    let shown = live(&disk, random.next(), promises, worlds)?;
+    let shown = live(&disk, random.draw(), promises, worlds)?;
     let events = disk.log();
     // Half of the time at its end with nothing spared, else anywhere in between.
     let (upto, how) = match random.one_in(2) {
         true => (events.len(), Crash::Least),
         false => {
             let upto = random.below(events.len() as u64 + 1) as usize;
-            (upto, Crash::Some(random.next()))
+            (upto, Crash::Some(random.draw()))
         }
     };
     let mut again = image;
@@ -52,7 +52,7 @@ pub fn check(image: Image, seed: u64, promises: &[Promise], worlds: &Worlds) -> 
     };
     let disk = Disk::of(again.crash(how));
     let probed = said(MARK_PROBED);
-    reopen(&disk, random.next(), promises, worlds, probed).map_err(|e| {
+    reopen(&disk, random.draw(), promises, worlds, probed).map_err(|e| {
         format!(
             "second crash ({upto} of {} events, {how:?}): {e}",
             events.len()
@@ -80,7 +80,7 @@ fn live(
         let client = database.client().map_err(|e| e.to_string())?;
         work(&client).await.map_err(|e| format!("new work: {e}"))?;
         marks.mark(MARK_PROBED);
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             let stopped = database.shard.close().await;
             stopped.map_err(|e| format!("stop: {e}"))?;
         }

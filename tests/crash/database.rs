@@ -37,7 +37,7 @@ fn options() -> engine::shard::Options {
             checkpoint_wal_bytes: 128 << 10,
             ..storage::Options::default()
         },
-        txn_write_bytes_max: types::limits::TXN_WRITE_BYTES_MAX,
+        txn_memory_bytes: 128 << 10,
     }
 }
 
@@ -48,11 +48,9 @@ impl Database {
         let root = Dir::open_or_create(Path::new(DIR))
             .await
             .map_err(|e| failed(e.to_string()))?;
-        let partitions = directory::partitions(&root, PARTITIONS)
-            .await
-            .map_err(failed)?;
+        let layout = directory::layout(&root, PARTITIONS).await.map_err(failed)?;
         let horizon = Horizon::new(1);
-        let shard = Shard::open(ShardId(0), 1, &root, partitions, &options(), horizon).await?;
+        let shard = Shard::open(ShardId(0), 1, &root, layout, &options(), horizon).await?;
         let port = runtime::mesh(1, 1).remove(0).bind();
         let metrics = Metrics::current();
         let router = Rc::new(Router::new(shard.clone(), port, metrics.clone()));

@@ -32,8 +32,8 @@ impl Point {
         match self.variant {
             0 => Crash::Least,
             1 => Crash::Most,
-            v if v + 1 == VARIANTS => Crash::Kill(random.next()),
-            _ => Crash::Some(random.next()),
+            v if v + 1 == VARIANTS => Crash::Kill(random.draw()),
+            _ => Crash::Some(random.draw()),
         }
     }
 
@@ -133,7 +133,7 @@ fn try_point(
 ) -> Result<(), String> {
     let mut seed = Random::new(point.seed ^ point.boundary as u64);
     seed.mix(point.variant);
-    let checked = AssertUnwindSafe(|| check::check(left, seed.next(), promises, worlds));
+    let checked = AssertUnwindSafe(|| check::check(left, seed.draw(), promises, worlds));
     catch_unwind(checked).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));

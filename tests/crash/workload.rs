@@ -238,7 +238,7 @@ impl Writer {
             _ => self.random.below(80),
         };
         let id = self.random.below(500_000) as i32;
-        let word = format!("{:07x}", self.random.next() & 0xfff_ffff);
+        let word = format!("{:07x}", self.random.draw() & 0xfff_ffff);
         let body: String = word.chars().cycle().take(len as usize).collect();
         let cells = Cells {
             v: format!("v{}", self.random.below(12)),

@@ -267,7 +267,7 @@ impl Image {
     pub fn digest(&self) -> u64 {
         let mut sum = Random::new(1);
         self.fold(ROOT, &mut sum);
-        sum.next()
+        sum.draw()
     }
 
     fn fold(&self, node: NodeId, sum: &mut Random) {
@@ -421,7 +421,7 @@ impl FileNode {
                     let draw = random.below(100);
                     if draw < odds {
                         p.what.put(&mut left);
-                    } else if draw % 3 == 0 {
+                    } else if draw.is_multiple_of(3) {
                         p.what.put_some(&mut left, &p.what.tear(random));
                     }
                 }

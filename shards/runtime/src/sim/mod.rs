@@ -61,7 +61,7 @@ pub(crate) fn wall_micros() -> Option<i64> {
 }
 
 pub(crate) fn random_u64() -> Option<u64> {
-    in_run().map(|machine| machine.draw(Random::next))
+    in_run().map(|machine| machine.draw(Random::draw))
 }
 
 pub(crate) fn in_run() -> Option<Rc<Machine>> {

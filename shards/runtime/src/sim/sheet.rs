@@ -113,11 +113,10 @@ impl Sheet {
     /// Sums the pages of a range anew.
     fn seal(&mut self, at: u64, len: usize) {
         let last = place(at + len as u64).0;
-        for leaf in self.pages.iter_mut().take(last + 1).skip(place(at).0) {
-            if let Some(leaf) = leaf {
-                let leaf = Rc::make_mut(leaf);
-                leaf.sum = sum(&leaf.bytes);
-            }
+        let touched = self.pages.iter_mut().take(last + 1).skip(place(at).0);
+        for leaf in touched.flatten() {
+            let leaf = Rc::make_mut(leaf);
+            leaf.sum = sum(&leaf.bytes);
         }
     }
 
@@ -159,5 +158,5 @@ fn sum(bytes: &[u8; PAGE]) -> u64 {
     }
     let mut state = Random::new(7);
     words.iter().for_each(|w| state.mix(u64::from_le_bytes(*w)));
-    state.next() | 1
+    state.draw() | 1
 }
