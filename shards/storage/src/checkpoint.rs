@@ -11,6 +11,7 @@ use crate::directory::{self, Entry};
 use crate::error::StorageError;
 use crate::fetch::runs;
 use crate::page::{self, Page, PageId};
+use crate::pool::FrozenPages;
 use crate::space::Space;
 use crate::store::Store;
 use crate::superblock::{META_BYTES_MAX, SLOTS, Superblock};
@@ -37,7 +38,6 @@ pub(crate) struct Last {
 
 /// What a freeze has taken.
 pub(crate) struct Frozen {
-    pub epoch: u64,
     superblock: Superblock,
     /// Directory and map pages, sealed, in page order.
     own: Vec<(PageId, Page)>,
@@ -154,6 +154,7 @@ impl Store {
         for id in unwanted.chain(state.pool.releasing()) {
             image.release(id);
         }
+        state.pool.freeze(epoch);
         state.epoch += 1;
         state.sequence = 0;
         state.freezing = true;
@@ -166,7 +167,6 @@ impl Store {
         image.encode(&map, epoch, &mut keep);
         own.sort_unstable_by_key(|(id, _)| *id);
         Ok(Frozen {
-            epoch,
             superblock: Superblock {
                 store: self.id,
                 generation: last.generation + 1,
@@ -184,7 +184,7 @@ impl Store {
     }
 
     pub(crate) async fn write_image(&self, frozen: &Frozen) -> Result<(), StorageError> {
-        self.write_frozen(frozen.epoch).await?;
+        self.write_frozen().await?;
         let own = runs(frozen.own.iter().map(|(id, page)| (*id, page)));
         self.write_runs(own).await?;
         let sync = |what: &'static str| move |e| StorageError::io(format!("sync {what}"), e);
@@ -202,24 +202,26 @@ impl Store {
     }
 
     /// Writes every frozen page that is not on disk yet.
-    async fn write_frozen(&self, epoch: u64) -> Result<(), StorageError> {
+    async fn write_frozen(&self) -> Result<(), StorageError> {
         loop {
-            let dirty = self.state.borrow().pool.dirty_upto(epoch);
-            for batch in dirty.chunks(BATCH) {
-                let claimed = self.state.borrow_mut().pool.claim(batch);
+            let mut pages = FrozenPages::default();
+            while pages.gather(&self.state.borrow().pool) {
+                runtime::yield_if_needed().await;
+            }
+            while !pages.is_empty() {
+                let claimed = pages.claim(&mut self.state.borrow_mut().pool, BATCH);
                 if !claimed.is_empty() {
                     self.write_frames(claimed).await?;
                 }
+                runtime::yield_if_needed().await;
             }
             let waiting = {
                 let state = self.state.borrow();
-                if !state.pool.writing_upto(epoch) {
-                    if state.pool.dirty_upto(epoch).is_empty() {
-                        return Ok(());
-                    }
-                    continue;
+                match state.pool.frozen_left() {
+                    (0, 0) => return Ok(()),
+                    (_, 0) => continue,
+                    _ => self.written.notified(),
                 }
-                self.written.notified()
             };
             waiting.await;
             self.fence.check()?;

@@ -8,7 +8,7 @@
 
 use crate::error::StorageError;
 use crate::page::{self, PAGE_BYTES, Page, PageId};
-use crate::pool::{FrameId, Pin};
+use crate::pool::{Arrival, FrameId, Pin};
 use crate::store::Store;
 use futures_util::future::join_all;
 use runtime::{IoBuf, oneshot};
@@ -146,9 +146,11 @@ impl Store {
                 page::verify(&bytes, id, self.id).map_err(|e| self.noticed(e))?;
                 let misses = &state.pool.counters.misses;
                 misses.set(misses.get() + 1);
-                if let Some(frame) = state.pool.take() {
+                if let Some(frame) = state.pool.take(Some(id)) {
                     state.pool.fill(frame, &bytes);
-                    state.pool.bind(frame, id, page::epoch(&bytes));
+                    state
+                        .pool
+                        .bind(frame, id, page::epoch(&bytes), Arrival::Missed);
                     return Ok(state.pool.pin_page(id));
                 }
             }
@@ -186,7 +188,7 @@ impl Store {
                 let waiting = {
                     let state = self.state.borrow();
                     let frames = state.pool.frames();
-                    if !state.pool.writing_upto(u64::MAX) {
+                    if state.pool.writing() == 0 {
                         return Err(StorageError::PoolExhausted { frames });
                     }
                     self.written.notified()

@@ -7,7 +7,7 @@
 use crate::checkpoint::Last;
 use crate::error::StorageError;
 use crate::fence::Fence;
-use crate::options::Options;
+use crate::options::{Options, Policy};
 use crate::page::node::{self, Stored};
 use crate::page::{Page, PageId};
 use crate::tree::{Ready, Stall, State, Visit};
@@ -321,6 +321,17 @@ impl Store {
             state.doomed.push((tree, info));
         }
         self.sweep().await
+    }
+
+    // --- the pool
+
+    /// Which frames the pool gives up first from now on. Pages stay where they are; looks at every frame once.
+    pub fn set_policy(&self, policy: Policy) {
+        self.state.borrow_mut().pool.set_policy(policy);
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.state.borrow().pool.policy()
     }
 
     // --- what there is

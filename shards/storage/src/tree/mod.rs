@@ -25,7 +25,7 @@ use crate::error::StorageError;
 use crate::page::node::{self, Stored};
 use crate::page::overflow::OverflowRef;
 use crate::page::{self, Kind, PAGE_BYTES, PageId};
-use crate::pool::{FrameId, Pool};
+use crate::pool::{Arrival, FrameId, Pool};
 use crate::space::Space;
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
@@ -199,12 +199,12 @@ impl State {
         let frames = self.pool.frames();
         let frame = self
             .pool
-            .take()
+            .take(None)
             .ok_or(StorageError::PoolExhausted { frames })?;
         match self.space.allocate() {
             Ok(id) => {
                 self.forget(id);
-                self.pool.bind(frame, id, self.epoch);
+                self.pool.bind(frame, id, self.epoch, Arrival::Known);
                 Ok((id, frame))
             }
             Err(e) => {
@@ -285,7 +285,7 @@ impl State {
             let (id, moved) = self.place()?;
             let bytes = *self.pool.page(frame);
             self.pool.fill(moved, &bytes);
-            self.pool.orphan(frame, false);
+            self.pool.supersede(frame, moved);
             (id, moved)
         } else {
             let id = self.space.allocate()?;
