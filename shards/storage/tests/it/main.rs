@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod fence;
 mod log;
+mod policies;
 mod power;
 mod space;
 mod speed;
