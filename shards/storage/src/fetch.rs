@@ -11,7 +11,7 @@ use crate::page::{self, PAGE_BYTES, Page, PageId};
 use crate::pool::{Arrival, FrameId, Pin};
 use crate::store::Store;
 use futures_util::future::join_all;
-use runtime::{IoBuf, oneshot};
+use runtime::{Instant, IoBuf, oneshot};
 use std::io;
 
 const BATCH_MIN: usize = 16;
@@ -84,10 +84,15 @@ impl Store {
     /// Brings the page that a `Miss` named into the pool. A page that was freed meanwhile is not an error: the caller
     /// asks again and finds another way.
     pub async fn fetch(&self, miss: PageId) -> Result<(), StorageError> {
-        self.fetch_pinned(miss).await.map(drop)
+        self.fetch_pinned(miss, true).await.map(drop)
     }
 
-    pub(crate) async fn fetch_pinned(&self, id: PageId) -> Result<Option<Pin>, StorageError> {
+    /// As `fetch`, and pins the page. A caller that holds pins is not `patient`: others may wait for those.
+    pub(crate) async fn fetch_pinned(
+        &self,
+        id: PageId,
+        patient: bool,
+    ) -> Result<Option<Pin>, StorageError> {
         loop {
             let waiting = {
                 let mut state = self.state.borrow_mut();
@@ -113,13 +118,13 @@ impl Store {
             };
             match waiting {
                 Some(waiting) => waiting.await,
-                None => return self.load(id).await,
+                None => return self.load(id, patient).await,
             }
         }
     }
 
     /// Reads a page that this task has announced in `loading`.
-    async fn load(&self, id: PageId) -> Result<Option<Pin>, StorageError> {
+    async fn load(&self, id: PageId, patient: bool) -> Result<Option<Pin>, StorageError> {
         let token = self.state.borrow().loading.get(&id).copied();
         let Some(token) = token else {
             return Ok(None);
@@ -154,7 +159,7 @@ impl Store {
                     return Ok(state.pool.pin_page(id));
                 }
             }
-            self.make_room(1).await?;
+            self.make_room(1, patient).await?;
         }
     }
 
@@ -171,8 +176,10 @@ impl Store {
         }
     }
 
-    /// Makes sure that `n` frames can be had, writing dirty ones back as needed.
-    pub(crate) async fn make_room(&self, n: usize) -> Result<(), StorageError> {
+    /// Makes sure that `n` frames can be had, writing dirty ones back as needed. When all are pinned it waits for
+    /// `Options::frame_wait`, if it is `patient`.
+    pub(crate) async fn make_room(&self, n: usize, patient: bool) -> Result<(), StorageError> {
+        let mut until = None;
         loop {
             let claimed = {
                 let mut state = self.state.borrow_mut();
@@ -184,18 +191,25 @@ impl Store {
                 let batch = (frames / 16).clamp(BATCH_MIN, BATCH_MAX).max(n);
                 state.pool.claim_dirty(batch)
             };
-            if claimed.is_empty() {
-                let waiting = {
-                    let state = self.state.borrow();
-                    let frames = state.pool.frames();
-                    if state.pool.writing() == 0 {
-                        return Err(StorageError::PoolExhausted { frames });
-                    }
-                    self.written.notified()
-                };
-                waiting.await;
-            } else {
+            if !claimed.is_empty() {
                 self.write_frames(claimed).await?;
+                continue;
+            }
+            let (frames, writing, pins) = {
+                let pool = &self.state.borrow().pool;
+                (pool.frames(), pool.writing(), pool.pins())
+            };
+            if writing > 0 {
+                self.written.notified().await;
+                continue;
+            }
+            let now = Instant::now();
+            let left = until
+                .get_or_insert(now + self.options.frame_wait)
+                .duration_since(now);
+            let freed = pins.freed().notified();
+            if !patient || left.is_zero() || runtime::timeout(left, freed).await.is_err() {
+                return Err(StorageError::PoolExhausted { frames });
             }
         }
     }

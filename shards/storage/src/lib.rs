@@ -15,6 +15,8 @@ mod error;
 mod fence;
 mod fetch;
 #[cfg(test)]
+mod fetch_tests;
+#[cfg(test)]
 mod golden_tests;
 mod open;
 mod options;

@@ -4,6 +4,7 @@
 
 use crate::page::PAGE_BYTES;
 pub use crate::pool::policy::Policy;
+use std::time::Duration;
 
 /// The pool never has fewer frames: a change of a deep tree and a few readers need that many at once.
 pub(crate) const FRAMES_MIN: usize = 64;
@@ -20,6 +21,8 @@ pub struct Options {
     /// Log bytes since the last checkpoint at which the next is due.
     pub checkpoint_wal_bytes: u64,
     pub policy: Policy,
+    /// How long a call waits for a frame when all of the pool is pinned, before it fails.
+    pub frame_wait: Duration,
 }
 
 impl Default for Options {
@@ -30,6 +33,7 @@ impl Default for Options {
             wal_buffer_bytes: 8 << 20,
             checkpoint_wal_bytes: 256 << 20,
             policy: Policy::Clock,
+            frame_wait: Duration::from_secs(5),
         }
     }
 }

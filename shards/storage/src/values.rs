@@ -137,7 +137,7 @@ impl Store {
         let mut assembly = Assembly::new(tree, long);
         for group in ids.chunks(READ_AHEAD) {
             let mut pins = Vec::new();
-            for pin in join_all(group.iter().map(|id| self.fetch_pinned(*id))).await {
+            for pin in join_all(group.iter().map(|id| self.fetch_pinned(*id, true))).await {
                 pins.push(pin?);
             }
             for id in group {
@@ -155,7 +155,7 @@ impl Store {
                     return assembly.add(id, state.pool.page(frame));
                 }
             }
-            drop(self.fetch_pinned(id).await?);
+            drop(self.fetch_pinned(id, true).await?);
         }
         Err(StorageError::page(id, "a value's page is not in use"))
     }

@@ -53,17 +53,14 @@ impl Store {
         match stall {
             Stall::Miss(id) => {
                 waits.count(id)?;
-                let pin = self.fetch_pinned(id).await?;
-                waits.pins.extend(pin);
-                Ok(())
+                let pin = self.fetch_pinned(id, waits.pins.is_empty()).await;
+                let held = pin.map(|pin| waits.pins.extend(pin));
+                waits.let_go_if_exhausted(held)
             }
-            Stall::Frames(n) => match self.make_room(n).await {
-                Err(StorageError::PoolExhausted { .. }) if !waits.pins.is_empty() => {
-                    waits.pins.clear();
-                    Ok(())
-                }
-                other => other,
-            },
+            Stall::Frames(n) => {
+                let room = self.make_room(n, waits.pins.is_empty()).await;
+                waits.let_go_if_exhausted(room)
+            }
             Stall::Grow(pages) => self.grow(pages).await,
             Stall::Error(e) => Err(self.noticed(e)),
             Stall::Value(_, long) => Err(StorageError::page(
@@ -106,6 +103,20 @@ impl Waits {
             pins: Vec::new(),
             page: PageId(0),
             times: 0,
+        }
+    }
+
+    /// A call that finds no frame lets go of its own before it waits for those of others.
+    fn let_go_if_exhausted(
+        &mut self,
+        outcome: Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        match outcome {
+            Err(StorageError::PoolExhausted { .. }) if !self.pins.is_empty() => {
+                self.pins.clear();
+                Ok(())
+            }
+            other => other,
         }
     }
 

@@ -177,6 +177,11 @@ impl Pool {
         (self.pins.total() < self.frames.len() / 2).then(|| self.pin(frame))
     }
 
+    /// Told when a frame is unpinned or emptied.
+    pub fn pins(&self) -> Rc<Pins> {
+        self.pins.clone()
+    }
+
     /// Frames that are empty.
     pub fn free(&self) -> usize {
         self.spare.len() + (self.frames.len() - self.untouched)
@@ -266,6 +271,7 @@ impl Pool {
         self.frames[frame as usize] = EMPTY;
         self.policy.removed(frame as usize);
         self.spare.push(frame);
+        self.pins.tell();
     }
 }
 

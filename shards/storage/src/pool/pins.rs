@@ -1,10 +1,11 @@
 //! Pins: frames that may not be given up for a while.
 //!
-//! Owns: the count of each frame, and the news that one has gone down to none: for the policy, which
-//! does not ask again for a frame it was refused. Asked by: the pool, and whoever drops a `Pin`.
+//! Owns: the count of each frame, and the news that one has gone down to none: for who waits for a frame, and for
+//! the policy, which does not ask again for a frame it was refused. Asked by: the pool, and whoever drops a `Pin`.
 //! Never: needs the pool to unpin. Bounds: 4 bytes a frame; `Pool::pin_page` stops at half of the frames.
 
 use super::FrameId;
+use runtime::Notify;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -16,6 +17,8 @@ pub(crate) struct Pins {
     total: Cell<usize>,
     /// Frames that were passed over and are not pinned any more.
     back: Cell<Vec<FrameId>>,
+    /// A frame is not pinned any more, or has become empty.
+    freed: Notify,
 }
 
 impl Pins {
@@ -24,6 +27,7 @@ impl Pins {
             counts: (0..frames).map(|_| Cell::new(0)).collect(),
             total: Cell::new(0),
             back: Cell::new(Vec::new()),
+            freed: Notify::new(),
         })
     }
 
@@ -56,6 +60,17 @@ impl Pins {
     pub fn take_back(&self) -> Vec<FrameId> {
         self.back.take()
     }
+
+    pub fn freed(&self) -> &Notify {
+        &self.freed
+    }
+
+    /// Wakes those who wait for a frame.
+    pub fn tell(&self) {
+        if self.freed.waiting() > 0 {
+            self.freed.notify_all();
+        }
+    }
 }
 
 /// Keeps a page's frame from being given up. Dropping it unpins.
@@ -78,6 +93,7 @@ impl Drop for Pin {
             back.push(self.frame);
             pins.back.set(back);
         }
+        pins.tell();
     }
 }
 
