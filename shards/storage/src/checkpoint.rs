@@ -16,6 +16,7 @@ use crate::space::Space;
 use crate::store::Store;
 use crate::superblock::{META_BYTES_MAX, SLOTS, Superblock};
 use crate::tree::{Stall, State};
+use crate::writer::By;
 use runtime::oneshot;
 use std::rc::Rc;
 use types::Lsn;
@@ -211,7 +212,7 @@ impl Store {
             while !pages.is_empty() {
                 let claimed = pages.claim(&mut self.state.borrow_mut().pool, BATCH);
                 if !claimed.is_empty() {
-                    self.write_frames(claimed).await?;
+                    self.write_frames(claimed, By::Checkpoint).await?;
                 }
                 runtime::yield_if_needed().await;
             }

@@ -10,6 +10,7 @@ use crate::error::StorageError;
 use crate::page::{self, PAGE_BYTES, Page, PageId};
 use crate::pool::{Arrival, FrameId, Pin};
 use crate::store::Store;
+use crate::writer::By;
 use futures_util::future::join_all;
 use runtime::{Instant, IoBuf, oneshot};
 use std::io;
@@ -156,7 +157,10 @@ impl Store {
                     state
                         .pool
                         .bind(frame, id, page::epoch(&bytes), Arrival::Missed);
-                    return Ok(state.pool.pin_page(id));
+                    let pin = state.pool.pin_page(id);
+                    drop(state);
+                    self.wake_writer();
+                    return Ok(pin);
                 }
             }
             self.make_room(1, patient).await?;
@@ -192,7 +196,7 @@ impl Store {
                 state.pool.claim_dirty(batch)
             };
             if !claimed.is_empty() {
-                self.write_frames(claimed).await?;
+                self.write_frames(claimed, By::Statement).await?;
                 continue;
             }
             let (frames, writing, pins) = {
@@ -215,22 +219,29 @@ impl Store {
     }
 
     /// Writes frames that have been claimed. A failure fences the store.
-    pub(crate) async fn write_frames(&self, mut claimed: Vec<FrameId>) -> Result<(), StorageError> {
+    pub(crate) async fn write_frames(
+        &self,
+        mut claimed: Vec<FrameId>,
+        by: By,
+    ) -> Result<(), StorageError> {
         let Some(store) = self.this.upgrade() else {
             return Err(StorageError::Closed);
         };
         let (done, outcome) = oneshot::channel();
         claimed.sort_unstable_by_key(|f| self.state.borrow().pool.page_id(*f));
-        runtime::spawn(async move {
-            let result = store.write_claimed(&claimed).await;
+        let write = async move {
+            let result = store.write_claimed(&claimed, by).await;
             // Nobody may be waiting any more; the frames' states say what happened.
             let _ = done.send(result);
-        })
-        .detach();
+        };
+        match by {
+            By::Statement => runtime::spawn(write).detach(),
+            By::Writer | By::Checkpoint => runtime::spawn_background(write).detach(),
+        }
         outcome.await.unwrap_or(Err(StorageError::Closed))
     }
 
-    async fn write_claimed(&self, claimed: &[FrameId]) -> Result<(), StorageError> {
+    async fn write_claimed(&self, claimed: &[FrameId], by: By) -> Result<(), StorageError> {
         let runs = {
             let mut state = self.state.borrow_mut();
             for frame in claimed {
@@ -255,8 +266,7 @@ impl Store {
                 }
             }
         }
-        let written = &self.counters.writes;
-        written.set(written.get() + claimed.len() as u64);
+        self.counters.writes.add(by, claimed.len());
         self.written.notify_all();
         result.inspect_err(|e| self.fence.set(e))
     }

@@ -34,6 +34,7 @@ mod values;
 pub mod verify;
 mod wait;
 mod wal;
+mod writer;
 
 pub use error::{Place, StorageError};
 pub use options::{Options, Policy};

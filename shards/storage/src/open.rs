@@ -18,6 +18,7 @@ use crate::superblock::{SLOTS, Slot, Superblock};
 use crate::tree::State;
 use crate::wal::replay::{Replay, segments};
 use crate::wal::{Wal, record};
+use crate::writer::Writer;
 use runtime::{Dir, File, Notify, OpenMode};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -150,7 +151,7 @@ impl Store {
             options.wal_buffer_bytes,
             fence.clone(),
         );
-        Rc::new_cyclic(|this| Store {
+        let store = Rc::new_cyclic(|this| Store {
             this: this.clone(),
             id,
             state: RefCell::new(state),
@@ -171,7 +172,10 @@ impl Store {
             last: RefCell::new(last),
             token: Cell::new(0),
             counters: StoreCounters::default(),
-        })
+            writer: Writer::default(),
+        });
+        store.writer.start(&store.this);
+        store
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns: the snapshot and where each number comes from. Asked by: metrics. Never: a number that nothing counted.
 
 use crate::store::Store;
+use crate::writer::By;
 
 /// Counts since the store was opened, and sizes now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,7 +14,11 @@ pub struct Stats {
     pub pool_misses: u64,
     pub pool_evictions: u64,
     pub pages_read: u64,
+    /// All of these: by statements that found no clean frame, by the background writer, by checkpoints.
     pub pages_written: u64,
+    pub pages_written_by_statements: u64,
+    pub pages_written_by_writer: u64,
+    pub pages_written_by_checkpoints: u64,
     pub wal_appends: u64,
     /// Bytes of records, headers included.
     pub wal_appended_bytes: u64,
@@ -46,7 +51,10 @@ impl Store {
             pool_misses: pool.counters.misses.get(),
             pool_evictions: pool.counters.evictions,
             pages_read: self.counters.reads.get(),
-            pages_written: self.counters.writes.get(),
+            pages_written: self.counters.writes.all(),
+            pages_written_by_statements: self.counters.writes.of(By::Statement),
+            pages_written_by_writer: self.counters.writes.of(By::Writer),
+            pages_written_by_checkpoints: self.counters.writes.of(By::Checkpoint),
             wal_appends: wal.appends.get(),
             wal_appended_bytes: wal.bytes.get(),
             wal_written_bytes: wal.written.get(),

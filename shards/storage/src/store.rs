@@ -13,6 +13,7 @@ use crate::page::{Page, PageId};
 use crate::tree::{Ready, Stall, State, Visit};
 use crate::wait::Waits;
 use crate::wal::{Appended, Wal};
+use crate::writer::{Writer, Writes};
 use runtime::{File, Notify};
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
@@ -58,7 +59,7 @@ pub enum Op<'a> {
 #[derive(Default)]
 pub(crate) struct StoreCounters {
     pub reads: Cell<u64>,
-    pub writes: Cell<u64>,
+    pub writes: Writes,
     pub checkpoints: Cell<u64>,
     pub checkpoint_ns: Cell<u64>,
 }
@@ -90,6 +91,7 @@ pub struct Store {
     pub(crate) last: RefCell<Last>,
     pub(crate) token: Cell<u64>,
     pub(crate) counters: StoreCounters,
+    pub(crate) writer: Writer,
 }
 
 impl Drop for Store {
@@ -261,7 +263,9 @@ impl Store {
     ) -> Result<(), StorageError> {
         loop {
             self.fence.check()?;
-            let Some(op) = self.apply_run(ops, watch)? else {
+            let run = self.apply_run(ops, watch);
+            self.wake_writer();
+            let Some(op) = run? else {
                 return Ok(());
             };
             match op {
@@ -358,8 +362,17 @@ impl Store {
         self.fence.reason()
     }
 
-    /// Waits for a running checkpoint, flushes the log and ends its flusher. Writes no checkpoint of its own.
+    /// Waits for a running checkpoint, flushes the log and ends its flusher and the writer. Writes no checkpoint of
+    /// its own.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.writer.end().await;
+        loop {
+            let written = self.written.notified();
+            if self.state.borrow().pool.writing() == 0 {
+                break;
+            }
+            written.await;
+        }
         while self.checkpointing.get() {
             self.checkpointed.notified().await;
         }

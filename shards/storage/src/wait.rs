@@ -38,6 +38,7 @@ impl Store {
                 let _changing = self.fence.while_changing();
                 attempt(&mut self.state.borrow_mut())
             };
+            self.wake_writer();
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(stall) => self.relieve(stall, &mut waits).await?,

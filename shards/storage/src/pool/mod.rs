@@ -7,6 +7,7 @@
 //! 200 bytes a frame, allocated once. When nothing can be given up the caller gets no frame and has to write back
 //! first. No call looks at all frames, but `set_policy`.
 
+mod cold;
 mod pins;
 pub mod policy;
 mod table;
@@ -83,6 +84,8 @@ pub(crate) struct Pool {
     policy: Box<dyn EvictionPolicy>,
     pins: Rc<Pins>,
     writing: writing::Writing,
+    /// Frames taken since the writer last found nothing more to do.
+    taken: usize,
     pub counters: Counters,
 }
 
@@ -99,6 +102,7 @@ impl Pool {
             policy: policy.build(frames),
             pins: Pins::new(frames),
             writing: writing::Writing::new(frames),
+            taken: 0,
             counters: Counters::default(),
         }
     }
@@ -206,6 +210,8 @@ impl Pool {
                 !s.dirty && !s.writing && pins.may_go(f)
             });
             let Some(victim) = victim else {
+                // As if all had been taken: the writer is wanted.
+                self.taken = self.frames.len();
                 return false;
             };
             let page = self.frames[victim].page;
@@ -223,6 +229,7 @@ impl Pool {
         if !self.reserve_for(1, coming) {
             return None;
         }
+        self.taken += 1;
         if let Some(frame) = self.spare.pop() {
             return Some(frame);
         }

@@ -14,3 +14,4 @@ mod tasks;
 mod trees;
 mod values;
 mod verify;
+mod writer;

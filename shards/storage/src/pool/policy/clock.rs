@@ -67,8 +67,31 @@ impl EvictionPolicy for Clock {
         self.frames.restore(frame);
     }
 
+    /// Those among the first that are not marked, then all others: that is how the hand will take them.
     fn visit(&self, f: &mut dyn FnMut(usize) -> ControlFlow<()>) {
-        self.frames.visit(&[ROUND], f);
+        let mut flow = ControlFlow::Continue(());
+        let mut near = 0;
+        self.frames.visit(&[ROUND], &mut |frame| {
+            near += 1;
+            if !self.used[frame].get() {
+                flow = f(frame);
+            }
+            match near < SPARED_MAX {
+                true => flow,
+                false => ControlFlow::Break(()),
+            }
+        });
+        if flow.is_break() {
+            return;
+        }
+        let mut seen = 0;
+        self.frames.visit(&[ROUND], &mut |frame| {
+            seen += 1;
+            match seen <= near && !self.used[frame].get() {
+                true => ControlFlow::Continue(()),
+                false => f(frame),
+            }
+        });
     }
 
     fn adopt(&mut self, frames: &[(usize, PageId)]) {
