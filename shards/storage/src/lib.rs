@@ -8,6 +8,7 @@
 //! Bounds: the pool and the log buffer are fixed by `Options`; a record, key and value by `types::limits`.
 //! A `Store` lives on one shard, behind an `Rc`; borrows of its state never cross an `.await`.
 
+mod ahead;
 mod checkpoint;
 mod compact;
 mod directory;

@@ -5,6 +5,7 @@
 //! found sound, or into a directory that holds a log without a page file.
 //! Bounds: reads the map (32 KiB a GiB of pages) and the directory.
 
+use crate::ahead::Ahead;
 use crate::checkpoint::Last;
 use crate::directory;
 use crate::error::StorageError;
@@ -173,6 +174,7 @@ impl Store {
             token: Cell::new(0),
             counters: StoreCounters::default(),
             writer: Writer::default(),
+            ahead: Ahead::default(),
         });
         store.writer.start(&store.this);
         store

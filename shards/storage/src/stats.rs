@@ -13,7 +13,11 @@ pub struct Stats {
     pub pool_hits: u64,
     pub pool_misses: u64,
     pub pool_evictions: u64,
+    /// Pages read, those read ahead of scans among them.
     pub pages_read: u64,
+    pub pages_read_ahead: u64,
+    /// Of those read ahead, the ones that were used.
+    pub pages_read_ahead_used: u64,
     /// All of these: by statements that found no clean frame, by the background writer, by checkpoints.
     pub pages_written: u64,
     pub pages_written_by_statements: u64,
@@ -51,6 +55,8 @@ impl Store {
             pool_misses: pool.counters.misses.get(),
             pool_evictions: pool.counters.evictions,
             pages_read: self.counters.reads.get(),
+            pages_read_ahead: self.ahead.read.get(),
+            pages_read_ahead_used: pool.counters.ahead_used.get(),
             pages_written: self.counters.writes.all(),
             pages_written_by_statements: self.counters.writes.of(By::Statement),
             pages_written_by_writer: self.counters.writes.of(By::Writer),

@@ -4,6 +4,7 @@
 //! Asked by: the engine. Never: holds a borrow across an `.await`, or changes anything before all it needs is there.
 //! Bounds: a call holds at most as many pins as its path is deep; half of the pool can be pinned across waits.
 
+use crate::ahead::{Ahead, Reader};
 use crate::checkpoint::Last;
 use crate::error::StorageError;
 use crate::fence::Fence;
@@ -23,8 +24,6 @@ use types::{Lsn, TreeId};
 
 /// Cells that `apply` changes between two looks at the clock.
 const APPLY_RUN: usize = 64;
-/// Pages ahead that a scan asks for together with the one it misses.
-const SCAN_AHEAD: usize = 8;
 
 /// Why a synchronous read could not be done.
 #[derive(Debug)]
@@ -92,6 +91,7 @@ pub struct Store {
     pub(crate) token: Cell<u64>,
     pub(crate) counters: StoreCounters,
     pub(crate) writer: Writer,
+    pub(crate) ahead: Ahead,
 }
 
 impl Drop for Store {
@@ -175,31 +175,25 @@ impl Store {
         let mut from = from.to_vec();
         let mut ready: Ready = None;
         let mut waits = Waits::new();
+        let mut ahead = Reader::new(self, tree, &from);
         loop {
             let visit = self
                 .state
                 .borrow()
                 .scan_leaf(tree, &mut from, &mut ready, f);
             match visit {
-                Ok(Visit::Done) => return Ok(()),
+                Ok(Visit::Done) => {
+                    ahead.pause(self, &from);
+                    return Ok(());
+                }
                 Ok(Visit::More) => {
                     waits.pins.clear();
+                    ahead.step(self, &from);
                     runtime::yield_if_needed().await;
                 }
                 Err(Stall::Value(tree, long)) => {
                     let bytes = self.read_value(tree, &from, &long).await?;
                     ready = bytes.map(|bytes| (long.value, bytes));
-                }
-                Err(Stall::Miss(id)) => {
-                    let ahead = self.state.borrow().leaves_ahead(tree, &from, SCAN_AHEAD);
-                    let others = ahead.into_iter().filter(|other| *other != id);
-                    // A page ahead that cannot be read is reported when the scan comes to it.
-                    futures_util::future::join(
-                        self.relieve(Stall::Miss(id), &mut waits),
-                        futures_util::future::join_all(others.map(|other| self.fetch(other))),
-                    )
-                    .await
-                    .0?;
                 }
                 Err(stall) => self.relieve(stall, &mut waits).await?,
             }

@@ -156,6 +156,12 @@ impl Pool {
         self.table.get(page)
     }
 
+    /// True when the page was read ahead and has not been used.
+    pub fn is_ahead(&self, page: PageId) -> bool {
+        let frame = self.find(page);
+        frame.is_some_and(|f| self.arrivals[f as usize].get() == Arrival::Ahead)
+    }
+
     #[inline]
     pub fn page(&self, frame: FrameId) -> &Page {
         &self.arena.as_chunks().0[frame as usize]

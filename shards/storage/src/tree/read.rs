@@ -7,7 +7,9 @@
 use super::{Path, Stall, State, Tree, overflow_of};
 use crate::page::node::{self, Stored};
 use crate::page::overflow::ValueId;
+use crate::page::{self, Page, PageId};
 use crate::store::Visitor;
+use smallvec::SmallVec;
 use types::TreeId;
 
 /// What is left of a scan after a leaf.
@@ -127,27 +129,69 @@ impl State {
         Visit::Done
     }
 
-    /// Up to `n` leaves behind the one that covers `from` that are not resident: what a scan will ask for next.
-    pub fn leaves_ahead(&self, tree: TreeId, from: &[u8], n: usize) -> Vec<crate::page::PageId> {
-        let Some(info) = self.trees.get(&tree) else {
-            return Vec::new();
-        };
+    /// The frame of a page, without counting it as a use.
+    fn peek(&self, id: PageId, tree: TreeId, level: u8) -> Option<&Page> {
+        let page = self.pool.page(self.pool.find(id)?);
+        (page::owner(page) == tree.0 && node::level(page) == level).then_some(page)
+    }
+
+    /// The leaf that covers `key`, if the way there is resident.
+    pub fn leaf_at(&self, tree: TreeId, key: &[u8]) -> Option<PageId> {
+        let info = self.trees.get(&tree)?;
         let mut id = info.root;
         for level in (1..=info.level).rev() {
-            let Ok(frame) = self.resident(id, tree, level) else {
-                return Vec::new();
-            };
-            let page = self.pool.page(frame);
-            let child = node::child_for(page, from);
-            if level == 1 {
-                return (child..=node::count(page))
-                    .take(n)
-                    .map(|i| node::child(page, i))
-                    .filter(|id| self.pool.find(*id).is_none())
-                    .collect();
-            }
-            id = node::child(page, child);
+            let page = self.peek(id, tree, level)?;
+            id = node::child(page, node::child_for(page, key));
         }
-        Vec::new()
+        Some(id)
     }
+
+    /// Looks at up to `n` leaves from the one that covers `from` on. Those that are not resident are put in `missing`,
+    /// in key order; an inner node that is not ends the search and is the last of them. Returns how many there were.
+    pub fn leaves_from(
+        &self,
+        tree: TreeId,
+        from: &[u8],
+        n: usize,
+        missing: &mut SmallVec<[PageId; 16]>,
+    ) -> usize {
+        let mut looking = Looking {
+            tree,
+            left: n,
+            missing,
+        };
+        if let Some(info) = self.trees.get(&tree) {
+            self.look(&mut looking, info.root, info.level, Some(from));
+        }
+        n - looking.left
+    }
+
+    /// False when the search has ended.
+    fn look(&self, looking: &mut Looking<'_>, id: PageId, level: u8, from: Option<&[u8]>) -> bool {
+        if level == 0 {
+            if self.pool.find(id).is_none() {
+                looking.missing.push(id);
+            }
+            looking.left -= 1;
+            return looking.left > 0;
+        }
+        let Some(page) = self.peek(id, looking.tree, level) else {
+            if self.pool.find(id).is_none() {
+                looking.missing.push(id);
+            }
+            return false;
+        };
+        let first = from.map_or(0, |key| node::child_for(page, key));
+        (first..=node::count(page)).all(|i| {
+            let from = from.filter(|_| i == first);
+            self.look(looking, node::child(page, i), level - 1, from)
+        })
+    }
+}
+
+struct Looking<'a> {
+    tree: TreeId,
+    /// Leaves that it may still look at; at least 1.
+    left: usize,
+    missing: &'a mut SmallVec<[PageId; 16]>,
 }

@@ -1,5 +1,6 @@
 //! Promises of a store over real files: what was put is read back, whatever happens in between.
 
+mod ahead;
 mod churn;
 mod crash;
 mod damage;

@@ -80,3 +80,44 @@ fn rates() {
         println!("{:?}", store.stats());
     });
 }
+
+/// A scan of a tree of which nothing is in the pool, from a device that nothing else uses.
+#[test]
+#[ignore = "prints rates"]
+fn cold_scan() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_path_buf();
+    let options = || Options {
+        pool_bytes: 32 << 20,
+        ..Options::default()
+    };
+    runtime::block_on({
+        let path = path.clone();
+        async move {
+            let (store, _) = open_replayed(&path, options()).await;
+            for i in 0..N {
+                store.put(T, &i.to_be_bytes(), &[7; 112]).await.unwrap();
+            }
+            store.checkpoint(store.wal_end(), b"").await.unwrap();
+            store.close().await.unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let path = path.clone();
+        runtime::block_on(async move {
+            let (store, _) = open_replayed(&path, options()).await;
+            let begun = runtime::Instant::now();
+            let mut n = 0;
+            let mut count = |_: &[u8], _: &[u8]| {
+                n += 1;
+                ControlFlow::Continue(())
+            };
+            store.scan(T, b"", &mut count).await.unwrap();
+            assert_eq!(n, N);
+            let pages = store.stats().pages_read;
+            let per_second = pages as f64 / begun.elapsed().as_secs_f64();
+            println!("cold scan: {pages} pages, {per_second:.0} pages/s");
+            rate("cold scan", begun);
+        });
+    }
+}
