@@ -13,6 +13,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+mod temp;
+pub use temp::{TempDir, TempError, TempFile, TempQuota, TempStats};
+
 /// The file that `Dir::lock` locks.
 const LOCK_NAME: &str = "LOCK";
 
@@ -147,6 +150,23 @@ impl Dir {
 
     pub async fn exists(&self, name: &str) -> io::Result<bool> {
         exists(&self.join(name)?).await
+    }
+
+    /// Removes everything in it, directories with what they hold. Durable after `sync`.
+    pub async fn clear(&self) -> io::Result<()> {
+        let path = self.path.to_path_buf();
+        on_helper(move || {
+            for entry in std::fs::read_dir(&path)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    std::fs::remove_dir_all(entry.path())?;
+                } else {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Removes a file. Durable after `sync`.

@@ -106,6 +106,17 @@ impl RingFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         options.create(create).truncate(truncate).mode(0o600);
+        RingFile::open_as(&options, path, direct).await
+    }
+
+    /// A file without a name on the file system of `dir` (O_TMPFILE), direct where there is O_DIRECT.
+    pub(crate) async fn open_nameless(dir: &Path) -> io::Result<RingFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).tmpfile(true).mode(0o600);
+        RingFile::open_as(&options, dir, true).await
+    }
+
+    async fn open_as(options: &OpenOptions, path: &Path, direct: bool) -> io::Result<RingFile> {
         if direct {
             // It unwraps the outcome of statfs(2) on the path, which someone may remove meanwhile.
             let opening = AssertUnwindSafe(options.dma_open(path));

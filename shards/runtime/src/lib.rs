@@ -33,6 +33,7 @@ pub use executor::{
     set_panic_hook, start,
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
+pub use fs::{TempDir, TempError, TempFile, TempQuota, TempStats};
 pub use io::IoBuf;
 pub use lines::Lines;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
