@@ -41,8 +41,15 @@ pub const CELL_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 8;
 pub const CELL_VALUE_BYTES_MAX: usize = ROW_BYTES_MAX + 1;
 /// One value in memory while an expression is evaluated (repeat, concatenation …). One more byte: 54000.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
-/// Memory of one query's operators and result rows. Over it: 53200.
+/// Memory of one query's operators and result rows. Operators that can then spill to temporary files; the rest: 53200.
 pub const QUERY_BYTES_MAX: usize = 64 << 20;
+/// Groups that one partition aggregates before it sends them, to be merged with those of the others: about 20,000. Larger
+/// saves messages where keys repeat over many rows, at so much memory a partition and query.
+pub const PARTIAL_BYTES_MAX: usize = 4 << 20;
+/// Temporary files of the process together. Over it: 53400.
+pub const TEMP_BYTES_MAX: usize = 10 << 30;
+/// The least a session may set as `work_mem`, as in PostgreSQL.
+pub const WORK_BYTES_MIN: usize = 64 << 10;
 /// Writes one transaction may hold in one partition before it commits. Over it: 53200.
 pub const TXN_WRITE_BYTES_MAX: usize = 512 << 20;
 /// Locks of one transaction in one partition.
@@ -66,4 +73,6 @@ const _: () = assert!(FRAME_BYTES_MAX >= STATEMENT_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX * 3 < 4096);
 const _: () = assert!(PREPARED_MAX < PLAN_CACHE_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < QUERY_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX <= PARTIAL_BYTES_MAX && PARTIAL_BYTES_MAX < QUERY_BYTES_MAX);
+const _: () = assert!(WORK_BYTES_MIN < QUERY_BYTES_MAX && QUERY_BYTES_MAX < TEMP_BYTES_MAX);
 const _: () = assert!(SHARDS_MAX <= 1 << 10);

@@ -93,7 +93,7 @@ fn decode_where(
     Ok(row)
 }
 
-fn put_value(v: &Value, out: &mut Vec<u8>) {
+pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
     match v {
         Value::Null => {}
         Value::Bool(b) => out.push(u8::from(*b)),
@@ -223,7 +223,7 @@ fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
     Ok(())
 }
 
-fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
+pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
     Ok(match ty {
         DataType::Bool => Value::Bool(r.u8()? != 0),
         DataType::Int2 => Value::Int2(i16::from_le_bytes(r.array()?)),

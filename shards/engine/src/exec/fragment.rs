@@ -2,16 +2,15 @@
 //!
 //! Owns: the rows or groups collected so far for one `Scan` in one partition. Asked by: the shard, which pushes each
 //! visible table row and takes batches. Never: reads a page, waits, or sees another partition's rows.
-//! Bounds: a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes (the caller takes it when `batch_full`), groups of
-//! `QUERY_BYTES_MAX` bytes, then 53200.
+//! Bounds: a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes, groups of `PARTIAL_BYTES_MAX` bytes (the caller takes
+//! either when `batch_full`; groups with the same values are merged where all partitions' meet).
 
 use super::Context;
 use super::eval::{Env, eval, eval_bool};
-use super::memory;
 use super::operators::groups::Groups;
 use crate::plan::{AggregateCall, Partial, Scan};
 use std::sync::Arc;
-use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, QUERY_BYTES_MAX};
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PARTIAL_BYTES_MAX};
 use types::{Result, Row, RowBatch, Value};
 
 /// One scan's work in one partition.
@@ -58,11 +57,7 @@ impl Fragment {
             return Ok(());
         }
         if let (Some(groups), Some(partial)) = (&mut self.groups, &self.scan.partial) {
-            collect(groups, partial, &row, &env)?;
-            if groups.bytes() > QUERY_BYTES_MAX {
-                return Err(memory::full("Partial HashAggregate", QUERY_BYTES_MAX));
-            }
-            return Ok(());
+            return collect(groups, partial, &row, &env);
         }
         let out = match &self.scan.project {
             None => row,
@@ -78,33 +73,27 @@ impl Fragment {
 
     /// Time to `take`.
     pub fn batch_full(&self) -> bool {
+        if let Some(groups) = &self.groups {
+            return groups.bytes() >= PARTIAL_BYTES_MAX;
+        }
         self.batch.len() >= BATCH_ROWS_MAX || self.batch.bytes >= BATCH_BYTES_MAX
     }
 
     /// No further row can change the result.
     pub fn limit_reached(&self) -> bool {
-        !self.is_aggregating() && self.scan.limit.is_some_and(|n| self.rows_out >= n)
+        self.groups.is_none() && self.scan.limit.is_some_and(|n| self.rows_out >= n)
     }
 
-    /// The rows collected since the last call. Empty while aggregating.
-    pub fn take(&mut self) -> RowBatch {
-        std::mem::take(&mut self.batch)
-    }
-
-    /// Its output is partial groups, given by `finish`, rather than rows.
-    pub fn is_aggregating(&self) -> bool {
-        self.scan.partial.is_some()
-    }
-
-    /// The partial groups: their values, then a partial state for each aggregate; no group when no row came. Not
-    /// aggregating: the last rows.
-    pub fn finish(&mut self) -> Result<RowBatch> {
-        if let Some(groups) = self.groups.take() {
+    /// The rows collected since the last call. Aggregating: the partial groups, which are their values, then a partial state
+    /// for each aggregate; no group when no row came.
+    pub fn take(&mut self) -> Result<RowBatch> {
+        if let Some(groups) = &mut self.groups {
+            let groups = groups.take();
             for at in 0..groups.len() {
                 self.batch.push(groups.partial(at)?);
             }
         }
-        Ok(self.take())
+        Ok(std::mem::take(&mut self.batch))
     }
 
     /// Bytes held.

@@ -1,8 +1,10 @@
 //! One query's memory budget.
 //!
-//! Owns: the count of bytes that one statement's operators and results hold, and its ceiling (`QUERY_BYTES_MAX` unless the
-//! session says otherwise). Asked by: every operator that keeps rows, before it keeps them. Never: allocates; it only
-//! counts, so a refusal leaves nothing behind. When it is full: 53200 to the client, with the operator's name.
+//! Owns: the count of bytes that one statement's operators and results hold, its ceiling (`QUERY_BYTES_MAX` unless the
+//! configuration says otherwise), and how much of it one operator may keep before it spills (`work_mem`). Asked by: every
+//! operator that keeps rows, before it keeps them. Never: allocates; it only counts, so a refusal leaves nothing behind.
+//! When it is full: operators that can spill do (`keep`), before the last quarter is touched: that is for buffers of those
+//! that have spilled, and for one row at a time. What cannot spill (`grow`) gets 53200, with the operator's name.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,6 +17,7 @@ pub struct Memory(Rc<Budget>);
 #[derive(Debug)]
 struct Budget {
     bytes_max: usize,
+    work_bytes: usize,
     used: Cell<usize>,
     peak: Cell<usize>,
 }
@@ -22,8 +25,14 @@ struct Budget {
 impl Memory {
     /// A budget of `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Memory {
+        Memory::with_work(bytes_max, bytes_max)
+    }
+
+    /// A budget of `bytes_max` bytes of which one operator keeps at most `work_bytes` when it can spill.
+    pub fn with_work(bytes_max: usize, work_bytes: usize) -> Memory {
         Memory(Rc::new(Budget {
             bytes_max,
+            work_bytes: work_bytes.min(bytes_max),
             used: Cell::new(0),
             peak: Cell::new(0),
         }))
@@ -59,7 +68,22 @@ impl Memory {
     pub fn bytes_max(&self) -> usize {
         self.0.bytes_max
     }
+
+    /// What one operator may keep when it can spill.
+    pub fn work_bytes(&self) -> usize {
+        self.0.work_bytes
+    }
+
+    /// Bytes that could be reserved.
+    pub fn free(&self) -> usize {
+        self.0.bytes_max - self.0.used.get()
+    }
 }
+
+/// Of the ceiling, the part that `keep` leaves alone: one in so many.
+const RESERVE: usize = 4;
+/// What each operator may keep of it all the same, so that it gets on: one in so many.
+const FLOOR: usize = 64;
 
 /// Bytes taken from a budget; given back on drop.
 #[derive(Debug)]
@@ -83,6 +107,16 @@ impl Reservation {
         Ok(())
     }
 
+    /// Takes `bytes` more for what could be spilled instead; on `false` nothing changes.
+    pub fn keep(&mut self, bytes: usize) -> bool {
+        let budget = &self.memory.0;
+        let own = self.bytes.saturating_add(bytes);
+        let used = budget.used.get().saturating_add(bytes);
+        let room = used <= budget.bytes_max - budget.bytes_max / RESERVE;
+        let floor = own <= budget.bytes_max / FLOOR;
+        own <= budget.work_bytes && (room || floor) && self.grow(bytes).is_ok()
+    }
+
     /// Gives `bytes` back early.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
@@ -103,6 +137,11 @@ impl Reservation {
 
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// From now on a refusal names this.
+    pub fn rename(&mut self, operator: &'static str) {
+        self.operator = operator;
     }
 }
 
@@ -142,5 +181,20 @@ mod tests {
         assert_eq!(memory.used(), 100);
         r.set(40).unwrap();
         assert_eq!(memory.used(), 40);
+    }
+
+    #[test]
+    fn what_can_spill_stops_at_its_share_and_leaves_a_reserve() {
+        let memory = Memory::with_work(1280, 640);
+        let mut first = memory.consumer("Sort");
+        assert!(first.keep(640) && !first.keep(1));
+        let mut second = memory.consumer("Hash Join");
+        assert!(second.keep(320) && !second.keep(1));
+        // A newcomer gets its floor from the reserve, and no more.
+        let mut third = memory.consumer("HashAggregate");
+        assert!(third.keep(20) && !third.keep(1));
+        third.grow(300).unwrap();
+        assert!(third.grow(1).is_err());
+        assert_eq!(memory.free(), 0);
     }
 }

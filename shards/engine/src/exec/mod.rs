@@ -12,6 +12,7 @@ pub mod functions;
 pub mod memory;
 pub mod operators;
 pub mod resolve;
+mod spill;
 
 pub use context::{Context, SessionInfo};
 

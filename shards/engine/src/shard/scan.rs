@@ -40,13 +40,8 @@ impl Shard {
         // A definition change may have dropped the tree while pages were read.
         self.live(&table, version)?;
         let done = resume.is_none() || reader.fragment.limit_reached();
-        let batch = if done {
-            reader.fragment.finish()?
-        } else {
-            reader.fragment.take()
-        };
         Ok(Reply::Rows {
-            batch,
+            batch: reader.fragment.take()?,
             resume: if done { None } else { resume },
         })
     }
@@ -98,8 +93,7 @@ impl Reader<'_> {
     ) -> Result<ControlFlow<()>> {
         let row = row::decode_some(payload, types, fragment.wanted())?;
         fragment.push(row)?;
-        let stop =
-            fragment.limit_reached() || (!fragment.is_aggregating() && fragment.batch_full());
+        let stop = fragment.limit_reached() || fragment.batch_full();
         Ok(if stop {
             ControlFlow::Break(())
         } else {
@@ -159,7 +153,7 @@ impl Reader<'_> {
                     let _ = Self::push(&mut self.fragment, &self.types, &payload)?;
                 }
             }
-            let full = !self.fragment.is_aggregating() && self.fragment.batch_full();
+            let full = self.fragment.batch_full();
             if !more || full || self.fragment.limit_reached() || cursor.at_end() {
                 return Ok(cursor.position().map(Resume));
             }

@@ -38,7 +38,7 @@ impl Source for MemorySource {
                         fragment.push(row.clone())?;
                     }
                 }
-                batches.push(fragment.finish()?);
+                batches.push(fragment.take()?);
             }
             Ok(Box::new(Given(batches.into_iter())) as Box<dyn RowSource>)
         })

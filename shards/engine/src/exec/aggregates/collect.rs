@@ -15,27 +15,45 @@ use types::{Array, DataType, Error, Json, Result, SqlState, Value};
 /// The accumulators of this file, by unique name.
 pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
     Some(match func {
-        "string_agg" => Box::new(Join {
-            bytes: None,
-            text: true,
-        }),
-        "string_agg_bytea" => Box::new(Join {
-            bytes: None,
-            text: false,
-        }),
+        "string_agg" => Box::new(Join::new(true)),
+        "string_agg_bytea" => Box::new(Join::new(false)),
         "jsonb_agg" => Box::new(JsonArray::default()),
         "jsonb_object_agg" => Box::new(JsonObject::default()),
         _ => return None,
     })
 }
 
-/// Values with delimiters between them; the delimiter of the first is not used.
+/// Values with delimiters between them; the delimiter of the first is used only where another state comes before.
 struct Join {
     bytes: Option<Vec<u8>>,
+    first: Vec<u8>,
     text: bool,
 }
 
 impl Join {
+    fn new(text: bool) -> Join {
+        Join {
+            bytes: None,
+            first: Vec::new(),
+            text,
+        }
+    }
+
+    fn append(&mut self, delimiter: &[u8], value: &[u8]) -> Result<()> {
+        match &mut self.bytes {
+            None => {
+                self.bytes = Some(value.to_vec());
+                self.first = delimiter.to_vec();
+            }
+            Some(all) => {
+                check_size(all.len() + delimiter.len() + value.len())?;
+                all.extend_from_slice(delimiter);
+                all.extend_from_slice(value);
+            }
+        }
+        Ok(())
+    }
+
     fn bytes_of(v: &Value) -> Result<&[u8]> {
         match v {
             Value::Null => Ok(&[]),
@@ -66,25 +84,24 @@ impl Accumulator for Join {
         if value.is_null() {
             return Ok(());
         }
-        let value = Join::bytes_of(value)?;
-        match &mut self.bytes {
-            None => self.bytes = Some(value.to_vec()),
-            Some(all) => {
-                let delimiter = Join::bytes_of(delimiter)?;
-                check_size(all.len() + delimiter.len() + value.len())?;
-                all.extend_from_slice(delimiter);
-                all.extend_from_slice(value);
-            }
-        }
-        Ok(())
+        self.append(Join::bytes_of(delimiter)?, Join::bytes_of(value)?)
     }
 
     fn partial(&self) -> Value {
-        self.value().unwrap_or_default()
+        match &self.bytes {
+            None => Value::Null,
+            Some(bytes) => state(vec![
+                Value::Bytea(self.first.as_slice().into()),
+                Value::Bytea(bytes.as_slice().into()),
+            ]),
+        }
     }
 
-    fn merge(&mut self, _: &Value) -> Result<()> {
-        Err(unmergeable("string_agg"))
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let [Value::Bytea(delimiter), Value::Bytea(bytes)] = items(partial)? else {
+            return Err(bad_state(partial));
+        };
+        self.append(delimiter, bytes)
     }
 
     fn finish(&self) -> Result<Value> {
@@ -92,7 +109,7 @@ impl Accumulator for Join {
     }
 
     fn memory(&self) -> usize {
-        size_of::<Self>() + self.bytes.as_ref().map_or(0, Vec::capacity)
+        size_of::<Self>() + self.first.capacity() + self.bytes.as_ref().map_or(0, Vec::capacity)
     }
 }
 
@@ -166,8 +183,17 @@ impl Accumulator for JsonArray {
         self.finish().unwrap_or_default()
     }
 
-    fn merge(&mut self, _: &Value) -> Result<()> {
-        Err(unmergeable("jsonb_agg"))
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let Value::Jsonb(json) = partial else {
+            return Err(bad_state(partial));
+        };
+        let Json::Array(items) = &**json else {
+            return Err(bad_state(partial));
+        };
+        self.bytes += items.iter().map(Json::memory).sum::<usize>();
+        check_size(self.bytes)?;
+        self.items.extend(items.iter().cloned());
+        Ok(())
     }
 
     fn finish(&self) -> Result<Value> {
@@ -211,8 +237,18 @@ impl Accumulator for JsonObject {
         self.finish().unwrap_or_default()
     }
 
-    fn merge(&mut self, _: &Value) -> Result<()> {
-        Err(unmergeable("jsonb_object_agg"))
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let Value::Jsonb(json) = partial else {
+            return Err(bad_state(partial));
+        };
+        let Json::Object(fields) = &**json else {
+            return Err(bad_state(partial));
+        };
+        let bytes = fields.iter().map(|(key, value)| key.len() + value.memory());
+        self.bytes += bytes.sum::<usize>();
+        check_size(self.bytes)?;
+        self.fields.extend(fields.iter().cloned());
+        Ok(())
     }
 
     fn finish(&self) -> Result<Value> {
@@ -232,8 +268,4 @@ fn key_text(key: &Value) -> String {
         Value::Text(s) => s.to_string(),
         other => cast::print_in(other, natural_type(other), &TimeZone::UTC),
     }
-}
-
-fn unmergeable(name: &str) -> Error {
-    Error::internal(format!("{name} has no partial state"))
 }

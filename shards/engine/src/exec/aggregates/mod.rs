@@ -18,9 +18,9 @@ use types::{DataType, Error, Result, Value};
 pub trait Accumulator {
     /// Takes one row's arguments, already of the resolved types.
     fn update(&mut self, args: &[Value]) -> Result<()>;
-    /// The state as a value that can travel between shards.
+    /// The state as a value that can travel between shards and to disk. NULL only where no row changed it.
     fn partial(&self) -> Value;
-    /// Adds another state of the same aggregate.
+    /// Adds another state of the same aggregate, over rows that came later.
     fn merge(&mut self, partial: &Value) -> Result<()>;
     fn finish(&self) -> Result<Value>;
     /// Approximate bytes held.
@@ -46,7 +46,7 @@ fn unknown(func: &str) -> Error {
     Error::internal(format!("unknown aggregate {func}"))
 }
 
-/// Whether states made apart may be merged: not where the result depends on the order of the rows.
+/// Whether states made in different places may be merged: not where the result depends on the order of the rows.
 pub fn is_mergeable(func: &str) -> bool {
     !(func.starts_with("array_agg") || func.starts_with("string_agg") || func.starts_with("jsonb_"))
 }

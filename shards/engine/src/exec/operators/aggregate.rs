@@ -1,26 +1,40 @@
 //! GROUP BY and aggregates, by hashing.
 //!
 //! Owns: the groups of one Aggregate operator, from rows (`Complete`) or from shards' partial states (`Final`).
-//! Asked by: `build`. Never: spills. Without GROUP BY there is one row even for no input. Bounds: groups count against
-//! the query's memory.
+//! Asked by: `build`. Without GROUP BY there is one row even for no input. When the groups fill their memory all of them go
+//! to parts on disk as partial groups; each part is then an input of partial groups. A group that is alone in its part
+//! writes the rows kept for DISTINCT and ORDER BY as sorted runs. Only the state of one group must fit: 53200.
+//! Bounds: groups count against the query's memory; parts are divided `LEVELS_MAX` times.
 
 use super::groups::Groups;
+use super::kept::ONE_GROUP;
 use super::scope::{Exprs, Scope};
+use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
+use crate::exec::spill::{LEVELS_MAX, Parted, Run, Space};
 use crate::plan::{Aggregate, AggregateMode};
 use futures_util::future::LocalBoxFuture;
 use types::{Error, Result, Row, RowBatch, Value};
 
+const OPERATOR: &str = "HashAggregate";
+
 pub(crate) struct HashAggregate {
     scope: Scope,
-    input: Box<dyn RowSource>,
+    rows: Rows,
+    /// What `rows` are. Parts are partial groups whatever the input was.
     mode: AggregateMode,
     keys: Exprs,
     calls: Vec<Call>,
     groups: Groups,
     reservation: Reservation,
-    /// The next group to give out, once all input is in.
+    space: Option<Space>,
+    /// Partial groups that had no room.
+    aside: Option<Parted>,
+    /// Parts still to be read, and their level.
+    parts: Vec<(Run, u32)>,
+    level: u32,
+    /// The next group to give out, once all of `rows` is in.
     given: Option<usize>,
 }
 
@@ -37,34 +51,41 @@ impl HashAggregate {
             filter: Exprs::new(&call.filter),
         };
         HashAggregate {
-            reservation: scope.exec.memory.consumer("HashAggregate"),
+            reservation: scope.exec.memory.consumer(OPERATOR),
             scope,
-            input,
+            rows: Rows::live(input),
             mode: spec.mode,
             keys: Exprs::new(&spec.groups),
             calls: spec.aggregates.iter().map(call).collect(),
             groups: Groups::new(&spec.aggregates),
+            space: None,
+            aside: None,
+            parts: Vec::new(),
+            level: 0,
             given: None,
         }
     }
 
+    /// Takes all rows in. If that filled the memory there are parts afterwards, and no groups.
     async fn load(&mut self) -> Result<()> {
         if self.keys.is_empty() {
             self.groups.group(&[])?;
         }
-        while let Some(batch) = self.input.next().await? {
-            (self.scope.exec.check)()?;
-            for (i, row) in batch.rows.iter().enumerate() {
-                match self.mode {
-                    AggregateMode::Complete => self.update(row).await?,
-                    AggregateMode::Final => self.merge(row)?,
-                }
-                if i % 256 == 255 {
-                    self.reservation.set(self.groups.bytes())?;
-                    runtime::yield_if_needed().await;
-                }
+        while let Some(row) = self.rows.next(&self.scope).await? {
+            match self.mode {
+                AggregateMode::Complete => self.update(&row).await?,
+                AggregateMode::Final => self.merge(&row)?,
             }
-            self.reservation.set(self.groups.bytes())?;
+            self.fit().await?;
+        }
+        if self.aside.is_some() {
+            self.put_aside().await?;
+        }
+        if let Some(aside) = self.aside.take() {
+            let level = aside.level() + 1;
+            let runs = aside.finish().await?;
+            let filled = runs.into_iter().filter(|r| r.rows() > 0);
+            self.parts.extend(filled.map(|r| (r, level)));
         }
         Ok(())
     }
@@ -94,11 +115,56 @@ impl HashAggregate {
         Ok(())
     }
 
-    async fn give(&mut self, from: usize) -> Result<Option<RowBatch>> {
+    /// Counts what the groups hold by now; when that is too much, makes room.
+    async fn fit(&mut self) -> Result<()> {
+        let bytes = self.groups.bytes();
+        let held = self.reservation.bytes();
+        if bytes <= held {
+            return Ok(());
+        }
+        if self.scope.exec.temp.is_none() {
+            return self.reservation.set(bytes);
+        }
+        if self.reservation.keep(bytes - held) {
+            return Ok(());
+        }
+        if self.groups.len() > 1 && self.level < LEVELS_MAX {
+            return self.put_aside().await;
+        }
+        let space = self.space().await?;
+        self.groups.write_runs(&space, &self.scope).await?;
+        // What the state of one group is must fit in what the query has.
+        self.reservation.rename(ONE_GROUP);
+        self.reservation.set(self.groups.bytes())
+    }
+
+    /// Moves all groups to parts.
+    async fn put_aside(&mut self) -> Result<()> {
+        let space = self.space().await?;
+        let level = self.level;
+        let mut groups = self.groups.take();
+        let aside = self.aside.get_or_insert_with(|| Parted::new(&space, level));
+        for at in 0..groups.len() {
+            groups.put_aside(at, aside, &self.scope).await?;
+            self.scope.step(at as u64).await?;
+        }
+        self.reservation.set(0)
+    }
+
+    async fn space(&mut self) -> Result<Space> {
+        if self.space.is_none() {
+            self.space = Some(self.scope.exec.space(OPERATOR).await?);
+        }
+        self.space.clone().ok_or_else(super::lost)
+    }
+
+    /// The next groups of those in memory.
+    async fn give(&mut self, from: usize) -> Result<RowBatch> {
         let mut out = RowBatch::new();
         let mut at = from;
         while at < self.groups.len() && !is_full(&out) {
-            let row: Row = self.groups.finish(at)?;
+            let space = self.space.as_ref();
+            let row: Row = self.groups.finish(at, space, &self.scope).await?;
             out.push(row);
             at += 1;
             if at.is_multiple_of(256) {
@@ -106,13 +172,11 @@ impl HashAggregate {
             }
         }
         self.given = Some(at);
-        Ok((!out.is_empty()).then_some(out))
+        Ok(out)
     }
-}
 
-impl RowSource for HashAggregate {
-    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
-        Box::pin(async {
+    async fn batch(&mut self) -> Result<Option<RowBatch>> {
+        loop {
             let from = match self.given {
                 Some(at) => at,
                 None => {
@@ -120,7 +184,24 @@ impl RowSource for HashAggregate {
                     0
                 }
             };
-            self.give(from).await
-        })
+            let out = self.give(from).await?;
+            if !out.is_empty() {
+                return Ok(Some(out));
+            }
+            self.groups.take();
+            self.reservation.set(0)?;
+            let Some((run, level)) = self.parts.pop() else {
+                return Ok(None);
+            };
+            self.rows = Rows::drain(run);
+            (self.mode, self.level) = (AggregateMode::Final, level);
+            self.given = None;
+        }
+    }
+}
+
+impl RowSource for HashAggregate {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(self.batch())
     }
 }

@@ -1,19 +1,23 @@
 //! Groups and their aggregates: what the Aggregate operator and a shard's partial aggregation share.
 //!
-//! Owns: one accumulator per group and aggregate, and around it DISTINCT and ORDER BY inside the call. Asked by:
-//! `operators::aggregate` and `fragment`. Never: evaluates expressions; callers bring group values and arguments.
-//! Bounds: `bytes` counts everything held; the caller refuses at its ceiling.
+//! Owns: one accumulator per group and aggregate, or where the call has DISTINCT or ORDER BY the rows it keeps (`kept`).
+//! Asked by: `operators::aggregate` and `fragment`. Never: evaluates expressions; callers bring group values and arguments.
+//! Partial groups (their values, then a state for each aggregate, NULL for one that has seen nothing) are what shards send
+//! and what goes to disk; merged in the order they were made they give what the rows would have given.
+//! Bounds: `bytes` counts everything held; the caller spills or refuses at its ceiling.
 
+use super::kept::{Chunks, Kept, Order};
 use super::rows::RowSet;
-use super::sort::{Direction, compare_keys};
+use super::scope::Scope;
 use crate::exec::aggregates::{Accumulator, accumulator};
+use crate::exec::spill::{Parted, Space};
 use crate::plan::AggregateCall;
-use types::row::row_bytes;
-use types::{Error, Result, Row, Value, order};
+use std::rc::Rc;
+use types::{Error, Result, Row, Value};
 
 /// All groups of one aggregation.
 pub(crate) struct Groups {
-    shapes: Vec<Shape>,
+    shapes: Rc<[Shape]>,
     keys: RowSet,
     /// `shapes.len()` for each group, in order.
     states: Vec<State>,
@@ -23,23 +27,13 @@ pub(crate) struct Groups {
 /// What the states of one aggregate have in common.
 struct Shape {
     func: String,
-    distinct: bool,
-    order: Vec<Direction>,
-    args: usize,
+    order: Option<Order>,
 }
 
 enum State {
     Direct(Box<dyn Accumulator>, usize),
     /// Arguments kept until the end: DISTINCT drops repeated ones, ORDER BY sorts them.
     Kept(Kept),
-}
-
-#[derive(Default)]
-struct Kept {
-    seen: RowSet,
-    /// Arguments, then sort keys.
-    rows: Vec<Row>,
-    bytes: usize,
 }
 
 /// What a box, a vtable and a small accumulator cost.
@@ -49,24 +43,32 @@ impl Groups {
     pub(crate) fn new(calls: &[AggregateCall]) -> Groups {
         let shape = |call: &AggregateCall| Shape {
             func: call.func.clone(),
-            distinct: call.distinct,
-            order: call.order.iter().map(Direction::of).collect(),
-            args: call.args.len(),
+            order: Order::of(call),
         };
+        Groups::empty(calls.iter().map(shape).collect())
+    }
+
+    fn empty(shapes: Rc<[Shape]>) -> Groups {
         Groups {
-            shapes: calls.iter().map(shape).collect(),
+            shapes,
             keys: RowSet::default(),
             states: Vec::new(),
             state_bytes: 0,
         }
     }
 
+    /// Takes all groups; none are left.
+    pub(crate) fn take(&mut self) -> Groups {
+        let empty = Groups::empty(self.shapes.clone());
+        std::mem::replace(self, empty)
+    }
+
     /// The number of the group with these values, made when it is new.
     pub(crate) fn group(&mut self, key: &[Value]) -> Result<usize> {
         let (at, new) = self.keys.intern(key);
         if new {
-            for shape in &self.shapes {
-                let state = if shape.distinct || !shape.order.is_empty() {
+            for shape in self.shapes.iter() {
+                let state = if shape.order.is_some() {
                     State::Kept(Kept::default())
                 } else {
                     let accumulator = accumulator(&shape.func)?;
@@ -74,7 +76,7 @@ impl Groups {
                     self.state_bytes += bytes;
                     State::Direct(accumulator, bytes)
                 };
-                self.state_bytes += STATE_BYTES;
+                self.state_bytes += STATE_BYTES + size_of::<State>();
                 self.states.push(state);
             }
         }
@@ -83,39 +85,60 @@ impl Groups {
 
     /// One input row of aggregate `call`: its arguments, then its sort keys.
     pub(crate) fn update(&mut self, group: usize, call: usize, input: Row) -> Result<()> {
-        let shape = &self.shapes[call];
-        match &mut self.states[group * self.shapes.len() + call] {
-            State::Direct(accumulator, bytes) => {
-                accumulator.update(&input)?;
-                let now = accumulator.memory();
-                self.state_bytes += now;
-                self.state_bytes -= *bytes;
-                *bytes = now;
-            }
-            State::Kept(kept) => {
-                let before = kept.bytes;
-                kept.add(shape, input);
-                self.state_bytes += kept.bytes - before;
-            }
-        }
-        Ok(())
+        self.change(
+            group,
+            call,
+            |kept, order, input| {
+                kept.add(order, input);
+                Ok(())
+            },
+            |accumulator, input| accumulator.update(&input),
+            input,
+        )
     }
 
-    /// One partial state of aggregate `call`, from a shard.
+    /// One partial state of aggregate `call`.
     pub(crate) fn merge(&mut self, group: usize, call: usize, partial: &Value) -> Result<()> {
-        match &mut self.states[group * self.shapes.len() + call] {
-            State::Direct(accumulator, bytes) => {
-                accumulator.merge(partial)?;
+        if partial.is_null() {
+            return Ok(());
+        }
+        self.change(
+            group,
+            call,
+            Kept::merge,
+            |accumulator, state| accumulator.merge(state),
+            partial,
+        )
+    }
+
+    fn change<T>(
+        &mut self,
+        group: usize,
+        call: usize,
+        keep: impl FnOnce(&mut Kept, &Order, T) -> Result<()>,
+        accumulate: impl FnOnce(&mut dyn Accumulator, T) -> Result<()>,
+        with: T,
+    ) -> Result<()> {
+        let shape = &self.shapes[call];
+        match (
+            &mut self.states[group * self.shapes.len() + call],
+            &shape.order,
+        ) {
+            (State::Direct(accumulator, bytes), _) => {
+                accumulate(&mut **accumulator, with)?;
                 let now = accumulator.memory();
                 self.state_bytes += now;
                 self.state_bytes -= *bytes;
                 *bytes = now;
-                Ok(())
             }
-            State::Kept(_) => Err(Error::internal(
-                "DISTINCT aggregates have no partial states",
-            )),
+            (State::Kept(kept), Some(order)) => {
+                let before = kept.bytes();
+                keep(kept, order, with)?;
+                self.state_bytes += kept.bytes() - before;
+            }
+            (State::Kept(_), None) => return Err(super::lost()),
         }
+        Ok(())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -127,14 +150,23 @@ impl Groups {
         self.keys.bytes() + self.state_bytes
     }
 
-    /// Group `at`: its values, then each aggregate's result.
-    pub(crate) fn finish(&mut self, at: usize) -> Result<Row> {
+    /// Group `at`: its values, then each aggregate's result. `space` is where runs of kept rows are.
+    pub(crate) async fn finish(
+        &mut self,
+        at: usize,
+        space: Option<&Space>,
+        scope: &Scope,
+    ) -> Result<Row> {
         let mut row = self.keys.row(at).clone();
         let first = at * self.shapes.len();
         for (shape, state) in self.shapes.iter().zip(&mut self.states[first..]) {
-            row.push(match state {
-                State::Direct(accumulator, _) => accumulator.finish()?,
-                State::Kept(kept) => std::mem::take(kept).finish(shape)?,
+            row.push(match (state, &shape.order) {
+                (State::Direct(accumulator, _), _) => accumulator.finish()?,
+                (State::Kept(kept), Some(order)) => {
+                    let kept = std::mem::take(kept);
+                    kept.finish(order, space, scope).await?
+                }
+                (State::Kept(_), None) => return Err(super::lost()),
             });
         }
         Ok(row)
@@ -149,54 +181,72 @@ impl Groups {
                 State::Direct(accumulator, _) => accumulator.partial(),
                 State::Kept(_) => {
                     return Err(Error::internal(
-                        "DISTINCT aggregates have no partial states",
+                        "shards make no partial states of DISTINCT aggregates",
                     ));
                 }
             });
         }
         Ok(row)
     }
-}
 
-impl Kept {
-    fn add(&mut self, shape: &Shape, input: Row) {
-        if shape.distinct {
-            let before = self.seen.bytes();
-            let args = &input[..shape.args.min(input.len())];
-            if !self.seen.intern(args).1 {
-                return;
+    /// Group `at` as partial groups, to its part.
+    pub(crate) async fn put_aside(
+        &mut self,
+        at: usize,
+        aside: &mut Parted,
+        scope: &Scope,
+    ) -> Result<()> {
+        let key = self.keys.row(at);
+        let part = aside.part(key);
+        let width = self.shapes.len();
+        let states = &mut self.states[at * width..][..width];
+        let mut row = key.clone();
+        row.extend(states.iter().map(|state| match state {
+            State::Direct(accumulator, _) => accumulator.partial(),
+            State::Kept(_) => Value::Null,
+        }));
+        aside.push(part, &row).await?;
+        for (call, state) in states.iter_mut().enumerate() {
+            let State::Kept(kept) = state else {
+                continue;
+            };
+            let place = key.len() + call;
+            row.truncate(key.len());
+            row.resize(key.len() + width, Value::Null);
+            let mut chunks = Chunks::default();
+            // What is on disk came before what is in memory.
+            for run in kept.take_runs() {
+                let mut reader = run.drain();
+                while let Some(kept) = reader.next().await? {
+                    if let Some(chunk) = chunks.push(kept) {
+                        row[place] = chunk;
+                        aside.push(part, &row).await?;
+                    }
+                }
+                (scope.exec.check)()?;
             }
-            self.bytes += self.seen.bytes() - before;
+            for kept in kept.take_rows() {
+                if let Some(chunk) = chunks.push(kept) {
+                    row[place] = chunk;
+                    aside.push(part, &row).await?;
+                }
+            }
+            row[place] = chunks.take();
+            aside.push(part, &row).await?;
         }
-        self.bytes += row_bytes(&input);
-        self.rows.push(input);
+        Ok(())
     }
 
-    /// DISTINCT alone sorts by the arguments, as PostgreSQL does, so that `array_agg(DISTINCT x)` is in order.
-    fn finish(self, shape: &Shape) -> Result<Value> {
-        let args = shape.args;
-        let mut rows = self.rows;
-        if shape.order.is_empty() {
-            rows.sort_by(|a, b| {
-                let pairs = a.iter().zip(b).take(args);
-                let mut unequal = pairs.map(|(a, b)| order::compare(a, b));
-                unequal
-                    .find(|o| o.is_ne())
-                    .unwrap_or(std::cmp::Ordering::Equal)
-            });
-        } else {
-            rows.sort_by(|a, b| {
-                compare_keys(
-                    &a[args.min(a.len())..],
-                    &b[args.min(b.len())..],
-                    &shape.order,
-                )
-            });
+    /// Writes all kept rows as sorted runs.
+    pub(crate) async fn write_runs(&mut self, space: &Space, scope: &Scope) -> Result<()> {
+        let orders = self.shapes.iter().map(|s| &s.order).cycle();
+        for (state, order) in self.states.iter_mut().zip(orders) {
+            if let (State::Kept(kept), Some(order)) = (state, order) {
+                let before = kept.bytes();
+                kept.write_run(order, space, scope).await?;
+                self.state_bytes -= before - kept.bytes();
+            }
         }
-        let mut accumulator = accumulator(&shape.func)?;
-        for row in rows {
-            accumulator.update(&row[..args.min(row.len())])?;
-        }
-        accumulator.finish()
+        Ok(())
     }
 }

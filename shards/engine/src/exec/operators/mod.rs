@@ -3,16 +3,18 @@
 //! Owns: the operator tree of one running statement and what each operator does. Asked by: the front's session, through
 //! `open`; expressions with subqueries come back here too. Never: knows where rows live; a `Source` brings them.
 //! Nothing runs ahead of `next`. Everything lives on the shard of the session.
-//! Bounds: what operators keep is counted by `Memory`; `Exec::check` is asked once a batch for deadline and cancellation;
+//! Bounds: what operators keep is counted by `Memory`, and what it has no room for goes to temporary files (`spill`); `Exec::check` is asked once a batch for deadline and cancellation;
 //! loops yield at least every 256 rows.
 
 mod aggregate;
 mod distinct;
 pub(crate) mod groups;
 mod hash_join;
+mod kept;
 mod lateral;
 mod limit;
 mod lookup;
+mod merge;
 mod rows;
 mod scope;
 mod set_op;
@@ -20,21 +22,24 @@ mod settle;
 mod simple;
 mod sort;
 mod sources;
+mod stream;
 mod subquery;
 
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use subquery::eval_row;
 
 use super::Context;
-use super::memory::Memory;
+use super::memory::{Memory, full};
+use super::spill::Space;
 use crate::plan::{Plan, Scan};
 use futures_util::future::LocalBoxFuture;
+use runtime::TempDir;
 use scope::Scope;
 use std::rc::Rc;
 use std::sync::Arc;
 use subquery::Answers;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{Result, Row, RowBatch};
+use types::{Error, Result, Row, RowBatch};
 
 /// Where rows come from: the front's router (all partitions), or a test's memory.
 pub trait Source {
@@ -59,6 +64,8 @@ pub struct Exec {
     pub memory: Memory,
     /// Deadline and cancellation: an error ends the statement.
     pub check: Rc<dyn Fn() -> Result<()>>,
+    /// Where operators put rows aside; without it they refuse what does not fit.
+    pub(crate) temp: Option<TempDir>,
     answers: Answers,
 }
 
@@ -74,7 +81,22 @@ impl Exec {
             source,
             memory,
             check,
+            temp: None,
             answers: Answers::default(),
+        }
+    }
+
+    /// Operators over their memory spill to temporary files there.
+    pub fn with_temp(mut self, temp: TempDir) -> Exec {
+        self.temp = Some(temp);
+        self
+    }
+
+    /// A temporary file for an operator; 53200 when there is nowhere to make one.
+    async fn space(&self, operator: &'static str) -> Result<Space> {
+        match &self.temp {
+            Some(temp) => Space::open(temp, &self.memory, operator).await,
+            None => Err(full(operator, self.memory.bytes_max())),
         }
     }
 }
@@ -156,6 +178,11 @@ fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn R
             set_op::build(scope, *op, *all, left, right)
         }
     })
+}
+
+/// A broken invariant: what an operator has just made is gone.
+fn lost() -> Error {
+    Error::internal("an operator lost its state")
 }
 
 /// Full enough to be passed on.

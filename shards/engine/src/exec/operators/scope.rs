@@ -99,6 +99,17 @@ impl Scope {
         Ok(true)
     }
 
+    /// After the `n`th step of work: now and then yields, and asks whether the statement may go on.
+    pub(crate) async fn step(&self, n: u64) -> Result<()> {
+        if n.is_multiple_of(256) {
+            runtime::yield_if_needed().await;
+        }
+        if n.is_multiple_of(4096) {
+            (self.exec.check)()?;
+        }
+        Ok(())
+    }
+
     /// One more enclosing row, for what runs inside `row`.
     pub(crate) fn inside(&self, row: &[Value]) -> Vec<Row> {
         let mut outer = Vec::with_capacity(self.outer.len() + 1);

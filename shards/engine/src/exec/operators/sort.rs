@@ -1,15 +1,19 @@
-//! Sort: stable, in memory, with a bound when only the first rows are wanted.
+//! Sort: stable, in memory while the rows fit, else by sorted runs on disk that are merged.
 //!
-//! Owns: the order of ORDER BY. Asked by: `build`, and `groups` for ORDER BY inside aggregates. Never: spills; over the
-//! query's memory it answers 53200. Sorting runs in steps of `RUN` rows with a yield between, so that a large sort does
-//! not hold its shard.
+//! Owns: the order of ORDER BY. Asked by: `build`, and `kept` for ORDER BY inside aggregates. When only the first rows are
+//! wanted it drops the others early, so that those alone need room. Sorting runs in steps of `RUN` rows with a yield
+//! between, so that a large sort does not hold its shard.
+//! Bounds: the rows of one run are what the operator may keep of the query's memory.
 
+use super::merge::Merge;
 use super::scope::{Exprs, Scope};
-use super::{Batches, RowSource};
+use super::{Batches, RowSource, is_full};
 use crate::exec::memory::Reservation;
+use crate::exec::spill::{self, Run, Space, Writer};
 use crate::plan::SortKey;
 use futures_util::future::LocalBoxFuture;
 use std::cmp::Ordering;
+use std::rc::Rc;
 use types::row::row_bytes;
 use types::{Result, Row, RowBatch, Value, order};
 
@@ -24,6 +28,11 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
+    pub(crate) const ASCENDING: Direction = Direction {
+        descending: false,
+        nulls_first: false,
+    };
+
     pub(crate) fn of(key: &SortKey) -> Direction {
         Direction {
             descending: key.descending,
@@ -60,14 +69,29 @@ struct Keyed {
     row: Row,
 }
 
+impl Keyed {
+    /// What it takes, with its place in the lists that sorting makes.
+    fn bytes(&self) -> usize {
+        row_bytes(&self.row) + row_bytes(&self.keys) + size_of::<Keyed>()
+    }
+}
+
 pub(crate) struct Sort {
     scope: Scope,
     input: Box<dyn RowSource>,
     keys: Exprs,
-    directions: Vec<Direction>,
+    directions: Rc<[Direction]>,
     top: Option<usize>,
     reservation: Reservation,
-    sorted: Option<Batches>,
+    space: Option<Space>,
+    runs: Vec<Run>,
+    sorted: Option<Sorted>,
+}
+
+enum Sorted {
+    Held(Batches),
+    /// What is left to give out at most.
+    Merged(Merge, usize),
 }
 
 impl Sort {
@@ -84,18 +108,29 @@ impl Sort {
             keys: Exprs::new(keys.iter().map(|k| &k.expr)),
             directions: keys.iter().map(Direction::of).collect(),
             top: top.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            space: None,
+            runs: Vec::new(),
             sorted: None,
         }
     }
 
-    async fn run(&mut self) -> Result<Vec<Row>> {
+    async fn run(&mut self) -> Result<Sorted> {
+        let can_spill = self.scope.exec.temp.is_some();
         let mut held: Vec<Keyed> = Vec::new();
         while let Some(batch) = self.input.next().await? {
             (self.scope.exec.check)()?;
             for (i, row) in batch.rows.into_iter().enumerate() {
                 let keys = self.scope.row(&self.keys, &row).await?;
-                self.reservation.grow(row_bytes(&row) + row_bytes(&keys))?;
-                held.push(Keyed { keys, row });
+                let keyed = Keyed { keys, row };
+                let bytes = keyed.bytes();
+                if !spill::keep(&mut self.reservation, bytes, can_spill)? {
+                    held = self.make_room(held).await?;
+                    if !self.reservation.keep(bytes) {
+                        self.write_run(std::mem::take(&mut held)).await?;
+                        self.reservation.grow(bytes)?;
+                    }
+                }
+                held.push(keyed);
                 if i % RUN == RUN - 1 {
                     runtime::yield_if_needed().await;
                 }
@@ -106,58 +141,112 @@ impl Sort {
                 held = self.cut(held, top).await?;
             }
         }
+        if self.runs.is_empty() {
+            let mut sorted = self.sort(held).await?;
+            sorted.truncate(self.top.unwrap_or(usize::MAX));
+            let rows = sorted.into_iter().map(|k| k.row).collect();
+            return Ok(Sorted::Held(Batches::new(rows)));
+        }
+        self.write_run(held).await?;
+        let space = self.space().await?;
+        let runs = std::mem::take(&mut self.runs);
+        let merge = Merge::of(runs, &self.directions, &space, &self.scope, "Sort").await?;
+        Ok(Sorted::Merged(merge, self.top.unwrap_or(usize::MAX)))
+    }
+
+    /// Full: drops what is not among the first, or writes all of it as a run.
+    async fn make_room(&mut self, held: Vec<Keyed>) -> Result<Vec<Keyed>> {
+        if let Some(top) = self.top
+            && held.len() / 2 >= top
+        {
+            return self.cut(held, top).await;
+        }
+        self.write_run(held).await?;
+        Ok(Vec::new())
+    }
+
+    async fn space(&mut self) -> Result<Space> {
+        if self.space.is_none() {
+            self.space = Some(self.scope.exec.space("Sort").await?);
+        }
+        self.space.clone().ok_or_else(super::lost)
+    }
+
+    async fn write_run(&mut self, held: Vec<Keyed>) -> Result<()> {
+        if held.is_empty() {
+            return Ok(());
+        }
         let mut sorted = self.sort(held).await?;
         sorted.truncate(self.top.unwrap_or(usize::MAX));
-        Ok(sorted.into_iter().map(|k| k.row).collect())
+        let mut writer = Writer::new(&self.space().await?);
+        for keyed in sorted {
+            let mut row = keyed.keys;
+            row.extend(keyed.row);
+            writer.push(&row).await?;
+            self.scope.step(writer.rows()).await?;
+        }
+        self.runs.push(writer.finish().await?);
+        self.reservation.set(0)
     }
 
     /// Keeps the first `top` of what is held; earlier rows win ties because the sort is stable.
     async fn cut(&mut self, held: Vec<Keyed>, top: usize) -> Result<Vec<Keyed>> {
         let mut held = self.sort(held).await?;
         let dropped = held.drain(top.min(held.len())..);
-        let bytes = dropped
-            .map(|k| row_bytes(&k.row) + row_bytes(&k.keys))
-            .sum();
+        let bytes = dropped.map(|k| k.bytes()).sum();
         self.reservation.shrink(bytes);
         Ok(held)
     }
 
-    /// A bottom-up merge sort over short sorted runs: stable, and it yields.
     async fn sort(&self, held: Vec<Keyed>) -> Result<Vec<Keyed>> {
-        let directions = &self.directions;
-        let mut runs: Vec<Vec<Keyed>> = Vec::new();
-        let mut rest = held.into_iter();
-        loop {
-            let mut run: Vec<Keyed> = rest.by_ref().take(RUN).collect();
-            if run.is_empty() {
-                break;
-            }
-            run.sort_by(|a, b| compare_keys(&a.keys, &b.keys, directions));
-            runs.push(run);
-            runtime::yield_if_needed().await;
-        }
-        while runs.len() > 1 {
-            (self.scope.exec.check)()?;
-            let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
-            let mut pairs = runs.into_iter();
-            while let Some(first) = pairs.next() {
-                merged.push(match pairs.next() {
-                    Some(second) => merge(first, second, directions).await,
-                    None => first,
-                });
-            }
-            runs = merged;
-        }
-        Ok(runs.pop().unwrap_or_default())
+        sort_by_keys(held, |k| &k.keys, &self.directions, &self.scope).await
     }
 }
 
-async fn merge(first: Vec<Keyed>, second: Vec<Keyed>, directions: &[Direction]) -> Vec<Keyed> {
+/// A bottom-up merge sort over short sorted runs: stable, and it yields.
+pub(crate) async fn sort_by_keys<T>(
+    held: Vec<T>,
+    keys: fn(&T) -> &[Value],
+    directions: &[Direction],
+    scope: &Scope,
+) -> Result<Vec<T>> {
+    let mut runs: Vec<Vec<T>> = Vec::new();
+    let mut rest = held.into_iter();
+    loop {
+        let mut run: Vec<T> = rest.by_ref().take(RUN).collect();
+        if run.is_empty() {
+            break;
+        }
+        run.sort_by(|a, b| compare_keys(keys(a), keys(b), directions));
+        runs.push(run);
+        runtime::yield_if_needed().await;
+    }
+    while runs.len() > 1 {
+        (scope.exec.check)()?;
+        let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
+        let mut pairs = runs.into_iter();
+        while let Some(first) = pairs.next() {
+            merged.push(match pairs.next() {
+                Some(second) => merge(first, second, keys, directions).await,
+                None => first,
+            });
+        }
+        runs = merged;
+    }
+    Ok(runs.pop().unwrap_or_default())
+}
+
+async fn merge<T>(
+    first: Vec<T>,
+    second: Vec<T>,
+    keys: fn(&T) -> &[Value],
+    directions: &[Direction],
+) -> Vec<T> {
     let mut out = Vec::with_capacity(first.len() + second.len());
     let (mut a, mut b) = (first.into_iter().peekable(), second.into_iter().peekable());
     loop {
         let from_first = match (a.peek(), b.peek()) {
-            (Some(x), Some(y)) => compare_keys(&x.keys, &y.keys, directions).is_le(),
+            (Some(x), Some(y)) => compare_keys(keys(x), keys(y), directions).is_le(),
             (Some(_), None) => true,
             (None, Some(_)) => false,
             (None, None) => return out,
@@ -169,14 +258,41 @@ async fn merge(first: Vec<Keyed>, second: Vec<Keyed>, directions: &[Direction]) 
     }
 }
 
+async fn merged(
+    merge: &mut Merge,
+    keys: usize,
+    left: &mut usize,
+    scope: &Scope,
+) -> Result<Option<RowBatch>> {
+    (scope.exec.check)()?;
+    let mut out = RowBatch::new();
+    while *left > 0
+        && !is_full(&out)
+        && let Some(mut row) = merge.next().await?
+    {
+        row.drain(..keys.min(row.len()));
+        out.push(row);
+        *left -= 1;
+        if out.len().is_multiple_of(RUN) {
+            runtime::yield_if_needed().await;
+        }
+    }
+    Ok((!out.is_empty()).then_some(out))
+}
+
 impl RowSource for Sort {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             if self.sorted.is_none() {
-                let rows = self.run().await?;
-                self.sorted = Some(Batches::new(rows));
+                self.sorted = Some(self.run().await?);
             }
-            Ok(self.sorted.as_mut().and_then(Batches::take))
+            match &mut self.sorted {
+                Some(Sorted::Merged(merge, left)) => {
+                    merged(merge, self.keys.len(), left, &self.scope).await
+                }
+                Some(Sorted::Held(batches)) => Ok(batches.take()),
+                None => Ok(None),
+            }
         })
     }
 }

@@ -3,6 +3,7 @@
 mod aggregates;
 mod joins;
 mod rows;
+mod spill;
 mod subqueries;
 
 use super::{Exec, RowSource, Source, open};
@@ -43,10 +44,10 @@ impl Source for MemorySource {
                     }
                     fragment.push(row.clone())?;
                     if fragment.batch_full() {
-                        batches.push(fragment.take());
+                        batches.push(fragment.take()?);
                     }
                 }
-                let last = fragment.finish()?;
+                let last = fragment.take()?;
                 if !last.is_empty() {
                     batches.push(last);
                 }
@@ -111,6 +112,8 @@ pub(super) struct Bench {
     pub(super) bytes_max: usize,
     /// How many checks pass before the statement counts as cancelled.
     pub(super) checks: usize,
+    /// What temporary files may take; `None`: there are none.
+    pub(super) temp_bytes_max: Option<u64>,
 }
 
 /// What a run gave.
@@ -119,6 +122,9 @@ pub(super) struct Outcome {
     pub(super) scans: usize,
     pub(super) peak: usize,
     pub(super) left_over: usize,
+    /// Bytes written to temporary files, and how many of those are left.
+    pub(super) spilled: u64,
+    pub(super) temp_left: u64,
 }
 
 impl Bench {
@@ -127,6 +133,7 @@ impl Bench {
             tables: HashMap::new(),
             bytes_max: 64 << 20,
             checks: usize::MAX,
+            temp_bytes_max: None,
         }
     }
 
@@ -143,6 +150,9 @@ impl Bench {
     pub(super) fn run(&self, plan: Plan) -> Outcome {
         let tables = self.tables.clone();
         let (bytes_max, checks) = (self.bytes_max, self.checks);
+        let quota = self.temp_bytes_max.map(runtime::TempQuota::new);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_path_buf();
         runtime::block_on(async move {
             let memory = Memory::new(bytes_max);
             let scans = Rc::new(Cell::new(0));
@@ -158,13 +168,23 @@ impl Bench {
                 }
                 None => Err(Error::new(types::SqlState::QUERY_CANCELED, "canceled")),
             };
-            let exec = Exec::new(context(), Rc::new(source), memory.clone(), Rc::new(check));
+            let mut exec = Exec::new(context(), Rc::new(source), memory.clone(), Rc::new(check));
+            let mut temp = None;
+            if let Some(quota) = quota {
+                let dir = runtime::Dir::open_or_create(&path).await.unwrap();
+                let made = runtime::TempDir::new(dir, quota);
+                temp = Some(made.clone());
+                exec = exec.with_temp(made);
+            }
             let result = drain(plan, Rc::new(exec)).await;
+            let stats = temp.map(|t| t.stats()).unwrap_or_default();
             Outcome {
                 result,
                 scans: scans.get(),
                 peak: memory.peak(),
                 left_over: memory.used(),
+                spilled: stats.bytes_written,
+                temp_left: stats.files_open + stats.bytes_held,
             }
         })
     }

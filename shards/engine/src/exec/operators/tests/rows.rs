@@ -162,14 +162,14 @@ fn a_fragment_stops_at_its_limit_and_fills_bounded_batches() {
         limited.push(ints(&[i, 0, 0])).unwrap();
     }
     assert!(limited.limit_reached());
-    assert_eq!(limited.finish().unwrap().len(), 2);
+    assert_eq!(limited.take().unwrap().len(), 2);
     let mut full = fragment(|_| {});
     let mut pushed = 0;
     while !full.batch_full() {
         full.push(ints(&[pushed, 0, 0])).unwrap();
         pushed += 1;
     }
-    let batch = full.take();
+    let batch = full.take().unwrap();
     assert!(batch.len() <= types::limits::BATCH_ROWS_MAX && !full.batch_full());
     assert_eq!(full.memory(), 0);
 }
