@@ -103,8 +103,6 @@ impl Scope {
     pub(crate) async fn step(&self, n: u64) -> Result<()> {
         if n.is_multiple_of(256) {
             runtime::yield_if_needed().await;
-        }
-        if n.is_multiple_of(4096) {
             (self.exec.check)()?;
         }
         Ok(())

@@ -27,9 +27,10 @@ pub(crate) fn keep(reservation: &mut Reservation, bytes: usize, can_spill: bool)
     Ok(reservation.keep(bytes))
 }
 
-/// How many readers or writers of `each` bytes fit in what is free, leaving half of it alone.
+/// How many readers or writers of `each` bytes fit in what one operator may keep and in half of what is free.
 pub(crate) fn places(memory: &Memory, each: usize, max: usize) -> usize {
-    (memory.free() / 2 / each.max(1)).clamp(2, max)
+    let room = memory.work_bytes().min(memory.free() / 2);
+    (room / each.max(1)).clamp(2, max)
 }
 
 #[cfg(test)]

@@ -182,15 +182,16 @@ impl HashJoin {
         let flags = self.pass.take().and_then(Pass::into_flags);
         if let (Some(mut several), Some(flags)) = (self.several.take(), flags) {
             let filled = several.kept.fill(&self.spec).await?;
-            let rows = Rows::read(&several.probe);
-            self.pass = Some(Pass::of_several(
-                filled.table,
-                filled.memory,
-                rows,
-                filled.all,
-                flags,
-            ));
-            self.several = (!filled.all).then_some(several);
+            let all = filled.all;
+            let rows = if all {
+                Rows::drain(several.probe)
+            } else {
+                let rows = Rows::read(&several.probe);
+                self.several = Some(several);
+                rows
+            };
+            let (table, memory) = (filled.table, filled.memory);
+            self.pass = Some(Pass::of_several(table, memory, rows, all, flags));
             return Ok(true);
         }
         if let Some(pair) = self.pairs.pop() {
