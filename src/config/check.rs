@@ -76,6 +76,7 @@ impl Config {
             self.at_least(key, bytes, BUFFER_BYTES_MIN)?;
             self.at_most(key, bytes, 1 << 40)?;
         }
+        self.at_most("temp_bytes_max", self.temp_bytes_max, 1 << 50)?;
         let key = "txn_memory_bytes";
         self.at_least(key, self.txn_memory_bytes, BUFFER_BYTES_MIN)?;
         self.at_most(key, self.txn_memory_bytes, limits::TXN_WRITE_BYTES_MAX)?;

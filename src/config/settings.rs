@@ -119,8 +119,12 @@ settings! {
     frame_bytes_max, "frame_bytes_max", Size, "1MiB";
     /// Body of an HTTP request. A larger one gets 413.
     http_body_bytes_max, "http_body_bytes_max", Size, "10MiB";
-    /// Memory of one query's operators and results. Over it the query fails with 53200.
+    /// Memory of one query's operators and results. Sorts, joins, aggregates, DISTINCT and set operations over it (or over what
+    /// the session sets as `work_mem`, each) go on in temporary files; what cannot fails with 53200.
     query_bytes_max, "query_bytes_max", Size, "64MiB";
+    /// Temporary files of the process together, in the data directory's `tmp`. Over it the query fails with 53400. They have no
+    /// names, so a crash leaves none; whatever is found in `tmp` at the start is removed.
+    temp_bytes_max, "temp_bytes_max", Size, "10GiB";
     /// Memory of a partition for the writes of transactions that have not committed. Large ones keep more than it in the page file.
     txn_memory_bytes, "txn_memory_bytes", Size, "64MiB";
     /// Statements that take longer are logged with their text. 0 logs none.

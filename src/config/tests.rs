@@ -40,6 +40,7 @@ fn defaults_are_the_documented_ceilings() {
     assert_eq!(config.frame_bytes_max, limits::FRAME_BYTES_MAX);
     assert_eq!(config.http_body_bytes_max, limits::HTTP_BODY_BYTES_MAX);
     assert_eq!(config.query_bytes_max, limits::QUERY_BYTES_MAX);
+    assert_eq!(config.temp_bytes_max, limits::TEMP_BYTES_MAX);
     assert_eq!(config.connections_max, limits::CONNECTIONS_MAX);
     assert_eq!(config.pending_max, limits::PENDING_MAX);
     let timeout = Duration::from_millis(limits::STATEMENT_TIMEOUT_MS);

@@ -1,7 +1,7 @@
 //! The data directory: whose it is, which format it has, which partitions.
 //!
-//! Owns: `LOCK` (held as long as the process runs) and `FORMAT`, a text of two or three lines. Whoever opens the directory
-//! removes what a repartitioning left. Never: opens a partition.
+//! Owns: `LOCK` (held as long as the process runs), `FORMAT`, a text of two or three lines, and `tmp`, which is empty when the
+//! shards start. Whoever opens the directory removes what a repartitioning left. Never: opens a partition.
 
 use super::StartError;
 use crate::config::Config;
@@ -13,6 +13,8 @@ use types::limits::PARTITIONS_MAX;
 /// partitions under other names.
 const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "FORMAT";
+/// Where operators put rows aside; nothing in it outlives the process.
+const TEMP_DIR: &str = "tmp";
 
 /// An open directory; locked until dropped.
 pub struct Directory {
@@ -36,12 +38,21 @@ pub fn open(config: &Config) -> Result<Directory, StartError> {
         let lock = lock(&dir)?;
         let layout = self::layout(&dir, wanted).await?;
         clean(&dir, layout).await?;
+        let temp = temp_dir(&dir).await.map_err(|e| e.to_string())?;
+        temp.clear()
+            .await
+            .map_err(|e| format!("its directory {TEMP_DIR} cannot be cleared: {e}"))?;
         Ok(Directory {
             layout,
             _lock: lock,
         })
     });
     opened.map_err(|reason| bad(config, reason))
+}
+
+/// The directory of temporary files.
+pub async fn temp_dir(root: &Dir) -> std::io::Result<Dir> {
+    root.subdir(TEMP_DIR).await
 }
 
 /// Opens the configured directory as it is, with no server on it.

@@ -5,7 +5,7 @@ use crate::middleware::Chain;
 use crate::router::{Answer, Message, Router};
 use crate::service::{CancelKey, ColumnInfo, Door, Hello, IndexInfo, Session, Slot, TableInfo};
 use crate::session::Node;
-use crate::telemetry::{self, Metrics};
+use crate::telemetry;
 use engine::catalog::Table;
 use futures_util::future::LocalBoxFuture;
 use runtime::{Credits, SignalWatch};
@@ -16,7 +16,6 @@ pub struct ShardDoor {
     pub chain: Rc<Chain>,
     pub node: Rc<Node>,
     pub router: Rc<Router>,
-    pub metrics: Rc<Metrics>,
     pub signals: SignalWatch,
     pub slots: Credits,
 }
@@ -78,7 +77,7 @@ impl Door for ShardDoor {
 
     fn metrics(&self) -> LocalBoxFuture<'_, Result<String>> {
         Box::pin(async move {
-            let mut all = vec![numbers::snapshot(&self.router, &self.metrics).await?];
+            let mut all = vec![numbers::snapshot(&self.node).await?];
             for to in self
                 .router
                 .shard_ids()

@@ -1,14 +1,18 @@
 //! The engine's, the storage's and the mesh's numbers as metric families.
 
-use crate::router::{Answer, Router};
-use crate::telemetry::{Metrics, MetricsSnapshot};
+use crate::router::Answer;
+use crate::session::Node;
+use crate::telemetry::MetricsSnapshot;
 use engine::shard::call::{PartitionStats, ShardStats};
 use engine::shard::{Envelope, Reply, ShardCall};
+use runtime::TempStats;
 use types::{PartitionId, Result};
 
 /// Everything this shard counts.
-pub async fn snapshot(router: &Router, metrics: &Metrics) -> Result<MetricsSnapshot> {
-    let mut out = metrics.snapshot();
+pub async fn snapshot(node: &Node) -> Result<MetricsSnapshot> {
+    let router = &node.router;
+    let mut out = node.metrics.snapshot();
+    temp(&node.temp.stats(), &mut out);
     let envelope = Envelope {
         stamp: router.shard.now(),
         call: ShardCall::Stats,
@@ -39,13 +43,51 @@ pub async fn snapshot(router: &Router, metrics: &Metrics) -> Result<MetricsSnaps
 }
 
 /// The numbers of all shards, as an answer between shards.
-pub async fn answer(router: &Router, metrics: &Metrics) -> Answer {
-    match snapshot(router, metrics).await {
+pub async fn answer(node: &Node) -> Answer {
+    match snapshot(node).await {
         Ok(snapshot) => Answer::Metrics(Box::new(snapshot)),
         Err(e) => {
             tracing::warn!(error = %e, "numbers not gathered");
             Answer::Done
         }
+    }
+}
+
+fn temp(stats: &TempStats, out: &mut MetricsSnapshot) {
+    let counters = [
+        (
+            "rustydb_temp_files_total",
+            "Temporary files made by operators over their memory.",
+            stats.files_made,
+        ),
+        (
+            "rustydb_temp_written_bytes_total",
+            "Bytes written to temporary files.",
+            stats.bytes_written,
+        ),
+        (
+            "rustydb_temp_read_bytes_total",
+            "Bytes read back from temporary files.",
+            stats.bytes_read,
+        ),
+    ];
+    for (name, help, value) in counters {
+        out.counter(name, help, &[], value);
+    }
+    let gauges = [
+        (
+            "rustydb_temp_files",
+            "Temporary files open.",
+            stats.files_open,
+        ),
+        (
+            "rustydb_temp_bytes",
+            "Bytes that temporary files take.",
+            stats.bytes_held,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, &[], value as f64);
     }
 }
 

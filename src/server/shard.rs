@@ -2,7 +2,7 @@
 
 use super::door::ShardDoor;
 use super::shared::{Shared, Stage};
-use super::{bootstrap, numbers};
+use super::{bootstrap, directory, numbers};
 use crate::config::Config;
 use crate::middleware::{Chain, ChainOptions};
 use crate::net::{self, Endpoint, Live};
@@ -12,7 +12,7 @@ use crate::service::Door;
 use crate::session::{self, Node};
 use crate::telemetry::{self, Metrics};
 use engine::shard::Shard;
-use runtime::{Credits, Dir, Listener};
+use runtime::{Credits, Dir, Listener, TempDir};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub async fn main(id: ShardId, shared: Arc<Shared>) {
 }
 
 async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
-    let shard = open(id, shared).await?;
+    let (shard, temp) = open(id, shared).await?;
     let port = shared
         .take_port(id)
         .ok_or_else(|| Error::internal("the shard's port is taken"))?
@@ -41,6 +41,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
     let node = Node::new(
         router.clone(),
         metrics.clone(),
+        temp,
         session::Options {
             statement_timeout: config.statement_timeout,
             query_bytes_max: config.query_bytes_max,
@@ -48,7 +49,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
             started_micros: shared.started_micros,
         },
     );
-    answer_calls(&router, &node, &metrics);
+    answer_calls(&router, &node);
     shared.reach(Stage::Opened);
     if !shared.all(Stage::Opened).await {
         return Ok(());
@@ -72,7 +73,6 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         chain,
         node: node.clone(),
         router,
-        metrics,
         signals: shared.signals.clone(),
         slots: Credits::new(
             "connections",
@@ -98,28 +98,34 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
     Ok(())
 }
 
-async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<Rc<Shard>> {
+fn io(what: &str, e: &std::io::Error) -> Error {
+    Error::new(SqlState::IO_ERROR, format!("could not {what}: {e}"))
+}
+
+/// The shard with its partitions, and where it makes temporary files.
+async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<(Rc<Shard>, TempDir)> {
     let config = &shared.config;
-    let root = Dir::open_or_create(&config.data_dir).await.map_err(|e| {
-        Error::new(
-            SqlState::IO_ERROR,
-            format!("could not open the data directory: {e}"),
-        )
-    })?;
+    let root = Dir::open_or_create(&config.data_dir)
+        .await
+        .map_err(|e| io("open the data directory", &e))?;
+    let temp = directory::temp_dir(&root)
+        .await
+        .map_err(|e| io("open the directory of temporary files", &e))?;
+    let temp = TempDir::new(temp, shared.temp_quota.clone());
     let mine = (shared.layout.ids())
         .filter(|p| engine::shard::owner(*p, shared.shards()) == id)
         .count()
         .max(1);
     let options = options(config, mine);
-    Shard::open(
+    let shard = Shard::open(
         id,
         shared.shards(),
         &root,
         shared.layout,
         &options,
         shared.horizon.clone(),
-    )
-    .await
+    );
+    Ok((shard.await?, temp))
 }
 
 /// How each of the `partitions` of one shard is opened.
@@ -136,11 +142,11 @@ pub fn options(config: &Config, partitions: usize) -> engine::shard::Options {
 }
 
 /// Answers what other shards ask.
-fn answer_calls(router: &Rc<Router>, node: &Rc<Node>, metrics: &Rc<Metrics>) {
-    let (router, node, metrics) = (router.clone(), node.clone(), metrics.clone());
+fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
+    let (router, node) = (router.clone(), node.clone());
     let port = router.port().clone();
     port.serve(move |_from, message| {
-        let (router, node, metrics) = (router.clone(), node.clone(), metrics.clone());
+        let (router, node) = (router.clone(), node.clone());
         async move {
             match message {
                 Message::Shard(envelope) => {
@@ -151,7 +157,7 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>, metrics: &Rc<Metrics>) {
                     node.cancel(key);
                     Answer::Done
                 }
-                Message::Metrics => numbers::answer(&router, &metrics).await,
+                Message::Metrics => numbers::answer(&node).await,
             }
         }
     });

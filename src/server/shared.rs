@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::router::{Answer, Message};
 use engine::shard::Layout;
 use engine::txn::Horizon;
-use runtime::SignalWatch;
 use runtime::mesh::{Port, mesh};
+use runtime::{SignalWatch, TempQuota};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub struct Shared {
     pub layout: Layout,
     pub signals: SignalWatch,
     pub horizon: Arc<Horizon>,
+    pub temp_quota: Arc<TempQuota>,
     ports: Mutex<Vec<Option<Port<Message, Answer>>>>,
     reached: [AtomicUsize; 5],
     failed: AtomicBool,
@@ -54,6 +55,7 @@ impl Shared {
             layout,
             signals,
             horizon: Horizon::new(shards),
+            temp_quota: TempQuota::new(config.temp_bytes_max as u64),
             ports: Mutex::new(ports),
             reached: Default::default(),
             failed: AtomicBool::new(false),

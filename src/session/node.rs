@@ -8,6 +8,7 @@ use crate::router::Router;
 use crate::service::{CancelKey, Hello};
 use crate::telemetry::Metrics;
 use engine::exec::SessionInfo;
+use runtime::TempDir;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -31,6 +32,8 @@ pub struct Options {
 pub struct Node {
     pub router: Rc<Router>,
     pub metrics: Rc<Metrics>,
+    /// Where operators put rows aside.
+    pub temp: TempDir,
     pub options: Options,
     pub(super) plans: RefCell<PlanCache>,
     sessions: RefCell<HashMap<i32, Weak<Session>>>,
@@ -41,10 +44,16 @@ pub struct Node {
 const PID_SHARD_SHIFT: u32 = 20;
 
 impl Node {
-    pub fn new(router: Rc<Router>, metrics: Rc<Metrics>, options: Options) -> Rc<Node> {
+    pub fn new(
+        router: Rc<Router>,
+        metrics: Rc<Metrics>,
+        temp: TempDir,
+        options: Options,
+    ) -> Rc<Node> {
         Rc::new(Node {
             router,
             metrics,
+            temp,
             options,
             plans: RefCell::new(PlanCache::new()),
             sessions: RefCell::new(HashMap::new()),
@@ -66,7 +75,11 @@ impl Node {
             )
             .with_hint(format!("The one database is \"{DATABASE}\".")));
         }
-        let mut settings = Settings::new(self.options.statement_timeout, &hello.user);
+        let mut settings = Settings::new(
+            self.options.statement_timeout,
+            self.options.query_bytes_max,
+            &hello.user,
+        );
         for (name, value) in &hello.settings {
             settings.set_at_start(name, value)?;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use types::{Error, Result, SqlState};
+use types::{Error, Result, SqlState, limits};
 
 /// What a parameter may be set to.
 enum Rule {
@@ -18,6 +18,8 @@ enum Rule {
     OneOf(&'static [&'static str]),
     Any,
     Milliseconds,
+    /// Memory, shown in the largest unit that divides it.
+    Kilobytes,
     TimeZone,
     SearchPath,
     Bool,
@@ -113,6 +115,8 @@ static DEFINITIONS: &[Definition] = &[
         false,
     ),
     def("transaction_read_only", "off", Rule::Fixed, false),
+    // Its default and its most are the server's `query_bytes_max`.
+    def("work_mem", "64MB", Rule::Kilobytes, false),
     def(
         "xmloption",
         "content",
@@ -131,14 +135,16 @@ pub struct Settings {
     /// Parameters with a dot belong to whoever uses them.
     custom: BTreeMap<String, String>,
     zone: jiff::tz::TimeZone,
+    query_bytes_max: usize,
 }
 
 /// Custom parameters of a session; one more: 54000.
 const CUSTOM_MAX: usize = 256;
 
 impl Settings {
-    pub fn new(statement_timeout: Duration, user: &str) -> Settings {
+    pub fn new(statement_timeout: Duration, query_bytes_max: usize, user: &str) -> Settings {
         let mut starts = BTreeMap::new();
+        starts.insert("work_mem", show_kb(query_bytes_max as u64 / 1024));
         starts.insert("statement_timeout", show_ms(statement_timeout.as_millis()));
         starts.insert("session_authorization", user.to_string());
         Settings {
@@ -146,6 +152,7 @@ impl Settings {
             starts,
             custom: BTreeMap::new(),
             zone: jiff::tz::TimeZone::UTC,
+            query_bytes_max,
         }
     }
 
@@ -179,8 +186,10 @@ impl Settings {
         }
         let d = find(name)?;
         let value = d.accept(value)?;
-        if d.name == "TimeZone" {
-            self.zone = zone(&value)?;
+        match d.name {
+            "TimeZone" => self.zone = zone(&value)?,
+            "work_mem" => self.check_work(&value)?,
+            _ => {}
         }
         let changed = self.value(d) != value;
         self.values.insert(d.name, value);
@@ -256,6 +265,29 @@ impl Settings {
         (ms > 0).then(|| Duration::from_millis(ms))
     }
 
+    /// What each operator of a query may keep before it spills.
+    pub fn work_bytes(&self) -> usize {
+        let text = find("work_mem").map(|d| self.value(d)).ok();
+        let kb = text.and_then(|text| parse_kb(&text));
+        kb.map_or(self.query_bytes_max, |kb| kb as usize * 1024)
+    }
+
+    fn check_work(&self, value: &str) -> Result<()> {
+        let kb = parse_kb(value).unwrap_or_default();
+        let most = (self.query_bytes_max / 1024) as u64;
+        let least = ((limits::WORK_BYTES_MIN / 1024) as u64).min(most);
+        if (least..=most).contains(&kb) {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!(
+                "{kb} kB is outside the valid range for parameter \"work_mem\" ({least} kB .. {most} kB)"
+            ),
+        )
+        .with_hint("The most is the server's setting \"query_bytes_max\"."))
+    }
+
     /// Whether a notice of this severity is to be sent.
     pub fn wants_notice(&self, warning: bool) -> bool {
         match self.show("client_min_messages").as_deref() {
@@ -318,6 +350,11 @@ impl Definition {
             Rule::Milliseconds => parse_ms(&lower)
                 .map(|ms| show_ms(ms.into()))
                 .ok_or_else(|| self.invalid(value)),
+            Rule::Kilobytes => parse_kb(value).map(show_kb).ok_or_else(|| {
+                self.invalid(value).with_hint(
+                    "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
+                )
+            }),
             Rule::TimeZone => zone(value).map(|_| canonical_zone(value)),
             Rule::SearchPath
                 if lower
@@ -390,12 +427,66 @@ fn show_ms(ms: u128) -> String {
     }
 }
 
+/// `4MB`, `64 kB`, `512`: kilobytes without a unit, and rounded to them. Units are spelt exactly so.
+fn parse_kb(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let kb = match text[digits..].trim() {
+        "B" => number.checked_add(512)? / 1024,
+        "" | "kB" => number,
+        "MB" => number.checked_mul(1 << 10)?,
+        "GB" => number.checked_mul(1 << 20)?,
+        "TB" => number.checked_mul(1 << 30)?,
+        _ => return None,
+    };
+    Some(kb).filter(|kb| *kb <= i32::MAX as u64)
+}
+
+/// As SHOW prints memory: the largest unit that divides it.
+fn show_kb(kb: u64) -> String {
+    match kb {
+        0 => "0".into(),
+        _ if kb.is_multiple_of(1 << 30) => format!("{}TB", kb >> 30),
+        _ if kb.is_multiple_of(1 << 20) => format!("{}GB", kb >> 20),
+        _ if kb.is_multiple_of(1 << 10) => format!("{}MB", kb >> 10),
+        _ => format!("{kb}kB"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings::new(Duration::from_secs(30), "ann")
+        Settings::new(Duration::from_secs(30), 64 << 20, "ann")
+    }
+
+    #[test]
+    fn memory_reads_and_shows_as_in_postgresql_up_to_what_a_query_has() {
+        let mut s = settings();
+        assert_eq!(s.show("work_mem").unwrap(), "64MB");
+        assert_eq!(s.work_bytes(), 64 << 20);
+        for (text, shown, bytes) in [
+            ("4MB", "4MB", 4 << 20),
+            ("2048", "2MB", 2 << 20),
+            ("100 kB", "100kB", 100 << 10),
+            ("65536", "64MB", 64 << 20),
+            ("64", "64kB", 64 << 10),
+        ] {
+            s.set("work_mem", text).unwrap();
+            assert_eq!(s.show("work_mem").unwrap(), shown);
+            assert_eq!(s.work_bytes(), bytes);
+        }
+        for refused in ["65537", "63", "1GB", "4mb", "much", "-1", "99999999TB"] {
+            let error = s.set("work_mem", refused).unwrap_err();
+            assert_eq!(error.code(), SqlState::INVALID_PARAMETER_VALUE, "{refused}");
+        }
+        assert_eq!(s.work_bytes(), 64 << 10);
+        s.reset("work_mem").unwrap();
+        assert_eq!(s.work_bytes(), 64 << 20);
     }
 
     #[test]

@@ -152,12 +152,15 @@ impl Work<'_> {
             snapshot,
         };
         let stop = self.stop.clone();
-        Rc::new(Exec::new(
+        let node = &self.session.node;
+        let work_bytes = self.session.settings.borrow().work_bytes();
+        let exec = Exec::new(
             self.ctx.clone(),
             Rc::new(source),
-            Memory::new(self.session.node.options.query_bytes_max),
+            Memory::with_work(node.options.query_bytes_max, work_bytes),
             Rc::new(move || stop.check()),
-        ))
+        );
+        Rc::new(exec.with_temp(node.temp.clone()))
     }
 
     pub fn write_env(&self) -> WriteEnv {

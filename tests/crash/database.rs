@@ -5,7 +5,7 @@ use engine::shard::call::{EntriesCall, KeySpan, PartitionCall};
 use engine::shard::entries;
 use engine::shard::{Reply, Shard};
 use engine::txn::{Horizon, Isolation, Stop, TxnRef};
-use runtime::Dir;
+use runtime::{Dir, TempDir, TempQuota};
 use rustydb_shard::router::Router;
 use rustydb_shard::server::{bootstrap, directory};
 use rustydb_shard::service::{CopyInput, Event, Hello, Operation, Protocol};
@@ -60,7 +60,12 @@ impl Database {
             sql_port: 0,
             started_micros: 0,
         };
-        let node = Node::new(router.clone(), metrics, options);
+        let temp = root
+            .subdir("tmp")
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        let temp = TempDir::new(temp, TempQuota::new(1 << 30));
+        let node = Node::new(router.clone(), metrics, temp, options);
         bootstrap::begin(&router).await?;
         Ok(Database {
             shard,

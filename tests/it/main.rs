@@ -14,3 +14,4 @@ mod parity;
 mod process;
 mod repartition;
 mod space;
+mod spill;
