@@ -4,7 +4,7 @@
 //! that finds no damage; 1 when the configuration or the host does not allow a start, or the server or a command failed; 2
 //! for a command line that does not parse.
 
-use rustydb_shard::config::{Action, Command, Host, LogFormat};
+use rustydb_shard::config::{Action, Command, Config, Host, LogFormat};
 use rustydb_shard::{server, telemetry};
 use std::process::ExitCode;
 
@@ -25,32 +25,8 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(e) => return fail(&e),
     };
-    match command.action {
-        Action::Print => {
-            print!("{}", config.to_toml());
-            return ExitCode::SUCCESS;
-        }
-        Action::Check => {
-            println!("The configuration is valid.");
-            return ExitCode::SUCCESS;
-        }
-        Action::Repartition { partitions } => {
-            return match server::offline::repartition(&config, partitions) {
-                Ok(done) => {
-                    println!("{done}");
-                    ExitCode::SUCCESS
-                }
-                Err(e) => fail(&e),
-            };
-        }
-        Action::Verify => {
-            return match server::offline::verify(&config) {
-                Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => ExitCode::FAILURE,
-                Err(e) => fail(&e),
-            };
-        }
-        Action::Run => {}
+    if let Some(code) = instead_of_serving(command.action, &config) {
+        return code;
     }
     let log = telemetry::LogOptions {
         json: config.log_format == LogFormat::Json,
@@ -65,6 +41,39 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => fail(&e),
     }
+}
+
+/// What else than serving was asked for.
+fn instead_of_serving(action: Action, config: &Config) -> Option<ExitCode> {
+    let said = |done: Result<String, server::StartError>| match done {
+        Ok(done) => {
+            println!("{done}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => fail(&e),
+    };
+    let checked = |sound: Result<bool, server::StartError>| match sound {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => fail(&e),
+    };
+    Some(match action {
+        Action::Run => return None,
+        Action::Print => {
+            print!("{}", config.to_toml());
+            ExitCode::SUCCESS
+        }
+        Action::Check => {
+            println!("The configuration is valid.");
+            ExitCode::SUCCESS
+        }
+        Action::Repartition { partitions } => {
+            said(server::offline::repartition(config, partitions))
+        }
+        Action::Restore(restore) => said(server::offline::restore(config, &restore)),
+        Action::Verify { backup: None } => checked(server::offline::verify(config)),
+        Action::Verify { backup: Some(of) } => checked(server::offline::verify_backup(&of)),
+    })
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

@@ -76,6 +76,7 @@ impl Config {
             self.at_least(key, bytes, BUFFER_BYTES_MIN)?;
             self.at_most(key, bytes, 1 << 40)?;
         }
+        self.at_most("wal_keep_bytes", self.wal_keep_bytes, 1 << 50)?;
         self.at_most("temp_bytes_max", self.temp_bytes_max, 1 << 50)?;
         let key = "txn_memory_bytes";
         self.at_least(key, self.txn_memory_bytes, BUFFER_BYTES_MIN)?;
@@ -89,6 +90,7 @@ impl Config {
             ("statement_timeout", self.statement_timeout, true),
             ("slow_statement", self.slow_statement, true),
             ("drain_timeout", self.drain_timeout, true),
+            ("wal_archive_timeout", self.wal_archive_timeout, true),
             ("authentication_timeout", self.authentication_timeout, false),
             ("http_header_timeout", self.http_header_timeout, false),
         ] {

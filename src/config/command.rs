@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the process was asked to do with its configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve.
     Run,
@@ -21,8 +21,21 @@ pub enum Action {
     Check,
     /// `repartition --partitions N`.
     Repartition { partitions: usize },
-    /// `verify`.
-    Verify,
+    /// `verify`, of the data directory or of a backup.
+    Verify { backup: Option<PathBuf> },
+    /// `restore`.
+    Restore(Restore),
+}
+
+/// What `restore` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    pub from: PathBuf,
+    /// In the order in which they were taken.
+    pub incremental: Vec<PathBuf>,
+    pub archive: Option<PathBuf>,
+    /// Everything that there is when not given.
+    pub to_time: Option<String>,
 }
 
 /// A parsed command line.
@@ -47,7 +60,17 @@ impl Command {
                 Some(("repartition", given)) => Action::Repartition {
                     partitions: given.get_one("to").copied().unwrap_or_default(),
                 },
-                Some(("verify", _)) => Action::Verify,
+                Some(("verify", given)) => Action::Verify {
+                    backup: given.get_one("backup").cloned(),
+                },
+                Some(("restore", given)) => Action::Restore(Restore {
+                    from: given.get_one("from").cloned().unwrap_or_default(),
+                    incremental: given
+                        .get_many("incremental")
+                        .map_or_else(Vec::new, |all| all.cloned().collect()),
+                    archive: given.get_one("archive").cloned(),
+                    to_time: given.get_one("to-time").cloned(),
+                }),
                 _ => Action::Run,
             },
         };
@@ -91,6 +114,31 @@ impl Command {
     }
 }
 
+fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(value)
+        .value_parser(clap::value_parser!(PathBuf))
+        .help(help)
+}
+
+fn restore() -> clap::Command {
+    clap::Command::new("restore")
+        .about("Make a new data directory from a backup, as of its end or of a later moment")
+        .arg(path("from", "DIR", "The full backup").required(true))
+        .arg(
+            path("incremental", "DIR", "An incremental backup that goes on from the one before; may be repeated")
+                .action(ArgAction::Append),
+        )
+        .arg(path("archive", "DIR", "The archived log of the server that was backed up (its wal_archive_dir)"))
+        .arg(
+            Arg::new("to-time")
+                .long("to-time")
+                .value_name("TIME")
+                .help("Restore what was committed until then, such as 2027-01-15T08:00:00Z; else everything there is"),
+        )
+}
+
 /// Settings that commands on a directory have too.
 const GLOBAL: [&str; 1] = ["data-dir"];
 
@@ -127,9 +175,12 @@ fn definition() -> clap::Command {
                         .help("How many partitions there are to be; as many as cores is best"),
                 ),
         )
-        .subcommand(clap::Command::new("verify").about(
-            "Check every page and log record of a stopped server's directory, and say what is damaged",
-        ))
+        .subcommand(
+            clap::Command::new("verify")
+                .about("Check every page and log record of a stopped server's directory, or of a backup, and say what is damaged")
+                .arg(path("backup", "DIR", "Check this backup instead of the data directory")),
+        )
+        .subcommand(restore())
         .arg(
             Arg::new("check-config")
                 .long("check-config")

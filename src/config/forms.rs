@@ -40,6 +40,26 @@ impl Form for Path {
     }
 }
 
+/// A path, or nothing.
+pub struct OptionalPath;
+
+impl Form for OptionalPath {
+    type Value = Option<PathBuf>;
+    const NAME: &'static str = "path or \"\"";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Result<Option<PathBuf>, String> {
+        match text {
+            "" => Ok(None),
+            _ => Path::parse(text).map(Some),
+        }
+    }
+
+    fn print(value: &Option<PathBuf>) -> String {
+        value.as_ref().map_or_else(String::new, Path::print)
+    }
+}
+
 /// A numeric IP address, or `localhost`. Names are not looked up.
 pub struct Address;
 

@@ -19,7 +19,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Action, Command};
+pub use command::{Action, Command, Restore};
 pub use error::ConfigError;
 pub use forms::LogFormat;
 pub use host::Host;

@@ -5,7 +5,8 @@
 //! Never: reads anything. Bounds: what relates settings to each other is in `check`.
 
 use super::forms::{
-    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, Path, Port, Size, Span, Switch,
+    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, OptionalPath, Path, Port, Size,
+    Span, Switch,
 };
 use super::{Host, Source};
 use std::collections::BTreeMap;
@@ -103,6 +104,17 @@ settings! {
     wal_segment_bytes, "wal_segment_bytes", Size, "16MiB";
     /// Write-ahead log written since the last checkpoint of a partition that makes the next one due.
     checkpoint_wal_bytes, "checkpoint_wal_bytes", Size, "256MiB";
+    /// Write-ahead log of a partition that checkpoints leave behind the end: an incremental backup needs all since its base.
+    wal_keep_bytes, "wal_keep_bytes", Size, "0B";
+    /// Directory that finished log segments are copied to before they may be deleted, for restoring to a moment after a
+    /// backup; each partition has a directory of its own there. Empty: no archive. What cannot be copied stays in the data
+    /// directory and is tried again.
+    wal_archive_dir, "wal_archive_dir", OptionalPath, "";
+    /// With an archive: the longest that a commit waits to be copied there, as a segment that is not full is closed then. 0 waits
+    /// until segments are full.
+    wal_archive_timeout, "wal_archive_timeout", Span, "5min";
+    /// Directory in which BACKUP makes its directories.
+    backup_dir, "backup_dir", Path, "./rustydb-backups";
     /// Connections of the process over both ports, split evenly over the shards. One more gets 53300 and is closed.
     connections_max, "connections_max", Count, "10000";
     /// Requests waiting or running in the process. One more gets 53400 (HTTP 429).
@@ -163,6 +175,11 @@ impl Config {
     /// Where a setting came from.
     pub fn source(&self, key: &str) -> Source {
         self.sources.get(key).cloned().unwrap_or(Source::Default)
+    }
+
+    /// Where finished log segments go, if anywhere.
+    pub fn archive_dir(&self) -> Option<&std::path::Path> {
+        self.wal_archive_dir.as_deref()
     }
 
     /// Replaces `auto` by what the host gives. `partitions` stays: it is decided when a directory is created.

@@ -35,6 +35,10 @@ pub enum StartError {
     },
     #[error("cannot use the data directory {path}: {reason}")]
     Directory { path: String, reason: String },
+    #[error("cannot restore: {0}")]
+    Restore(String),
+    #[error("cannot use the backup {path}: {reason}")]
+    Backup { path: String, reason: String },
     #[error("cannot start the executors: {0}")]
     Runtime(#[from] runtime::StartError),
     #[error("shard {shard} did not start: {error}")]

@@ -244,6 +244,16 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
             s.wal_fsync_ns_sum,
         ),
         (
+            "rustydb_wal_archived_segments_total",
+            "Log segments copied to the archive.",
+            s.archive.segments,
+        ),
+        (
+            "rustydb_wal_archive_failures_total",
+            "Failed tries to copy one.",
+            s.archive.failures,
+        ),
+        (
             "rustydb_checkpoints_total",
             "Checkpoints completed.",
             s.checkpoints,
@@ -267,6 +277,11 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
             "rustydb_wal_replay_bytes",
             "Log that the next start would replay.",
             s.wal_replay_bytes,
+        ),
+        (
+            "rustydb_wal_archive_waiting_bytes",
+            "Log that is not in the archive yet; 0 without one.",
+            s.archive.waiting,
         ),
         (
             "rustydb_pages_allocated",

@@ -14,6 +14,7 @@ use crate::telemetry::{self, Metrics};
 use engine::shard::Shard;
 use runtime::{Credits, Dir, Listener, TempDir};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, Result, ShardId, SqlState};
@@ -45,6 +46,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         session::Options {
             statement_timeout: config.statement_timeout,
             query_bytes_max: config.query_bytes_max,
+            backup_dir: config.backup_dir.clone(),
             sql_port: config.sql_port,
             started_micros: shared.started_micros,
         },
@@ -135,9 +137,15 @@ pub fn options(config: &Config, partitions: usize) -> engine::shard::Options {
             pool_bytes: config.shard_pool_bytes() / partitions,
             wal_segment_bytes: config.wal_segment_bytes as u64,
             checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
+            wal_keep_bytes: config.wal_keep_bytes as u64,
+            archive: config.archive_dir().map(Path::to_path_buf),
             ..storage::Options::default()
         },
         txn_memory_bytes: config.txn_memory_bytes,
+        log_loads: config.archive_dir().is_some() || config.wal_keep_bytes > 0,
+        archive_timeout: Some(config.wal_archive_timeout)
+            .filter(|every| config.archive_dir().is_some() && !every.is_zero()),
+        restore_to: None,
     }
 }
 

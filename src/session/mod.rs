@@ -4,6 +4,7 @@
 //! Never: knows which protocol it serves, or where rows live.
 //! Bounds: `PREPARED_MAX` statements and as many portals a session; one running statement at a time.
 
+mod backup;
 mod copy;
 mod execution;
 mod node;
@@ -171,6 +172,7 @@ impl Session {
             transaction_micros: block.started_micros().unwrap_or(statement_micros),
             statement_micros,
             session: self.info.borrow().clone(),
+            backup: self.node.router.shard.backup_progress().now(),
         })
     }
 

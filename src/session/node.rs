@@ -11,6 +11,7 @@ use engine::exec::SessionInfo;
 use runtime::TempDir;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub const DATABASE: &str = "rustydb";
 pub struct Options {
     pub statement_timeout: Duration,
     pub query_bytes_max: usize,
+    pub backup_dir: PathBuf,
     pub sql_port: u16,
     pub started_micros: i64,
 }

@@ -269,7 +269,10 @@ impl Session {
                 ));
             }
             stop.check()?;
-            if let Some(started) = self.without_transaction(plan.statement(), &ctx).await? {
+            if let Some(started) = self
+                .without_transaction(plan.statement(), &ctx, stop)
+                .await?
+            {
                 return Ok(started);
             }
             let began = self.block.borrow().is_idle();

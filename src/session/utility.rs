@@ -13,6 +13,7 @@ use engine::exec::eval::{self, Env};
 use engine::plan::{Ddl, Expr};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
+use engine::txn::Stop;
 use std::sync::Arc;
 use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, TreeId, Value};
 
@@ -22,6 +23,7 @@ impl Session {
         &self,
         statement: &Statement,
         ctx: &Context,
+        stop: &Arc<Stop>,
     ) -> Result<Option<Started>> {
         Ok(Some(match statement {
             Statement::Begin {
@@ -92,6 +94,7 @@ impl Session {
                 self.node.router.ask_all(|| ShardCall::Checkpoint).await?;
                 ended("CHECKPOINT", None)
             }
+            Statement::Backup { name, base } => self.backup(name, base.as_deref(), stop).await?,
             _ => return Ok(None),
         }))
     }
@@ -393,7 +396,7 @@ impl Session {
     }
 }
 
-fn in_block(what: &str) -> Error {
+pub(super) fn in_block(what: &str) -> Error {
     Error::new(
         SqlState::ACTIVE_SQL_TRANSACTION,
         format!("{what} cannot run inside a transaction block"),

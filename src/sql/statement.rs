@@ -102,6 +102,11 @@ pub enum Statement {
         tables: Vec<String>,
     },
     Checkpoint,
+    Backup {
+        name: String,
+        /// Only what was logged since this one.
+        base: Option<String>,
+    },
     /// CLOSE ALL and UNLISTEN *: there never is a cursor or a channel to end, so only the answer remains.
     Nothing {
         tag: &'static str,

@@ -90,6 +90,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
             time_zone: jiff::tz::TimeZone::UTC,
             settings: Vec::new(),
         }),
+        backup: None,
     };
     let env = BindEnv {
         catalog: &catalog,

@@ -38,6 +38,9 @@ fn options() -> engine::shard::Options {
             ..storage::Options::default()
         },
         txn_memory_bytes: 128 << 10,
+        log_loads: false,
+        archive_timeout: None,
+        restore_to: None,
     }
 }
 
@@ -56,6 +59,7 @@ impl Database {
         let router = Rc::new(Router::new(shard.clone(), port, metrics.clone()));
         let options = session::Options {
             statement_timeout: Duration::from_secs(3_600),
+            backup_dir: "/backups".into(),
             query_bytes_max: types::limits::QUERY_BYTES_MAX,
             sql_port: 0,
             started_micros: 0,

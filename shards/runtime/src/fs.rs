@@ -200,6 +200,18 @@ impl Dir {
         sync_dir(&self.path).await
     }
 
+    /// Copies a file of another directory into this one, over one of that name. Its bytes are durable, its name is after
+    /// `sync`. Returns how many there were.
+    pub async fn copy_from(&self, other: &Dir, name: &str) -> io::Result<u64> {
+        let (from, to) = (other.join(name)?, self.join(name)?);
+        on_helper(move || {
+            let bytes = std::fs::copy(from, &to)?;
+            std::fs::File::open(to)?.sync_all()?;
+            Ok(bytes)
+        })
+        .await
+    }
+
     /// Opens a directory in this one, creating it where missing; it is durable when this returns.
     pub async fn subdir(&self, name: &str) -> io::Result<Dir> {
         Dir::open_or_create(&self.join(name)?).await

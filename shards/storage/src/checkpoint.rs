@@ -27,14 +27,31 @@ const BATCH: usize = 256;
 const RELEASE_RUN: usize = 4096;
 
 /// The last durable image.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Last {
-    pub generation: u64,
-    pub redo: Lsn,
-    pub wal_end: Lsn,
-    pub meta: Vec<u8>,
+    pub superblock: Superblock,
     /// Its directory and map pages.
     pub pages: Vec<PageId>,
+}
+
+impl Last {
+    /// Of a store that has no image yet.
+    pub fn none(store: u64) -> Last {
+        Last {
+            superblock: Superblock {
+                store,
+                generation: 0,
+                epoch: 0,
+                redo: Lsn(0),
+                wal_end: Lsn(0),
+                pages: 0,
+                map: PageId(0),
+                directory: PageId(0),
+                meta: Vec::new(),
+            },
+            pages: Vec::new(),
+        }
+    }
 }
 
 /// What a freeze has taken.
@@ -52,7 +69,10 @@ impl Store {
         if self.checkpointing.get() || !self.wal.is_ready() {
             return false;
         }
-        let since = self.wal.end().saturating_sub(self.last.borrow().wal_end.0);
+        let since = self
+            .wal
+            .end()
+            .saturating_sub(self.last.borrow().superblock.wal_end.0);
         let limit = self.options.checkpoint_wal_bytes;
         let state = self.state.borrow();
         since > limit || (since > limit / 8 && state.pool.dirty() > state.pool.frames() / 4 * 3)
@@ -116,7 +136,7 @@ impl Store {
         self.checkpointing.set(false);
         self.checkpointed.notify_all();
         result?;
-        let redo = self.last.borrow().redo;
+        let redo = self.last.borrow().superblock.redo;
         self.wal
             .delete_below(redo)
             .await
@@ -152,7 +172,8 @@ impl Store {
         let freed = std::mem::take(&mut state.freed);
         let mut image = state.space.clone();
         let unwanted = freed.iter().copied().chain(state.pending.iter().copied());
-        for id in unwanted.chain(state.pool.releasing()) {
+        let held = state.held.iter().flat_map(|h| h.waiting.iter().copied());
+        for id in unwanted.chain(state.pool.releasing()).chain(held) {
             image.release(id);
         }
         state.pool.freeze(epoch);
@@ -170,7 +191,7 @@ impl Store {
         Ok(Frozen {
             superblock: Superblock {
                 store: self.id,
-                generation: last.generation + 1,
+                generation: last.superblock.generation + 1,
                 epoch,
                 redo,
                 wal_end: Lsn(self.wal.end()),
@@ -233,10 +254,7 @@ impl Store {
     pub(crate) async fn adopt(&self, frozen: Frozen) {
         let superblock = frozen.superblock;
         *self.last.borrow_mut() = Last {
-            generation: superblock.generation,
-            redo: superblock.redo,
-            wal_end: superblock.wal_end,
-            meta: superblock.meta,
+            superblock,
             pages: frozen.own.iter().map(|(id, _)| *id).collect(),
         };
         {
@@ -250,7 +268,7 @@ impl Store {
             {
                 let mut state = self.state.borrow_mut();
                 for id in run {
-                    state.release(*id);
+                    state.let_go(*id);
                 }
             }
             runtime::yield_if_needed().await;

@@ -19,6 +19,7 @@ mod fetch;
 mod fetch_tests;
 #[cfg(test)]
 mod golden_tests;
+mod hold;
 mod open;
 mod options;
 mod page;
@@ -38,12 +39,13 @@ mod wal;
 mod writer;
 
 pub use error::{Place, StorageError};
+pub use hold::Image;
 pub use options::{Options, Policy};
 pub use page::{PAGE_BYTES, PageId};
 pub use pool::policy::{EvictionPolicy, UnknownPolicy};
 pub use stats::Stats;
 pub use store::{Op, Store, TryError, Visitor, Watch};
 pub use superblock::{FORMAT, META_BYTES_MAX};
-pub use wal::Appended;
-pub use wal::record::RECORD_BYTES_MAX;
+pub use wal::record::{RECORD_BYTES_MAX, same_history, segment_start};
 pub use wal::replay::Replay;
+pub use wal::{Appended, ArchiveStats};

@@ -68,7 +68,7 @@ impl Store {
         let pool = Pool::new(options.frames(), options.policy);
         let mut state = State::new(pool, Space::new(), 1);
         state.grown = u32::MAX;
-        let store = Store::assemble(dir.clone(), file, options, id, state, Last::default());
+        let store = Store::assemble(dir.clone(), file, options, id, state, Last::none(id));
         let start = Lsn(record::FIRST_LSN);
         let frozen = match store.freeze(&mut store.state.borrow_mut(), start, &[]) {
             Ok(frozen) => frozen,
@@ -124,14 +124,12 @@ impl Store {
             }
         }
         let (redo, known) = (superblock.redo, superblock.wal_end);
+        let id = superblock.store;
         let last = Last {
-            generation: superblock.generation,
-            redo,
-            wal_end: known,
-            meta: superblock.meta,
+            superblock,
             pages: own,
         };
-        let store = Store::assemble(dir, file, options, superblock.store, state, last);
+        let store = Store::assemble(dir, file, options, id, state, last);
         let replay = Replay::begin(&store.wal, redo, known).await?;
         Ok((store, replay))
     }
@@ -145,13 +143,7 @@ impl Store {
         last: Last,
     ) -> Rc<Store> {
         let fence = Rc::new(Fence::default());
-        let wal = Wal::new(
-            dir,
-            id,
-            options.segment_bytes(),
-            options.wal_buffer_bytes,
-            fence.clone(),
-        );
+        let wal = Wal::new(dir, id, &options, fence.clone());
         let store = Rc::new_cyclic(|this| Store {
             this: this.clone(),
             id,

@@ -4,6 +4,7 @@
 
 use crate::page::PAGE_BYTES;
 pub use crate::pool::policy::Policy;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The pool never has fewer frames: a change of a deep tree and a few readers need that many at once.
@@ -20,6 +21,12 @@ pub struct Options {
     pub wal_buffer_bytes: usize,
     /// Log bytes since the last checkpoint at which the next is due.
     pub checkpoint_wal_bytes: u64,
+    /// Log bytes behind its end that checkpoints leave, for incremental backups.
+    pub wal_keep_bytes: u64,
+    /// Where finished segments are copied to before a checkpoint may delete them.
+    pub archive: Option<PathBuf>,
+    /// The log goes on at a position that no earlier history of the store has used: for a restored one.
+    pub new_history: bool,
     pub policy: Policy,
     /// How long a call waits for a frame when all of the pool is pinned, before it fails.
     pub frame_wait: Duration,
@@ -32,6 +39,9 @@ impl Default for Options {
             wal_segment_bytes: 16 << 20,
             wal_buffer_bytes: 8 << 20,
             checkpoint_wal_bytes: 256 << 20,
+            wal_keep_bytes: 0,
+            archive: None,
+            new_history: false,
             policy: Policy::Clock,
             frame_wait: Duration::from_secs(5),
         }

@@ -33,6 +33,7 @@ pub struct Stats {
     pub wal_fsync_ns_max: u64,
     /// Log bytes on disk or in memory that the next start would replay.
     pub wal_replay_bytes: u64,
+    pub archive: crate::wal::ArchiveStats,
     pub checkpoints: u64,
     pub checkpoint_ns_last: u64,
     pub pages_allocated: u64,
@@ -67,7 +68,11 @@ impl Store {
             wal_fsyncs: wal.fsyncs.get(),
             wal_fsync_ns_sum: wal.fsync_ns.get(),
             wal_fsync_ns_max: wal.fsync_ns_max.get(),
-            wal_replay_bytes: self.wal.end().saturating_sub(self.last.borrow().redo.0),
+            wal_replay_bytes: self
+                .wal
+                .end()
+                .saturating_sub(self.last.borrow().superblock.redo.0),
+            archive: self.wal.archive_stats(),
             checkpoints: self.counters.checkpoints.get(),
             checkpoint_ns_last: self.counters.checkpoint_ns.get(),
             pages_allocated: u64::from(state.space.used()),

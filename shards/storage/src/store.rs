@@ -348,7 +348,7 @@ impl Store {
 
     /// Engine bytes of the checkpoint opened or last written.
     pub fn meta(&self) -> Vec<u8> {
-        self.last.borrow().meta.clone()
+        self.last.borrow().superblock.meta.clone()
     }
 
     /// The reason why writing has ended, if it has.

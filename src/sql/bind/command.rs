@@ -71,6 +71,10 @@ impl<'a> Binder<'a> {
                 names: self.table_names(tables)?,
             }),
             Command::Checkpoint => Statement::Checkpoint,
+            Command::Backup { name, base } => Statement::Backup {
+                name: name.clone(),
+                base: base.clone(),
+            },
             Command::Nothing { tag } => Statement::Nothing { tag },
             Command::Refused(e) => return Err(e.clone()),
         })

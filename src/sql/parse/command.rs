@@ -36,6 +36,7 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "analyze" | "analyse" => maintenance::analyze,
         "truncate" => maintenance::truncate,
         "checkpoint" => maintenance::checkpoint,
+        "backup" => maintenance::backup,
         "close" => close,
         "unlisten" => unlisten,
         "prepare" => return prepare(c, text).map(Some),

@@ -1,6 +1,6 @@
-//! VACUUM, ANALYZE, TRUNCATE and CHECKPOINT.
+//! VACUUM, ANALYZE, TRUNCATE, CHECKPOINT and BACKUP.
 //!
-//! Owns: their options. Never: looks a table up. Source: PostgreSQL 15 manual, part VI.
+//! Owns: their options. Never: looks a table up. Source: PostgreSQL 15 manual, part VI; BACKUP is our own.
 
 use super::Command;
 use super::command::boolean;
@@ -99,4 +99,19 @@ pub(super) fn truncate(c: &mut Cursor) -> Result<Command> {
 pub(super) fn checkpoint(c: &mut Cursor) -> Result<Command> {
     c.next();
     Ok(Command::Checkpoint)
+}
+
+/// `BACKUP TO 'name' [INCREMENTAL FROM 'name']`.
+pub(super) fn backup(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    c.expect("to")?;
+    let name = c.string()?;
+    let base = match c.accept("incremental") {
+        true => {
+            c.expect("from")?;
+            Some(c.string()?)
+        }
+        false => None,
+    };
+    Ok(Command::Backup { name, base })
 }

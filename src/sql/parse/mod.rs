@@ -120,6 +120,10 @@ pub(super) enum Command {
         tables: Vec<ast::ObjectName>,
     },
     Checkpoint,
+    Backup {
+        name: String,
+        base: Option<String>,
+    },
     Nothing {
         tag: &'static str,
     },
@@ -226,9 +230,10 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
             Command::Truncate { .. } => Kind::Ddl,
-            Command::Vacuum { .. } | Command::Analyze { .. } | Command::Checkpoint => {
-                Kind::Maintenance
-            }
+            Command::Vacuum { .. }
+            | Command::Analyze { .. }
+            | Command::Checkpoint
+            | Command::Backup { .. } => Kind::Maintenance,
             Command::Discard(_) | Command::Nothing { .. } | Command::Refused(_) => Kind::Other,
         },
     }

@@ -14,6 +14,8 @@ pub struct Context {
     /// `statement_timestamp()`.
     pub statement_micros: i64,
     pub session: Arc<SessionInfo>,
+    /// A backup that is being taken: its backend's pid, the bytes there are, those copied.
+    pub backup: Option<(i32, u64, u64)>,
 }
 
 /// What of a session functions show.

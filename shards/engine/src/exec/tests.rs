@@ -31,6 +31,7 @@ fn context() -> Context {
             time_zone: jiff::tz::TimeZone::UTC,
             settings: Vec::new(),
         }),
+        backup: None,
     }
 }
 

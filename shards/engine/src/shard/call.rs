@@ -3,11 +3,13 @@
 use crate::catalog::{Catalog, Index, Table};
 use crate::exec::Context;
 use crate::plan::{Assignment, Expr, Scan};
-use crate::txn::TxnRef;
+use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
+use crate::txn::{Stop, TxnRef};
+use std::path::PathBuf;
 use std::sync::Arc;
 use storage::Stats as StoreStats;
-use types::{Error, PartitionId, Result, Row, RowBatch, TableId, TreeId, Ts, Xid};
+use types::{Error, Lsn, PartitionId, Result, Row, RowBatch, TableId, TreeId, Ts, Xid};
 
 /// A call, stamped with its sender's clock.
 pub struct Envelope {
@@ -125,6 +127,25 @@ pub enum PartitionCall {
     Vacuum {
         trees: Vec<TreeId>,
     },
+    Backup {
+        step: BackupStep,
+        stop: Arc<Stop>,
+    },
+}
+
+/// What a partition does for a backup, in this order. An incremental one has no `Begin` and no `Copy`.
+#[derive(Clone, Debug)]
+pub enum BackupStep {
+    Begin,
+    Copy {
+        to: PathBuf,
+    },
+    Seal {
+        to: PathBuf,
+        from: Option<Lsn>,
+    },
+    /// Also after a failure.
+    End,
 }
 
 /// Which keys of a tree a call is about. Bounds are encoded (`codec::key`).
@@ -300,6 +321,7 @@ pub enum Reply {
         rows: Vec<Row>,
     },
     Count(u64),
+    Sealed(Sealed),
     At(Ts),
     Catalog(Arc<Catalog>),
     Stats(Box<ShardStats>),

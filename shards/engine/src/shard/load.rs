@@ -1,6 +1,6 @@
 //! Rows and entries put straight into trees that only the loading transaction can reach.
 //!
-//! Owns: the way around the WAL for COPY into a table made or truncated in the same transaction, for building an index and
+//! Owns: the way around transactions' memory, and around the WAL where nobody needs it for a backup, for COPY into a table made or truncated in the same transaction, for building an index and
 //! for rewriting a table. The cells are stamped `FROZEN`; they become reachable when the catalog that names their tree
 //! commits, and a partition with such cells makes a checkpoint before its commit or prepare record. A crash before that
 //! leaves a tree that no catalog names, which start drops.
@@ -12,8 +12,10 @@ use super::{Shard, ShardReply};
 use crate::catalog::{Index, Table};
 use crate::codec::row;
 use crate::exec::Context;
+use crate::txn::record::Ops;
 use crate::txn::state::TxnState;
 use crate::txn::{Partition, TxnRef, versions};
+use std::cell::RefCell;
 use std::rc::Rc;
 use types::{Error, Result, Row, SqlState, TreeId, Ts};
 
@@ -23,6 +25,7 @@ impl Shard {
         let state = p.txn(txn.xid);
         state.active()?;
         state.loaded.set(true);
+        let log = p.load_log(&state);
         let indexes = call.table.indexes.iter().map(|i| i.tree);
         let mut trees: Vec<TreeId> = indexes.chain([call.table.tree]).collect();
         if let Load::Entries { index, .. } = &call.what {
@@ -33,6 +36,7 @@ impl Shard {
             p,
             state: &state,
             table: &call.table,
+            log: log.map(RefCell::new),
         };
         let mut count = 0;
         match call.what {
@@ -52,6 +56,9 @@ impl Shard {
                 }
             }
         }
+        if let Some(log) = loader.log {
+            p.log_loaded(&state, log.into_inner()).await?;
+        }
         Ok(Reply::Count(count))
     }
 }
@@ -68,6 +75,8 @@ struct Loader<'a> {
     p: &'a Partition,
     state: &'a TxnState,
     table: &'a Table,
+    /// What is to be logged.
+    log: Option<RefCell<Ops>>,
 }
 
 impl Loader<'_> {
@@ -118,6 +127,16 @@ impl Loader<'_> {
     async fn put(&self, tree: TreeId, key: &[u8], payload: &[u8]) -> Result<()> {
         // It may have been rolled back meanwhile; its trees are then about to be dropped.
         self.state.active()?;
+        if let Some(log) = &self.log {
+            let full = {
+                let mut ops = log.borrow_mut();
+                ops.push(tree, key, &Some(payload.to_vec()));
+                ops.is_full().then(|| std::mem::take(&mut *ops))
+            };
+            if let Some(ops) = full {
+                self.p.log_loaded(self.state, ops).await?;
+            }
+        }
         let cell = versions::cell_key(key, versions::FROZEN);
         self.p
             .store

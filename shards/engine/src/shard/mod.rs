@@ -19,18 +19,19 @@ mod scan;
 mod unique;
 mod update;
 
-pub use call::{Envelope, PartitionCall, Reply, ShardCall, ShardReply};
+pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply};
 
 pub use layout::Layout;
 
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
+use crate::txn::backup::BackupProgress;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
 use crate::txn::staged;
 use crate::txn::state::TxnState;
-use crate::txn::{Clock, Horizon, Partition, Snapshots, TxnRef, partition};
+use crate::txn::{Clock, Horizon, Partition, Snapshots, Stop, TxnRef, partition};
 use call::{PartitionStats, Resolution, ShardStats};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub struct Shard {
     pub id: ShardId,
     pub shards: usize,
     pub partition_count: u16,
+    pub layout: Layout,
     partitions: BTreeMap<PartitionId, Rc<Partition>>,
     /// Partitions that could not be opened, and why. The others serve.
     lost: BTreeMap<PartitionId, Error>,
@@ -86,7 +88,10 @@ impl Shard {
                 .subdir(&layout.name(p))
                 .await
                 .map_err(|e| io("open the partition's directory", &e))?;
-            match recovery::open(p, dir, options, clock.clone(), snapshots.clone()).await {
+            let mut options = options.clone();
+            // Each partition has an archive of its own.
+            options.storage.archive = options.storage.archive.map(|a| a.join(layout.name(p)));
+            match recovery::open(p, dir, &options, clock.clone(), snapshots.clone()).await {
                 Ok((partition, mut found)) => {
                     found.trees_end = above(&partition.store.trees());
                     partitions.insert(p, partition);
@@ -103,6 +108,7 @@ impl Shard {
             id,
             shards,
             partition_count: layout.partitions,
+            layout,
             partitions,
             lost,
             clock,
@@ -133,6 +139,11 @@ impl Shard {
     /// A snapshot of everything committed so far, on every shard.
     pub fn snapshot(&self) -> SnapshotGuard {
         self.snapshots.open(self.clock.now())
+    }
+
+    /// How far the process's backup is.
+    pub fn backup_progress(&self) -> &BackupProgress {
+        &self.snapshots.horizon().backup
     }
 
     pub fn new_xid(&self) -> Xid {
@@ -200,6 +211,7 @@ impl Shard {
     ) -> ShardReply {
         partition.check()?;
         match call {
+            PartitionCall::Backup { step, stop } => self.backup(partition, step, &stop).await,
             PartitionCall::Scan(c) => self.scan(partition, c).await,
             PartitionCall::Insert(c) => self.insert(partition, c).await,
             PartitionCall::Update(c) => self.update(partition, c).await,
@@ -259,6 +271,18 @@ impl Shard {
                 Ok(Reply::Count(taken))
             }
         }
+    }
+
+    async fn backup(&self, p: &Rc<Partition>, step: BackupStep, stop: &Stop) -> ShardReply {
+        match step {
+            BackupStep::Begin => p.backup_begin(stop).await?,
+            BackupStep::Copy { to } => p.backup_copy(&to, stop).await?,
+            BackupStep::Seal { to, from } => {
+                return p.backup_seal(&to, from, stop).await.map(Reply::Sealed);
+            }
+            BackupStep::End => p.backup_end(),
+        }
+        Ok(Reply::Done)
     }
 
     /// The plan's table must still be what this shard knows, unless the plan's catalog is newer (a transaction's own).
@@ -411,6 +435,9 @@ impl Shard {
             }
             // A failure fences the partition, which says why to everybody who asks it for anything.
             if let Err(e) = partition.collect_garbage().await {
+                partition.fence(&e);
+            }
+            if let Err(e) = partition.mark_for_archive().await {
                 partition.fence(&e);
             }
             if partition.store.checkpoint_due() {

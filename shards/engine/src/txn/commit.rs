@@ -168,6 +168,9 @@ impl Partition {
         if state.loaded.get() {
             self.checkpoint_now().await?;
         }
+        if state.unlogged.get() {
+            self.append(state, &record::unlogged(state.xid))?;
+        }
         let last = self.log_chunks(state).await?;
         self.store.admit(last.len() + 64).await?;
         state.active()?;
@@ -204,7 +207,7 @@ impl Partition {
         }
     }
 
-    async fn log_chunk(&self, state: &TxnState, ops: &[u8]) -> Result<()> {
+    pub(super) async fn log_chunk(&self, state: &TxnState, ops: &[u8]) -> Result<()> {
         let bytes = record::chunk(state.xid, ops);
         self.store.admit(bytes.len()).await?;
         state.active()?;

@@ -1,9 +1,11 @@
 //! The horizon: no running or future statement of any shard reads at a timestamp below it.
 //!
 //! Owns: one word per shard, written by that shard alone: a promise that it will not read below. The horizon is the least
-//! of them; versions that only older snapshots could see may go. Bounds: one entry per open snapshot, so at most one per
+//! of them; versions that only older snapshots could see may go. And how far a backup is, the other thing that shards
+//! know of one another without asking. Bounds: one entry per open snapshot, so at most one per
 //! connection slot.
 
+use super::backup::BackupProgress;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -18,12 +20,14 @@ struct Promise(AtomicU64);
 /// Shared by all shards.
 pub struct Horizon {
     promises: Box<[Promise]>,
+    pub backup: BackupProgress,
 }
 
 impl Horizon {
     pub fn new(shards: usize) -> Arc<Horizon> {
         Arc::new(Horizon {
             promises: (0..shards).map(|_| Promise(AtomicU64::new(0))).collect(),
+            backup: BackupProgress::default(),
         })
     }
 
@@ -86,6 +90,10 @@ impl Snapshots {
 
     pub fn lowest(&self) -> Ts {
         self.horizon.lowest()
+    }
+
+    pub fn horizon(&self) -> &Arc<Horizon> {
+        &self.horizon
     }
 
     pub fn count(&self) -> usize {

@@ -10,10 +10,12 @@
 //! a commit in flight at or below S waits until that is durable, and then reads its writes over the trees (Clock-SI, Du et
 //! al. 2013, for the waiting).
 
+pub mod backup;
 pub mod clock;
 pub mod commit;
 pub mod contents;
 pub mod garbage;
+pub mod history;
 pub mod horizon;
 pub mod locks;
 pub mod partition;
@@ -31,6 +33,7 @@ pub use partition::Partition;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use types::{Error, Result, SqlState, Ts, Xid};
 
 /// How a partition is opened.
@@ -39,6 +42,12 @@ pub struct Options {
     pub storage: storage::Options,
     /// Writes of uncommitted transactions that a partition keeps in memory; more is staged in the page file.
     pub txn_memory_bytes: usize,
+    /// Rows that could go into pages alone are logged too: there is an archive, or incremental backups are taken.
+    pub log_loads: bool,
+    /// How often a mark closes a segment of the log, so that the archive gets it.
+    pub archive_timeout: Option<Duration>,
+    /// What was committed later is left out, and the log begins a history of its own.
+    pub restore_to: Option<Ts>,
 }
 
 /// The transaction a call belongs to, as a partition needs to know it.

@@ -5,12 +5,13 @@
 //! Bounds: writes in memory by `relieve`. When an append, an fsync or the application of a durable commit fails the
 //! partition is fenced: it answers 58030 until the process is restarted and recovers.
 
+use super::backup::Backup;
 use super::commit::to_the_end;
 use super::garbage::Garbage;
 use super::locks::{LockTable, Mode};
 use super::state::{Status, TxnState};
 use super::writes::WriteSet;
-use super::{Clock, Snapshots, TxnRef};
+use super::{Clock, Options, Snapshots, TxnRef};
 use hashbrown::HashMap;
 use runtime::sync::Notify;
 use std::cell::{Cell, RefCell};
@@ -23,6 +24,9 @@ pub struct Partition {
     pub id: PartitionId,
     /// Writes of all its transactions in memory at which the larger ones are staged in the page file.
     pub(super) txn_memory_bytes: usize,
+    /// Rows that are loaded past the log are logged as well.
+    pub(super) log_loads: Cell<bool>,
+    pub(super) backup: Backup,
     pub(super) writes_in_memory: Rc<Cell<usize>>,
     pub(super) next_staged: Cell<u32>,
     pub store: Rc<Store>,
@@ -96,11 +100,13 @@ impl Partition {
         store: Rc<Store>,
         clock: Rc<Clock>,
         snapshots: Rc<Snapshots>,
-        txn_memory_bytes: usize,
+        options: &Options,
     ) -> Partition {
         Partition {
             id,
-            txn_memory_bytes,
+            txn_memory_bytes: options.txn_memory_bytes,
+            log_loads: Cell::new(options.log_loads),
+            backup: Backup::new(options),
             writes_in_memory: Rc::default(),
             next_staged: Cell::new(0),
             store,

@@ -6,6 +6,8 @@
 //! Prepare         = 3, xid u64, ts u64, coordinator u16, ops
 //! CommitPrepared  = 4, xid u64, ts u64
 //! AbortPrepared   = 5, xid u64
+//! Mark            = 6, 0 u64, ts u64                      no Commit or Prepare of an earlier time comes after it
+//! Unlogged        = 7, xid u64                            the transaction has rows that are in the pages alone
 //! ops             = count u32, count × (tree u32, key_len u16, key, value_len u32 (u32::MAX = deleted), value)
 //! ```
 //!
@@ -49,6 +51,12 @@ pub enum Record {
         ts: Ts,
     },
     AbortPrepared {
+        xid: Xid,
+    },
+    Mark {
+        ts: Ts,
+    },
+    Unlogged {
         xid: Xid,
     },
 }
@@ -151,6 +159,16 @@ pub fn abort_prepared(xid: Xid) -> Vec<u8> {
     head(5, xid, 0)
 }
 
+pub fn mark(ts: Ts) -> Vec<u8> {
+    let mut out = head(6, Xid(0), 8);
+    out.extend_from_slice(&ts.0.to_le_bytes());
+    out
+}
+
+pub fn unlogged(xid: Xid) -> Vec<u8> {
+    head(7, xid, 0)
+}
+
 fn head(kind: u8, xid: Xid, more: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(9 + more);
     out.push(kind);
@@ -193,6 +211,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record> {
             ts: Ts(r.u64()?),
         },
         5 => Record::AbortPrepared { xid },
+        6 => Record::Mark { ts: Ts(r.u64()?) },
+        7 => Record::Unlogged { xid },
         other => return Err(corrupt(format!("record kind {other}"))),
     };
     if !r.0.is_empty() {
@@ -322,6 +342,9 @@ mod tests {
             decode(&abort_prepared(x)).unwrap(),
             Record::AbortPrepared { xid: x }
         );
+        let marked = Record::Mark { ts: Ts(8) };
+        assert_eq!(decode(&mark(Ts(8))).unwrap(), marked);
+        assert_eq!(decode(&unlogged(x)).unwrap(), Record::Unlogged { xid: x });
     }
 
     #[test]

@@ -49,13 +49,7 @@ pub async fn open(
     snapshots: Rc<Snapshots>,
 ) -> Result<(Rc<Partition>, Recovered)> {
     let (store, replay) = Store::open(dir, options.storage.clone()).await?;
-    let partition = Rc::new(Partition::new(
-        id,
-        store,
-        clock,
-        snapshots,
-        options.txn_memory_bytes,
-    ));
+    let partition = Rc::new(Partition::new(id, store, clock, snapshots, options));
     let mut found = Recovered::default();
     if let Ok(stamp) = <[u8; 8]>::try_from(partition.store.meta().as_slice()) {
         found.newest = Ts(u64::from_le_bytes(stamp));
@@ -63,6 +57,7 @@ pub async fn open(
     let mut redo = Redo {
         partition: &partition,
         replay,
+        until: options.restore_to.unwrap_or(Ts(u64::MAX)),
         chunks: HashMap::new(),
         prepared: HashMap::new(),
     };
@@ -75,12 +70,19 @@ pub async fn open(
         found.in_doubt.push((xid, p.coordinator));
         redo.reinstate(xid, p).await?;
     }
+    if options.restore_to.is_some() {
+        // A log needs a first segment, to be told from one that is missing.
+        let at = partition.store.append(&record::mark(found.newest))?;
+        partition.store.durable(at.end).await?;
+    }
     Ok((partition, found))
 }
 
 struct Redo<'a> {
     partition: &'a Partition,
     replay: Replay,
+    /// What was committed later never was.
+    until: Ts,
     chunks: HashMap<Xid, Vec<Lsn>>,
     prepared: HashMap<Xid, Prepared>,
 }
@@ -96,6 +98,10 @@ impl Redo<'_> {
                 ops,
             } => {
                 found.newest = found.newest.max(ts);
+                if ts > self.until {
+                    self.chunks.remove(&xid);
+                    return Ok(());
+                }
                 if !participants.is_empty() {
                     self.partition.pin(start);
                     self.partition
@@ -124,13 +130,17 @@ impl Redo<'_> {
             }
             Record::CommitPrepared { xid, ts } => {
                 found.newest = found.newest.max(ts);
-                if let Some(p) = self.prepared.remove(&xid) {
+                if let Some(p) = self.prepared.remove(&xid)
+                    && ts <= self.until
+                {
                     self.redo(ts, p.logged).await?;
                 }
             }
             Record::AbortPrepared { xid } => {
                 self.prepared.remove(&xid);
             }
+            Record::Mark { ts } => found.newest = found.newest.max(ts),
+            Record::Unlogged { .. } => {}
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub struct TxnState {
     pub(super) decided: Cell<Option<Ts>>,
     /// It put rows straight into trees that only it can reach: they must be in a checkpoint before it commits.
     pub loaded: Cell<bool>,
+    /// Some of those rows are not in the log.
+    pub(super) unlogged: Cell<bool>,
     /// Tables it keeps others from writing, and the catalog's version that will follow.
     pub(super) exclusive: RefCell<Vec<(TableId, u64)>>,
     pub(super) pins: RefCell<Vec<Lsn>>,
@@ -46,6 +48,7 @@ impl TxnState {
             status: Cell::new(Status::Active),
             decided: Cell::new(None),
             loaded: Cell::new(false),
+            unlogged: Cell::new(false),
             exclusive: RefCell::new(Vec::new()),
             pins: RefCell::new(Vec::new()),
         }

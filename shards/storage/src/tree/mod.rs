@@ -22,6 +22,7 @@ pub(crate) use relocate::Relocation;
 pub(crate) use value::Assembly;
 
 use crate::error::StorageError;
+use crate::hold::Held;
 use crate::page::node::{self, Stored};
 use crate::page::overflow::OverflowRef;
 use crate::page::{self, Kind, PAGE_BYTES, PageId};
@@ -78,6 +79,8 @@ pub(crate) struct State {
     pub freezing: bool,
     /// Pages that a durable or running checkpoint may refer to and the trees no longer do.
     pub freed: Vec<PageId>,
+    /// An image older than the last one that is still being copied.
+    pub held: Option<Held>,
     /// Pages freed since the store was opened.
     pub frees: u64,
     /// Pages of values that no leaf refers to yet.
@@ -121,6 +124,7 @@ impl State {
             epoch,
             freezing: false,
             freed: Vec::new(),
+            held: None,
             frees: 0,
             pending: HashSet::new(),
             loading: HashMap::new(),
@@ -319,6 +323,14 @@ impl State {
             (true, false) => self.space.release(id),
             (true, true) => {}
             (false, _) => self.freed.push(id),
+        }
+    }
+
+    /// The last durable image does not have the page; if an image that is held does, it waits for that one's end.
+    pub fn let_go(&mut self, id: PageId) {
+        match &mut self.held {
+            Some(held) if held.has(id) => held.waiting.push(id),
+            _ => self.release(id),
         }
     }
 

@@ -77,8 +77,60 @@ pub trait Contents {
     fn progress(&mut self, done: u64, total: u64);
 }
 
-/// Checks the partition in `dir`, which nobody may have open. An error only when its files cannot be read at all.
-pub async fn verify(dir: &Dir, contents: &mut dyn Contents) -> Result<Report, StorageError> {
+/// What a log read from the image on has shown.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub store: u64,
+    /// Where replay begins.
+    pub redo: Lsn,
+    /// The image has everything that was in the pages when the log had got here.
+    pub image_end: Lsn,
+    /// The engine's bytes of the image.
+    pub meta: Vec<u8>,
+    pub end: Lsn,
+}
+
+/// Calls `visit` with each record that a start would replay.
+pub async fn log(dir: &Dir, visit: &mut dyn FnMut(Lsn, &[u8])) -> Result<Log, StorageError> {
+    let mut report = Report::default();
+    let Some(image) = pages::Image::open(dir, &mut report).await? else {
+        let what = report
+            .findings
+            .iter()
+            .map(|f| f.what.as_str())
+            .collect::<Vec<_>>();
+        return Err(StorageError::page(PageId(0), what.join("; ")));
+    };
+    let of = image.superblock;
+    let end = log::read(dir, of.store, (of.redo, of.wal_end), visit).await?;
+    Ok(Log {
+        store: of.store,
+        redo: of.redo,
+        image_end: of.wal_end,
+        meta: of.meta,
+        end,
+    })
+}
+
+/// Checks a log without an image: every record from `span.0` on, and that it reaches `span.1`.
+pub async fn verify_log(
+    dir: &Dir,
+    store: u64,
+    span: (Lsn, Lsn),
+    contents: &mut dyn Contents,
+) -> Result<Report, StorageError> {
+    let mut report = Report::default();
+    log::check_span(dir, store, span, &mut report, contents).await?;
+    Ok(report)
+}
+
+/// Checks the partition in `dir`, which nobody may have open; its log must reach `upto`. An error only when its files
+/// cannot be read at all.
+pub async fn verify(
+    dir: &Dir,
+    upto: Lsn,
+    contents: &mut dyn Contents,
+) -> Result<Report, StorageError> {
     let mut report = Report::default();
     let Some(mut image) = pages::Image::open(dir, &mut report).await? else {
         return Ok(report);
@@ -95,7 +147,7 @@ pub async fn verify(dir: &Dir, contents: &mut dyn Contents) -> Result<Report, St
     };
     trees::check(&mut image, &mut report, contents, &mut progress).await?;
     image.check_map(&mut report);
-    log::check(dir, &image.superblock, &mut report, contents).await?;
+    log::check(dir, &image.superblock, upto, &mut report, contents).await?;
     contents.progress(total, total);
     Ok(report)
 }

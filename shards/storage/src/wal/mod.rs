@@ -9,13 +9,19 @@
 //! Bounds: `admit` holds writers back at `wal_buffer_bytes`; a record may exceed it alone.
 //! Source: DeWitt et al. 1984 (group commit); Gray and Reuter 1992, chapter 9.
 
+mod archive;
+mod copy;
 mod flush;
 pub(crate) mod record;
 pub mod replay;
 mod spare;
 
+pub use archive::ArchiveStats;
+
 use crate::error::StorageError;
 use crate::fence::Fence;
+use crate::options::Options;
+use archive::Archive;
 use record::{FIRST_LSN, HEADER, RECORD_BYTES_MAX, SEGMENT_HEADER};
 use runtime::{Dir, Notify, Task};
 use std::cell::{Cell, RefCell};
@@ -67,6 +73,8 @@ struct Buffer {
     durable: u64,
     /// Somebody waits for this position.
     wanted: u64,
+    /// The next record begins a segment.
+    switch: bool,
     closing: bool,
 }
 
@@ -86,7 +94,13 @@ pub(crate) struct Wal {
     pub store: u64,
     segment_bytes: u64,
     buffer_bytes: usize,
+    /// Bytes behind the end that stay.
+    keep_bytes: u64,
+    new_history: bool,
     fence: Rc<Fence>,
+    archive: Archive,
+    /// Nothing from here on is deleted: a backup copies it.
+    held: Cell<u64>,
     buffer: RefCell<Buffer>,
     /// The flusher has something to do.
     work: Notify,
@@ -100,25 +114,24 @@ pub(crate) struct Wal {
 }
 
 impl Wal {
-    pub fn new(
-        dir: Dir,
-        store: u64,
-        segment_bytes: u64,
-        buffer_bytes: usize,
-        fence: Rc<Fence>,
-    ) -> Rc<Wal> {
+    pub fn new(dir: Dir, store: u64, options: &Options, fence: Rc<Fence>) -> Rc<Wal> {
         Rc::new(Wal {
             dir,
             store,
-            segment_bytes,
-            buffer_bytes,
+            segment_bytes: options.segment_bytes(),
+            buffer_bytes: options.wal_buffer_bytes,
+            keep_bytes: options.wal_keep_bytes,
+            new_history: options.new_history,
             fence,
+            archive: Archive::new(options.archive.clone()),
+            held: Cell::new(u64::MAX),
             buffer: RefCell::new(Buffer {
                 chunks: VecDeque::new(),
                 segments: VecDeque::new(),
                 end: FIRST_LSN,
                 durable: FIRST_LSN,
                 wanted: 0,
+                switch: false,
                 closing: false,
             }),
             work: Notify::new(),
@@ -140,6 +153,7 @@ impl Wal {
         self.spare.set(spare);
         let wal = self.clone();
         *self.flusher.borrow_mut() = Some(runtime::spawn(wal.flush_loop()));
+        self.start_archiver();
     }
 
     pub fn end(&self) -> u64 {
@@ -173,9 +187,10 @@ impl Wal {
         let (start, durable) = (buffer.end, buffer.durable);
         let fits = buffer.chunks.back().is_some_and(|c| {
             let filled = start - c.start;
-            filled == 0 || filled + need <= self.segment_bytes
+            filled == 0 || (!buffer.switch && filled + need <= self.segment_bytes)
         });
         if !fits {
+            buffer.switch = false;
             buffer.chunks.push_back(Chunk::new(self.store, start));
             buffer.segments.push_back(start);
         }
@@ -245,6 +260,7 @@ impl Wal {
             task.await;
         }
         drop(self.preparing.borrow_mut().take());
+        self.archive.end();
         self.moved.notify_all();
         self.fence.check()
     }
@@ -253,15 +269,21 @@ impl Wal {
     pub fn abandon(&self) {
         drop(self.flusher.borrow_mut().take());
         drop(self.preparing.borrow_mut().take());
+        self.archive.end();
     }
 
-    /// Deletes the segments wholly below `redo`, but never the last one that has a durable record.
+    /// Deletes the segments wholly below `redo`, but never the last one that has a durable record, nor what is held, to be
+    /// kept or not archived yet.
     pub async fn delete_below(&self, redo: Lsn) -> Result<(), StorageError> {
         let mut gone = Vec::new();
+        let kept = self.end().saturating_sub(self.keep_bytes);
+        let redo = (redo.0.min(kept))
+            .min(self.held.get())
+            .min(self.archive.reached());
         {
             let mut buffer = self.buffer.borrow_mut();
             while let Some(next) = buffer.segments.get(1).copied()
-                && next <= redo.0
+                && next <= redo
                 && next < buffer.durable
             {
                 gone.extend(buffer.segments.pop_front().map(|start| (start, next)));

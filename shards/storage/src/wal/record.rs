@@ -18,6 +18,20 @@ pub(crate) const SEGMENT_HEADER: usize = crate::page::PAGE_BYTES;
 /// The position of a new store's first record. 0 is no position.
 pub(crate) const FIRST_LSN: u64 = 4096;
 
+/// A history of a store has this many positions to itself. A restored store begins the next one, so that its segments are
+/// never taken for those that the old history had after the moment of the restore.
+const HISTORY_BYTES: u64 = 1 << 44;
+
+/// Where the log of a store goes on whose log before ended at `end`.
+pub(crate) fn after_history(end: u64) -> u64 {
+    (end / HISTORY_BYTES + 1) * HISTORY_BYTES + FIRST_LSN
+}
+
+/// Whether two positions of one store belong to the same history.
+pub fn same_history(a: Lsn, b: Lsn) -> bool {
+    a.0 / HISTORY_BYTES == b.0 / HISTORY_BYTES
+}
+
 const MAGIC: &[u8; 8] = b"RDBSWAL\0";
 const _: () = assert!(RECORD_BYTES_MAX > types::limits::TXN_WRITE_BYTES_MAX);
 
@@ -91,7 +105,8 @@ pub(crate) fn segment_name(start: Lsn) -> String {
     format!("wal-{:016x}", start.0)
 }
 
-pub(crate) fn parse_segment_name(name: &str) -> Option<Lsn> {
+/// The first position of the segment of this name; `None` when it is no segment's.
+pub fn segment_start(name: &str) -> Option<Lsn> {
     let hex = name.strip_prefix("wal-")?;
     if hex.len() != 16 || hex.bytes().any(|b| b.is_ascii_uppercase()) {
         return None;
@@ -146,10 +161,7 @@ mod tests {
 
     #[test]
     fn segment_names_are_read_back_and_others_are_not() {
-        assert_eq!(
-            parse_segment_name(&segment_name(Lsn(0xabc))),
-            Some(Lsn(0xabc))
-        );
+        assert_eq!(segment_start(&segment_name(Lsn(0xabc))), Some(Lsn(0xabc)));
         for bad in [
             "wal-",
             "wal-12",
@@ -157,7 +169,7 @@ mod tests {
             "data.pages",
             "wal-00000000000000zz",
         ] {
-            assert_eq!(parse_segment_name(bad), None, "{bad}");
+            assert_eq!(segment_start(bad), None, "{bad}");
         }
     }
 }

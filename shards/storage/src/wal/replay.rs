@@ -64,6 +64,11 @@ impl Replay {
         })
     }
 
+    /// Where the next record would be. After the last one: the log's end.
+    pub fn position(&self) -> Lsn {
+        Lsn(self.position)
+    }
+
     /// For looking only.
     pub(crate) fn read_only(mut self) -> Replay {
         self.read_only = true;
@@ -192,7 +197,12 @@ impl Replay {
             .exists(super::spare::SPARE)
             .await
             .map_err(|e| StorageError::io("look for a spare segment", e))?;
-        self.wal.begin(end, keep.into(), spare);
+        // What `again` may still be asked for goes with the next checkpoint.
+        let begin = match self.wal.new_history {
+            true => record::after_history(end),
+            false => end,
+        };
+        self.wal.begin(begin, keep.into(), spare);
         Ok(())
     }
 }
@@ -205,7 +215,7 @@ pub(crate) async fn segments(dir: &Dir) -> Result<Vec<u64>, StorageError> {
         .map_err(|e| StorageError::io("list the directory", e))?;
     let mut found: Vec<u64> = names
         .iter()
-        .filter_map(|n| record::parse_segment_name(n))
+        .filter_map(|n| record::segment_start(n))
         .map(|lsn| lsn.0)
         .collect();
     found.sort_unstable();

@@ -74,7 +74,7 @@ fn verified(path: &Path) -> (Report, Seen) {
     runtime::block_on(async move {
         let dir = runtime::Dir::open_or_create(&path).await.unwrap();
         let mut seen = Seen::default();
-        let report = verify(&dir, &mut seen).await.unwrap();
+        let report = verify(&dir, types::Lsn(0), &mut seen).await.unwrap();
         (report, seen)
     })
 }

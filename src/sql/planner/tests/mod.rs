@@ -97,6 +97,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
             time_zone: jiff::tz::TimeZone::UTC,
             settings: Vec::new(),
         }),
+        backup: None,
     }
 }
 

@@ -131,6 +131,27 @@ pub(super) fn settings(ctx: &Context) -> Vec<Row> {
     ctx.session.settings.iter().map(row).collect()
 }
 
+/// The backup that is being taken, if one is. There is one tablespace.
+pub(super) fn backups(ctx: &Context) -> Vec<Row> {
+    let row = |(pid, total, done): (i32, u64, u64)| -> Row {
+        let phase = match total {
+            0 => "waiting for checkpoint to finish",
+            _ if done >= total => "waiting for wal archiving to finish",
+            _ => "streaming database files",
+        };
+        let count = |n: u64| Value::Int8(i64::try_from(n).unwrap_or(i64::MAX));
+        vec![
+            int4(pid),
+            text(phase),
+            count(total),
+            count(done.min(total)),
+            count(1),
+            count(u64::from(total > 0 && done >= total)),
+        ]
+    };
+    ctx.backup.map(row).into_iter().collect()
+}
+
 pub(super) fn timezones(ctx: &Context) -> Vec<Row> {
     let now = ctx.statement_micros;
     let row = |name: jiff::tz::TimeZoneName<'_>| -> Option<Row> {

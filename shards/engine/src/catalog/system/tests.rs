@@ -69,6 +69,7 @@ fn context() -> Context {
         params: Vec::new(),
         catalog: Arc::new(catalog),
         transaction_micros: 759_326_400_000_000,
+        backup: None,
         statement_micros: 759_326_400_000_000,
         session: Arc::new(SessionInfo {
             user: "ada".into(),

@@ -29,6 +29,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
         time_zone: jiff::tz::TimeZone::UTC,
         settings: Vec::new(),
     }),
+    backup: None,
 });
 
 /// `e` with its immutable constant parts computed.

@@ -96,6 +96,13 @@ pub(super) const VIEWS: &[Definition] = &[
          text, sourcefile text, sourceline int4, pending_restart bool",
     ),
     view(
+        12271,
+        "pg_stat_progress_basebackup",
+        server::backups,
+        "pid int4, phase text, backup_total int8, backup_streamed int8, tablespaces_total int8, \
+         tablespaces_streamed int8",
+    ),
+    view(
         12081,
         "pg_available_extensions",
         none,

@@ -92,6 +92,7 @@ pub(super) fn context() -> Arc<Context> {
         params: Vec::new(),
         catalog: Arc::new(Catalog::empty(2)),
         transaction_micros: 0,
+        backup: None,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
             user: "rustydb".into(),
