@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(e) => return fail(&e),
     };
-    if let Some(code) = instead_of_serving(command.action, &config) {
+    if let Some(code) = instead_of_serving(command.action.clone(), &config) {
         return code;
     }
     let log = telemetry::LogOptions {
@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     if let Err(e) = telemetry::init(&log) {
         return fail(&e);
     }
-    let ended = server::run(config);
+    let ended = server::run(
+        config,
+        Box::new(move || command.load(std::env::vars_os(), &Host::detect())),
+    );
     telemetry::flush();
     match ended {
         Ok(()) => ExitCode::SUCCESS,

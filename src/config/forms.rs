@@ -285,6 +285,30 @@ impl Form for Switch {
     }
 }
 
+/// The name of an eviction policy.
+pub struct PoolPolicy;
+
+impl PoolPolicy {
+    pub const ALL: [&str; 6] = ["clock", "lru", "2q", "lru-k", "lirs", "arc"];
+}
+
+impl Form for PoolPolicy {
+    type Value = String;
+    const NAME: &'static str = "eviction policy";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Result<String, String> {
+        match PoolPolicy::ALL.contains(&text) {
+            true => Ok(text.to_owned()),
+            false => Err(format!("the policies are {}", PoolPolicy::ALL.join(", "))),
+        }
+    }
+
+    fn print(value: &String) -> String {
+        value.clone()
+    }
+}
+
 /// How log lines look on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

@@ -21,7 +21,7 @@ mod tests;
 
 pub use command::{Action, Command, Restore};
 pub use error::ConfigError;
-pub use forms::LogFormat;
+pub use forms::{LogFormat, PoolPolicy};
 pub use host::Host;
 pub use layers::{Layers, Source};
 pub use settings::{Config, SETTINGS, Setting};

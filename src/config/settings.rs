@@ -5,8 +5,8 @@
 //! Never: reads anything. Bounds: what relates settings to each other is in `check`.
 
 use super::forms::{
-    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, OptionalPath, Path, Port, Size,
-    Span, Switch,
+    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, OptionalPath, Path, PoolPolicy,
+    Port, Size, Span, Switch,
 };
 use super::{Host, Source};
 use std::collections::BTreeMap;
@@ -100,6 +100,9 @@ settings! {
     partitions, "partitions", AutoCount, "auto";
     /// Page buffer pool of each shard; `auto` is a quarter of the memory divided by the shards, from 16 MiB to 1 GiB.
     pool_bytes, "pool_bytes", AutoSize, "auto";
+    /// Which pages a full buffer pool gives up first: `clock`, `lru`, `2q`, `lru-k`, `lirs` or `arc`. Read again on SIGHUP and
+    /// `pg_reload_conf()`.
+    pool_policy, "pool_policy", PoolPolicy, "clock";
     /// Size of one write-ahead log file.
     wal_segment_bytes, "wal_segment_bytes", Size, "16MiB";
     /// Write-ahead log written since the last checkpoint of a partition that makes the next one due.

@@ -10,10 +10,11 @@ pub mod directory;
 mod door;
 mod numbers;
 pub mod offline;
+mod reload;
 mod shard;
 mod shared;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use runtime::ShardOptions;
 use shared::Shared;
 use std::net::SocketAddr;
@@ -50,8 +51,11 @@ pub enum StartError {
 /// Executors on dedicated cores look for messages this long before they sleep.
 const SPIN: Duration = Duration::from_micros(0);
 
+/// Reads the configuration again, from where it came.
+pub type Reread = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
+
 /// Runs the server until it is told to stop.
-pub fn run(config: Config) -> Result<(), StartError> {
+pub fn run(config: Config, reread: Reread) -> Result<(), StartError> {
     let shards = config.shards();
     let host = runtime::probe(shards).map_err(|p| StartError::Host {
         what: p.what,
@@ -86,7 +90,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             "some shards have no partition and keep no rows: `rustydb-shard repartition --partitions {shards}` gives each one"
         );
     }
-    let shared = Shared::new(config, directory.layout, signals);
+    let shared = Shared::new(config, reread, directory.layout, signals);
     let options = ShardOptions {
         shards,
         pin,

@@ -304,6 +304,12 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
             s.trees,
         ),
     ];
+    out.gauge(
+        "rustydb_pool_policy",
+        "1 for the eviction policy that is in use.",
+        &[("partition", partition.as_str()), ("policy", s.policy)],
+        1.0,
+    );
     for (name, help, value) in gauges {
         out.gauge(name, help, &labels, value as f64);
     }

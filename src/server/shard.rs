@@ -2,7 +2,7 @@
 
 use super::door::ShardDoor;
 use super::shared::{Shared, Stage};
-use super::{bootstrap, directory, numbers};
+use super::{bootstrap, directory, numbers, reload};
 use crate::config::Config;
 use crate::middleware::{Chain, ChainOptions};
 use crate::net::{self, Endpoint, Live};
@@ -56,11 +56,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
     if !shared.all(Stage::Opened).await {
         return Ok(());
     }
-    if id == ShardId(0) {
-        bootstrap::begin(&router).await?;
-        (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
-    }
-    if !shared.all(Stage::Begun).await {
+    if !begin(id, shared, &router).await? {
         return Ok(());
     }
     let pending_max = (config.pending_max / shared.shards()).max(1);
@@ -98,6 +94,16 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         tracing::info!("stopped");
     }
     Ok(())
+}
+
+/// Shard 0 settles what recovery has left, and watches over the configuration from then on.
+async fn begin(id: ShardId, shared: &Arc<Shared>, router: &Rc<Router>) -> Result<bool> {
+    if id == ShardId(0) {
+        bootstrap::begin(router).await?;
+        (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
+        runtime::spawn_background(reload::watch(shared.clone(), router.clone())).detach();
+    }
+    Ok(shared.all(Stage::Begun).await)
 }
 
 fn io(what: &str, e: &std::io::Error) -> Error {
@@ -138,6 +144,7 @@ pub fn options(config: &Config, partitions: usize) -> engine::shard::Options {
             wal_segment_bytes: config.wal_segment_bytes as u64,
             checkpoint_wal_bytes: config.checkpoint_wal_bytes as u64,
             wal_keep_bytes: config.wal_keep_bytes as u64,
+            policy: config.pool_policy.parse().unwrap_or_default(),
             archive: config.archive_dir().map(Path::to_path_buf),
             ..storage::Options::default()
         },

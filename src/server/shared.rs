@@ -2,6 +2,7 @@
 //!
 //! Crosses cores, behind one `Arc`; looked at only at start, stop and by health checks, never on the data path.
 
+use super::Reread;
 use crate::config::Config;
 use crate::router::{Answer, Message};
 use engine::shard::Layout;
@@ -30,7 +31,9 @@ pub enum Stage {
 }
 
 pub struct Shared {
+    /// As the server was started.
     pub config: Config,
+    pub reread: Reread,
     pub layout: Layout,
     pub signals: SignalWatch,
     pub horizon: Arc<Horizon>,
@@ -45,7 +48,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(config: Config, layout: Layout, signals: SignalWatch) -> Arc<Shared> {
+    pub fn new(
+        config: Config,
+        reread: Reread,
+        layout: Layout,
+        signals: SignalWatch,
+    ) -> Arc<Shared> {
         let shards = config.shards();
         let ports = mesh(shards, limits::LANE_CREDITS)
             .into_iter()
@@ -64,6 +72,7 @@ impl Shared {
             http_port: AtomicU16::new(config.http_port),
             started_micros: runtime::wall_micros() - 946_684_800_000_000,
             config,
+            reread,
         })
     }
 

@@ -122,3 +122,45 @@ fn a_drain_refuses_newcomers_and_cancels_what_outlasts_it() {
     });
     assert_eq!(server.wait().code(), Some(0));
 }
+
+#[test]
+fn the_eviction_policy_changes_while_the_server_runs() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("conf.toml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("pool_policy = \"lirs\"\n");
+    let flags = ["--config", file.to_str().unwrap()];
+    let server = Server::with_flags(&data.path().join("data"), 2, &flags);
+    let in_use = |policy: &str| {
+        let (_, metrics) = server.http("GET", "/metrics", "");
+        let label = format!("policy=\"{policy}\"");
+        let lines = metrics
+            .lines()
+            .filter(|l| l.starts_with("rustydb_pool_policy"));
+        lines.filter(|l| l.contains(&label)).count()
+    };
+    let becomes = |policy: &str| {
+        let start = std::time::Instant::now();
+        while in_use(policy) != 2 {
+            assert!(start.elapsed() < Duration::from_secs(10), "never {policy}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    becomes("lirs");
+    write("pool_policy = \"arc\"\n");
+    server.signal("HUP");
+    becomes("arc");
+    // A file that is not valid changes nothing, and the next that is does.
+    write("pool_policy = \"oldest\"\n");
+    server.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(in_use("arc"), 2);
+    write("pool_policy = \"2q\"\nsql_port = 1\n");
+    let (status, body) = server.query("select pg_reload_conf()");
+    assert_eq!(
+        (status, &body["rows"][0]["pg_reload_conf"]),
+        (200, &true.into())
+    );
+    becomes("2q");
+    server.stop();
+}

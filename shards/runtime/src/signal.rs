@@ -1,6 +1,7 @@
-//! SIGTERM and SIGINT: ask for a graceful stop; the second one ends the process at once.
+//! SIGTERM and SIGINT ask for a graceful stop; the second one ends the process at once. SIGHUP asks to read the
+//! configuration again.
 //!
-//! Owns: the process's two signal handlers and the thread "signals" that waits for them. Asked by: `server`.
+//! Owns: the process's signal handlers and the thread "signals" that waits for them. Asked by: `server`.
 //! Never: does work in a signal handler beyond setting a flag and writing a byte.
 //! Bounds: one thread, one wait list with an entry a waiting future. `SignalWatch` is `Send + Sync` and cheap to
 //! clone; all shards wait on the same one. Source: signal-safety(7); 128 + signal number as the exit code.
@@ -10,11 +11,11 @@ use std::future::Future;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level;
 
 const EXIT_SIGINT: i32 = 130;
@@ -36,13 +37,14 @@ pub fn watch_signals() -> SignalWatch {
         .clone()
 }
 
-/// Whether the process was asked to stop. `Send + Sync`.
+/// Whether the process was asked to stop, and how often to reload. `Send + Sync`.
 #[derive(Clone, Default)]
 pub struct SignalWatch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     requested: AtomicBool,
+    reloads: AtomicU64,
     waiting: Mutex<Waiting>,
 }
 
@@ -69,6 +71,16 @@ impl SignalWatch {
         for (_, waker) in wakers {
             waker.wake();
         }
+    }
+
+    /// Asks for the configuration to be read again, as SIGHUP does.
+    pub fn reload(&self) {
+        self.0.reloads.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often that was asked for.
+    pub fn reloads(&self) -> u64 {
+        self.0.reloads.load(Ordering::Acquire)
     }
 
     /// Waits, on any shard, until a stop is requested; returns at once when it was.
@@ -118,15 +130,23 @@ impl Drop for Requested<'_> {
 fn install(watch: SignalWatch) -> std::io::Result<()> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let interrupted = Arc::new(AtomicBool::new(false));
+    let hung_up = Arc::new(AtomicBool::new(false));
     // Handlers of one signal run in the order of registration: the flag is set when the byte arrives.
     signal_hook::flag::register(SIGINT, interrupted.clone())?;
     low_level::pipe::register(SIGINT, theirs.try_clone()?)?;
+    signal_hook::flag::register(SIGHUP, hung_up.clone())?;
+    low_level::pipe::register(SIGHUP, theirs.try_clone()?)?;
     low_level::pipe::register(SIGTERM, theirs)?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
             let mut byte = [0];
             while ours.read_exact(&mut byte).is_ok() {
+                // Of two signals at once one byte stands for this, and the other for what is left.
+                if hung_up.swap(false, Ordering::SeqCst) {
+                    watch.reload();
+                    continue;
+                }
                 if watch.is_requested() {
                     let by_interrupt = interrupted.load(Ordering::SeqCst);
                     low_level::exit(if by_interrupt {

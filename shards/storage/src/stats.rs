@@ -8,6 +8,8 @@ use crate::writer::By;
 /// Counts since the store was opened, and sizes now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
+    /// Of the pool.
+    pub policy: &'static str,
     pub pool_frames: u64,
     pub pool_dirty: u64,
     pub pool_hits: u64,
@@ -50,6 +52,7 @@ impl Store {
         let pool = &state.pool;
         let wal = &self.wal.counters;
         Stats {
+            policy: pool.policy().name(),
             pool_frames: pool.frames() as u64,
             pool_dirty: pool.dirty() as u64,
             pool_hits: pool.counters.hits.get(),

@@ -29,6 +29,8 @@ pub enum ShardCall {
     /// A checkpoint of every partition.
     Checkpoint,
     Stats,
+    /// Which frames the buffer pools give up first from now on.
+    SetPolicy(storage::Policy),
     /// Start: what recovery found in this shard's partitions.
     Recovered,
     /// Start: the clock's base, what became of transactions in doubt, and the catalog.

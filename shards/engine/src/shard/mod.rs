@@ -176,6 +176,12 @@ impl Shard {
             }
             ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
             ShardCall::Checkpoint => self.checkpoint().await,
+            ShardCall::SetPolicy(policy) => {
+                self.partitions
+                    .values()
+                    .for_each(|p| p.store.set_policy(policy));
+                Ok(Reply::Done)
+            }
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
             ShardCall::Recovered => Ok(Reply::Recovered {
                 found: std::mem::take(&mut self.recovered.borrow_mut()),

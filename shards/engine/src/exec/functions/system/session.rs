@@ -47,6 +47,11 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(Value::Int4(c.session.backend_pid))
     })
     .stable(),
+    Function::new("pg_reload_conf", &[], Bool, |_, _| {
+        runtime::watch_signals().reload();
+        Ok(true.into())
+    })
+    .volatile(),
     Function::new("pg_is_in_recovery", &[], Bool, |_, _| Ok(false.into())).stable(),
     Function::new("inet_server_port", &[], Int4, |c, _| {
         Ok(Value::Int4(i32::from(c.session.server_port)))
