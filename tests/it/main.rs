@@ -10,6 +10,7 @@ mod bad_input;
 mod ceilings;
 mod damage;
 mod durability;
+mod format;
 mod large;
 mod parity;
 mod process;

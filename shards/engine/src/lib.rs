@@ -6,6 +6,8 @@
 pub mod catalog;
 pub mod codec;
 pub mod exec;
+#[cfg(test)]
+mod golden_tests;
 pub mod plan;
 pub mod shard;
 pub mod txn;

@@ -1,4 +1,5 @@
-//! The bytes of docs/format.md, held still: what this program writes is what `tests/golden` says, and it reads that.
+//! The bytes of docs/format.md, held still: what this program writes is what `tests/format` at the root says, and it
+//! reads that.
 //!
 //! When this fails, either a format changed by accident, or `FORMAT` has to be raised, docs/format.md extended and the
 //! old bytes kept readable. Run with `GOLDEN_WRITE=path` to write the new text.
@@ -15,7 +16,7 @@ use std::fmt::Write;
 use types::{Lsn, TreeId};
 
 const STORE: u64 = 0x1122_3344_5566_7788;
-const GOLDEN: &str = include_str!("../tests/golden/format1.txt");
+const GOLDEN: &str = include_str!("../../../tests/format/storage1.txt");
 const VALUE: ValueId = ValueId {
     epoch: 5,
     sequence: 6,
@@ -69,6 +70,11 @@ fn identity(ordinal: u32) -> Identity {
         ordinal,
     }
 }
+
+const LINK: Option<record::Link> = Some(record::Link {
+    start: Lsn(0x1000),
+    checksum: 0x0102_0304,
+});
 
 /// Everything there is in the format, by name.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -124,7 +130,11 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("overflow index", sealed(index).to_vec()),
         ("directory", sealed(directory).to_vec()),
         ("map", sealed(map).to_vec()),
-        ("segment", record::segment_header(STORE, Lsn(0x1000))),
+        ("segment", record::segment_header(STORE, Lsn(0x1000), None)),
+        (
+            "next segment",
+            record::segment_header(STORE, Lsn(0x9000), LINK),
+        ),
         ("record", log_record),
     ]
 }
@@ -228,5 +238,7 @@ fn the_golden_bytes_are_read() {
     assert_eq!((frame.payload, frame.durable), (7, 0x1200));
     assert!(frame.check(STORE, b"payload"));
     let segment = record::parse_segment_header(&golden("segment"));
-    assert_eq!(segment, Some((STORE, Lsn(0x1000))));
+    assert_eq!(segment, Some((STORE, Lsn(0x1000), None)));
+    let segment = record::parse_segment_header(&golden("next segment"));
+    assert_eq!(segment, Some((STORE, Lsn(0x9000), LINK)));
 }

@@ -4,6 +4,7 @@
 //! Asked by: the store. Never: knows what a payload means; never writes after a failed write or fsync.
 //! Group commit: whoever needs a position durable says so and waits; the flusher writes all that is there and calls
 //! fdatasync once for all. While it does, the next group gathers: there is no delay to tune.
+//! Segments are a chain: each names the one before it and the checksum of its last record.
 //! A log position is `segment start + offset in file - 4096`. Each start of the program begins a new segment; those
 //! wholly below the redo position are deleted by a checkpoint, or kept as the spare one.
 //! Bounds: `admit` holds writers back at `wal_buffer_bytes`; a record may exceed it alone.
@@ -22,7 +23,7 @@ use crate::error::StorageError;
 use crate::fence::Fence;
 use crate::options::Options;
 use archive::Archive;
-use record::{FIRST_LSN, HEADER, RECORD_BYTES_MAX, SEGMENT_HEADER};
+use record::{FIRST_LSN, HEADER, Link, RECORD_BYTES_MAX, SEGMENT_HEADER};
 use runtime::{Dir, Notify, Task};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -49,11 +50,11 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn new(store: u64, start: u64) -> Chunk {
+    fn new(store: u64, start: u64, before: Option<Link>) -> Chunk {
         Chunk {
             start,
             base: 0,
-            bytes: record::segment_header(store, Lsn(start)),
+            bytes: record::segment_header(store, Lsn(start), before),
             durable: 0,
         }
     }
@@ -70,6 +71,8 @@ struct Buffer {
     /// First positions of the segments that exist, ascending.
     segments: VecDeque<u64>,
     end: u64,
+    /// The checksum of the last record, if it is known.
+    last: Option<u32>,
     durable: u64,
     /// Somebody waits for this position.
     wanted: u64,
@@ -129,6 +132,7 @@ impl Wal {
                 chunks: VecDeque::new(),
                 segments: VecDeque::new(),
                 end: FIRST_LSN,
+                last: None,
                 durable: FIRST_LSN,
                 wanted: 0,
                 switch: false,
@@ -143,10 +147,11 @@ impl Wal {
         })
     }
 
-    /// Starts appending at `end`, in a segment of its own.
-    fn begin(self: &Rc<Self>, end: u64, segments: VecDeque<u64>, spare: bool) {
+    /// Starts appending at `end`, in a segment of its own. `last` is the checksum of the record before, if it is known.
+    fn begin(self: &Rc<Self>, end: u64, last: Option<u32>, segments: VecDeque<u64>, spare: bool) {
         let mut buffer = self.buffer.borrow_mut();
         buffer.end = end;
+        buffer.last = last;
         buffer.durable = end;
         buffer.segments = segments;
         drop(buffer);
@@ -191,11 +196,20 @@ impl Wal {
         });
         if !fits {
             buffer.switch = false;
-            buffer.chunks.push_back(Chunk::new(self.store, start));
+            let link = |before: &u64, checksum| Link {
+                start: Lsn(*before),
+                checksum,
+            };
+            let before = buffer.segments.back().zip(buffer.last);
+            let before = before.map(|(before, checksum)| link(before, checksum));
+            buffer
+                .chunks
+                .push_back(Chunk::new(self.store, start, before));
             buffer.segments.push_back(start);
         }
         if let Some(chunk) = buffer.chunks.back_mut() {
-            record::encode(self.store, start, durable, payload, &mut chunk.bytes);
+            let sum = record::encode(self.store, start, durable, payload, &mut chunk.bytes);
+            buffer.last = Some(sum);
         }
         buffer.end += need;
         if buffer.end - buffer.durable > self.buffer_bytes as u64 / 2 {

@@ -44,8 +44,8 @@ fn checksum(store: u64, frame: &[u8], payload: &[u8]) -> u32 {
     hash.finalize()
 }
 
-/// Appends the record that begins at `lsn` to `out`. `durable` is how far the log is on disk now.
-pub(crate) fn encode(store: u64, lsn: u64, durable: u64, payload: &[u8], out: &mut Vec<u8>) {
+/// Appends the record that begins at `lsn` to `out`; returns its checksum. `durable` is how far the log is on disk now.
+pub(crate) fn encode(store: u64, lsn: u64, durable: u64, payload: &[u8], out: &mut Vec<u8>) -> u32 {
     let behind = u32::try_from(lsn.saturating_sub(durable)).unwrap_or(u32::MAX);
     let mut frame = [0u8; HEADER];
     frame[0..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -55,6 +55,7 @@ pub(crate) fn encode(store: u64, lsn: u64, durable: u64, payload: &[u8], out: &m
     frame[4..8].copy_from_slice(&sum.to_le_bytes());
     out.extend_from_slice(&frame);
     out.extend_from_slice(payload);
+    sum
 }
 
 /// What a record's header says. Not to be believed before `check`.
@@ -89,9 +90,12 @@ pub(crate) fn frame(bytes: &[u8], lsn: u64) -> Option<Frame> {
 }
 
 impl Frame {
+    pub fn checksum(&self) -> u32 {
+        u32::from_le_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]])
+    }
+
     pub fn check(&self, store: u64, payload: &[u8]) -> bool {
-        let stored =
-            u32::from_le_bytes([self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]]);
+        let stored = self.checksum();
         #[cfg(feature = "simulation")]
         if crate::planted::has(crate::planted::Planted::RecordChecksum) {
             return payload.len() == self.payload;
@@ -114,8 +118,16 @@ pub fn segment_start(name: &str) -> Option<Lsn> {
     u64::from_str_radix(hex, 16).ok().map(Lsn)
 }
 
+/// What a segment says of the one before it, so that all of them are a chain: its start, and the checksum of its last
+/// record. The first segment of a history has none, nor has one that was begun when nothing of the log before was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    pub start: Lsn,
+    pub checksum: u32,
+}
+
 /// The first block of a segment.
-pub(crate) fn segment_header(store: u64, start: Lsn) -> Vec<u8> {
+pub(crate) fn segment_header(store: u64, start: Lsn, before: Option<Link>) -> Vec<u8> {
     let mut block = vec![0u8; SEGMENT_HEADER];
     block[0..8].copy_from_slice(MAGIC);
     block[8..12].copy_from_slice(&crate::superblock::FORMAT.to_le_bytes());
@@ -123,14 +135,29 @@ pub(crate) fn segment_header(store: u64, start: Lsn) -> Vec<u8> {
     block[24..32].copy_from_slice(&start.0.to_le_bytes());
     let sum = crc32fast::hash(&block[0..32]);
     block[32..36].copy_from_slice(&sum.to_le_bytes());
+    if let Some(link) = before {
+        block[40..48].copy_from_slice(&link.start.0.to_le_bytes());
+        block[48..52].copy_from_slice(&link.checksum.to_le_bytes());
+        let sum = crc32fast::hash(&block[0..52]);
+        block[52..56].copy_from_slice(&sum.to_le_bytes());
+    }
     block
 }
 
-/// The store and the first position that a segment's first block names. `None` when it is no such block.
-pub(crate) fn parse_segment_header(block: &[u8]) -> Option<(u64, Lsn)> {
-    let word = |at: usize| Some(u64::from_le_bytes(block.get(at..at + 8)?.try_into().ok()?));
-    let (store, start) = (word(16)?, Lsn(word(24)?));
-    (block.get(..36) == segment_header(store, start).get(..36)).then_some((store, start))
+/// What a segment's first block says. `None` when it is no such block.
+pub(crate) fn parse_segment_header(block: &[u8]) -> Option<(u64, Lsn, Option<Link>)> {
+    let long = |at: usize| Some(u64::from_le_bytes(block.get(at..at + 8)?.try_into().ok()?));
+    let short = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
+    let (store, start) = (long(16)?, Lsn(long(24)?));
+    let link = match block.get(36..56)?.iter().all(|b| *b == 0) {
+        true => None,
+        false => Some(Link {
+            start: Lsn(long(40)?),
+            checksum: short(48)?,
+        }),
+    };
+    let same = block.get(..56) == segment_header(store, start, link).get(..56);
+    same.then_some((store, start, link))
 }
 
 #[cfg(test)]
@@ -156,6 +183,23 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             let bad = frame(&bytes, lsn).is_none_or(|f| !f.check(7, &bytes[HEADER..]));
             prop_assert!(bad);
+        }
+    }
+
+    #[test]
+    fn a_segments_first_block_is_read_back_and_any_flipped_bit_is_noticed() {
+        let link = Link {
+            start: Lsn(5),
+            checksum: 6,
+        };
+        for before in [None, Some(link)] {
+            let block = segment_header(7, Lsn(8), before);
+            assert_eq!(parse_segment_header(&block), Some((7, Lsn(8), before)));
+            for bit in 0..56 * 8 {
+                let mut bad = block.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(parse_segment_header(&bad), None, "bit {bit}");
+            }
         }
     }
 

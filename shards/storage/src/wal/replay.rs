@@ -25,6 +25,8 @@ pub struct Replay {
     at: usize,
     reader: Option<Reader>,
     position: u64,
+    /// The checksum of the record before it.
+    last: Option<u32>,
     /// The checkpoint knew the log durable up to here.
     known: u64,
     done: bool,
@@ -33,7 +35,7 @@ pub struct Replay {
 }
 
 enum Found {
-    Record(Vec<u8>),
+    Record(Vec<u8>, u32),
     /// No whole record here.
     Nothing,
 }
@@ -58,6 +60,7 @@ impl Replay {
             at: at.saturating_sub(1),
             reader: None,
             position: redo.0,
+            last: None,
             known: known.0,
             done: false,
             read_only: false,
@@ -84,8 +87,9 @@ impl Replay {
             self.at += 1;
         }
         match self.read(self.position).await? {
-            Found::Record(payload) => {
+            Found::Record(payload, checksum) => {
                 let start = self.position;
+                self.last = Some(checksum);
                 self.position += (HEADER + payload.len()) as u64;
                 Ok(Some((Lsn(start), payload)))
             }
@@ -104,7 +108,7 @@ impl Replay {
         let start = self.segments[..after].last().ok_or_else(missing)?;
         let mut reader = Reader::open(&self.wal.dir, *start).await?;
         match reader.record(self.wal.store, at.0).await? {
-            Found::Record(payload) => Ok(payload),
+            Found::Record(payload, _) => Ok(payload),
             Found::Nothing => Err(missing()),
         }
     }
@@ -113,11 +117,18 @@ impl Replay {
     async fn enter_next(&mut self) -> Result<bool, StorageError> {
         let start = self.segments[self.at + 1];
         let mut reader = Reader::open(&self.wal.dir, start).await?;
-        let sound = reader.is_segment(self.wal.store).await?;
-        if sound {
-            self.reader = Some(reader);
+        if !reader.is_segment(self.wal.store).await? {
+            return Ok(false);
         }
-        Ok(sound)
+        if let Some(link) = reader.before
+            && (link.start.0 != self.segments[self.at]
+                || self.last.is_some_and(|last| last != link.checksum))
+        {
+            let detail = "the segment does not go on from the one before it";
+            return Err(StorageError::wal(Lsn(start), detail));
+        }
+        self.reader = Some(reader);
+        Ok(true)
     }
 
     async fn read(&mut self, lsn: u64) -> Result<Found, StorageError> {
@@ -154,7 +165,7 @@ impl Replay {
         for start in self.segments.iter().skip(self.at + 1) {
             let mut reader = Reader::open(&self.wal.dir, *start).await?;
             if reader.is_segment(self.wal.store).await?
-                && let Found::Record(_) = reader.record(self.wal.store, *start).await?
+                && let Found::Record(..) = reader.record(self.wal.store, *start).await?
             {
                 let detail = format!("bad record, but the segment at {start:#x} was begun");
                 return Err(StorageError::wal(Lsn(end), detail));
@@ -202,7 +213,8 @@ impl Replay {
             true => record::after_history(end),
             false => end,
         };
-        self.wal.begin(begin, keep.into(), spare);
+        let last = self.last.filter(|_| !self.wal.new_history);
+        self.wal.begin(begin, last, keep.into(), spare);
         Ok(())
     }
 }
@@ -227,6 +239,8 @@ struct Reader {
     name: String,
     file: File,
     start: u64,
+    /// What its first block says of the segment before.
+    before: Option<record::Link>,
     size: u64,
     window: IoBuf,
     window_at: u64,
@@ -247,6 +261,7 @@ impl Reader {
             name,
             file,
             start,
+            before: None,
             size,
             window: IoBuf::zeroed(0),
             window_at: 0,
@@ -261,11 +276,14 @@ impl Reader {
         let mut block = Vec::new();
         self.read(0, SEGMENT_HEADER, &mut block).await?;
         match record::parse_segment_header(&block) {
-            Some((other, _)) if other != store => Err(StorageError::wal(
+            Some((other, ..)) if other != store => Err(StorageError::wal(
                 Lsn(self.start),
                 "a log segment of another store",
             )),
-            Some((_, start)) => Ok(start.0 == self.start),
+            Some((_, start, before)) => {
+                self.before = before;
+                Ok(start.0 == self.start)
+            }
             None => Ok(false),
         }
     }
@@ -321,7 +339,7 @@ impl Reader {
         let mut payload = Vec::with_capacity(frame.payload);
         self.read(body, frame.payload, &mut payload).await?;
         Ok(if frame.check(store, &payload) {
-            Found::Record(payload)
+            Found::Record(payload, frame.checksum())
         } else {
             Found::Nothing
         })
@@ -350,7 +368,7 @@ impl Reader {
                 continue;
             };
             let knew = record::frame(&there[i..], lsn).is_some_and(|f| f.durable > bad);
-            if knew && let Found::Record(_) = self.record(store, lsn).await? {
+            if knew && let Found::Record(..) = self.record(store, lsn).await? {
                 return Ok(Some(lsn));
             }
             at += i as u64 + 1;

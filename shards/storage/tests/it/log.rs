@@ -228,3 +228,42 @@ fn nothing_is_appended_before_the_replay_has_ended_or_after_close() {
         assert_eq!(records, [b"x"]);
     });
 }
+
+/// Appends `n` records of 8 KiB made of `byte`, over several segments.
+fn grow(dir: &Path, n: usize, byte: u8) {
+    let path = dir.to_path_buf();
+    runtime::block_on(async move {
+        let (store, _) = open_replayed(&path, small()).await;
+        for _ in 0..n {
+            let at = store.append(&[byte; 8192]).unwrap();
+            store.durable(at.end).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_segment_of_another_history_is_not_taken_for_the_next_one() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    grow(one.path(), 3, 0);
+    copy_dir(one.path(), other.path());
+    grow(one.path(), 30, 1);
+    grow(other.path(), 30, 2);
+    let names = |dir: &Path| -> Vec<_> {
+        let name = |p: PathBuf| p.file_name().unwrap().to_owned();
+        segments(dir).into_iter().map(name).collect()
+    };
+    assert_eq!(names(one.path()), names(other.path()));
+    let count = names(one.path()).len();
+    assert!(count > 4, "{count} segments");
+    // Each is sound, is at its position and belongs to the store: only the chain tells.
+    for at in 2..count {
+        let mixed = tempfile::tempdir().unwrap();
+        copy_dir(one.path(), mixed.path());
+        std::fs::copy(&segments(other.path())[at], &segments(mixed.path())[at]).unwrap();
+        let error = replay(mixed.path()).unwrap_err();
+        assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("does not go on"), "{error}");
+    }
+    assert_eq!(replay(one.path()).unwrap().len(), 33);
+}

@@ -1,0 +1,81 @@
+//! The catalog's bytes, held still: definitions are stored as their types are declared in the engine, so a variant moved
+//! there would silently give old directories another meaning.
+//!
+//! When this fails, either a declaration changed by accident (append new variants at the end, new fields need a new
+//! version), or the old bytes must stay readable. Run with `GOLDEN_WRITE=path` to write the new text.
+
+use crate::support::{Server, client_runtime};
+use runtime::Dir;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use storage::{Options, Store};
+use types::TreeId;
+
+const GOLDEN: &str = include_str!("../format/catalog1.txt");
+const CATALOG: TreeId = TreeId(1);
+/// Bytes of a version's timestamp at the end of a key.
+const STAMP: usize = 8;
+
+const DEFINITIONS: &str = "create table one (
+        id int primary key,
+        name varchar(20) not null default 'none',
+        price numeric(10,2) check (price >= 0 and price < 1000 or price is null),
+        kind text default lower('A' || 'b') check (kind in ('ab', 'cd') and not kind like '%x'),
+        made timestamptz default now(),
+        tags text[] default array['a', null],
+        data jsonb default '{\"a\": [1, true]}',
+        n bigint default coalesce(null, 1 + 2 * 3) check (case when n > 5 then n <> 9 else n between 1 and 4 end),
+        unique (name, n)
+    );
+    create index one_kind on one (kind, made);
+    create table keyless (a smallint, b double precision default -1.5, c date, d uuid, e bytea, f interval, g bool);
+    insert into keyless values (1, 2.5, '2020-01-02', null, '\\x00ff', '1 day', true);
+    analyze keyless";
+
+fn cells(server: Server) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let path = server.data().join("p0000");
+    server.stop();
+    runtime::block_on(async move {
+        let dir = Dir::open(&path).await.unwrap();
+        let (store, mut replay) = Store::open(dir, Options::default()).await.unwrap();
+        while replay.next().await.unwrap().is_some() {}
+        let mut found = BTreeMap::new();
+        store
+            .scan(CATALOG, b"", &mut |key, value| {
+                // The newest version comes first.
+                let key = key[..key.len() - STAMP].to_vec();
+                found.entry(key).or_insert_with(|| value.to_vec());
+                ControlFlow::Continue(())
+            })
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+        found
+    })
+}
+
+#[test]
+fn definitions_are_stored_as_the_golden_bytes_say() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&data.path().join("data"), 1);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        client.batch_execute(DEFINITIONS).await.unwrap();
+    });
+    let mut now = String::new();
+    for (key, value) in cells(server) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let _ = writeln!(now, "{}", hex(&key));
+        for run in value.chunks(48) {
+            let _ = writeln!(now, "  {}", hex(run));
+        }
+    }
+    if let Some(path) = std::env::var_os("GOLDEN_WRITE") {
+        std::fs::write(path, &now).unwrap();
+    }
+    assert!(
+        now == GOLDEN,
+        "the catalog's bytes changed; now they are\n{now}"
+    );
+}
