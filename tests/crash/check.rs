@@ -60,6 +60,28 @@ pub fn check(image: Image, seed: u64, promises: &[Promise], worlds: &Worlds) -> 
     })
 }
 
+/// How the machine says that bytes are not those that were written.
+const TOLD: &str = "data corrupted";
+
+/// Of a disk that has rotted: what can be read is what was promised, or it is said that it cannot. Says which.
+pub fn notice(
+    disk: &Disk,
+    seed: u64,
+    promises: &[Promise],
+    worlds: &Worlds,
+) -> Result<bool, String> {
+    let (promises, worlds) = (promises.to_vec(), worlds.clone());
+    let outcome = sim::run(seed, disk, async move {
+        let database = open().await?;
+        compare(&database, &promises, &worlds).await
+    });
+    match outcome {
+        Ok(_) => Ok(false),
+        Err(e) if e.contains(TOLD) => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
 fn is_mark(event: &Event, mark: u64) -> bool {
     matches!(event, Event::Mark(m) if *m == mark)
 }

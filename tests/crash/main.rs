@@ -7,6 +7,7 @@
 mod check;
 mod database;
 mod model;
+mod planted;
 mod points;
 mod record;
 mod scenarios;

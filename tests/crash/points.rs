@@ -5,12 +5,16 @@
 //! promises are the same count once.
 
 use crate::check::{self, Worlds};
+use crate::database::{DIR, PARTITIONS};
 use crate::record::{Promise, Recording, Size, note};
-use runtime::sim::{Crash, Event, Image, Random};
+use runtime::sim::{Crash, Disk, Event, Image, Random};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::rc::Rc;
+
+const PAGE: usize = 4096;
 
 /// Names one crash point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ impl std::fmt::Display for Point {
 pub struct Tally {
     pub boundaries: usize,
     pub points: usize,
+    /// Points at which the database said that its disk is not what it was.
+    pub told: usize,
     pub failures: Vec<(Point, String)>,
 }
 
@@ -72,8 +78,26 @@ pub enum Which {
     Only(Point),
 }
 
+/// What a disk does besides losing what is not certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    Sound,
+    /// One page of a page file is not what was written there (`rot`).
+    Rots,
+}
+
 /// Goes through a recorded run and checks points at every boundary; stops after `failures_max` failures.
 pub fn enumerate(seed: u64, recording: &Recording, which: Which, failures_max: usize) -> Tally {
+    enumerate_on(Medium::Sound, seed, recording, which, failures_max)
+}
+
+pub fn enumerate_on(
+    medium: Medium,
+    seed: u64,
+    recording: &Recording,
+    which: Which,
+    failures_max: usize,
+) -> Tally {
     let worlds: Worlds = Rc::new(recording.worlds.clone());
     let mut image = Image::new();
     let mut promises = vec![Promise { told: 0, begun: 0 }; recording.clients()];
@@ -106,11 +130,12 @@ pub fn enumerate(seed: u64, recording: &Recording, which: Which, failures_max: u
                 continue;
             }
             tally.points += 1;
-            if let Err(why) = try_point(left, point, &promises, &worlds) {
-                tally.failures.push((point, why));
-                if tally.failures.len() >= failures_max {
-                    return tally;
-                }
+            match try_point(medium, left, point, &promises, &worlds) {
+                Ok(told) => tally.told += usize::from(told),
+                Err(why) => tally.failures.push((point, why)),
+            }
+            if tally.failures.len() >= failures_max {
+                return tally;
             }
         }
     }
@@ -125,20 +150,62 @@ fn name(left: &Image, promises: &[Promise], point: Point) -> u64 {
     hash.finish()
 }
 
+/// True when the database has said that its disk is not what it was.
 fn try_point(
+    medium: Medium,
     left: Image,
     point: Point,
     promises: &[Promise],
     worlds: &Worlds,
-) -> Result<(), String> {
-    let mut seed = Random::new(point.seed ^ point.boundary as u64);
-    seed.mix(point.variant);
-    let checked = AssertUnwindSafe(|| check::check(left, seed.draw(), promises, worlds));
+) -> Result<bool, String> {
+    let mut random = Random::new(point.seed ^ point.boundary as u64);
+    random.mix(point.variant);
+    let checked = AssertUnwindSafe(|| match medium {
+        Medium::Sound => check::check(left, random.draw(), promises, worlds).map(|()| false),
+        Medium::Rots => {
+            let disk = Disk::of(left);
+            rot(&disk, &mut random);
+            check::notice(&disk, random.draw(), promises, worlds)
+        }
+    });
     catch_unwind(checked).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
         Err(format!("panic: {}", text.unwrap_or_default()))
     })
+}
+
+/// Flips a bit of a page, loses its end, or puts another page in its place.
+fn rot(disk: &Disk, random: &mut Random) {
+    let partition = random.below(PARTITIONS as u64);
+    let path = format!("{DIR}/p{partition:04}/data.pages");
+    let path = Path::new(&path);
+    let bytes = disk.contents(path).unwrap_or_default();
+    let pages = bytes.as_chunks::<PAGE>().0;
+    let written: Vec<usize> = (0..pages.len())
+        .filter(|n| pages[*n].iter().any(|b| *b != 0))
+        .collect();
+    if written.is_empty() {
+        return;
+    }
+    let mut pick = || written[random.below(written.len() as u64) as usize];
+    let (page, other) = (pick(), pick());
+    let at = (page * PAGE) as u64;
+    match random.below(3) {
+        0 => {
+            disk.flip(path, at + random.below(PAGE as u64), random.below(8) as u8);
+        }
+        1 => {
+            for sector in 1 + random.below(7)..8 {
+                disk.alter(path, at + sector * 512, |s| s.fill(0));
+            }
+        }
+        _ => {
+            for (n, sector) in pages[other].as_chunks::<512>().0.iter().enumerate() {
+                disk.alter(path, at + n as u64 * 512, |s| *s = *sector);
+            }
+        }
+    }
 }
 
 /// Says what failed and how to see it again.

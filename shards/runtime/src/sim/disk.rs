@@ -5,11 +5,11 @@
 //! Never: touches the machine's disk. An operation ends even when whoever asked has gone, as it does on a ring.
 //! Bounds: memory: the log keeps every written byte.
 
-use super::fault::{Does, Fault, On};
+use super::fault::{Does, Fault, NOTHING_WRITTEN, On, Until};
 use super::image::{Change, Event, Image, NodeId, OpId, ROOT};
 use super::{Machine, machine};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Component, Path};
 use std::rc::Rc;
@@ -25,8 +25,17 @@ struct State {
     last_op: OpId,
     queue: BTreeMap<(u64, OpId), Rc<Ticket>>,
     faults: Vec<Fault>,
-    /// Acknowledged, and kept back until the next write of the file has ended.
-    late: Vec<(NodeId, OpId)>,
+    /// Acknowledged, and kept back.
+    late: Vec<Late>,
+    /// The lowest position of each file that was written since its last sync was issued.
+    unsynced: HashMap<NodeId, u64>,
+}
+
+/// An operation that was acknowledged before its end.
+struct Late {
+    node: NodeId,
+    op: OpId,
+    until: Until,
 }
 
 /// One operation under way.
@@ -35,7 +44,8 @@ struct Ticket {
     logged: bool,
     /// The errno that is its outcome.
     fails: Option<i32>,
-    late: bool,
+    late: Option<Until>,
+    writes: bool,
     node: NodeId,
     ended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -45,7 +55,9 @@ struct Ticket {
 struct Verdict {
     change: Change,
     fails: Option<i32>,
-    late: bool,
+    late: Option<Until>,
+    /// It has its place in the history all the same, so that points of runs with and without it can be compared.
+    lies: bool,
 }
 
 impl Disk {
@@ -62,6 +74,7 @@ impl Disk {
             queue: BTreeMap::new(),
             faults: Vec::new(),
             late: Vec::new(),
+            unsynced: HashMap::new(),
         })))
     }
 
@@ -101,14 +114,17 @@ impl Disk {
 
     /// Flips one bit of a file at rest. False when there is no such file.
     pub fn flip(&self, path: &Path, at: u64, bit: u8) -> bool {
+        let within = (at % 512) as usize;
+        self.alter(path, at - at % 512, |s| s[within] ^= 1 << (bit % 8))
+    }
+
+    /// Changes one sector of a file at rest. False when there is no such file.
+    pub fn alter(&self, path: &Path, at: u64, change: impl Fn(&mut [u8; 512])) -> bool {
         let mut state = self.0.borrow_mut();
         let Some(node) = state.find(path) else {
             return false;
         };
-        let within = (at % 512) as usize;
-        state
-            .image
-            .alter(node, at - at % 512, |s| s[within] ^= 1 << (bit % 8));
+        state.image.alter(node, at, change);
         true
     }
 
@@ -259,7 +275,7 @@ impl Disk {
         let verdict = state.judge(on, path, at, change);
         state.last_op += 1;
         let op = state.last_op;
-        let logged = !matches!(verdict.change, Change::Nothing);
+        let logged = verdict.lies || !matches!(verdict.change, Change::Nothing);
         if logged {
             let change = verdict.change;
             state.record(Event::Issued { op, change });
@@ -268,6 +284,7 @@ impl Disk {
             logged,
             fails: verdict.fails,
             late: verdict.late,
+            writes: on == On::Write,
             node,
             ended: Cell::new(false),
             waker: RefCell::new(None),
@@ -348,22 +365,30 @@ impl State {
 
     fn end_first(&mut self) -> Option<Rc<Ticket>> {
         let ((_, op), ticket) = self.queue.pop_first()?;
-        if ticket.late {
-            self.late.push((ticket.node, op));
+        if let Some(until) = ticket.late {
+            let node = ticket.node;
+            self.late.push(Late { node, op, until });
         } else if ticket.logged {
             let ok = ticket.fails.is_none();
             self.record(Event::Done { op, ok });
-            let (freed, kept) = self.late.iter().partition(|(node, _)| *node == ticket.node);
-            self.late = kept;
-            for (_, op) in freed {
+            let over = |late: &mut Late| {
+                late.node == ticket.node && (ticket.writes || late.until == Until::NextOperation)
+            };
+            let freed: Vec<Late> = self.late.extract_if(.., over).collect();
+            for Late { op, .. } in freed {
                 self.record(Event::Done { op, ok: true });
             }
         }
         Some(ticket)
     }
 
+    fn wrote(&mut self, node: NodeId, at: u64) {
+        let lowest = self.unsynced.entry(node).or_insert(at);
+        *lowest = at.min(*lowest);
+    }
+
     fn judge(&mut self, on: On, path: &Path, at: u64, mut change: Change) -> Verdict {
-        let (mut fails, mut late) = (None, false);
+        let (mut fails, mut late, mut lies) = (None, None, false);
         match self.fault(on, path, at) {
             None => {}
             // A sync that fails has been tried, and a write may have arrived in part; other operations do not begin.
@@ -373,14 +398,15 @@ impl State {
                     change = Change::Nothing;
                 }
             }
-            Some(Does::Lie) => change = Change::Nothing,
-            Some(Does::Late) => late = true,
+            Some(Does::Lie) => (change, lies) = (Change::Nothing, true),
+            Some(Does::Late(until)) => late = Some(until),
             Some(Does::Change(alter)) => alter(&mut change),
         }
         Verdict {
             change,
             fails,
             late,
+            lies,
         }
     }
 
@@ -439,6 +465,7 @@ impl OpenFile {
     }
 
     pub async fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.0.borrow_mut().wrote(self.node, at);
         let change = Change::Write {
             file: self.node,
             at,
@@ -448,7 +475,9 @@ impl OpenFile {
     }
 
     pub async fn sync(&self) -> io::Result<()> {
-        self.carry_out(On::Sync, 0, Change::Sync { node: self.node })
+        let lowest = self.disk.0.borrow_mut().unsynced.remove(&self.node);
+        let at = lowest.unwrap_or(NOTHING_WRITTEN);
+        self.carry_out(On::Sync, at, Change::Sync { node: self.node })
             .await
     }
 

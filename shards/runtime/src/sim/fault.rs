@@ -30,11 +30,23 @@ pub enum Does {
     Fail(i32),
     /// Acknowledged and not done: a dropped write, a sync that syncs nothing.
     Lie,
-    /// Acknowledged at once, and overtaken by the file's next operation.
-    Late,
+    /// Acknowledged, and done later than others that came behind it.
+    Late(Until),
     /// Something else is done instead: misdirected, torn, damaged. On a read it changes what is read.
     Change(Rc<dyn Fn(&mut Change)>),
 }
+
+/// When an operation that was acknowledged too early is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Behind the file's next operation. A sync that was asked for in between does not cover it.
+    NextOperation,
+    /// Behind the file's next write, with which it changes places.
+    NextWrite,
+}
+
+/// The position of a sync before which nothing was written.
+pub(super) const NOTHING_WRITTEN: u64 = u64::MAX - 1;
 
 /// An ordered fault.
 #[derive(Clone)]
@@ -42,7 +54,8 @@ pub struct Fault {
     pub on: On,
     /// Part of the file's path, as it was when it was opened.
     pub path: String,
-    /// Positions (or lengths) that it meets, the upper one not included.
+    /// Positions (or lengths) that it meets, the upper one not included. A sync's position is the lowest one written
+    /// since the file's last sync, so those of one file can be told apart.
     pub at: std::ops::Range<u64>,
     /// Lets so many pass first.
     pub skip: u64,

@@ -17,7 +17,7 @@ mod tests;
 
 pub use disk::Disk;
 pub(crate) use disk::OpenFile;
-pub use fault::{Does, Fault, On};
+pub use fault::{Does, Fault, On, Until};
 pub use image::{Change, Crash, Event, Image, NodeId, OpId};
 pub use random::Random;
 

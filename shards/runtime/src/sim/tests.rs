@@ -300,6 +300,61 @@ fn faults_meet_the_operation_they_were_ordered_for() {
 }
 
 #[test]
+fn syncs_of_one_file_are_told_apart_by_what_was_written_before_them() {
+    let disk = Disk::new();
+    settled(&disk);
+    disk.order(Fault::new(On::Sync, "/d/f", Does::Lie).at(0..512).always());
+    run(15, &disk, async {
+        let (_, file) = file("f").await;
+        for at in [0, 512, 512, 0] {
+            write(&file, at, 1 + at as u8, 512).await;
+            file.sync_data().await.unwrap();
+        }
+    });
+    // The second one made certain what the first had left out; the last write is not.
+    let found = left(&disk, "/d/f");
+    assert_eq!(found.len(), 1, "the last write is the same as the first");
+    let lies = disk.log().iter().filter(|e| is_nothing(e)).count();
+    assert_eq!(lies, 2, "a lie is in the history");
+    disk.order(Fault::new(On::Sync, "/d/f", Does::Lie).at(0..512));
+    run(16, &disk, async {
+        let (_, file) = file("f").await;
+        write(&file, 0, 9, 512).await;
+        file.sync_data().await.unwrap();
+    });
+    assert_eq!(left(&disk, "/d/f").len(), 2);
+}
+
+fn is_nothing(event: &Event) -> bool {
+    let Event::Issued { change, .. } = event else {
+        return false;
+    };
+    matches!(change, Change::Nothing)
+}
+
+#[test]
+fn a_late_write_is_behind_the_sync_that_should_have_covered_it_and_an_exchanged_one_behind_its_successor()
+ {
+    for (until, behind, seen) in [
+        (Until::NextOperation, 2, [2, 2]),
+        (Until::NextWrite, 2, [1, 1]),
+    ] {
+        let disk = Disk::new();
+        settled(&disk);
+        disk.order(Fault::new(On::Write, "/d/f", Does::Late(until)));
+        let used = disk.clone();
+        run(17, &disk, async move {
+            let (_, file) = file("f").await;
+            write(&file, 0, 1, 512).await;
+            file.sync_data().await.unwrap();
+            assert_eq!(left(&used, "/d/f").len(), behind, "{until:?}");
+            write(&file, 0, 2, 512).await;
+            assert_eq!(file.read_at(0, 2).await.unwrap()[..], seen, "{until:?}");
+        });
+    }
+}
+
+#[test]
 fn a_log_gone_through_again_gives_the_same_disk() {
     let disk = Disk::new();
     run(14, &disk, async {
