@@ -206,7 +206,7 @@ async fn read_own(
     let Some(page) = read(file, id).await? else {
         return Err(StorageError::page(id, "the file ends before it"));
     };
-    page::verify(&page, id, superblock.store)?;
+    superblock.verify_own(&page, id)?;
     own.push(id);
     Ok(page)
 }

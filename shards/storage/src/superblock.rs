@@ -7,7 +7,9 @@
 //! Bounds: engine metadata up to `META_BYTES_MAX`.
 
 use crate::error::StorageError;
-use crate::page::{PAGE_BYTES, Page, PageId, get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
+use crate::page::{
+    self, PAGE_BYTES, Page, PageId, get_u16, get_u32, get_u64, put_u16, put_u32, put_u64,
+};
 use types::Lsn;
 
 const MAGIC: &[u8; 8] = b"RDBSPAGE";
@@ -112,6 +114,18 @@ impl Superblock {
             directory: PageId(get_u32(page, at::DIRECTORY)),
             meta: page[at::META..at::META + meta].to_vec(),
         })
+    }
+
+    /// Checks a page of the image's map or directory. Each image has pages of its own for them: one of another epoch is
+    /// what was there before.
+    pub fn verify_own(&self, page: &Page, id: PageId) -> Result<(), StorageError> {
+        page::verify(page, id, self.store)?;
+        let epoch = page::epoch(page);
+        if epoch != self.epoch {
+            let detail = format!("it is of epoch {epoch}, the image of {}", self.epoch);
+            return Err(StorageError::page(id, detail));
+        }
+        Ok(())
     }
 
     /// The slot that counts, `None` when neither was ever written.

@@ -80,7 +80,7 @@ impl Image {
         let Some(page) = read(&self.file, id).await? else {
             return Err(StorageError::page(id, "the file ends before it"));
         };
-        page::verify(&page, id, self.superblock.store)?;
+        self.superblock.verify_own(&page, id)?;
         Ok(page)
     }
 
