@@ -7,7 +7,7 @@
 use crate::database::{Client, Database};
 use crate::model::{Cells, Content, World, difference};
 use crate::record::Promise;
-use runtime::sim::{self, Crash, Disk, Event, Image, Random};
+use runtime::sim::{self, Crash, Disk, Event, Fault, Image, Random};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -22,10 +22,17 @@ const PROBES: i32 = 8;
 const MARK_SHOWN: u64 = 1;
 const MARK_PROBED: u64 = 2;
 
-/// Opens the image, checks it, works on it, crashes and checks again.
-pub fn check(image: Image, seed: u64, promises: &[Promise], worlds: &Worlds) -> Result<(), String> {
+/// Opens the image, checks it, works on it, crashes and checks again. The disk of the life between both crashes has `faults`.
+pub fn check(
+    image: Image,
+    faults: &[Fault],
+    seed: u64,
+    promises: &[Promise],
+    worlds: &Worlds,
+) -> Result<(), String> {
     let mut random = Random::new(seed);
     let disk = Disk::of(image.clone());
+    faults.iter().for_each(|fault| disk.order(fault.clone()));
     let shown = live(&disk, random.draw(), promises, worlds)?;
     let events = disk.log();
     // Half of the time at its end with nothing spared, else anywhere in between.
@@ -33,7 +40,13 @@ pub fn check(image: Image, seed: u64, promises: &[Promise], worlds: &Worlds) -> 
         true => (events.len(), Crash::Least),
         false => {
             let upto = random.below(events.len() as u64 + 1) as usize;
-            (upto, Crash::Some(random.draw()))
+            let seed = random.draw();
+            let how = if random.one_in(3) {
+                Crash::Torn(seed)
+            } else {
+                Crash::Some(seed)
+            };
+            (upto, how)
         }
     };
     let mut again = image;
@@ -100,7 +113,9 @@ fn live(
         let shown = compare(&database, &promises, &worlds).await?;
         marks.mark(MARK_SHOWN);
         let client = database.client().map_err(|e| e.to_string())?;
-        work(&client).await.map_err(|e| format!("new work: {e}"))?;
+        let checkpoint = seed.is_multiple_of(2);
+        let worked = work(&client, checkpoint).await;
+        worked.map_err(|e| format!("new work: {e}"))?;
         marks.mark(MARK_PROBED);
         if seed.is_multiple_of(3) {
             let stopped = database.shard.close().await;
@@ -133,7 +148,7 @@ async fn open() -> Result<Database, String> {
     Database::open().await.map_err(|e| format!("open: {e}"))
 }
 
-async fn work(client: &Client) -> types::Result<()> {
+async fn work(client: &Client, checkpoint: bool) -> types::Result<()> {
     client
         .run("create table probe (id int primary key, n int)")
         .await?;
@@ -141,6 +156,9 @@ async fn work(client: &Client) -> types::Result<()> {
     client
         .run("insert into probe select g, 0 from generate_series(1, 9) g")
         .await?;
+    if checkpoint {
+        client.run("checkpoint").await?;
+    }
     client
         .run("begin; update probe set n = id; delete from probe where id = 9; commit")
         .await?;

@@ -13,8 +13,8 @@ mod record;
 mod scenarios;
 mod workload;
 
-use points::{Point, Tally, Which, enumerate, report};
-use record::{Recording, Size};
+use points::{Point, Tally, Trial, Which, enumerate, report};
+use record::{Faults, Recording, Size};
 
 const SIZE: Size = Size {
     clients: 3,
@@ -22,7 +22,7 @@ const SIZE: Size = Size {
 };
 
 fn record(seed: u64) -> Recording {
-    match Recording::make(seed, SIZE, &[]) {
+    match Recording::make(seed, SIZE, &Faults::default()) {
         Ok(recording) => recording,
         Err(e) => panic!("the workload of seed {seed} failed without a crash: {e}"),
     }
@@ -31,7 +31,7 @@ fn record(seed: u64) -> Recording {
 fn run(seed: u64, which: Which) -> Tally {
     let begun = std::time::Instant::now();
     let recording = record(seed);
-    let tally = enumerate(seed, &recording, which, 3);
+    let tally = enumerate(seed, &recording, Trial::default(), which, 3);
     report(&tally, &recording, SIZE);
     println!(
         "seed {seed}: {} points at {} boundaries, {} failed, {:?}",
@@ -86,8 +86,8 @@ fn a_first_start_can_be_cut_short_anywhere() {
         clients: 1,
         units: 1,
     };
-    let recording = Recording::make(1, size, &[]).unwrap();
-    let tally = enumerate(1, &recording, Which::Every, 3);
+    let recording = Recording::make(1, size, &Faults::default()).unwrap();
+    let tally = enumerate(1, &recording, Trial::default(), Which::Every, 3);
     report(&tally, &recording, size);
     assert_eq!(tally.failures.len(), 0);
 }

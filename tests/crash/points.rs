@@ -1,13 +1,13 @@
 //! Crash points: a moment of a recorded run, and what of the uncertain a crash there leaves.
 //!
 //! Every moment between two events of the disk is a boundary. At each there are the crash that leaves least, the one that
-//! leaves most, some that leave any subset with tears, and one that kills the process alone. Points whose disks and
+//! leaves most, some that leave any subset, one that tears every write, and one that kills the process alone. Points whose disks and
 //! promises are the same count once.
 
 use crate::check::{self, Worlds};
 use crate::database::{DIR, PARTITIONS};
 use crate::record::{Promise, Recording, Size, note};
-use runtime::sim::{Crash, Disk, Event, Image, Random};
+use runtime::sim::{Change, Crash, Disk, Event, Fault, Image, OpId, Random};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +15,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 const PAGE: usize = 4096;
+/// Where a page says of what kind it is.
+const KIND_AT: usize = 24;
+/// Where pages begin that are not the superblock's.
+const PAGES_AT: u64 = 2 * PAGE as u64;
 
 /// Names one crash point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,7 @@ impl Point {
             0 => Crash::Least,
             1 => Crash::Most,
             v if v + 1 == VARIANTS => Crash::Kill(random.draw()),
+            v if v + 2 == VARIANTS => Crash::Torn(random.draw()),
             _ => Crash::Some(random.draw()),
         }
     }
@@ -79,22 +84,29 @@ pub enum Which {
 }
 
 /// What a disk does besides losing what is not certain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Medium {
+    #[default]
     Sound,
     /// One page of a page file is not what was written there (`rot`).
     Rots,
+    /// One write of a page of these kinds was acknowledged and never done.
+    Loses(&'static [u8]),
+}
+
+/// On what the points are tried.
+#[derive(Clone, Copy, Default)]
+pub struct Trial<'a> {
+    pub medium: Medium,
+    /// Ordered from the disk of the life after the crash.
+    pub faults: &'a [Fault],
 }
 
 /// Goes through a recorded run and checks points at every boundary; stops after `failures_max` failures.
-pub fn enumerate(seed: u64, recording: &Recording, which: Which, failures_max: usize) -> Tally {
-    enumerate_on(Medium::Sound, seed, recording, which, failures_max)
-}
-
-pub fn enumerate_on(
-    medium: Medium,
+pub fn enumerate(
     seed: u64,
     recording: &Recording,
+    trial: Trial<'_>,
     which: Which,
     failures_max: usize,
 ) -> Tally {
@@ -125,12 +137,19 @@ pub fn enumerate_on(
             if !chosen {
                 continue;
             }
-            let left = image.crash(point.crash());
+            let left = match trial.medium {
+                Medium::Loses(kinds) => {
+                    let lost = written_page(recording, kinds, point);
+                    let image = recording.image_without(boundary, lost);
+                    image.crash(point.crash())
+                }
+                _ => image.crash(point.crash()),
+            };
             if !seen.insert(name(&left, &promises, point)) {
                 continue;
             }
             tally.points += 1;
-            match try_point(medium, left, point, &promises, &worlds) {
+            match try_point(trial, left, point, &promises, &worlds) {
                 Ok(told) => tally.told += usize::from(told),
                 Err(why) => tally.failures.push((point, why)),
             }
@@ -152,7 +171,7 @@ fn name(left: &Image, promises: &[Promise], point: Point) -> u64 {
 
 /// True when the database has said that its disk is not what it was.
 fn try_point(
-    medium: Medium,
+    trial: Trial<'_>,
     left: Image,
     point: Point,
     promises: &[Promise],
@@ -160,11 +179,16 @@ fn try_point(
 ) -> Result<bool, String> {
     let mut random = Random::new(point.seed ^ point.boundary as u64);
     random.mix(point.variant);
-    let checked = AssertUnwindSafe(|| match medium {
-        Medium::Sound => check::check(left, random.draw(), promises, worlds).map(|()| false),
-        Medium::Rots => {
+    let checked = AssertUnwindSafe(|| match trial.medium {
+        Medium::Sound => {
+            let seed = random.draw();
+            check::check(left, trial.faults, seed, promises, worlds).map(|()| false)
+        }
+        medium => {
             let disk = Disk::of(left);
-            rot(&disk, &mut random);
+            if medium == Medium::Rots {
+                rot(&disk, &mut random);
+            }
             check::notice(&disk, random.draw(), promises, worlds)
         }
     });
@@ -173,6 +197,28 @@ fn try_point(
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
         Err(format!("panic: {}", text.unwrap_or_default()))
     })
+}
+
+/// One of the writes of pages of these kinds.
+fn written_page(recording: &Recording, kinds: &[u8], point: Point) -> Option<OpId> {
+    let (mut files, mut written) = (Vec::new(), Vec::new());
+    for event in &recording.events[..point.boundary] {
+        match event {
+            Event::Issued { op, change } => match change {
+                Change::Create { name, node, .. } if name == "data.pages" => files.push(*node),
+                Change::Write { file, at, bytes } if files.contains(file) && *at >= PAGES_AT => {
+                    let kind = bytes.get(KIND_AT).is_some_and(|kind| kinds.contains(kind));
+                    written.extend(kind.then_some(*op));
+                }
+                _ => {}
+            },
+            Event::Done { .. } | Event::Mark(_) => {}
+        }
+    }
+    let mut random = Random::new(point.seed ^ point.boundary as u64);
+    random.mix(point.variant);
+    let at = random.below(written.len().max(1) as u64) as usize;
+    written.get(at).copied()
 }
 
 /// Flips a bit of a page, loses its end, or puts another page in its place.

@@ -3,7 +3,7 @@
 use crate::database::Database;
 use crate::model::World;
 use crate::workload::{self, Mark, Unit};
-use runtime::sim::{self, Disk, Event, Fault, Image};
+use runtime::sim::{self, Disk, Event, Fault, Image, OpId};
 use std::rc::Rc;
 
 /// How much a recorded run does.
@@ -22,6 +22,17 @@ pub struct Promise {
     pub begun: usize,
 }
 
+/// Faults to order, by the moment from which on.
+#[derive(Clone, Default)]
+pub struct Faults {
+    /// The empty disk.
+    pub first: Vec<Fault>,
+    /// The first start is over, and clients begin.
+    pub serving: Vec<Fault>,
+    /// The start after a crash.
+    pub again: Vec<Fault>,
+}
+
 pub struct Recording {
     pub events: Vec<Event>,
     /// For each client its world after each unit; the first is the empty one.
@@ -29,10 +40,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Runs the workload of this seed from an empty disk to a clean stop. `planted` is ordered from the disk beforehand.
-    pub fn make(seed: u64, size: Size, planted: &[Fault]) -> Result<Recording, String> {
+    /// Runs the workload of this seed from an empty disk to a clean stop.
+    pub fn make(seed: u64, size: Size, faults: &Faults) -> Result<Recording, String> {
         let disk = Disk::new();
-        planted.iter().for_each(|fault| disk.order(fault.clone()));
+        faults.first.iter().for_each(|f| disk.order(f.clone()));
         let scripts: Vec<Vec<Unit>> = (0..size.clients)
             .map(|client| workload::script(seed, client, size.units))
             .collect();
@@ -42,8 +53,10 @@ impl Recording {
         });
         let worlds = worlds.collect();
         let (scripts, used) = (Rc::new(scripts), disk.clone());
+        let serving = faults.serving.clone();
         sim::run(seed, &disk, async move {
             let database = Database::open().await.map_err(|e| e.to_string())?;
+            serving.into_iter().for_each(|f| used.order(f));
             workload::perform(&database, &used, &scripts).await?;
             database.shard.close().await.map_err(|e| e.to_string())
         })?;
@@ -59,8 +72,21 @@ impl Recording {
 
     /// The disk after the first `boundary` events.
     pub fn image(&self, boundary: usize) -> Image {
+        self.image_without(boundary, None)
+    }
+
+    /// The same, if this operation had never reached the disk.
+    pub fn image_without(&self, boundary: usize, lost: Option<OpId>) -> Image {
         let mut image = Image::new();
-        self.events[..boundary].iter().for_each(|e| image.apply(e));
+        for event in &self.events[..boundary] {
+            let op = match event {
+                Event::Issued { op, .. } | Event::Done { op, .. } => Some(*op),
+                Event::Mark(_) => None,
+            };
+            if op.is_none() || op != lost {
+                image.apply(event);
+            }
+        }
         image
     }
 }

@@ -54,6 +54,8 @@ pub struct Fault {
     pub on: On,
     /// Part of the file's path, as it was when it was opened.
     pub path: String,
+    /// It is the whole path.
+    pub whole: bool,
     /// Positions (or lengths) that it meets, the upper one not included. A sync's position is the lowest one written
     /// since the file's last sync, so those of one file can be told apart.
     pub at: std::ops::Range<u64>,
@@ -69,6 +71,7 @@ impl Fault {
         Fault {
             on,
             path: path.to_string(),
+            whole: false,
             at: 0..u64::MAX,
             skip: 0,
             times: 1,
@@ -78,6 +81,12 @@ impl Fault {
 
     pub fn at(mut self, at: std::ops::Range<u64>) -> Fault {
         self.at = at;
+        self
+    }
+
+    /// Meets this path alone, and not those that it is a part of.
+    pub fn exactly(mut self) -> Fault {
+        self.whole = true;
         self
     }
 
@@ -93,7 +102,11 @@ impl Fault {
     }
 
     pub(super) fn meets(&self, on: On, path: &str, at: u64) -> bool {
-        self.times > 0 && self.on == on && self.at.contains(&at) && path.contains(&self.path)
+        let meant = match self.whole {
+            true => path == self.path,
+            false => path.contains(&self.path),
+        };
+        self.times > 0 && self.on == on && self.at.contains(&at) && meant
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Crash {
     Most,
     /// Any subset, with tears.
     Some(u64),
+    /// Every write that is not certain is torn; of names any subset.
+    Torn(u64),
     /// The process dies and the machine lives on: what is not certain stays so.
     Kill(u64),
 }
@@ -246,7 +248,7 @@ impl Image {
     /// The disk as it may be found after a crash at this moment.
     pub fn crash(&self, how: Crash) -> Image {
         let mut random = match how {
-            Crash::Some(seed) | Crash::Kill(seed) => Random::new(seed),
+            Crash::Some(seed) | Crash::Torn(seed) | Crash::Kill(seed) => Random::new(seed),
             Crash::Least | Crash::Most => Random::new(0),
         };
         // From nearly nothing to nearly everything, the same for the whole disk.
@@ -417,6 +419,7 @@ impl FileNode {
                 _ if p.sure => p.what.put(&mut left),
                 Crash::Least => {}
                 Crash::Most => p.what.put(&mut left),
+                Crash::Torn(_) => p.what.put_some(&mut left, &p.what.tear(random)),
                 Crash::Some(_) | Crash::Kill(_) => {
                     let draw = random.below(100);
                     if draw < odds {
@@ -459,7 +462,7 @@ impl DirNode {
                 _ if p.sure => true,
                 Crash::Least => false,
                 Crash::Most => true,
-                Crash::Some(_) | Crash::Kill(_) => {
+                Crash::Some(_) | Crash::Torn(_) | Crash::Kill(_) => {
                     !stopped.contains(&p.what.node) && random.below(100) < odds
                 }
             };

@@ -157,7 +157,13 @@ fn a_write_is_certain_after_a_sync_and_before_it_whole_torn_or_absent() {
     let found = left(&disk, "/d/f");
     assert!(found.contains(&Some(vec![1; 4096])) && found.contains(&Some(vec![2; 4096])));
     assert!(found.len() > 10, "torn in {} ways", found.len());
-    for bytes in found.iter().flatten() {
+    let torn = (0..50).map(|seed| disk.image().crash(Crash::Torn(seed)));
+    let torn: Vec<_> = torn
+        .filter_map(|image| Disk::of(image).contents(Path::new("/d/f")))
+        .filter(|bytes| *bytes != [1; 4096] && *bytes != [2; 4096])
+        .collect();
+    assert!(torn.len() > 25, "{} of 50 are torn", torn.len());
+    for bytes in found.iter().flatten().chain(&torn) {
         assert_eq!(bytes.len(), 4096);
         let sectors = bytes.as_chunks::<512>().0;
         assert!(sectors.iter().all(|s| s.iter().all(|b| *b == s[0])));
