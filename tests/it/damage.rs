@@ -113,7 +113,7 @@ fn a_damaged_log_ends_its_partition_at_the_start_and_the_others_serve() {
 }
 
 /// What `verify` prints, and whether it was content.
-fn verify(dir: &Path) -> (bool, String) {
+pub fn verify(dir: &Path) -> (bool, String) {
     let done = std::process::Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
         .arg("verify")
         .arg("--data-dir")

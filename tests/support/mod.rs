@@ -38,8 +38,13 @@ impl Server {
     /// As soon as it answers, ready or not.
     pub fn unready(data: &Path, cores: usize, flags: &[&str]) -> Server {
         let (port, http_port) = (free_port(), free_port());
+        let pool: &[&str] = match flags.contains(&"--pool-bytes") {
+            true => &[],
+            false => &["--pool-bytes", "32MiB"],
+        };
         let process = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
-            .args(["--cores", &cores.to_string(), "--pool-bytes", "32MiB"])
+            .args(["--cores", &cores.to_string()])
+            .args(pool)
             .arg("--data-dir")
             .arg(data)
             .args(["--sql-port", &port.to_string()])
