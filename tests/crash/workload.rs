@@ -33,6 +33,8 @@ pub fn script(seed: u64, client: usize, units: usize) -> Vec<Unit> {
         random,
         main: format!("a{client}"),
         other: format!("b{client}"),
+        // One backup at a time: only one client takes any.
+        backups: (client == 0).then_some(0),
         world: World::new(),
         next: 0,
     };
@@ -47,6 +49,8 @@ struct Writer {
     main: String,
     /// Comes and goes.
     other: String,
+    /// How many it has taken, if it takes any.
+    backups: Option<u32>,
     world: World,
     /// Numbers that were never used: `n` is unique.
     next: i32,
@@ -75,6 +79,13 @@ impl Writer {
     }
 
     fn unit(&mut self) -> Unit {
+        if let Some(n) = &mut self.backups
+            && self.random.one_in(8)
+        {
+            *n += 1;
+            let sql = format!("backup to 'b{n}'");
+            return self.done(vec![Step::Sql(sql)]);
+        }
         match self.random.below(20) {
             0 => self.done(vec![Step::Sql("checkpoint".into())]),
             1 => {

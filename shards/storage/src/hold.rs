@@ -119,7 +119,7 @@ impl Store {
             let Some(page) = bytes.as_array::<PAGE_BYTES>() else {
                 return Err(StorageError::page(id, "the file ends before it"));
             };
-            page::verify(page, id, self.id)?;
+            superblock.verify_own(page, id)?;
             next = map.take(id, page)?;
         }
         map.finish(superblock.map)
