@@ -11,6 +11,7 @@ mod ceilings;
 mod damage;
 mod durability;
 mod format;
+mod full_disk;
 mod kill;
 mod large;
 mod parity;

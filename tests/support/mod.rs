@@ -148,6 +148,12 @@ impl Server {
         }
     }
 
+    /// Asks it to stop, and takes any outcome but waiting for ever.
+    pub fn end(mut self) {
+        self.signal("TERM");
+        self.wait();
+    }
+
     pub fn stop(mut self) {
         self.signal("TERM");
         assert!(self.wait().success());
