@@ -125,3 +125,66 @@ fn a_copy_of_any_number_of_rows_is_one_transaction_of_bounded_memory() {
         assert!(grown < 320, "grew by {grown} MiB");
     });
 }
+
+/// Of the server alone, in MiB.
+fn resident_mib(server: &Server) -> u64 {
+    server.resident_bytes() >> 20
+}
+
+#[test]
+fn a_table_ten_times_the_pool_is_scanned_and_changed_in_flat_memory() {
+    // Two pools of 4 MiB, and a table of more than 80.
+    let flags = [
+        "--pool-bytes",
+        "4MiB",
+        "--txn-memory-bytes",
+        "1MiB",
+        "--wal-segment-bytes",
+        "1MiB",
+        "--checkpoint-wal-bytes",
+        "8MiB",
+        "--statement-timeout",
+        "0",
+    ];
+    const ROWS: i64 = 42_000;
+    on_server(2, &flags, async |server, client| {
+        client
+            .batch_execute(
+                "create table t (id int primary key, n int, v text); create index on t (n)",
+            )
+            .await
+            .unwrap();
+        for first in (1..ROWS).step_by(6_000) {
+            let last = first + 5_999;
+            let fill = format!(
+                "insert into t select g, g % 1000, repeat(chr(97 + g % 26), 1900) from generate_series({first}, {last}) g"
+            );
+            client.batch_execute(&fill).await.unwrap();
+        }
+        let check = async |sum: i64| {
+            assert_eq!(value::<i64>(&client, "select count(*) from t").await, ROWS);
+            assert_eq!(value::<i64>(&client, "select sum(n) from t").await, sum);
+            let bytes = value::<i64>(&client, "select sum(length(v)) from t").await;
+            assert_eq!(bytes, ROWS * 1_900);
+        };
+        let sum = (ROWS / 1_000) * (999 * 1_000 / 2);
+        check(sum).await;
+        let data = std::fs::metadata(server.data().join("p0000/data.pages")).unwrap();
+        assert!(data.len() > 40 << 20, "{} bytes a partition", data.len());
+        let before = resident_mib(server);
+        let mut most = before;
+        for round in 1..=2 {
+            client
+                .batch_execute("update t set n = n + 1")
+                .await
+                .unwrap();
+            most = most.max(resident_mib(server));
+            check(sum + round * ROWS).await;
+            most = most.max(resident_mib(server));
+        }
+        let by_index: i64 = value(&client, "select count(*) from t where n = 503").await;
+        assert_eq!(by_index, ROWS / 1_000);
+        // What an update of all rows keeps a row of: its lock, and the key that has an old version.
+        assert!(most <= before + 48, "{before} MiB grew to {most}");
+    });
+}
