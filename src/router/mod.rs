@@ -7,6 +7,7 @@
 
 pub mod backup;
 pub mod commit;
+pub mod deadlock;
 mod define;
 mod insert;
 pub mod modify;

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::middleware::{Chain, ChainOptions};
 use crate::net::{self, Endpoint, Live};
 use crate::proto;
-use crate::router::{Answer, Message, Router};
+use crate::router::{Answer, Message, Router, deadlock};
 use crate::service::Door;
 use crate::session::{self, Node};
 use crate::telemetry::{self, Metrics};
@@ -103,6 +103,7 @@ async fn begin(id: ShardId, shared: &Arc<Shared>, router: &Rc<Router>) -> Result
         (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
         runtime::spawn_background(reload::watch(shared.clone(), router.clone())).detach();
     }
+    runtime::spawn(deadlock::watch(Rc::downgrade(router))).detach();
     Ok(shared.all(Stage::Begun).await)
 }
 

@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod ceilings;
 mod damage;
+mod deadlock;
 mod durability;
 mod format;
 mod full_disk;

@@ -5,6 +5,7 @@ use crate::exec::Context;
 use crate::plan::{Assignment, Expr, Scan};
 use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
+use crate::txn::deadlock::Wait;
 use crate::txn::{Stop, TxnRef};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,13 @@ pub enum ShardCall {
     /// A checkpoint of every partition.
     Checkpoint,
     Stats,
+    /// Who waits for whose locks.
+    Waits,
+    /// Ends a wait that is part of a cycle, if it still goes on.
+    EndWait {
+        wait: Wait,
+        cycle: String,
+    },
     /// Which frames the buffer pools give up first from now on.
     SetPolicy(storage::Policy),
     /// Start: what recovery found in this shard's partitions.
@@ -324,6 +332,7 @@ pub enum Reply {
     },
     Count(u64),
     Sealed(Sealed),
+    Waits(Vec<Wait>),
     At(Ts),
     Catalog(Arc<Catalog>),
     Stats(Box<ShardStats>),

@@ -26,6 +26,7 @@ pub use layout::Layout;
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
 use crate::txn::backup::BackupProgress;
+use crate::txn::deadlock::Suspects;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
@@ -54,6 +55,7 @@ pub struct Shard {
     lost: BTreeMap<PartitionId, Error>,
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
+    suspects: Rc<Suspects>,
     catalog: RefCell<Arc<Catalog>>,
     recovered: RefCell<Vec<(PartitionId, Recovered)>>,
     /// Above every tree there was at the start or that was dropped since. A checkpoint may still hold what was in them, so
@@ -80,6 +82,7 @@ impl Shard {
     ) -> Result<Rc<Shard>> {
         let clock = Rc::new(Clock::new(Clock::base_above(Ts(0))));
         let snapshots = Snapshots::new(id, horizon);
+        let suspects = Rc::<Suspects>::default();
         let mut partitions = BTreeMap::new();
         let mut recovered = Vec::new();
         let mut lost = BTreeMap::new();
@@ -91,7 +94,16 @@ impl Shard {
             let mut options = options.clone();
             // Each partition has an archive of its own.
             options.storage.archive = options.storage.archive.map(|a| a.join(layout.name(p)));
-            match recovery::open(p, dir, &options, clock.clone(), snapshots.clone()).await {
+            match recovery::open(
+                p,
+                dir,
+                &options,
+                clock.clone(),
+                snapshots.clone(),
+                suspects.clone(),
+            )
+            .await
+            {
                 Ok((partition, mut found)) => {
                     found.trees_end = above(&partition.store.trees());
                     partitions.insert(p, partition);
@@ -113,6 +125,7 @@ impl Shard {
             lost,
             clock,
             snapshots,
+            suspects,
             catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
             trees_end: Cell::new(0),
@@ -146,6 +159,11 @@ impl Shard {
         &self.snapshots.horizon().backup
     }
 
+    /// Transactions that have waited long for a lock of this shard's.
+    pub fn suspects(&self) -> &Rc<Suspects> {
+        &self.suspects
+    }
+
     pub fn new_xid(&self) -> Xid {
         let next = self.xids.get() + 1;
         self.xids.set(next);
@@ -176,6 +194,18 @@ impl Shard {
             }
             ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
             ShardCall::Checkpoint => self.checkpoint().await,
+            ShardCall::Waits => Ok(Reply::Waits(
+                self.partitions
+                    .values()
+                    .flat_map(|p| p.locks.waits(p.id))
+                    .collect(),
+            )),
+            ShardCall::EndWait { wait, cycle } => {
+                if let Some(p) = self.partitions.get(&wait.partition) {
+                    p.locks.end_wait(wait.waiter, wait.number, &cycle);
+                }
+                Ok(Reply::Done)
+            }
             ShardCall::SetPolicy(policy) => {
                 self.partitions
                     .values()

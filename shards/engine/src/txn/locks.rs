@@ -5,15 +5,17 @@
 //! changes of the table's definition. All are held until the transaction ends in this partition. A transaction with more
 //! row locks than an eighth of its ceiling takes the table's exclusive lock in their place, and waits for it if it must.
 //! Bounds: a waiter is a running statement, so at most one per connection; a cycle of waits within one partition ends with
-//! 40P01 at once, a wait across partitions ends at the statement's deadline.
+//! 40P01 at once. A longer wait is told to `Suspects`, and ends with 40P01 when the front has found a cycle over partitions.
 
+use super::deadlock::{Suspects, TIMEOUT, Wait};
 use super::{Stop, TxnRef};
 use hashbrown::HashMap;
 use runtime::sync::oneshot;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
-use types::{Error, Result, SqlState, TableId, TreeId, Xid, limits};
+use types::{Error, PartitionId, Result, SqlState, TableId, TreeId, Xid, limits};
 
 /// How often a waiter looks whether its statement was stopped.
 const STOP_POLL: Duration = Duration::from_millis(20);
@@ -75,7 +77,18 @@ impl Held {
 struct Waiter {
     xid: Xid,
     mode: Mode,
-    grant: oneshot::Sender<()>,
+    /// `None` is the lock; otherwise the cycle that the wait was part of.
+    grant: oneshot::Sender<Verdict>,
+}
+
+type Verdict = Option<String>;
+
+/// What a transaction waits for.
+struct Awaited {
+    target: Target,
+    /// Tells one wait from the next.
+    number: u64,
+    since_ns: u64,
 }
 
 struct State {
@@ -83,16 +96,18 @@ struct State {
     escalate_bytes: usize,
     locks: HashMap<Target, Lock>,
     held: HashMap<Xid, Held>,
-    waiting: HashMap<Xid, Target>,
+    waiting: HashMap<Xid, Awaited>,
+    waits: u64,
 }
 
 pub struct LockTable {
     state: RefCell<State>,
+    suspects: Rc<Suspects>,
 }
 
 impl Default for LockTable {
     fn default() -> LockTable {
-        LockTable::new(limits::TXN_LOCK_BYTES_MAX)
+        LockTable::new(limits::TXN_LOCK_BYTES_MAX, Rc::default())
     }
 }
 
@@ -105,16 +120,18 @@ fn too_many(max: usize) -> Error {
 }
 
 impl LockTable {
-    pub fn new(bytes_max: usize) -> LockTable {
+    pub fn new(bytes_max: usize, suspects: Rc<Suspects>) -> LockTable {
         let state = State {
             bytes_max,
             escalate_bytes: bytes_max / 8,
             locks: HashMap::new(),
             held: HashMap::new(),
             waiting: HashMap::new(),
+            waits: 0,
         };
         LockTable {
             state: RefCell::new(state),
+            suspects,
         }
     }
 
@@ -146,9 +163,79 @@ impl LockTable {
         let Some(granted) = self.state.borrow_mut().request(txn.xid, target, mode)? else {
             return Ok(false);
         };
-        let outcome = wait(granted, &txn.stop).await;
+        let outcome = self.wait(txn.xid, granted, &txn.stop).await;
         self.state.borrow_mut().waiting.remove(&txn.xid);
         outcome.map(|()| true)
+    }
+
+    async fn wait(
+        &self,
+        xid: Xid,
+        mut granted: oneshot::Receiver<Verdict>,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut told = runtime::Instant::now();
+        loop {
+            match runtime::timeout(STOP_POLL, &mut granted).await {
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(Some(cycle))) => return Err(deadlock(cycle)),
+                Ok(Err(_)) => return Err(Error::internal("a lock's queue went away")),
+                Err(_) => stop.check()?,
+            }
+            if told.elapsed() >= TIMEOUT {
+                told = runtime::Instant::now();
+                self.suspects.push(xid);
+            }
+        }
+    }
+
+    /// Every wait here, with those it waits for: the owners, and the nearest one ahead in the queue that it cannot share
+    /// the lock with.
+    pub fn waits(&self, partition: PartitionId) -> Vec<Wait> {
+        let state = self.state.borrow();
+        let waits = state.waiting.iter().filter_map(|(xid, awaited)| {
+            let lock = state.locks.get(&awaited.target)?;
+            let at = lock.queue.iter().position(|w| w.xid == *xid)?;
+            let mode = lock.queue.get(at)?.mode;
+            let apart = |w: &&Waiter| mode == Mode::Exclusive || w.mode == Mode::Exclusive;
+            let ahead = lock.queue.iter().take(at).rev().find(apart);
+            let owners = lock.owners.iter().copied().filter(|o| o != xid);
+            let (table, row) = match &awaited.target {
+                Target::Row(table, ..) => (*table, true),
+                Target::Table(table) => (*table, false),
+            };
+            Some(Wait {
+                waiter: *xid,
+                holders: owners.chain(ahead.map(|w| w.xid)).collect(),
+                partition,
+                table,
+                row,
+                number: awaited.number,
+                since_ns: awaited.since_ns,
+            })
+        });
+        waits.collect()
+    }
+
+    /// Ends a wait with 40P01, if it is still the one of that number.
+    pub fn end_wait(&self, xid: Xid, number: u64, cycle: &str) {
+        let mut state = self.state.borrow_mut();
+        if state.waiting.get(&xid).is_none_or(|w| w.number != number) {
+            return;
+        }
+        let Some(awaited) = state.waiting.remove(&xid) else {
+            return;
+        };
+        let Some(lock) = state.locks.get_mut(&awaited.target) else {
+            return;
+        };
+        let at = lock.queue.iter().position(|w| w.xid == xid);
+        if let Some(waiter) = at.and_then(|at| lock.queue.remove(at)) {
+            // It may have been stopped in the same moment.
+            let _ = waiter.grant.send(Some(cycle.to_owned()));
+        }
+        // Sharers behind it need not wait for it any more.
+        state.pass_on(&awaited.target);
     }
 
     /// Gives up everything `xid` holds and wakes who is next.
@@ -174,14 +261,10 @@ impl LockTable {
     }
 }
 
-async fn wait(mut granted: oneshot::Receiver<()>, stop: &Stop) -> Result<()> {
-    loop {
-        match runtime::timeout(STOP_POLL, &mut granted).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(_)) => return Err(Error::internal("a lock's queue went away")),
-            Err(_) => stop.check()?,
-        }
-    }
+fn deadlock(detail: impl Into<String>) -> Error {
+    Error::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+        .with_detail(detail)
+        .with_hint("Retry the transaction.")
 }
 
 impl State {
@@ -225,7 +308,7 @@ impl State {
         xid: Xid,
         target: Target,
         mode: Mode,
-    ) -> Result<Option<oneshot::Receiver<()>>> {
+    ) -> Result<Option<oneshot::Receiver<Verdict>>> {
         let held = self.held.get(&xid).map_or(0, |h| h.bytes);
         let fits = held + target.bytes() <= self.bytes_max;
         let Some(lock) = self.locks.get_mut(&target) else {
@@ -260,15 +343,21 @@ impl State {
             return Ok(None);
         }
         if self.would_deadlock(xid, &target) {
-            return Err(Error::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
-                .with_detail("The lock asked for is held, through others that wait, by this transaction's own locks.")
-                .with_hint("Retry the transaction."));
+            return Err(deadlock(
+                "The lock asked for is held, through others that wait, by this transaction's own locks.",
+            ));
         }
         let (grant, granted) = oneshot::channel();
         if let Some(lock) = self.locks.get_mut(&target) {
             lock.queue.push_back(Waiter { xid, mode, grant });
         }
-        self.waiting.insert(xid, target);
+        self.waits += 1;
+        let awaited = Awaited {
+            target,
+            number: self.waits,
+            since_ns: runtime::monotonic_ns(),
+        };
+        self.waiting.insert(xid, awaited);
         Ok(Some(granted))
     }
 
@@ -285,7 +374,7 @@ impl State {
             let Some(awaited) = self.waiting.get(&owner) else {
                 continue;
             };
-            for holder in self.owners(awaited).filter(|h| *h != owner) {
+            for holder in self.owners(&awaited.target).filter(|h| *h != owner) {
                 if holder == xid {
                     return true;
                 }
@@ -313,9 +402,17 @@ impl State {
             return;
         };
         lock.owners.retain(|o| *o != xid);
+        self.pass_on(&target);
+    }
+
+    /// Gives a lock to whoever is next, if it is free for them.
+    fn pass_on(&mut self, target: &Target) {
+        let Some(lock) = self.locks.get_mut(target) else {
+            return;
+        };
         let granted = lock.grant_next();
         if lock.owners.is_empty() && lock.queue.is_empty() {
-            self.locks.remove(&target);
+            self.locks.remove(target);
         }
         for owner in granted {
             self.waiting.remove(&owner);
@@ -337,7 +434,7 @@ impl Lock {
             let Some(waiter) = self.queue.pop_front() else {
                 break;
             };
-            if waiter.grant.send(()).is_err() {
+            if waiter.grant.send(None).is_err() {
                 continue;
             }
             self.mode = waiter.mode;
@@ -351,192 +448,4 @@ impl Lock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::txn::Isolation;
-    use std::rc::Rc;
-    use types::Ts;
-
-    fn txn(n: u64) -> TxnRef {
-        TxnRef {
-            xid: Xid(n),
-            snapshot: Ts(0),
-            isolation: Isolation::ReadCommitted,
-            stop: Stop::at(None),
-        }
-    }
-
-    const T: TreeId = TreeId(1);
-    const TABLE: TableId = TableId(5);
-
-    #[test]
-    fn one_lock_over_the_ceiling_is_refused_and_room_comes_back() {
-        runtime::block_on(async {
-            let locks = LockTable::new(3 * 200);
-            for table in 1..=3 {
-                let table = TableId(table);
-                locks.table(&txn(1), table, Mode::Shared).await.unwrap();
-            }
-            let more = locks.table(&txn(1), TableId(4), Mode::Shared).await;
-            assert_eq!(more.unwrap_err().code(), SqlState::OUT_OF_MEMORY);
-            let known = locks.table(&txn(1), TableId(1), Mode::Shared).await;
-            assert!(!known.unwrap());
-            locks
-                .table(&txn(2), TableId(4), Mode::Shared)
-                .await
-                .unwrap();
-            locks.release(Xid(1));
-            locks
-                .table(&txn(1), TableId(4), Mode::Shared)
-                .await
-                .unwrap();
-        });
-    }
-
-    #[test]
-    fn too_many_rows_become_a_table_and_the_memory_comes_back() {
-        runtime::block_on(async {
-            let locks = Rc::new(LockTable::new(8 * 10 * 202));
-            locks.table(&txn(1), TABLE, Mode::Shared).await.unwrap();
-            locks.table(&txn(2), TABLE, Mode::Shared).await.unwrap();
-            for n in 0..10 {
-                locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
-            }
-            assert_eq!(locks.held(), 11);
-            let escalates = {
-                let locks = locks.clone();
-                runtime::spawn(async move {
-                    for n in 10..100 {
-                        locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
-                    }
-                })
-            };
-            runtime::sleep(Duration::from_millis(30)).await;
-            assert!(!escalates.is_finished(), "another writer shares the table");
-            locks.release(Xid(2));
-            escalates.await;
-            assert_eq!(locks.held(), 1);
-            let other = TableId(6);
-            locks.row(&txn(1), other, T, b"a").await.unwrap();
-            assert_eq!(locks.held(), 2, "a heavy transaction takes whole tables");
-            locks.release(Xid(1));
-            assert_eq!(locks.held(), 0);
-        });
-    }
-
-    #[test]
-    fn an_upgrade_waits_for_the_other_sharers_whoever_came_first() {
-        for first in [1, 2] {
-            runtime::block_on(async move {
-                let locks = Rc::new(LockTable::default());
-                let table = TableId(9);
-                locks.table(&txn(first), table, Mode::Shared).await.unwrap();
-                locks
-                    .table(&txn(3 - first), table, Mode::Shared)
-                    .await
-                    .unwrap();
-                let upgrade = {
-                    let locks = locks.clone();
-                    runtime::spawn(
-                        async move { locks.table(&txn(2), table, Mode::Exclusive).await },
-                    )
-                };
-                runtime::sleep(std::time::Duration::from_millis(30)).await;
-                assert!(!upgrade.is_finished());
-                // The second upgrade closes the circle.
-                let both = locks.table(&txn(1), table, Mode::Exclusive).await;
-                assert_eq!(both.unwrap_err().code(), SqlState::DEADLOCK_DETECTED);
-                locks.release(Xid(1));
-                assert!(upgrade.await.unwrap());
-            });
-        }
-    }
-
-    #[test]
-    fn waiters_get_the_lock_in_the_order_they_came() {
-        runtime::block_on(async {
-            let locks = Rc::new(LockTable::default());
-            let order = Rc::new(RefCell::new(Vec::new()));
-            locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
-            let tasks: Vec<_> = (2..5)
-                .map(|n| {
-                    let (locks, order) = (locks.clone(), order.clone());
-                    runtime::spawn(async move {
-                        locks.row(&txn(n), TABLE, T, b"k").await.unwrap();
-                        order.borrow_mut().push(n);
-                        locks.release(Xid(n));
-                    })
-                })
-                .collect();
-            runtime::sleep(Duration::from_millis(5)).await;
-            assert_eq!(locks.waiting(), 3);
-            locks.release(Xid(1));
-            for t in tasks {
-                t.await;
-            }
-            assert_eq!(*order.borrow(), vec![2, 3, 4]);
-            assert_eq!((locks.held(), locks.waiting()), (0, 0));
-        });
-    }
-
-    #[test]
-    fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
-        runtime::block_on(async {
-            let locks = Rc::new(LockTable::default());
-            locks.row(&txn(1), TABLE, T, b"a").await.unwrap();
-            locks.row(&txn(2), TABLE, T, b"b").await.unwrap();
-            let other = locks.clone();
-            let waits = runtime::spawn(async move { other.row(&txn(1), TABLE, T, b"b").await });
-            runtime::sleep(Duration::from_millis(5)).await;
-            let e = locks.row(&txn(2), TABLE, T, b"a").await.unwrap_err();
-            assert_eq!(e.code(), SqlState::DEADLOCK_DETECTED);
-            locks.release(Xid(2));
-            waits.await.unwrap();
-        });
-    }
-
-    #[test]
-    fn a_stopped_waiter_leaves_the_queue_and_the_next_is_served() {
-        runtime::block_on(async {
-            let locks = Rc::new(LockTable::default());
-            locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
-            let stopped = txn(2);
-            let stop = stopped.stop.clone();
-            let (l2, l3) = (locks.clone(), locks.clone());
-            let gives_up = runtime::spawn(async move { l2.row(&stopped, TABLE, T, b"k").await });
-            let next = runtime::spawn(async move { l3.row(&txn(3), TABLE, T, b"k").await });
-            runtime::sleep(Duration::from_millis(5)).await;
-            stop.cancel();
-            assert_eq!(gives_up.await.unwrap_err().code(), SqlState::QUERY_CANCELED);
-            locks.release(Xid(1));
-            next.await.unwrap();
-            assert_eq!(locks.row_owner(TABLE, T, b"k"), Some(Xid(3)));
-        });
-    }
-
-    #[test]
-    fn writers_share_a_table_and_a_definition_change_waits_for_them() {
-        runtime::block_on(async {
-            let locks = Rc::new(LockTable::default());
-            let table = TableId(5);
-            assert!(!locks.table(&txn(1), table, Mode::Shared).await.unwrap());
-            assert!(!locks.table(&txn(2), table, Mode::Shared).await.unwrap());
-            let l = locks.clone();
-            let ddl = runtime::spawn(async move { l.table(&txn(3), table, Mode::Exclusive).await });
-            runtime::sleep(Duration::from_millis(5)).await;
-            let l = locks.clone();
-            let late = runtime::spawn(async move { l.table(&txn(4), table, Mode::Shared).await });
-            runtime::sleep(Duration::from_millis(5)).await;
-            locks.release(Xid(1));
-            assert_eq!(
-                locks.waiting(),
-                2,
-                "one writer is left and the late one queues behind the change"
-            );
-            locks.release(Xid(2));
-            assert!(ddl.await.unwrap());
-            locks.release(Xid(3));
-            assert!(late.await.unwrap());
-        });
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod clock;
 pub mod commit;
 pub mod contents;
+pub mod deadlock;
 pub mod garbage;
 pub mod history;
 pub mod horizon;

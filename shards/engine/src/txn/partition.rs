@@ -7,6 +7,7 @@
 
 use super::backup::Backup;
 use super::commit::to_the_end;
+use super::deadlock::Suspects;
 use super::garbage::Garbage;
 use super::locks::{LockTable, Mode};
 use super::state::{Status, TxnState};
@@ -18,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use storage::Store;
-use types::{Error, Lsn, PartitionId, Result, SqlState, TableId, TreeId, Ts, Xid};
+use types::{Error, Lsn, PartitionId, Result, SqlState, TableId, TreeId, Ts, Xid, limits};
 
 pub struct Partition {
     pub id: PartitionId,
@@ -100,6 +101,7 @@ impl Partition {
         store: Rc<Store>,
         clock: Rc<Clock>,
         snapshots: Rc<Snapshots>,
+        suspects: Rc<Suspects>,
         options: &Options,
     ) -> Partition {
         Partition {
@@ -112,7 +114,7 @@ impl Partition {
             store,
             clock,
             snapshots,
-            locks: LockTable::default(),
+            locks: LockTable::new(limits::TXN_LOCK_BYTES_MAX, suspects),
             txns: RefCell::new(HashMap::new()),
             in_flight: RefCell::new(BTreeMap::new()),
             settled: Notify::new(),

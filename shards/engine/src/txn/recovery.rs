@@ -4,6 +4,7 @@
 //! checkpoint already holds changes nothing. What was prepared and not decided is reinstated and reported: the caller
 //! asks the coordinating partition and resolves it before anything is served.
 
+use super::deadlock::Suspects;
 use super::partition::Partition;
 use super::record::{self, Record, WriteOp};
 use super::{Clock, Options, Snapshots, versions};
@@ -47,9 +48,12 @@ pub async fn open(
     options: &Options,
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
+    suspects: Rc<Suspects>,
 ) -> Result<(Rc<Partition>, Recovered)> {
     let (store, replay) = Store::open(dir, options.storage.clone()).await?;
-    let partition = Rc::new(Partition::new(id, store, clock, snapshots, options));
+    let partition = Rc::new(Partition::new(
+        id, store, clock, snapshots, suspects, options,
+    ));
     let mut found = Recovered::default();
     if let Ok(stamp) = <[u8; 8]>::try_from(partition.store.meta().as_slice()) {
         found.newest = Ts(u64::from_le_bytes(stamp));

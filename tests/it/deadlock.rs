@@ -1,0 +1,114 @@
+//! Cycles of waits end with 40P01 for one, and the others go on.
+
+use crate::support::{Server, code, on_server, value};
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+const TABLE: &str = "create table t (id int primary key, n int);
+    insert into t select g, 0 from generate_series(1, 40) g";
+
+async fn clients(server: &Server, n: usize) -> Vec<Client> {
+    let mut all = Vec::new();
+    for _ in 0..n {
+        let client = server.connect().await;
+        client
+            .batch_execute("set statement_timeout = '20s'; begin")
+            .await
+            .unwrap();
+        all.push(client);
+    }
+    all
+}
+
+fn update(id: usize) -> String {
+    format!("update t set n = n + 1 where id = {id}")
+}
+
+/// Each client locks a row of its own and then wants its neighbour's. Returns who heard what, and how long it took.
+async fn ring(clients: &[Client], first: usize) -> Vec<Result<(), tokio_postgres::Error>> {
+    for (i, client) in clients.iter().enumerate() {
+        client.batch_execute(&update(first + i)).await.unwrap();
+    }
+    let wants = clients.iter().enumerate().map(async |(i, client)| {
+        let done = client
+            .batch_execute(&update(first + (i + 1) % clients.len()))
+            .await;
+        // A victim gives way at once; the others end, and let the next go on.
+        client
+            .batch_execute(if done.is_ok() { "commit" } else { "rollback" })
+            .await
+            .unwrap();
+        done
+    });
+    futures_util::future::join_all(wants).await
+}
+
+#[test]
+fn a_cycle_over_any_partitions_has_one_victim_and_names_itself() {
+    for (cores, partitions) in [(1, "1"), (1, "4"), (2, "2"), (4, "4")] {
+        on_server(
+            cores,
+            &["--partitions", partitions],
+            async |server, client| {
+                client.batch_execute(TABLE).await.unwrap();
+                for (n, first) in [(2, 1), (3, 5), (6, 10)] {
+                    let clients = clients(server, n).await;
+                    let begun = Instant::now();
+                    let heard = ring(&clients, first).await;
+                    let took = begun.elapsed();
+                    let victims: Vec<_> = heard.iter().filter_map(|h| h.as_ref().err()).collect();
+                    assert_eq!(victims.len(), 1, "{heard:?}");
+                    assert_eq!(code(victims[0]), "40P01", "{heard:?}");
+                    let detail = victims[0].as_db_error().unwrap().detail().unwrap();
+                    assert!(
+                        detail.contains("own locks")
+                            || detail.matches("table \"t\"").count() == n
+                                && detail.matches("blocked by transaction").count() == n,
+                        "{detail}"
+                    );
+                    assert!(took < Duration::from_secs(8), "{took:?}");
+                }
+                let sum: i64 = value(&client, "select sum(n) from t").await;
+                // Of each ring one client's two changes are missing.
+                assert_eq!(sum, 2 * (1 + 2 + 5));
+            },
+        );
+    }
+}
+
+#[test]
+fn a_long_wait_that_is_no_cycle_is_left_alone() {
+    on_server(2, &[], async |server, client| {
+        client.batch_execute(TABLE).await.unwrap();
+        let clients = clients(server, 3).await;
+        clients[0].batch_execute(&update(1)).await.unwrap();
+        clients[1].batch_execute(&update(2)).await.unwrap();
+        // 3 waits for 2, which waits for 1, which takes its time.
+        let (second, third) = (update(1), update(2));
+        let wait = async {
+            tokio::join!(clients[1].batch_execute(&second), async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                // Behind the second, which has the row.
+                clients[2].batch_execute(&third).await
+            })
+        };
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(2_600)).await;
+            clients[0].batch_execute("commit").await.unwrap();
+        };
+        let go_on = async {
+            let (second, third) = wait.await;
+            second.unwrap();
+            third.unwrap();
+        };
+        // The third needs the second's end, which comes when it has its row.
+        let finish = async {
+            tokio::time::sleep(Duration::from_millis(3_000)).await;
+            clients[1].batch_execute("commit").await.unwrap();
+        };
+        tokio::join!(go_on, end, finish);
+        clients[2].batch_execute("commit").await.unwrap();
+        let sum: i64 = value(&client, "select sum(n) from t").await;
+        assert_eq!(sum, 4);
+    });
+}
