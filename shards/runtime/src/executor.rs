@@ -9,6 +9,7 @@
 //! Source: design.md §9 for the scheduling numbers (preempt timer and a latency queue, else a busy task delays
 //! every message by 100 ms and more).
 
+use crate::buffers::{self, Limits};
 use crate::task::{self, Registry};
 use crate::turns::{self, Turns};
 use glommio::{
@@ -38,6 +39,9 @@ const BACKGROUND_SHARES: usize = 100;
 /// See `turns::backstop`.
 const BACKSTOPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1500)];
 
+/// Buffers that lay free for so long go back to the system.
+const TRIM: Duration = Duration::from_secs(10);
+
 /// Turns given to cancelled tasks at the end of an executor, so that the ring sees their closes.
 const TEARDOWN_TURNS: usize = 8;
 
@@ -53,6 +57,8 @@ pub struct ShardOptions {
     pub io_memory: usize,
     /// After this long `need_yield` turns true and the other queue gets its turn.
     pub preempt: Duration,
+    /// Ceilings of each shard's general buffer pool.
+    pub buffers: Limits,
 }
 
 impl Default for ShardOptions {
@@ -63,6 +69,7 @@ impl Default for ShardOptions {
             spin: Duration::ZERO,
             io_memory: 256 * 1024,
             preempt: Duration::from_micros(200),
+            buffers: Limits::default(),
         }
     }
 }
@@ -157,6 +164,7 @@ where
                 if go.recv().is_err() {
                     return;
                 }
+                buffers::install(&opts.buffers);
                 // Caught so that join hears of it even when the executor itself fails.
                 let outcome = catch_unwind(AssertUnwindSafe(move || {
                     run(executor, shard, opts.preempt, move || main(shard))
@@ -400,7 +408,16 @@ fn start_tickers(
         let backstop = glommio::spawn_local_into(turns::backstop(period), queue);
         tickers.push(backstop.map_err(lost)?);
     }
+    let trim = glommio::spawn_local_into(trim(), queue);
+    tickers.push(trim.map_err(lost)?);
     Ok(tickers)
+}
+
+async fn trim() {
+    loop {
+        glommio::timer::sleep(TRIM).await;
+        buffers::current().trim();
+    }
 }
 
 /// Ends with main's value or with the first panic of any task.

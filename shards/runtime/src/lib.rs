@@ -9,6 +9,7 @@
 //! A panic in any task ends the run of its executor: `Shards::join` and `block_on` report it.
 
 pub mod blocking;
+pub mod buffers;
 pub mod executor;
 pub mod fs;
 mod io;

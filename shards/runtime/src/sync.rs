@@ -21,7 +21,7 @@ use std::task::{Context, Waker};
 #[error("the other side is closed")]
 pub struct Closed;
 
-fn store(slot: &RefCell<Option<Waker>>, cx: &Context<'_>) {
+pub(crate) fn store(slot: &RefCell<Option<Waker>>, cx: &Context<'_>) {
     let mut slot = slot.borrow_mut();
     if !slot.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
         *slot = Some(cx.waker().clone());
