@@ -2,13 +2,14 @@
 //!
 //! Owns: the open files of a shard and the rules that make small metadata durable (write aside, fsync, rename,
 //! fsync the directory). Asked by: `storage`. Never: retries a failed fsync, knows what the bytes mean.
-//! Bounds: one operation on the device is at most 512 KiB; longer transfers are cut. Listing and probing a
+//! Bounds: one operation on the device is at most 512 KiB; longer transfers are cut, and what is under way counts as
+//! `Share::Disk` of the shard's buffers. Listing and probing a
 //! directory go to the helper threads, so that a slow directory does not stall a shard.
 //! Source: open(2), fsync(2), rename(2), flock(2).
 
 use crate::blocking;
 pub use crate::io::{IO_ALIGN, IO_MAX};
-use crate::io::{IoBuf, RingFile};
+use crate::io::{IoBuf, ReadBuf, RingFile};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -335,11 +336,27 @@ async fn read_whole(file: &File) -> io::Result<Vec<u8>> {
             format!("a file of {size} bytes is over the {SMALL_MAX} that are read at once"),
         ));
     }
-    Ok(file.read_at(0, size as usize).await?.to_vec())
+    let mut bytes = Vec::with_capacity(size as usize);
+    while bytes.len() < size as usize {
+        let want = (size as usize - bytes.len()).min(IO_MAX);
+        let piece = file.read_at(bytes.len() as u64, want).await?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
+/// In pieces, so that however long the file is only one of them is in a buffer.
 async fn write_whole(file: &File, bytes: &[u8]) -> io::Result<()> {
-    file.write_at(0, IoBuf::copied(bytes)).await?;
+    let mut at = 0;
+    for piece in bytes.chunks(IO_MAX) {
+        let mut buf = IoBuf::take(piece.len()).await;
+        buf.copy_from_slice(piece);
+        file.write_at(at, buf).await?;
+        at += piece.len() as u64;
+    }
     file.sync_data().await
 }
 
@@ -364,7 +381,7 @@ impl File {
     }
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
-    pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<IoBuf> {
+    pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<ReadBuf> {
         self.check(pos, len)?;
         self.ring.read(pos, len).await
     }

@@ -1,7 +1,9 @@
 //! Files and directories on a real disk.
 
 use super::*;
+use crate::buffers::{Class, Share, current};
 use crate::{block_on, spawn};
+use std::future::Future;
 use std::rc::Rc;
 
 const DIRECT: OpenMode = OpenMode {
@@ -22,6 +24,12 @@ fn pattern(len: usize, seed: u8) -> IoBuf {
 fn on_disk() -> tempfile::TempDir {
     let test = std::env::current_exe().unwrap();
     tempfile::tempdir_in(test.parent().unwrap()).unwrap()
+}
+
+fn on_dir<F: Future<Output = ()> + 'static>(test: impl FnOnce(Dir) -> F + 'static) {
+    let temp = on_disk();
+    let path = temp.path().to_path_buf();
+    block_on(async move { test(Dir::open_or_create(&path).await.unwrap()).await });
 }
 
 fn in_memory() -> Option<tempfile::TempDir> {
@@ -217,4 +225,68 @@ fn a_full_disk_is_recognised() {
     };
     let error = std::io::Write::write_all(&mut &file, b"x").unwrap_err();
     assert!(io_error_is_disk_full(&error));
+}
+
+#[test]
+fn what_is_under_way_is_counted_and_a_write_of_a_class_uses_its_memory_again() {
+    on_dir(|dir| async move {
+        let file = dir.open_file("counted", DIRECT).await.unwrap();
+        for class in Class::ALL.into_iter().filter(|c| c.bytes() <= IO_MAX) {
+            let before = current().stats().of(class);
+            let mut buf = IoBuf::take(class.bytes()).await;
+            assert_eq!(current().stats().of(class).in_use, before.in_use + 1);
+            let at = buf.as_ptr();
+            buf.fill(7);
+            drop(file.write_at(0, buf).await.unwrap());
+            let buf = IoBuf::take(class.bytes()).await;
+            assert_eq!(buf.as_ptr(), at, "{class:?}");
+            drop(buf);
+            let read = file.read_at(0, class.bytes()).await.unwrap();
+            assert!(read.iter().all(|b| *b == 7) && read.len() == class.bytes());
+            assert_eq!(current().stats().of(class).in_use, before.in_use + 1);
+            let kept = read.keep();
+            assert_eq!(current().stats().of(class).in_use, before.in_use);
+            assert_eq!(kept.len(), class.bytes());
+        }
+        // A length that is no class counts as what covers it, and a long read as one operation after the other.
+        let buf = IoBuf::take(12 << 10).await;
+        assert_eq!(current().stats().of(Class::Kib8).in_use, 2);
+        drop(buf);
+        let long = IoBuf::copied(&vec![9; 2 * IO_MAX]);
+        file.write_at(0, long).await.unwrap();
+        let read = file.read_at(0, 3 * IO_MAX).await.unwrap();
+        assert_eq!(read.len(), 2 * IO_MAX);
+        drop(read);
+        assert_eq!(current().stats().bytes_in_use, 0);
+        let most = current().stats().bytes_high_water;
+        assert!(most <= IO_MAX, "{most}");
+    });
+}
+
+#[test]
+fn operations_beyond_the_buffers_there_are_wait_for_one_another() {
+    on_dir(|dir| async move {
+        let file = Rc::new(dir.open_file("many", DIRECT).await.unwrap());
+        let pool = current();
+        // All of the common part is somebody else's.
+        let mut held = Vec::new();
+        for class in [Class::Mib1, Class::Kib4] {
+            while let Some(hold) = pool.try_hold(Share::Receive, class, 1) {
+                held.push(hold);
+            }
+        }
+        let writes = (0..200u64).map(|n| {
+            let file = file.clone();
+            crate::spawn(async move {
+                let mut buf = IoBuf::take(IO_MAX).await;
+                buf.fill(n as u8);
+                file.write_at(n % 4 * IO_MAX as u64, buf).await.map(drop)
+            })
+        });
+        for write in writes.collect::<Vec<_>>() {
+            write.await.unwrap();
+        }
+        assert!(pool.stats().of(Class::Kib64).waits > 0);
+        assert!(pool.stats().bytes_high_water <= pool.stats().bytes_max);
+    });
 }

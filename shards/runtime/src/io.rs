@@ -1,13 +1,21 @@
 //! The ring's view of files: aligned buffers and one open file.
 //!
-//! Owns: `IoBuf`, and `RingFile`, which cuts each transfer into operations the device takes.
-//! Asked by: `fs` alone (`IoBuf` is public). Never: knows a name, a directory or a format.
-//! Bounds: no single operation is over `IO_MAX`; larger ones on polled queues can hang (glommio issues 633, 635).
+//! Owns: `IoBuf` (what is written), `ReadBuf` (what was read), and `RingFile`, which cuts each transfer into operations
+//! the device takes. Asked by: `fs` alone (the buffers are public). Never: knows a name, a directory or a format.
+//! Bounds: no single operation is over `IO_MAX`; larger ones on polled queues can hang (glommio issues 633, 635). Each
+//! counts as `Share::Disk` of the shard's general buffers while it is under way; one that its caller abandons no longer
+//! counts, although the device may still be at it.
+//!
+//! Of the memory itself the pool gives what glommio can be made to use: it writes whole buffers only and cannot lengthen
+//! one that was cut, so a write of exactly a class's length has a pooled buffer, another has memory of its own that is
+//! counted as the classes that cover it. It reads into memory of its own (registered with the ring, as long as there is
+//! some), which is counted as well and handed on without a copy.
 //! Source: io_uring(7), open(2) for the rules of O_DIRECT.
 
+use crate::buffers::{self, Hold, Share};
 use crate::executor::panic_message;
 use futures_util::FutureExt;
-use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
+use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions, ReadResult};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::panic::AssertUnwindSafe;
@@ -20,44 +28,61 @@ pub const IO_ALIGN: usize = 4096;
 /// The largest single operation, in bytes.
 pub const IO_MAX: usize = 512 * 1024;
 
-/// A heap buffer aligned to 4096 bytes. Its length need not be a multiple; direct I/O wants it to be one.
-pub struct IoBuf(Option<DmaBuffer>);
+/// Bytes to be written, aligned to 4096. The length need not be a multiple; direct I/O wants it to be one.
+pub struct IoBuf {
+    memory: Option<DmaBuffer>,
+    /// None when its owner counts it elsewhere.
+    hold: Option<Hold>,
+}
 
 impl IoBuf {
-    pub fn zeroed(len: usize) -> IoBuf {
+    /// Waits for `len` bytes (at most `IO_MAX`) of the shard's buffers. What is in them may be anything: the caller
+    /// writes all of them, and holds no other of these meanwhile.
+    pub async fn take(len: usize) -> IoBuf {
+        debug_assert!(len <= IO_MAX, "{len}");
         if len == 0 {
-            return IoBuf(None);
+            return IoBuf::zeroed(0);
         }
-        let mut buf = glommio::allocate_dma_buffer_global(len);
-        buf.as_bytes_mut().fill(0);
-        IoBuf(Some(buf))
+        let hold = buffers::current().hold(Share::Disk, len).await;
+        IoBuf {
+            memory: Some(hold.memory(len)),
+            hold: Some(hold),
+        }
     }
 
+    /// Memory beside the pool, counted by whoever keeps it (an operator's, a query's).
+    pub fn zeroed(len: usize) -> IoBuf {
+        let memory = (len > 0).then(|| {
+            let mut memory = glommio::allocate_dma_buffer_global(len);
+            memory.as_bytes_mut().fill(0);
+            memory
+        });
+        IoBuf { memory, hold: None }
+    }
+
+    /// As `zeroed`, with these bytes.
     pub fn copied(bytes: &[u8]) -> IoBuf {
-        if bytes.is_empty() {
-            return IoBuf(None);
-        }
-        let mut buf = glommio::allocate_dma_buffer_global(bytes.len());
-        buf.as_bytes_mut().copy_from_slice(bytes);
-        IoBuf(Some(buf))
+        let mut buf = IoBuf::zeroed(bytes.len());
+        buf.copy_from_slice(bytes);
+        buf
     }
 
     pub fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, DmaBuffer::len)
+        self.memory.as_ref().map_or(0, DmaBuffer::len)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.memory.is_none()
     }
 
     /// Keeps the first `len` bytes; longer than `len()` changes nothing.
     pub fn truncate(&mut self, len: usize) {
         if len == 0 {
-            self.0 = None;
-        } else if let Some(buf) = &mut self.0
-            && len < buf.len()
+            self.memory = None;
+        } else if let Some(memory) = &mut self.memory
+            && len < memory.len()
         {
-            buf.trim_to_size(len);
+            memory.trim_to_size(len);
         }
     }
 }
@@ -66,13 +91,23 @@ impl Deref for IoBuf {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], DmaBuffer::as_bytes)
+        self.memory.as_ref().map_or(&[], DmaBuffer::as_bytes)
     }
 }
 
 impl DerefMut for IoBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.0.as_mut().map_or(&mut [], DmaBuffer::as_bytes_mut)
+        self.memory
+            .as_mut()
+            .map_or(&mut [], DmaBuffer::as_bytes_mut)
+    }
+}
+
+impl Drop for IoBuf {
+    fn drop(&mut self) {
+        if let (Some(memory), Some(hold)) = (self.memory.take(), self.hold.take()) {
+            hold.recycle(memory);
+        }
     }
 }
 
@@ -80,6 +115,58 @@ impl std::fmt::Debug for IoBuf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "IoBuf({} bytes)", self.len())
     }
+}
+
+/// Bytes that were read, as the ring gave them. They count as under way until it is dropped, or kept.
+#[derive(Default)]
+pub struct ReadBuf {
+    bytes: Read,
+    hold: Option<Hold>,
+}
+
+#[derive(Default)]
+enum Read {
+    #[default]
+    Nothing,
+    Ring(ReadResult),
+    Own(IoBuf),
+}
+
+impl ReadBuf {
+    /// For who keeps them longer than it takes to look at them, and counts them himself.
+    pub fn keep(mut self) -> ReadBuf {
+        self.hold = None;
+        self
+    }
+
+    fn own(bytes: IoBuf) -> ReadBuf {
+        ReadBuf {
+            bytes: Read::Own(bytes),
+            hold: None,
+        }
+    }
+}
+
+impl Deref for ReadBuf {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Read::Nothing => &[],
+            Read::Ring(bytes) => bytes,
+            Read::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl std::fmt::Debug for ReadBuf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReadBuf({} bytes)", self.len())
+    }
+}
+
+async fn under_way(len: usize) -> Hold {
+    buffers::current().hold(Share::Disk, len).await
 }
 
 /// An open file as the ring has it.
@@ -140,16 +227,42 @@ impl RingFile {
     }
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
-    pub(crate) async fn read(&self, pos: u64, len: usize) -> io::Result<IoBuf> {
-        #[cfg(feature = "simulation")]
-        if let RingFile::Simulated(file) = self {
-            return Ok(IoBuf::copied(&file.read(pos, len).await?));
+    pub(crate) async fn read(&self, pos: u64, len: usize) -> io::Result<ReadBuf> {
+        if len == 0 {
+            return Ok(ReadBuf::default());
+        }
+        let want = len.min(IO_MAX);
+        let hold = under_way(want).await;
+        let first = match self {
+            RingFile::Direct(file) => file.read_at_aligned(pos, want).await?,
+            RingFile::Buffered(file) => file.read_at(pos, want).await?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => {
+                let bytes = file.read(pos, len).await?;
+                return Ok(ReadBuf::own(IoBuf::copied(&bytes)));
+            }
+        };
+        let got = first.len().min(want);
+        if got == len || self.ends(got) {
+            let bytes = ReadResult::slice(&first, 0, got);
+            return Ok(ReadBuf {
+                bytes: bytes.map_or(Read::Nothing, Read::Ring),
+                hold: Some(hold),
+            });
         }
         let mut out = IoBuf::zeroed(len);
-        let mut done = 0;
+        out[..got].copy_from_slice(&first[..got]);
+        drop((first, hold));
+        self.read_rest(pos, got, out).await.map(ReadBuf::own)
+    }
+
+    /// What a long read, or one that the device cut short, still lacks.
+    async fn read_rest(&self, pos: u64, from: usize, mut out: IoBuf) -> io::Result<IoBuf> {
+        let (mut done, len) = (from, out.len());
         while done < len {
             let want = (len - done).min(IO_MAX);
             let at = offset(pos, done)?;
+            let _hold = under_way(want).await;
             let got = match self {
                 RingFile::Direct(file) => file.read_at_aligned(at, want).await?,
                 RingFile::Buffered(file) => file.read_at(at, want).await?,
@@ -159,8 +272,7 @@ impl RingFile {
             let n = got.len().min(want);
             out[done..done + n].copy_from_slice(&got[..n]);
             done += n;
-            // A direct read that ends off the alignment has met the end of the file.
-            if n == 0 || (self.is_direct() && n % IO_ALIGN != 0) {
+            if self.ends(n) {
                 break;
             }
         }
@@ -168,8 +280,17 @@ impl RingFile {
         Ok(out)
     }
 
+    /// A direct read that ends off the alignment has met the end of the file, as one that gives nothing has.
+    fn ends(&self, got: usize) -> bool {
+        got == 0 || (self.is_direct() && !got.is_multiple_of(IO_ALIGN))
+    }
+
     /// The whole buffer or an error. Gives the buffer back.
     pub(crate) async fn write(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
+        let _hold = match (buf.len(), &buf.hold) {
+            (1.., None) => Some(under_way(buf.len().min(IO_MAX)).await),
+            _ => None,
+        };
         match self {
             RingFile::Direct(file) => write_direct(file, pos, buf).await,
             RingFile::Buffered(file) => write_buffered(file, pos, &buf).await.map(|()| buf),
@@ -240,8 +361,8 @@ fn offset(pos: u64, done: usize) -> io::Result<u64> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the position overflows"))
 }
 
-async fn write_direct(file: &DmaFile, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
-    let Some(whole) = buf.0 else {
+async fn write_direct(file: &DmaFile, pos: u64, mut buf: IoBuf) -> io::Result<IoBuf> {
+    let Some(whole) = buf.memory.take() else {
         return Ok(buf);
     };
     let len = whole.len();
@@ -261,14 +382,12 @@ async fn write_direct(file: &DmaFile, pos: u64, buf: IoBuf) -> io::Result<IoBuf>
         };
         done += progress(n, want)?;
     }
-    Ok(IoBuf(Some(match Rc::try_unwrap(whole) {
-        Ok(buf) => buf,
+    buf.memory = match Rc::try_unwrap(whole) {
+        Ok(memory) => Some(memory),
         // The ring still holds its share of a finished operation.
-        Err(shared) => match IoBuf::copied(shared.as_bytes()).0 {
-            Some(copy) => copy,
-            None => return Ok(IoBuf(None)),
-        },
-    })))
+        Err(shared) => IoBuf::copied(shared.as_bytes()).memory.take(),
+    };
+    Ok(buf)
 }
 
 /// How far a direct write got, in whole aligned blocks; what is left is written again from there.

@@ -35,7 +35,7 @@ pub use executor::{
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
 pub use fs::{TempDir, TempError, TempFile, TempQuota, TempStats};
-pub use io::IoBuf;
+pub use io::{IO_MAX, IoBuf, ReadBuf};
 pub use lines::Lines;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
 pub use net::{Listener, ReadHalf, Stream, WriteHalf, bind_check};

@@ -9,7 +9,6 @@
 
 use crate::directory::{self, Entry};
 use crate::error::StorageError;
-use crate::fetch::runs;
 use crate::page::{self, Page, PageId};
 use crate::pool::FrozenPages;
 use crate::space::Space;
@@ -207,14 +206,14 @@ impl Store {
 
     pub(crate) async fn write_image(&self, frozen: &Frozen) -> Result<(), StorageError> {
         self.write_frozen().await?;
-        let own = runs(frozen.own.iter().map(|(id, page)| (*id, page)));
-        self.write_runs(own).await?;
+        self.write_pages(frozen.own.iter().map(|(id, page)| (*id, page)))
+            .await?;
         let sync = |what: &'static str| move |e| StorageError::io(format!("sync {what}"), e);
         self.file.sync_data().await.map_err(sync("the page file"))?;
         self.wal.durable(frozen.superblock.wal_end).await?;
         let page = frozen.superblock.encode();
         for slot in SLOTS {
-            self.write_runs(runs([(slot, &page)].into_iter())).await?;
+            self.write_pages([(slot, &page)].into_iter()).await?;
             self.file
                 .sync_data()
                 .await

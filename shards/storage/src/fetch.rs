@@ -4,7 +4,8 @@
 //! growing of the file. Asked by: the store whenever a step stalls; the checkpoint writes through here too.
 //! Never: lets a write be cancelled half way. Writes run in tasks of their own, because a second write of a page must
 //! not overtake a first one that its caller gave up.
-//! Bounds: a batch is up to 256 frames; one write is a run of up to 64 neighbouring pages.
+//! Bounds: a batch is up to 256 frames; one write is a run of up to 64 neighbouring pages. What is read and written
+//! passes through the shard's general buffers; who has to wait for one holds none.
 
 use crate::error::StorageError;
 use crate::page::{self, PAGE_BYTES, Page, PageId};
@@ -12,8 +13,9 @@ use crate::pool::{Arrival, FrameId, Pin};
 use crate::store::Store;
 use crate::writer::By;
 use futures_util::future::join_all;
-use runtime::{Instant, IoBuf, oneshot};
+use runtime::{Instant, IoBuf, ReadBuf, oneshot};
 use std::io;
+use std::ops::Range;
 
 const BATCH_MIN: usize = 16;
 const BATCH_MAX: usize = 256;
@@ -50,34 +52,26 @@ impl Drop for Resizing<'_> {
     }
 }
 
-/// Neighbouring pages, sealed and copied, ready to be written.
+/// Neighbouring pages: the first, and which of the pages that are to be written they are.
 pub(crate) struct Run {
     first: PageId,
-    bytes: IoBuf,
+    of: Range<usize>,
 }
 
 /// Packs pages, given in page order, into runs.
-pub(crate) fn runs<'a>(pages: impl Iterator<Item = (PageId, &'a Page)>) -> Vec<Run> {
+pub(crate) fn runs(pages: impl Iterator<Item = PageId>) -> Vec<Run> {
     let mut out: Vec<Run> = Vec::new();
-    let mut open: Option<(PageId, Vec<&Page>)> = None;
-    let close = |run: Option<(PageId, Vec<&Page>)>, out: &mut Vec<Run>| {
-        if let Some((first, pages)) = run {
-            let mut bytes = IoBuf::zeroed(pages.len() * PAGE_BYTES);
-            for (to, from) in bytes.chunks_exact_mut(PAGE_BYTES).zip(pages) {
-                to.copy_from_slice(from);
+    for (at, id) in pages.enumerate() {
+        match out.last_mut() {
+            Some(run) if run.of.len() < RUN_MAX && run.first.0 + run.of.len() as u32 == id.0 => {
+                run.of.end += 1;
             }
-            out.push(Run { first, bytes });
-        }
-    };
-    for (id, page) in pages {
-        match &mut open {
-            Some((first, run)) if run.len() < RUN_MAX && first.0 + run.len() as u32 == id.0 => {
-                run.push(page);
-            }
-            _ => close(open.replace((id, vec![page])), &mut out),
+            _ => out.push(Run {
+                first: id,
+                of: at..at + 1,
+            }),
         }
     }
-    close(open, &mut out);
     out
 }
 
@@ -135,49 +129,60 @@ impl Store {
             page: id,
             token,
         };
-        let bytes = match self.read_page(id).await {
-            Ok(bytes) => bytes,
+        let read = match self.read_page(id).await {
+            Ok(read) => read,
             // The page was freed while it was read, and may even be cut off the file.
             Err(_) if self.state.borrow().loading.get(&id) != Some(&token) => return Ok(None),
             Err(e) => return Err(self.noticed(e)),
         };
         self.counters.reads.set(self.counters.reads.get() + 1);
+        let page = whole_page(&read, id)?;
+        if let Some(pin) = self.place(id, token, page)? {
+            return Ok(pin);
+        }
+        // Making room may write, and that wants buffers: this one goes back first.
+        let page = Box::new(*page);
+        drop(read);
         loop {
-            {
-                let mut state = self.state.borrow_mut();
-                if state.loading.get(&id) != Some(&token) {
-                    // The page was freed while it was read: what was read may be anything.
-                    return Ok(None);
-                }
-                page::verify(&bytes, id, self.id).map_err(|e| self.noticed(e))?;
-                let misses = &state.pool.counters.misses;
-                misses.set(misses.get() + 1);
-                if let Some(frame) = state.pool.take(Some(id)) {
-                    state.pool.fill(frame, &bytes);
-                    state
-                        .pool
-                        .bind(frame, id, page::epoch(&bytes), Arrival::Missed);
-                    let pin = state.pool.pin_page(id);
-                    drop(state);
-                    self.wake_writer();
-                    return Ok(pin);
-                }
-            }
             self.make_room(1, patient).await?;
+            if let Some(pin) = self.place(id, token, &page)? {
+                return Ok(pin);
+            }
         }
     }
 
-    /// Reads the bytes at a page's place, unchecked.
-    pub(crate) async fn read_page(&self, id: PageId) -> Result<Box<Page>, StorageError> {
-        let buf = self
-            .file
-            .read_at(id.position(), PAGE_BYTES)
-            .await
-            .map_err(|e| StorageError::io(format!("read page {}", id.0), e))?;
-        match buf.as_array::<PAGE_BYTES>() {
-            Some(page) => Ok(Box::new(*page)),
-            None => Err(StorageError::page(id, "the file ends before it")),
+    /// Puts a page that was read into a frame. None: there is no frame to take. Some without a pin: the page was freed
+    /// while it was read, and what was read may be anything.
+    fn place(
+        &self,
+        id: PageId,
+        token: u64,
+        bytes: &Page,
+    ) -> Result<Option<Option<Pin>>, StorageError> {
+        let mut state = self.state.borrow_mut();
+        if state.loading.get(&id) != Some(&token) {
+            return Ok(Some(None));
         }
+        page::verify(bytes, id, self.id).map_err(|e| self.noticed(e))?;
+        let Some(frame) = state.pool.take(Some(id)) else {
+            return Ok(None);
+        };
+        let misses = &state.pool.counters.misses;
+        misses.set(misses.get() + 1);
+        state.pool.fill(frame, bytes);
+        state
+            .pool
+            .bind(frame, id, page::epoch(bytes), Arrival::Missed);
+        let pin = state.pool.pin_page(id);
+        drop(state);
+        self.wake_writer();
+        Ok(Some(pin))
+    }
+
+    /// Reads the bytes at a page's place, unchecked.
+    pub(crate) async fn read_page(&self, id: PageId) -> Result<ReadBuf, StorageError> {
+        let read = self.file.read_at(id.position(), PAGE_BYTES).await;
+        read.map_err(|e| StorageError::io(format!("read page {}", id.0), e))
     }
 
     /// Makes sure that `n` frames can be had, writing dirty ones back as needed. When all are pinned it waits for
@@ -243,15 +248,19 @@ impl Store {
 
     async fn write_claimed(&self, claimed: &[FrameId], by: By) -> Result<(), StorageError> {
         let runs = {
+            let pool = &self.state.borrow().pool;
+            runs(claimed.iter().map(|f| pool.page_id(*f)))
+        };
+        let copy = |of: Range<usize>, bytes: &mut [u8]| {
             let mut state = self.state.borrow_mut();
-            for frame in claimed {
+            let pages = bytes.as_chunks_mut::<PAGE_BYTES>().0;
+            for (frame, to) in claimed[of].iter().zip(pages) {
                 page::seal(state.pool.begin_write(*frame), self.id);
+                *to = *state.pool.page(*frame);
             }
-            let pool = &state.pool;
-            runs(claimed.iter().map(|f| (pool.page_id(*f), pool.page(*f))))
         };
         let result = match self.fence.check() {
-            Ok(()) => self.write_runs(runs).await,
+            Ok(()) => self.write_runs(runs, copy).await,
             Err(e) => Err(e),
         };
         {
@@ -271,10 +280,33 @@ impl Store {
         result.inspect_err(|e| self.fence.set(e))
     }
 
-    pub(crate) async fn write_runs(&self, runs: Vec<Run>) -> Result<(), StorageError> {
+    /// Writes pages that are at hand, given in page order.
+    pub(crate) async fn write_pages<'a>(
+        &self,
+        pages: impl Iterator<Item = (PageId, &'a Page)>,
+    ) -> Result<(), StorageError> {
+        let (ids, pages): (Vec<PageId>, Vec<&Page>) = pages.unzip();
+        let copy = |of: Range<usize>, bytes: &mut [u8]| {
+            let to = bytes.as_chunks_mut::<PAGE_BYTES>().0;
+            for (from, to) in pages[of].iter().zip(to) {
+                *to = **from;
+            }
+        };
+        self.write_runs(runs(ids.into_iter()), copy).await
+    }
+
+    /// Writes runs, all at once as far as there are buffers; `copy` fills each when it has its buffer.
+    async fn write_runs(
+        &self,
+        runs: Vec<Run>,
+        copy: impl Fn(Range<usize>, &mut [u8]),
+    ) -> Result<(), StorageError> {
+        let copy = &copy;
         let writes = runs.into_iter().map(|run| async move {
+            let mut bytes = IoBuf::take(run.of.len() * PAGE_BYTES).await;
+            copy(run.of, &mut bytes);
             self.file
-                .write_at(run.first.position(), run.bytes)
+                .write_at(run.first.position(), bytes)
                 .await
                 .map_err(|e| StorageError::io(format!("write page {}", run.first.0), e))
         });
@@ -322,4 +354,9 @@ impl Store {
     async fn reserve_file(&self, pages: u32) -> io::Result<()> {
         self.file.allocate(PageId(pages).position()).await
     }
+}
+
+fn whole_page(read: &ReadBuf, id: PageId) -> Result<&Page, StorageError> {
+    let page = read.as_array::<PAGE_BYTES>();
+    page.ok_or_else(|| StorageError::page(id, "the file ends before it"))
 }

@@ -12,7 +12,7 @@ use crate::page::{self, FIRST_PAGE, PAGE_BYTES, PageId};
 use crate::space::{MapReader, Space};
 use crate::store::Store;
 use crate::superblock::{SLOTS, Superblock};
-use runtime::{Dir, IoBuf, OpenMode};
+use runtime::{Dir, IoBuf, OpenMode, ReadBuf};
 use types::Lsn;
 
 /// Pages that are read and written at once.
@@ -125,10 +125,12 @@ impl Store {
         map.finish(superblock.map)
     }
 
-    async fn read_run(&self, first: PageId, n: u32) -> Result<IoBuf, StorageError> {
+    async fn read_run(&self, first: PageId, n: u32) -> Result<ReadBuf, StorageError> {
         self.file
             .read_at(first.position(), n as usize * PAGE_BYTES)
             .await
+            // What is read waits for a buffer to be written from, and must not count while it does.
+            .map(ReadBuf::keep)
             .map_err(|e| StorageError::io(format!("read page {}", first.0), e))
     }
 
@@ -161,7 +163,9 @@ impl Store {
             let bytes = self.read_run(PageId(id), n).await?;
             self.check_run(image, PageId(id), n, &bytes)
                 .map_err(|e| self.noticed(e))?;
-            file.write_at(PageId(id).position(), bytes)
+            let mut copy = IoBuf::take(bytes.len()).await;
+            copy.copy_from_slice(&bytes);
+            file.write_at(PageId(id).position(), copy)
                 .await
                 .map_err(io)?;
             done += u64::from(n);

@@ -75,8 +75,8 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    pub(super) fn new(hold: Hold) -> Buffer {
-        let memory = hold.memory(hold.class.bytes());
+    pub(super) fn new(hold: Hold, bytes: usize) -> Buffer {
+        let memory = hold.memory(bytes);
         Buffer {
             inner: Some((memory, hold)),
             len: 0,

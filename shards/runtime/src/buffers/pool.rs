@@ -10,6 +10,7 @@ use super::buffer::{Buffer, Hold};
 use super::class::{CLASSES, Class};
 use super::limits::{Limits, SHARES, Share};
 use super::stats::{ClassStats, Counts, PoolStats};
+use crate::io::IO_ALIGN;
 use crate::sync::store;
 use crate::time::monotonic_ns;
 use glommio::io::DmaBuffer;
@@ -59,7 +60,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(limits: Limits) -> Rc<Pool> {
+    pub fn new(limits: Limits) -> Rc<Pool> {
         Rc::new(Pool {
             limits,
             state: RefCell::new(State {
@@ -86,35 +87,34 @@ impl Pool {
     /// None when there is none, or when others wait for it already.
     pub fn try_take(self: &Rc<Self>, share: Share, class: Class) -> Option<Buffer> {
         let hold = self.try_hold(share, class, 1)?;
-        Some(Buffer::new(hold))
+        Some(Buffer::new(hold, class.bytes()))
     }
 
     /// Waits for a buffer. `Extra` is not to be waited for: see the rules of the module.
     pub fn take(self: &Rc<Self>, share: Share, class: Class) -> Take {
-        Take(self.hold_units(share, class, 1))
+        self.take_long(share, class.bytes())
     }
 
-    /// Counts `len` bytes of memory that others manage as the classes that cover them.
-    pub fn hold(self: &Rc<Self>, share: Share, len: usize) -> TakeHold {
-        let (class, units) = Class::covering(len);
-        self.hold_units(share, class, units)
-    }
-
-    /// A request beyond all there can be takes that: it runs alone instead of waiting for ever.
-    fn hold_units(self: &Rc<Self>, share: Share, class: Class, units: usize) -> TakeHold {
-        debug_assert!(share != Share::Extra, "nobody waits for what is extra");
-        TakeHold {
-            pool: self.clone(),
-            share,
-            class,
-            units: units.min(self.limits.request_max(share, class)),
-            ask: None,
+    /// Waits for a buffer of the smallest class that holds `len` bytes. One over 1 MiB counts as so many of that class;
+    /// its memory is made for it.
+    pub fn take_long(self: &Rc<Self>, share: Share, len: usize) -> Take {
+        let (class, units, bytes) = match Class::fitting(len) {
+            Some(class) => (class, 1, class.bytes()),
+            None => {
+                let (class, units) = Class::covering(len);
+                (class, units, len.next_multiple_of(IO_ALIGN))
+            }
+        };
+        Take {
+            hold: self.hold_units(share, class, units),
+            bytes,
         }
     }
 
-    fn try_hold(self: &Rc<Self>, share: Share, class: Class, units: usize) -> Option<Hold> {
-        let mut state = self.state.borrow_mut();
+    /// `units` of a class without memory, or none without waiting.
+    pub fn try_hold(self: &Rc<Self>, share: Share, class: Class, units: usize) -> Option<Hold> {
         let (s, c) = (share.index(), class.index());
+        let mut state = self.state.borrow_mut();
         let free = state.queues[s][c].is_empty() && {
             let behind = state.waiting > 0;
             state.grant(&self.limits, share, class, units, behind)
@@ -124,6 +124,24 @@ impl Pool {
             return None;
         }
         Some(Hold::new(self.clone(), share, class, units))
+    }
+
+    /// Counts `len` bytes of memory that others manage as the classes that cover them.
+    pub fn hold(self: &Rc<Self>, share: Share, len: usize) -> TakeHold {
+        let (class, units) = Class::covering(len);
+        self.hold_units(share, class, units)
+    }
+
+    /// A request beyond all there can be takes that: it runs alone instead of waiting for ever.
+    pub fn hold_units(self: &Rc<Self>, share: Share, class: Class, units: usize) -> TakeHold {
+        debug_assert!(share != Share::Extra, "nobody waits for what is extra");
+        TakeHold {
+            pool: self.clone(),
+            share,
+            class,
+            units: units.min(self.limits.request_max(share, class)),
+            ask: None,
+        }
     }
 
     /// Free memory of a class, or new.
@@ -399,12 +417,17 @@ impl Pool {
 
 /// Waits for a `Buffer`, from its first poll on. Dropping it gives up its place.
 #[must_use = "it waits only when it is awaited"]
-pub struct Take(TakeHold);
+pub struct Take {
+    hold: TakeHold,
+    bytes: usize,
+}
 
 impl Future for Take {
     type Output = Buffer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Buffer> {
-        Pin::new(&mut self.0).poll(cx).map(Buffer::new)
+        let bytes = self.bytes;
+        let hold = Pin::new(&mut self.hold).poll(cx);
+        hold.map(|hold| Buffer::new(hold, bytes))
     }
 }

@@ -8,8 +8,8 @@
 //! their first write until the file is dropped.
 //! Source: open(2), O_TMPFILE.
 
-use super::{Dir, File, IoBuf, OpenMode, io_error_is_disk_full};
-use crate::io::RingFile;
+use super::{Dir, File, OpenMode, io_error_is_disk_full};
+use crate::io::{IoBuf, ReadBuf, RingFile};
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -230,7 +230,7 @@ impl TempFile {
     }
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
-    pub async fn read_at(&self, pos: u64, len: usize) -> Result<IoBuf, TempError> {
+    pub async fn read_at(&self, pos: u64, len: usize) -> Result<ReadBuf, TempError> {
         let what = "read from";
         let read = self.file.read_at(pos, len).await;
         let buf = read.map_err(|error| TempError::Io { what, error })?;

@@ -9,7 +9,7 @@ use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
 use crate::store::Store;
 use record::SEGMENT_HEADER;
-use runtime::{Dir, File, IoBuf, OpenMode};
+use runtime::{Dir, File, IoBuf, OpenMode, ReadBuf};
 use types::Lsn;
 
 const PART: usize = 256 * 1024;
@@ -67,8 +67,9 @@ impl Wal {
         let mut at = 0;
         while at < length {
             let part = part(&from, at, length).await.map_err(read)?;
-            let n = part.len() as u64;
-            copy.write_at(at, part).await.map_err(write)?;
+            let block = padded(&part, at, length).await;
+            let n = block.len() as u64;
+            copy.write_at(at, block).await.map_err(write)?;
             at += n;
             runtime::yield_if_needed().await;
         }
@@ -79,21 +80,24 @@ impl Wal {
     }
 }
 
-/// The next blocks of a segment; zeros behind `length`.
-pub(super) async fn part(file: &File, at: u64, length: u64) -> std::io::Result<IoBuf> {
+/// The next bytes of a segment, up to `length`.
+pub(super) async fn part(file: &File, at: u64, length: u64) -> std::io::Result<ReadBuf> {
     let left = (length - at).min(PART as u64) as usize;
     let whole = left.next_multiple_of(PAGE_BYTES);
-    let mut bytes = file.read_at(at, whole).await?;
-    if bytes.len() < left {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    let bytes = file.read_at(at, whole).await?.keep();
+    match bytes.len() < left {
+        true => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(bytes),
     }
-    if bytes.len() < whole {
-        let mut padded = IoBuf::zeroed(whole);
-        padded[..left].copy_from_slice(&bytes[..left]);
-        return Ok(padded);
-    }
-    bytes[left..].fill(0);
-    Ok(bytes)
+}
+
+/// As whole blocks, with zeros behind `length`.
+async fn padded(bytes: &[u8], at: u64, length: u64) -> IoBuf {
+    let left = bytes.len().min((length - at) as usize);
+    let mut block = IoBuf::take(left.next_multiple_of(PAGE_BYTES)).await;
+    block[..left].copy_from_slice(&bytes[..left]);
+    block[left..].fill(0);
+    block
 }
 
 impl Store {

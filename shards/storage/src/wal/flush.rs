@@ -4,7 +4,7 @@
 //! (the last one padded with zeros and written again by the next flush: only its appended part differs), then syncs.
 //! Segments are flushed in order, each synced before the next is begun, so a record in a later segment proves all
 //! earlier ones complete. Asked by: nobody; it waits for `Wal::work`. Never: retries.
-//! Bounds: one write is up to 1 MiB.
+//! Bounds: one write is up to 512 KiB, from one of the shard's general buffers.
 
 use super::spare::SPARE;
 use super::{Wal, record};
@@ -14,7 +14,7 @@ use runtime::{File, IoBuf, OpenMode};
 use std::rc::Rc;
 use types::Lsn;
 
-const WRITE_BYTES_MAX: usize = 1 << 20;
+const WRITE_BYTES_MAX: usize = runtime::IO_MAX;
 
 /// What one flush has to do, taken from the buffer in one go.
 struct Plan {
@@ -101,8 +101,9 @@ impl Wal {
         let mut at = plan.first;
         while at < plan.upto {
             let n = (plan.upto - at).min(WRITE_BYTES_MAX);
-            let mut block = IoBuf::zeroed(n.next_multiple_of(PAGE_BYTES));
+            let mut block = IoBuf::take(n.next_multiple_of(PAGE_BYTES)).await;
             self.copy_front(at, &mut block[..n]);
+            block[n..].fill(0);
             file.write_at(plan.base + at as u64, block)
                 .await
                 .map_err(|e| StorageError::io(failed("write"), e))?;

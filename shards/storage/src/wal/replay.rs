@@ -11,7 +11,7 @@ use super::Wal;
 use super::record::{self, HEADER, SEGMENT_HEADER};
 use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
-use runtime::{Dir, File, IoBuf, OpenMode};
+use runtime::{Dir, File, IoBuf, OpenMode, ReadBuf};
 use std::rc::Rc;
 use types::Lsn;
 
@@ -242,7 +242,7 @@ struct Reader {
     /// What its first block says of the segment before.
     before: Option<record::Link>,
     size: u64,
-    window: IoBuf,
+    window: ReadBuf,
     window_at: u64,
 }
 
@@ -263,7 +263,7 @@ impl Reader {
             start,
             before: None,
             size,
-            window: IoBuf::zeroed(0),
+            window: ReadBuf::default(),
             window_at: 0,
         })
     }
@@ -295,11 +295,11 @@ impl Reader {
             return Ok(());
         }
         let from = at / PAGE_BYTES as u64 * PAGE_BYTES as u64;
-        self.window = self
-            .file
-            .read_at(from, WINDOW)
-            .await
-            .map_err(|e| StorageError::io(format!("read {}", self.name), e))?;
+        self.window = ReadBuf::default();
+        let read = self.file.read_at(from, WINDOW).await;
+        let read = read.map_err(|e| StorageError::io(format!("read {}", self.name), e))?;
+        // One a partition, at the start: replaying what is in it reads pages.
+        self.window = read.keep();
         self.window_at = from;
         Ok(())
     }
@@ -387,8 +387,9 @@ impl Reader {
         if bytes.is_empty() {
             self.file.truncate(base).await.map_err(io)?;
         } else {
-            let mut block = IoBuf::zeroed(PAGE_BYTES);
+            let mut block = IoBuf::take(PAGE_BYTES).await;
             block[..bytes.len()].copy_from_slice(&bytes);
+            block[bytes.len()..].fill(0);
             let whole = base + PAGE_BYTES as u64;
             self.file.truncate(whole).await.map_err(io)?;
             self.file.write_at(base, block).await.map_err(io)?;

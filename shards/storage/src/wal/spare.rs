@@ -54,12 +54,16 @@ impl Wal {
         };
         let file = self.dir.open_file(UNFINISHED, mode).await?;
         let room = self.room();
+        let mut zeros = IoBuf::take(FILL_BYTES as usize).await;
+        zeros.fill(0);
         let mut at = 0;
         while at < room {
-            let n = FILL_BYTES.min(room - at);
-            file.write_at(at, IoBuf::zeroed(n as usize)).await?;
+            zeros.truncate((room - at) as usize);
+            let n = zeros.len() as u64;
+            zeros = file.write_at(at, zeros).await?;
             at += n;
         }
+        drop(zeros);
         file.sync_data().await?;
         file.close().await?;
         self.dir.rename(UNFINISHED, SPARE).await

@@ -10,7 +10,7 @@
 //! no room in it is not used again.
 
 use crate::exec::memory::{Memory, Reservation};
-use runtime::{IoBuf, TempDir, TempFile};
+use runtime::{IoBuf, ReadBuf, TempDir, TempFile};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use types::{Error, Result, SqlState};
@@ -124,9 +124,9 @@ impl Space {
     }
 
     /// The block, how many bytes of it are used after its head, and the next one of its run.
-    pub(super) async fn read(&self, block: u32) -> Result<(IoBuf, usize, Option<u32>)> {
+    pub(super) async fn read(&self, block: u32) -> Result<(ReadBuf, usize, Option<u32>)> {
         let pos = u64::from(block) * self.0.block_bytes as u64;
-        let buf = self.0.file.read_at(pos, self.0.block_bytes).await?;
+        let buf = self.0.file.read_at(pos, self.0.block_bytes).await?.keep();
         let (used, next) = head(&buf).ok_or_else(damaged)?;
         if next != NONE && next >= self.0.made.get() {
             return Err(damaged());

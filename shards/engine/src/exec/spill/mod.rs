@@ -5,7 +5,9 @@
 //! Never: decides how much an operator keeps (`Memory::keep` does), outlives its statement: the file goes when the last of
 //! its runs does, however the statement ends.
 //! Bounds: each writer and reader counts one block in the query's memory, the space one more for the transfer under way, and a
-//! row longer than a block its length. What the files may take together is `runtime::TempQuota`: 53400; a full disk: 53100.
+//! row longer than a block its length. Blocks are the query's memory and not of the shard's general buffers: an operator
+//! holds many of them for as long as it takes, and would wait for its own. What is being written or read counts there
+//! too, but only while it is under way. What the files may take together is `runtime::TempQuota`: 53400; a full disk: 53100.
 
 mod block;
 mod parted;

@@ -7,7 +7,7 @@
 use super::block::{HEAD, Space, damaged};
 use crate::codec::tagged;
 use crate::exec::memory::Reservation;
-use runtime::IoBuf;
+use runtime::{IoBuf, ReadBuf};
 use types::row::row_bytes;
 use types::{Error, Result, Row, SqlState};
 
@@ -169,7 +169,7 @@ impl Run {
             bytes_left: self.bytes,
             block: None,
             next: self.first,
-            buf: IoBuf::zeroed(0),
+            buf: ReadBuf::default(),
             at: 0,
             end: 0,
             row: Vec::new(),
@@ -187,7 +187,7 @@ pub(crate) struct Reader {
     /// The block in `buf`, and the one after it.
     block: Option<u32>,
     next: Option<u32>,
-    buf: IoBuf,
+    buf: ReadBuf,
     at: usize,
     end: usize,
     /// A row that straddles blocks.
@@ -259,7 +259,7 @@ impl Reader {
 
     /// Done with the block at hand.
     fn leave(&mut self) {
-        self.buf = IoBuf::zeroed(0);
+        self.buf = ReadBuf::default();
         (self.at, self.end) = (0, 0);
         if let Some(block) = self.block.take()
             && self.drains
