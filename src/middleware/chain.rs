@@ -68,6 +68,7 @@ impl Chain {
         let operation = name(&request.op);
         let deadline = earliest(request.timeout, session.statement_timeout());
         let stop = Stop::at(deadline.map(|d| runtime::Instant::now() + d));
+        stop.limit_locks(session.lock_timeout());
         let trace = Trace {
             metrics: self.node.metrics.clone(),
             protocol,
@@ -165,6 +166,10 @@ impl Served for ChainSession {
 
     fn cancel_key(&self) -> CancelKey {
         self.session.cancel_key()
+    }
+
+    fn silence_max(&self) -> Option<Duration> {
+        self.session.silence_max()
     }
 
     fn status(&self) -> TxnStatus {

@@ -40,6 +40,10 @@ pub trait Session {
     fn call(&self, request: Request) -> LocalBoxFuture<'_, Result<Reply>>;
     fn cancel_key(&self) -> CancelKey;
     fn status(&self) -> TxnStatus;
+    /// How long the client may be silent now; then it gets 25P03 and the connection is closed. `None`: as long as it likes.
+    fn silence_max(&self) -> Option<Duration> {
+        None
+    }
     /// Parameters to report at start (`ParameterStatus`): server_version, client_encoding, DateStyle, TimeZone …
     fn parameters(&self) -> Vec<(String, String)>;
     /// Types of a prepared statement's parameters, for decoding Bind. 26000 when unknown.

@@ -142,6 +142,20 @@ impl Session {
         self.settings.borrow().statement_timeout()
     }
 
+    /// How long a statement may wait for a lock; `None` = as long as it likes.
+    pub fn lock_timeout(&self) -> Option<std::time::Duration> {
+        self.settings.borrow().milliseconds("lock_timeout")
+    }
+
+    /// How long the client may be silent in the transaction block it is in.
+    pub fn silence_max(&self) -> Option<std::time::Duration> {
+        if !self.block.borrow().is_explicit() {
+            return None;
+        }
+        let name = "idle_in_transaction_session_timeout";
+        self.settings.borrow().milliseconds(name)
+    }
+
     pub fn parameter_types(&self, name: &str) -> Result<Arc<[DataType]>> {
         let prepared = self.statement(name)?;
         let types = prepared.bound.borrow().bound.params.clone();

@@ -23,6 +23,7 @@ enum Rule {
     TimeZone,
     SearchPath,
     Bool,
+    Isolation,
 }
 
 struct Definition {
@@ -67,15 +68,10 @@ static DEFINITIONS: &[Definition] = &[
     def(
         "default_transaction_isolation",
         "read committed",
-        Rule::Only(&["read committed"]),
+        Rule::Isolation,
         false,
     ),
-    def(
-        "default_transaction_read_only",
-        "off",
-        Rule::Only(OFF),
-        true,
-    ),
+    def("default_transaction_read_only", "off", Rule::Bool, true),
     def(
         "extra_float_digits",
         "1",
@@ -85,7 +81,7 @@ static DEFINITIONS: &[Definition] = &[
     def(
         "idle_in_transaction_session_timeout",
         "0",
-        Rule::Only(&["0"]),
+        Rule::Milliseconds,
         false,
     ),
     def("in_hot_standby", "off", Rule::Fixed, true),
@@ -95,7 +91,7 @@ static DEFINITIONS: &[Definition] = &[
     def("jit", "off", Rule::Only(OFF), false),
     def("lc_collate", "C", Rule::Fixed, false),
     def("lc_ctype", "C", Rule::Fixed, false),
-    def("lock_timeout", "0", Rule::Only(&["0"]), false),
+    def("lock_timeout", "0", Rule::Milliseconds, false),
     def("max_identifier_length", "63", Rule::Fixed, false),
     def("max_index_keys", "32", Rule::Fixed, false),
     def("row_security", "on", Rule::Bool, false),
@@ -260,9 +256,27 @@ impl Settings {
     }
 
     pub fn statement_timeout(&self) -> Option<Duration> {
-        let text = find("statement_timeout").map(|d| self.value(d)).ok()?;
-        let ms = parse_ms(&text)?;
+        self.milliseconds("statement_timeout")
+    }
+
+    /// A timeout; `None` when it is 0.
+    pub fn milliseconds(&self, name: &str) -> Option<Duration> {
+        let d = find(name).ok()?;
+        if !self.values.contains_key(d.name) && !self.starts.contains_key(d.name) {
+            // No default is anything but 0.
+            return None;
+        }
+        let ms = parse_ms(&self.value(d))?;
         (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    /// What a transaction is that does not say: whether it is REPEATABLE READ, and whether it only reads.
+    pub fn transaction(&self) -> (bool, bool) {
+        let is = |name: &str, value: &str| self.show(name).is_ok_and(|v| v == value);
+        (
+            is("default_transaction_isolation", "repeatable read"),
+            is("default_transaction_read_only", "on"),
+        )
     }
 
     /// What each operator of a query may keep before it spills.
@@ -347,6 +361,15 @@ impl Definition {
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("parameter \"{}\" requires a Boolean value", self.name),
             )),
+            Rule::Isolation => match lower.as_str() {
+                "read committed" | "repeatable read" => Ok(lower),
+                // As PostgreSQL, which has no weaker one either.
+                "read uncommitted" => Ok("read committed".into()),
+                "serializable" => Err(Error::unsupported(
+                    "isolation level SERIALIZABLE is not supported",
+                )),
+                _ => Err(self.invalid(value)),
+            },
             Rule::Milliseconds => parse_ms(&lower)
                 .map(|ms| show_ms(ms.into()))
                 .ok_or_else(|| self.invalid(value)),

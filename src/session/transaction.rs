@@ -111,9 +111,11 @@ pub fn aborted() -> Error {
 
 impl Session {
     fn begin(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Active> {
+        let (repeatable, reads) = self.settings.borrow().transaction();
+        let isolation = isolation.or(repeatable.then_some(Isolation::RepeatableRead));
         Ok(Active {
             txn: Txn::begin(self.node.router.clone(), level(isolation)?),
-            read_only: read_only.unwrap_or(false),
+            read_only: read_only.unwrap_or(reads),
             started_micros: now_micros(),
             catalog: None,
             dropped: Vec::new(),

@@ -216,6 +216,13 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+fn silent_too_long() -> Error {
+    Error::new(
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        "terminating connection due to idle-in-transaction timeout",
+    )
+}
+
 fn starting_too_late() -> Error {
     Error::new(
         SqlState::CANNOT_CONNECT_NOW,
@@ -250,8 +257,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         if let Some(frame) = self.wire.buffered().map_err(WireError::Frame)? {
             return Ok(frame);
         }
+        let silence_max = self.session.silence_max();
         let frame = pin!(self.wire.frame());
-        match select(frame, &mut self.draining).await {
+        let next = select(frame, &mut self.draining);
+        let next = match silence_max {
+            Some(most) => match net::timeout(most, next).await {
+                Ok(next) => next,
+                Err(_) => return Err(End::Fatal(silent_too_long())),
+            },
+            None => next.await,
+        };
+        match next {
             Either::Left((frame, _)) => Ok(frame?),
             Either::Right(_) => Err(End::Fatal(ProtocolError::Draining.into())),
         }

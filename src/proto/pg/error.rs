@@ -35,6 +35,7 @@ pub fn is_fatal(code: SqlState) -> bool {
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::TOO_MANY_CONNECTIONS
             | SqlState::IDLE_SESSION_TIMEOUT
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
     )
 }
 

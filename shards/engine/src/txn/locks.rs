@@ -174,13 +174,23 @@ impl LockTable {
         mut granted: oneshot::Receiver<Verdict>,
         stop: &Stop,
     ) -> Result<()> {
-        let mut told = runtime::Instant::now();
+        let began = runtime::Instant::now();
+        let mut told = began;
         loop {
             match runtime::timeout(STOP_POLL, &mut granted).await {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(cycle))) => return Err(deadlock(cycle)),
                 Ok(Err(_)) => return Err(Error::internal("a lock's queue went away")),
                 Err(_) => stop.check()?,
+            }
+            if stop
+                .lock_timeout()
+                .is_some_and(|most| began.elapsed() >= most)
+            {
+                return Err(Error::new(
+                    SqlState::LOCK_NOT_AVAILABLE,
+                    "canceling statement due to lock timeout",
+                ));
             }
             if told.elapsed() >= TIMEOUT {
                 told = runtime::Instant::now();

@@ -73,6 +73,8 @@ pub struct Stop {
     cancelled: AtomicBool,
     /// Nanoseconds of the monotonic clock; 0 is none.
     deadline: AtomicU64,
+    /// Nanoseconds that one lock is waited for; 0 is no limit.
+    lock_timeout: AtomicU64,
     /// Ends with this one.
     also: OnceLock<Arc<Stop>>,
 }
@@ -82,14 +84,29 @@ impl Stop {
         Arc::new(Stop {
             cancelled: AtomicBool::new(false),
             deadline: AtomicU64::new(deadline.map_or(0, runtime::Instant::as_ns)),
+            lock_timeout: AtomicU64::new(0),
             also: OnceLock::new(),
         })
+    }
+
+    /// 55P03 for whoever waits longer for one lock.
+    pub fn limit_locks(&self, timeout: Option<Duration>) {
+        let ns = timeout.map_or(0, |t| t.as_nanos() as u64);
+        self.lock_timeout.store(ns, Ordering::Relaxed);
+    }
+
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        match self.lock_timeout.load(Ordering::Relaxed) {
+            0 => None,
+            ns => Some(Duration::from_nanos(ns)),
+        }
     }
 
     /// What was begun under this one goes on for a later request, and ends with that.
     pub fn go_on_for(self: &Arc<Stop>, request: &Stop) {
         let deadline = request.deadline.load(Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
+        self.limit_locks(request.lock_timeout());
         let _ = request.also.set(self.clone());
         if request.is_cancelled() {
             self.cancel();

@@ -1,4 +1,4 @@
-//! Cycles of waits end with 40P01 for one, and the others go on.
+//! Waits that end: a cycle of them with 40P01 for one, a wait for a lock or for a silent client at its timeout.
 
 use crate::support::{Server, code, on_server, value};
 use std::time::{Duration, Instant};
@@ -110,5 +110,74 @@ fn a_long_wait_that_is_no_cycle_is_left_alone() {
         clients[2].batch_execute("commit").await.unwrap();
         let sum: i64 = value(&client, "select sum(n) from t").await;
         assert_eq!(sum, 4);
+    });
+}
+
+#[test]
+fn a_lock_is_waited_for_no_longer_than_its_timeout() {
+    on_server(2, &[], async |server, client| {
+        client.batch_execute(TABLE).await.unwrap();
+        let holders = clients(server, 1).await;
+        holders[0].batch_execute(&update(1)).await.unwrap();
+        client
+            .batch_execute("set lock_timeout = '150ms'")
+            .await
+            .unwrap();
+        for sql in [update(1), "truncate t".into(), "delete from t".into()] {
+            let begun = Instant::now();
+            let refused = client.batch_execute(&sql).await.unwrap_err();
+            assert_eq!(code(&refused), "55P03", "{sql}");
+            let took = begun.elapsed();
+            assert!(took >= Duration::from_millis(150) && took < Duration::from_secs(5));
+        }
+        holders[0].batch_execute("commit").await.unwrap();
+        client.batch_execute(&update(1)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_is_silent_in_a_transaction_is_sent_away_and_its_locks_are_free() {
+    on_server(2, &[], async |server, client| {
+        client.batch_execute(TABLE).await.unwrap();
+        let silent = clients(server, 1).await;
+        let set = "set idle_in_transaction_session_timeout = '300ms'";
+        silent[0].batch_execute(set).await.unwrap();
+        silent[0].batch_execute(&update(1)).await.unwrap();
+        // Silence out of a transaction is nobody's business.
+        client.batch_execute(set).await.unwrap();
+        let begun = Instant::now();
+        client.batch_execute(&update(1)).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(silent[0].batch_execute("commit").await.is_err());
+        assert!(silent[0].is_closed());
+        let n: i32 = value(&client, "select n from t where id = 1").await;
+        assert_eq!(n, 1);
+    });
+}
+
+#[test]
+fn a_transaction_is_what_its_session_says_when_it_does_not() {
+    on_server(1, &[], async |server, client| {
+        client.batch_execute(TABLE).await.unwrap();
+        let reader = server.connect().await;
+        reader
+            .batch_execute("set default_transaction_isolation = 'repeatable read'; begin")
+            .await
+            .unwrap();
+        let sum = "select sum(n) from t";
+        assert_eq!(value::<i64>(&reader, sum).await, 0);
+        client.batch_execute(&update(1)).await.unwrap();
+        assert_eq!(value::<i64>(&reader, sum).await, 0);
+        reader
+            .batch_execute("commit; set default_transaction_read_only = on")
+            .await
+            .unwrap();
+        assert_eq!(value::<i64>(&reader, sum).await, 1);
+        let refused = reader.batch_execute(&update(1)).await.unwrap_err();
+        assert_eq!(code(&refused), "25006");
+        let refused = "set default_transaction_isolation = 'serializable'";
+        let refused = reader.batch_execute(refused).await.unwrap_err();
+        assert_eq!(code(&refused), "0A000");
     });
 }
