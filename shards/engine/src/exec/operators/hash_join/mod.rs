@@ -139,7 +139,8 @@ impl HashJoin {
 
     async fn begin(&mut self, kept: Box<dyn RowSource>, probe: Box<dyn RowSource>) -> Result<()> {
         let kept = Kept::new(Rows::live(kept));
-        self.join(kept, Probe::Input(Rows::live(probe)), 0).await
+        self.join(kept, Probe::Input(Box::new(Rows::live(probe))), 0)
+            .await
     }
 
     /// Joins two inputs: at once, as pairs of parts, or table by table.

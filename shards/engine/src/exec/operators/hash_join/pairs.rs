@@ -67,14 +67,14 @@ impl Kept {
 
 /// Streaming rows: from an input, or on disk.
 pub(super) enum Probe {
-    Input(Rows),
+    Input(Box<Rows>),
     Part(Run),
 }
 
 impl Probe {
     pub(super) fn rows(self) -> Rows {
         match self {
-            Probe::Input(rows) => rows,
+            Probe::Input(rows) => *rows,
             Probe::Part(run) => Rows::drain(run),
         }
     }
