@@ -27,6 +27,8 @@ pub struct Manifest {
     pub time: String,
     /// The same, nanoseconds since 1970.
     pub to: u64,
+    /// No image has anything that was committed later; so nothing earlier can be restored.
+    pub from: u64,
     /// Of the directory's layout.
     pub generation: u32,
     #[serde(rename = "partition")]
@@ -59,13 +61,19 @@ impl Part {
 }
 
 impl Manifest {
-    pub fn new(base: Option<&Manifest>, generation: u32, to: Ts, partitions: Vec<Part>) -> Self {
+    pub fn new(
+        base: Option<&Manifest>,
+        generation: u32,
+        (from, to): (Ts, Ts),
+        partitions: Vec<Part>,
+    ) -> Self {
         Manifest {
             format: FORMAT,
             id: uuid::Uuid::new_v4().to_string(),
             base: base.map(|b| b.id.clone()),
             time: shown(to),
             to: to.0,
+            from: from.0,
             generation,
             partitions,
         }
@@ -149,7 +157,8 @@ mod tests {
             end: 5000,
             pages: 7,
         };
-        Manifest::new(None, 0, Ts(1_800_000_000_000_000_001), vec![part])
+        let span = (Ts(1_799_999_999_000_000_000), Ts(1_800_000_000_000_000_001));
+        Manifest::new(None, 0, span, vec![part])
     }
 
     #[test]
@@ -164,7 +173,12 @@ mod tests {
             let changed = String::from_utf8_lossy(&bytes).into_owned();
             assert!(Manifest::parse(&changed).is_err(), "byte {i}: {changed}");
         }
-        let next = Manifest::new(Some(&manifest), 0, Ts(5), manifest.partitions.clone());
+        let next = Manifest::new(
+            Some(&manifest),
+            0,
+            (Ts(4), Ts(5)),
+            manifest.partitions.clone(),
+        );
         assert_eq!(next.base.as_ref(), Some(&manifest.id));
     }
 

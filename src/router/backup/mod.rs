@@ -99,8 +99,10 @@ impl Router {
     async fn copy(&self, job: &Job, base: Option<&Manifest>, stop: &Arc<Stop>) -> Result<Taken> {
         let layout = self.shard.layout;
         let place = |p: PartitionId| job.to.join(layout.name(p));
+        let mut images_until = base.map_or(Ts(0), |b| Ts(b.from));
         if base.is_none() {
             self.step(stop, |_| BackupStep::Begin).await?;
+            images_until = self.shard.now();
             self.step(stop, |p| BackupStep::Copy { to: place(p) })
                 .await?;
         }
@@ -133,7 +135,7 @@ impl Router {
             parts.push(part(p, layout.name(p), &sealed));
         }
         stop.check()?;
-        Manifest::new(base, layout.generation, to, parts)
+        Manifest::new(base, layout.generation, (images_until, to), parts)
             .write(&job.to)
             .await?;
         Ok(taken)

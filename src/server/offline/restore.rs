@@ -79,7 +79,7 @@ async fn work(config: &Config, what: &Restore, until: Option<Ts>) -> Result<Stri
         Some(_) => None,
         None => Some(Ts(last.to)),
     };
-    let until = choose(&histories, until, default)?;
+    let until = choose(&histories, Ts(full.from), until, default)?;
     redo(config, &dir, layout, until).await?;
     directory::write(&dir, layout).await?;
     let records: u64 = histories.iter().map(|h| h.records).sum();
@@ -208,8 +208,14 @@ async fn history_of(
 }
 
 /// The moment that all partitions can be restored to: the wanted one, the one that the last backup names, or the latest.
-fn choose(histories: &[History], wanted: Option<Ts>, default: Option<Ts>) -> Result<Ts, String> {
+fn choose(
+    histories: &[History],
+    images_until: Ts,
+    wanted: Option<Ts>,
+    default: Option<Ts>,
+) -> Result<Ts, String> {
     let first = histories.iter().map(|h| h.from).max().unwrap_or_default();
+    let first = first.max(images_until);
     let last = histories.iter().map(|h| h.to).min().unwrap_or_default();
     let until = wanted.or(default).unwrap_or(last);
     if until < first {
@@ -284,14 +290,19 @@ mod tests {
             ..History::default()
         };
         let two = [of(10, 90), of(20, 80)];
-        assert_eq!(choose(&two, None, None), Ok(Ts(80)));
-        assert_eq!(choose(&two, None, Some(Ts(50))), Ok(Ts(50)));
-        assert_eq!(choose(&two, Some(Ts(20)), Some(Ts(50))), Ok(Ts(20)));
-        assert!(choose(&two, Some(Ts(19)), None).is_err());
-        assert!(choose(&two, Some(Ts(81)), None).is_err());
+        assert_eq!(choose(&two, Ts(0), None, None), Ok(Ts(80)));
+        assert_eq!(choose(&two, Ts(0), None, Some(Ts(50))), Ok(Ts(50)));
+        assert_eq!(choose(&two, Ts(0), Some(Ts(20)), Some(Ts(50))), Ok(Ts(20)));
+        assert!(choose(&two, Ts(0), Some(Ts(19)), None).is_err());
+        assert!(choose(&two, Ts(0), Some(Ts(81)), None).is_err());
+        assert!(choose(&two, Ts(31), Some(Ts(30)), None).is_err());
         let mut lost = two;
         lost[0].unlogged = Some(Ts(40));
-        assert!(choose(&lost, None, None).unwrap_err().contains("loaded"));
-        assert_eq!(choose(&lost, Some(Ts(39)), None), Ok(Ts(39)));
+        assert!(
+            choose(&lost, Ts(0), None, None)
+                .unwrap_err()
+                .contains("loaded")
+        );
+        assert_eq!(choose(&lost, Ts(0), Some(Ts(39)), None), Ok(Ts(39)));
     }
 }
