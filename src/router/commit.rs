@@ -30,6 +30,8 @@ pub struct Txn {
     /// Trees made by it, which only it can reach: dropped when it does not commit.
     fresh: RefCell<Vec<TreeId>>,
     participants: RefCell<BTreeSet<PartitionId>>,
+    /// What is written now can be taken back to it; 0 is none.
+    savepoint: Cell<u32>,
     ended: Cell<bool>,
 }
 
@@ -43,6 +45,7 @@ impl Txn {
             at: Cell::new(Ts(0)),
             fresh: RefCell::new(Vec::new()),
             participants: RefCell::new(BTreeSet::new()),
+            savepoint: Cell::new(0),
             ended: Cell::new(false),
         })
     }
@@ -68,6 +71,7 @@ impl Txn {
             xid: self.xid,
             snapshot: self.at.get(),
             isolation: self.isolation,
+            savepoint: self.savepoint.get(),
             stop: stop.clone(),
         }
     }
@@ -75,6 +79,37 @@ impl Txn {
     /// To be said before a call that writes or locks there is sent.
     pub fn takes_part(&self, partition: PartitionId) {
         self.participants.borrow_mut().insert(partition);
+    }
+
+    /// Statements from now on are under this savepoint; under none when it is 0.
+    pub fn at_savepoint(&self, savepoint: u32) {
+        self.savepoint.set(savepoint);
+    }
+
+    /// How many trees it has made.
+    pub fn made(&self) -> usize {
+        self.fresh.borrow().len()
+    }
+
+    /// Takes back everything since the savepoint, when `made` trees had been made. After an error only the whole
+    /// transaction can be rolled back.
+    pub async fn rollback_to(&self, savepoint: u32, made: usize) -> Result<()> {
+        let xid = self.xid;
+        let participants = self.participants.borrow().clone();
+        let calls = participants.into_iter().map(|p| {
+            let call = PartitionCall::RollbackTo { xid, savepoint };
+            self.router.call(p, call)
+        });
+        for done in futures_util::future::join_all(calls).await {
+            done?;
+        }
+        let trees = self.fresh.borrow_mut().split_off(made);
+        if !trees.is_empty() {
+            self.router
+                .ask_all(|| ShardCall::DropTrees(trees.clone()))
+                .await?;
+        }
+        Ok(())
     }
 
     pub fn has_participants(&self) -> bool {

@@ -393,6 +393,8 @@ impl Execution {
         self.ended = true;
         self.events.clear();
         self.current = Current::Nothing;
+        // What other shards still do for it ends: a savepoint may be waiting for that.
+        self.stop.cancel();
         let metrics = &self.session.node.metrics;
         match error.code() {
             SqlState::SERIALIZATION_FAILURE => metrics.conflicts.inc(),
@@ -472,7 +474,11 @@ impl Session {
 
     /// 25P02 for anything but the end of a failed block.
     pub(super) fn refuse_if_failed(&self, parsed: &Parsed) -> Result<()> {
-        if self.block.borrow().is_failed() && !matches!(parsed.kind, Kind::Commit | Kind::Rollback)
+        if self.block.borrow().is_failed()
+            && !matches!(
+                parsed.kind,
+                Kind::Commit | Kind::Rollback | Kind::RollbackTo
+            )
         {
             return Err(aborted());
         }

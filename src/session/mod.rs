@@ -10,6 +10,7 @@ mod execution;
 mod node;
 mod plans;
 mod portal;
+mod savepoint;
 mod settings;
 mod statement;
 mod transaction;
@@ -62,8 +63,8 @@ struct Prepared {
 /// A statement bound against one version of the catalog.
 pub struct Planned {
     version: u64,
-    /// Bound against the own catalog of this transaction, whose version another may come to have too.
-    own: Option<Xid>,
+    /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
+    own: Option<(Xid, u32)>,
     bound: Bound,
 }
 

@@ -122,9 +122,9 @@ impl Session {
     }
 
     /// The transaction that has changed the catalog and not committed yet.
-    fn own_catalog(&self) -> Option<Xid> {
+    fn own_catalog(&self) -> Option<(Xid, u32)> {
         let block = self.block.borrow();
-        block.catalog().and_then(|_| block.xid())
+        block.catalog().and_then(|_| block.own())
     }
 
     /// Whether the plan was bound against the catalog of `ctx`.

@@ -395,7 +395,8 @@ fn needs_a_session(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::Begin => "BEGIN",
         Kind::Commit => "COMMIT",
-        Kind::Rollback => "ROLLBACK",
+        Kind::Rollback | Kind::RollbackTo => "ROLLBACK",
+        Kind::Savepoint => "SAVEPOINT",
         Kind::Set => "SET",
         Kind::Prepare => "PREPARE",
         Kind::Execute => "EXECUTE",

@@ -3,6 +3,7 @@
 //! Owns: when a transaction begins and ends, its own catalog, and what is published after its commit.
 //! Source: PostgreSQL 15 manual, 55.2.2.1 (multiple statements) and 55.2.3 (Sync).
 
+use super::savepoint::{Changes, Savepoints};
 use super::{Session, now_micros};
 use crate::router::Txn;
 use crate::service::TxnStatus;
@@ -22,6 +23,8 @@ pub enum Block {
     /// Rolled back already; an explicit one waits for the client to say so, an implicit one for Sync.
     Failed {
         explicit: bool,
+        /// Not rolled back: the client can go back to a savepoint.
+        saved: Option<Active>,
     },
 }
 
@@ -34,14 +37,37 @@ pub struct Active {
     catalog: Option<Arc<Catalog>>,
     dropped: Vec<TreeId>,
     fresh: BTreeSet<TreeId>,
+    pub(super) savepoints: Savepoints,
+}
+
+impl Active {
+    /// What SAVEPOINT keeps and ROLLBACK TO brings back.
+    pub(super) fn changes(&self) -> Changes {
+        Changes {
+            catalog: self.catalog.clone(),
+            dropped: self.dropped.clone(),
+            fresh: self.fresh.clone(),
+            made: self.txn.made(),
+        }
+    }
+
+    pub(super) fn go_back(&mut self, to: Changes) {
+        self.catalog = to.catalog;
+        self.dropped = to.dropped;
+        self.fresh = to.fresh;
+    }
 }
 
 impl Block {
     pub fn status(&self) -> TxnStatus {
         match self {
-            Block::Idle | Block::Implicit(_) | Block::Failed { explicit: false } => TxnStatus::Idle,
+            Block::Idle
+            | Block::Implicit(_)
+            | Block::Failed {
+                explicit: false, ..
+            } => TxnStatus::Idle,
             Block::Explicit(_) => TxnStatus::InTransaction,
-            Block::Failed { explicit: true } => TxnStatus::Failed,
+            Block::Failed { explicit: true, .. } => TxnStatus::Failed,
         }
     }
 
@@ -62,7 +88,10 @@ impl Block {
     }
 
     pub fn is_explicit(&self) -> bool {
-        matches!(self, Block::Explicit(_) | Block::Failed { explicit: true })
+        matches!(
+            self,
+            Block::Explicit(_) | Block::Failed { explicit: true, .. }
+        )
     }
 
     pub fn is_failed(&self) -> bool {
@@ -84,16 +113,19 @@ impl Block {
         self.active().is_some_and(|a| a.read_only)
     }
 
-    /// Only this transaction can reach the tree.
+    /// Only this transaction can reach the tree, and nothing that is put into it will be taken back alone.
     pub fn is_fresh(&self, tree: TreeId) -> bool {
-        self.active().is_some_and(|a| a.fresh.contains(&tree))
+        let of = |a: &Active| a.savepoints.is_empty() && a.fresh.contains(&tree);
+        self.active().is_some_and(of)
     }
 
-    pub fn xid(&self) -> Option<types::Xid> {
-        self.active().map(|a| a.txn.xid)
+    /// Tells the transaction's own catalogs from those of others, and from those it has gone back behind.
+    pub fn own(&self) -> Option<(types::Xid, u32)> {
+        let of = |a: &Active| (a.txn.xid, a.savepoints.rollbacks());
+        self.active().map(of)
     }
 
-    fn active_mut(&mut self) -> Option<&mut Active> {
+    pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
         match self {
             Block::Implicit(a) | Block::Explicit(a) => Some(a),
             Block::Idle | Block::Failed { .. } => None,
@@ -120,6 +152,7 @@ impl Session {
             catalog: None,
             dropped: Vec::new(),
             fresh: BTreeSet::new(),
+            savepoints: Savepoints::default(),
         })
     }
 
@@ -282,7 +315,13 @@ impl Session {
     pub(super) fn rollback_block(&self) {
         let block = self.block.replace(Block::Idle);
         self.portals.borrow_mut().clear();
-        if let Block::Implicit(active) | Block::Explicit(active) = block {
+        if let Block::Implicit(active)
+        | Block::Explicit(active)
+        | Block::Failed {
+            saved: Some(active),
+            ..
+        } = block
+        {
             active.txn.abort();
             self.node.metrics.transactions_aborted.inc();
         }
@@ -292,15 +331,22 @@ impl Session {
     pub(super) fn fail(&self) {
         let mut block = self.block.borrow_mut();
         let explicit = block.is_explicit();
-        if let Some(active) = block.active() {
-            active.txn.abort();
-            self.node.metrics.transactions_aborted.inc();
-        }
-        if explicit {
-            *block = Block::Failed { explicit: true };
-        } else if !block.is_idle() {
-            *block = Block::Failed { explicit: false };
-        }
+        *block = match std::mem::replace(&mut *block, Block::Idle) {
+            Block::Idle => Block::Idle,
+            failed @ Block::Failed { .. } => failed,
+            Block::Explicit(active) if !active.savepoints.is_empty() => Block::Failed {
+                explicit,
+                saved: Some(active),
+            },
+            Block::Implicit(active) | Block::Explicit(active) => {
+                active.txn.abort();
+                self.node.metrics.transactions_aborted.inc();
+                Block::Failed {
+                    explicit,
+                    saved: None,
+                }
+            }
+        };
     }
 
     /// Forgets an implicit transaction that has failed, or that a fused statement has committed.
@@ -308,7 +354,11 @@ impl Session {
         let mut block = self.block.borrow_mut();
         if matches!(
             *block,
-            Block::Implicit(_) | Block::Failed { explicit: false }
+            Block::Implicit(_)
+                | Block::Failed {
+                    explicit: false,
+                    ..
+                }
         ) {
             *block = Block::Idle;
         }

@@ -42,6 +42,18 @@ impl Session {
                 self.rollback_block();
                 ended("ROLLBACK", warning)
             }
+            Statement::Savepoint { name } => {
+                self.savepoint(name)?;
+                ended("SAVEPOINT", None)
+            }
+            Statement::Release { name } => {
+                self.release(name)?;
+                ended("RELEASE", None)
+            }
+            Statement::RollbackTo { name } => {
+                self.rollback_to(name).await?;
+                ended("ROLLBACK", None)
+            }
             Statement::SetTransaction {
                 isolation,
                 read_only,
@@ -414,7 +426,7 @@ fn word(what: Discard) -> &'static str {
 
 fn ended(tag: &str, notice: Option<Error>) -> Started {
     let kind = match tag {
-        "BEGIN" | "COMMIT" | "ROLLBACK" => StatementKind::Transaction,
+        "BEGIN" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => StatementKind::Transaction,
         _ => StatementKind::Utility,
     };
     let notices = notice.into_iter().collect();

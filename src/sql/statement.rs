@@ -57,6 +57,15 @@ pub enum Statement {
     },
     Commit,
     Rollback,
+    Savepoint {
+        name: String,
+    },
+    Release {
+        name: String,
+    },
+    RollbackTo {
+        name: String,
+    },
     /// SET TRANSACTION (`session` false: this transaction) or SET SESSION CHARACTERISTICS (true: later ones).
     SetTransaction {
         isolation: Option<Isolation>,

@@ -437,7 +437,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "create view v as select 1",
         "0A000 CREATE VIEW is not supported",
     ),
-    ("savepoint s", "0A000 savepoints are not supported"),
 ];
 
 #[test]

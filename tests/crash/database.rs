@@ -97,6 +97,7 @@ impl Database {
             xid: self.shard.new_xid(),
             snapshot: snapshot.ts,
             isolation: Isolation::RepeatableRead,
+            savepoint: 0,
             stop: Stop::at(None),
         };
         let text = |e: Error| e.to_string();

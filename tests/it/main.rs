@@ -17,6 +17,7 @@ mod large;
 mod parity;
 mod process;
 mod repartition;
+mod savepoints;
 mod space;
 mod spill;
 mod waits;

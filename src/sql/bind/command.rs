@@ -24,6 +24,9 @@ impl<'a> Binder<'a> {
             },
             Command::Commit => Statement::Commit,
             Command::Rollback => Statement::Rollback,
+            Command::Savepoint { name } => Statement::Savepoint { name: name.clone() },
+            Command::Release { name } => Statement::Release { name: name.clone() },
+            Command::RollbackTo { name } => Statement::RollbackTo { name: name.clone() },
             Command::SetTransaction {
                 isolation,
                 read_only,

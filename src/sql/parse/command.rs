@@ -25,6 +25,8 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "begin" | "start" => begin,
         "commit" | "end" => commit,
         "rollback" | "abort" => rollback,
+        "savepoint" => savepoint,
+        "release" => release,
         "set" => settings::set,
         "show" => settings::show,
         "reset" => settings::reset,
@@ -55,10 +57,6 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
     };
     let unsupported = |what: String| Some(Error::unsupported(format!("{what} is not supported")));
     match word {
-        "savepoint" | "release" => Some(Error::unsupported("savepoints are not supported")),
-        "rollback" | "abort" if second == "to" => {
-            Some(Error::unsupported("savepoints are not supported"))
-        }
         "declare" | "fetch" | "move" => Some(Error::unsupported("cursors are not supported")),
         "listen" | "notify" | "lock" | "do" | "call" | "grant" | "revoke" | "comment"
         | "cluster" | "reindex" | "refresh" | "security" | "import" | "reassign" | "merge"
@@ -155,16 +153,29 @@ fn commit(c: &mut Cursor) -> Result<Command> {
 }
 
 fn rollback(c: &mut Cursor) -> Result<Command> {
+    let abort = c.is("abort");
     c.next();
     end_of_transaction(c)?;
+    if !abort && c.accept("to") {
+        c.accept("savepoint");
+        return Ok(Command::RollbackTo { name: c.name()? });
+    }
     Ok(Command::Rollback)
+}
+
+fn savepoint(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    Ok(Command::Savepoint { name: c.name()? })
+}
+
+fn release(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    c.accept("savepoint");
+    Ok(Command::Release { name: c.name()? })
 }
 
 fn end_of_transaction(c: &mut Cursor) -> Result<()> {
     let _ = c.accept("work") || c.accept("transaction");
-    if c.is("to") {
-        return Err(Error::unsupported("savepoints are not supported"));
-    }
     if c.accept("and") {
         let no = c.accept("no");
         c.expect("chain")?;

@@ -49,6 +49,9 @@ pub enum Kind {
     Begin,
     Commit,
     Rollback,
+    RollbackTo,
+    /// Also RELEASE.
+    Savepoint,
     Set,
     Show,
     Prepare,
@@ -74,6 +77,15 @@ pub(super) enum Command {
     },
     Commit,
     Rollback,
+    Savepoint {
+        name: String,
+    },
+    Release {
+        name: String,
+    },
+    RollbackTo {
+        name: String,
+    },
     SetTransaction {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
@@ -221,6 +233,8 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Begin { .. } => Kind::Begin,
             Command::Commit => Kind::Commit,
             Command::Rollback => Kind::Rollback,
+            Command::RollbackTo { .. } => Kind::RollbackTo,
+            Command::Savepoint { .. } | Command::Release { .. } => Kind::Savepoint,
             Command::Set { .. } | Command::SetTransaction { .. } | Command::Reset { .. } => {
                 Kind::Set
             }

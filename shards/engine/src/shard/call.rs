@@ -130,6 +130,11 @@ pub enum PartitionCall {
     Abort {
         xid: Xid,
     },
+    /// Takes back what the transaction wrote since a savepoint.
+    RollbackTo {
+        xid: Xid,
+        savepoint: u32,
+    },
     /// The coordinator's decision has been carried out everywhere.
     Forget {
         xid: Xid,
@@ -141,6 +146,24 @@ pub enum PartitionCall {
         step: BackupStep,
         stop: Arc<Stop>,
     },
+}
+
+impl PartitionCall {
+    /// The transaction that it writes for, under a savepoint.
+    pub(super) fn writer(&self) -> Option<&TxnRef> {
+        let txn = match self {
+            PartitionCall::Insert(c) => &c.txn,
+            PartitionCall::Update(c) => &c.txn,
+            PartitionCall::Delete(c) => &c.txn,
+            PartitionCall::Unique(c) => &c.txn,
+            PartitionCall::Load(c) => &c.txn,
+            PartitionCall::LockTable { txn, .. }
+            | PartitionCall::LockCatalog { txn }
+            | PartitionCall::WriteCatalog { txn, .. } => txn,
+            _ => return None,
+        };
+        (txn.savepoint > 0).then_some(txn)
+    }
 }
 
 /// What a partition does for a backup, in this order. An incremental one has no `Begin` and no `Copy`.

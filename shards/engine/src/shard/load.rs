@@ -22,7 +22,7 @@ use types::{Error, Result, Row, SqlState, TreeId, Ts};
 impl Shard {
     pub(super) async fn load(&self, p: &Rc<Partition>, call: LoadCall) -> ShardReply {
         let txn = call.txn;
-        let state = p.txn(txn.xid);
+        let state = p.txn(&txn);
         state.active()?;
         state.loaded.set(true);
         let log = p.load_log(&state);

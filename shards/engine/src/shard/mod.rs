@@ -246,7 +246,17 @@ impl Shard {
         call: PartitionCall,
     ) -> ShardReply {
         partition.check()?;
+        let writer = call.writer().cloned();
+        let _writing = writer.as_ref().and_then(|txn| partition.writing(txn));
+        self.answer(partition, call).await
+    }
+
+    async fn answer(self: &Rc<Self>, partition: &Rc<Partition>, call: PartitionCall) -> ShardReply {
         match call {
+            PartitionCall::RollbackTo { xid, savepoint } => partition
+                .rollback_to(xid, savepoint)
+                .await
+                .map(|()| Reply::Done),
             PartitionCall::Backup { step, stop } => self.backup(partition, step, &stop).await,
             PartitionCall::Scan(c) => self.scan(partition, c).await,
             PartitionCall::Insert(c) => self.insert(partition, c).await,
@@ -268,13 +278,13 @@ impl Shard {
                 table,
                 version,
             } => {
-                let state = partition.txn(txn.xid);
+                let state = partition.txn(&txn);
                 partition.bar_table(&txn, &state, table, version).await?;
                 Ok(Reply::Done)
             }
             PartitionCall::LockCatalog { txn } => self.lock_catalog(partition, &txn).await,
             PartitionCall::WriteCatalog { txn, cells } => {
-                let state = partition.txn(txn.xid);
+                let state = partition.txn(&txn);
                 for (key, value) in cells {
                     state.write(stored::TREE, key, value)?;
                 }
@@ -350,7 +360,7 @@ impl Shard {
         table: &Table,
         version: u64,
     ) -> Result<Rc<TxnState>> {
-        let state = p.txn(txn.xid);
+        let state = p.txn(txn);
         p.lock_table(txn, &state, table.id, Mode::Shared).await?;
         if p.is_barred(table.id) {
             return Err(call::stale(table));
@@ -385,7 +395,7 @@ impl Shard {
 
     /// Answers once this shard has what the change before has committed: its lock ends before its publication.
     async fn lock_catalog(&self, p: &Rc<Partition>, txn: &TxnRef) -> ShardReply {
-        let state = p.txn(txn.xid);
+        let state = p.txn(txn);
         p.lock_row(txn, &state, stored::TABLE, stored::TREE, b"")
             .await?;
         let newest = p.latest(stored::TREE, stored::HEADER).await?;

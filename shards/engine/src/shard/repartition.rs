@@ -95,6 +95,7 @@ impl Load<'_> {
             xid: Xid(0),
             snapshot: self.at,
             isolation: Isolation::ReadCommitted,
+            savepoint: 0,
             stop: Stop::at(None),
         };
         let mut cursor = Cursor::open(partition, &reader, table.tree, Vec::new(), None).await?;

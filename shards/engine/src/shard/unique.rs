@@ -12,7 +12,7 @@ use types::Result;
 
 impl Shard {
     pub(super) async fn unique(&self, p: &Rc<Partition>, call: UniqueCall) -> ShardReply {
-        let state = p.txn(call.txn.xid);
+        let state = p.txn(&call.txn);
         p.lock_table(&call.txn, &state, call.table.id, Mode::Shared)
             .await?;
         let mut holders = Vec::with_capacity(call.changes.len());

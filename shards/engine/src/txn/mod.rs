@@ -57,6 +57,8 @@ pub struct TxnRef {
     pub xid: Xid,
     pub snapshot: Ts,
     pub isolation: Isolation,
+    /// What is written can be taken back to here; 0 is the transaction's beginning.
+    pub savepoint: u32,
     pub stop: Arc<Stop>,
 }
 

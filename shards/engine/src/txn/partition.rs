@@ -73,6 +73,19 @@ pub fn bump(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 
+/// A call that writes under a savepoint.
+pub struct Writing<'a> {
+    partition: &'a Partition,
+    state: Rc<TxnState>,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.state.calls.set(self.state.calls.get() - 1);
+        self.partition.settled.notify_all();
+    }
+}
+
 /// A load that is going on.
 pub struct Loading<'a> {
     partition: &'a Partition,
@@ -151,12 +164,38 @@ impl Partition {
     }
 
     /// The transaction's state here, made when there is none.
-    pub fn txn(&self, xid: Xid) -> Rc<TxnState> {
-        self.txns
+    pub fn txn(&self, txn: &TxnRef) -> Rc<TxnState> {
+        let state = self
+            .txns
             .borrow_mut()
-            .entry(xid)
-            .or_insert_with(|| Rc::new(self.new_txn(xid)))
-            .clone()
+            .entry(txn.xid)
+            .or_insert_with(|| Rc::new(self.new_txn(txn.xid)))
+            .clone();
+        state.at_savepoint(txn.savepoint);
+        state
+    }
+
+    /// Until it is dropped, the transaction is not rolled back to a savepoint. Of calls that write, under one.
+    pub fn writing(&self, txn: &TxnRef) -> Option<Writing<'_>> {
+        (txn.savepoint > 0).then(|| {
+            let state = self.txn(txn);
+            state.calls.set(state.calls.get() + 1);
+            Writing {
+                partition: self,
+                state,
+            }
+        })
+    }
+
+    /// Takes back what was written since the savepoint, once the calls of the statement that failed have ended.
+    pub async fn rollback_to(&self, xid: Xid, savepoint: u32) -> Result<()> {
+        let Some(state) = self.txn_if_any(xid) else {
+            return Ok(());
+        };
+        while state.calls.get() > 0 {
+            self.settled.notified().await;
+        }
+        state.rollback_to(savepoint)
     }
 
     pub(super) fn new_txn(&self, xid: Xid) -> TxnState {

@@ -18,10 +18,74 @@ pub enum Status {
     Ended,
 }
 
+/// One write and what was there before: `None` = nothing in memory.
+struct Before {
+    savepoint: u32,
+    tree: TreeId,
+    key: Vec<u8>,
+    before: Option<Payload>,
+    bytes: usize,
+}
+
+/// What takes writes back, newest last.
+#[derive(Default)]
+struct Undo {
+    writes: Vec<Before>,
+    bytes: usize,
+}
+
+/// Of one transaction in one partition, since its first savepoint: what is written under one stays in memory.
+pub const UNDO_BYTES_MAX: usize = 64 << 20;
+const UNDO_OVERHEAD: usize = 96;
+
+impl Undo {
+    fn push(
+        &mut self,
+        savepoint: u32,
+        tree: TreeId,
+        key: Vec<u8>,
+        before: Option<Payload>,
+        written: usize,
+    ) -> Result<()> {
+        let old = before.iter().flatten().map(Vec::len).sum::<usize>();
+        let bytes = key.len() + old + written + UNDO_OVERHEAD;
+        if self.bytes + bytes > UNDO_BYTES_MAX {
+            return Err(Error::new(
+                SqlState::OUT_OF_MEMORY,
+                "transaction writes too much since a savepoint",
+            )
+            .with_detail(format!(
+                "It may hold {UNDO_BYTES_MAX} bytes of such writes in a partition."
+            ))
+            .with_hint("Release the savepoint, or write without one."));
+        }
+        self.bytes += bytes;
+        self.writes.push(Before {
+            savepoint,
+            tree,
+            key,
+            before,
+            bytes,
+        });
+        Ok(())
+    }
+
+    /// The newest write since the savepoint.
+    fn pop(&mut self, savepoint: u32) -> Option<Before> {
+        let write = self.writes.pop_if(|w| w.savepoint >= savepoint)?;
+        self.bytes -= write.bytes;
+        Some(write)
+    }
+}
+
 /// Exists from the transaction's first lock or write in the partition until it ends.
 pub struct TxnState {
     pub xid: Xid,
     pub writes: RefCell<WriteSet>,
+    pub(super) savepoint: Cell<u32>,
+    undo: RefCell<Undo>,
+    /// Calls that write for it and have not ended. Counted while there is a savepoint.
+    pub(super) calls: Cell<u32>,
     /// Where writes go that outgrew memory. What is in `writes` is newer.
     pub(super) staged: RefCell<Option<Rc<Staged>>>,
     /// Writes are on their way from memory to `staged`.
@@ -43,6 +107,9 @@ impl TxnState {
         TxnState {
             xid,
             writes: RefCell::new(writes),
+            savepoint: Cell::new(0),
+            undo: RefCell::default(),
+            calls: Cell::new(0),
             staged: RefCell::new(None),
             staging: Cell::new(false),
             status: Cell::new(Status::Active),
@@ -67,7 +134,34 @@ impl TxnState {
     /// Call `Partition::relieve` now and then: what is written stays in memory until then.
     pub fn write(&self, tree: TreeId, key: Vec<u8>, value: Payload) -> Result<()> {
         self.active()?;
+        let savepoint = self.savepoint.get();
+        if savepoint > 0 {
+            let before = self.writes.borrow().get(tree, &key).cloned();
+            let written = value.as_ref().map_or(0, Vec::len);
+            let mut undo = self.undo.borrow_mut();
+            undo.push(savepoint, tree, key.clone(), before, written)?;
+        }
         self.writes.borrow_mut().put(tree, key, value)
+    }
+
+    /// Writes from now on can be taken back to this savepoint; to none when it is 0.
+    pub(super) fn at_savepoint(&self, savepoint: u32) {
+        if self.savepoint.replace(savepoint) > 0 && savepoint == 0 {
+            *self.undo.borrow_mut() = Undo::default();
+        }
+    }
+
+    /// Takes back what was written since the savepoint. Locks stay.
+    pub(super) fn rollback_to(&self, savepoint: u32) -> Result<()> {
+        self.active()?;
+        let mut writes = self.writes.borrow_mut();
+        while let Some(write) = self.undo.borrow_mut().pop(savepoint) {
+            match write.before {
+                Some(before) => writes.put(write.tree, write.key, before)?,
+                None => writes.remove(write.tree, &write.key),
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -96,5 +190,38 @@ impl TxnState {
             Some(staged) if staged.touches(tree) => staged.get(tree, key).await,
             _ => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_under_a_savepoint_stops_at_its_ceiling_and_is_taken_back() {
+        let state = TxnState::new(Xid(1), WriteSet::default());
+        let tree = TreeId(1);
+        let write = |n: usize, bytes: usize| state.write(tree, vec![n as u8], Some(vec![1; bytes]));
+        write(0, 10).unwrap();
+        state.at_savepoint(1);
+        let each = 1 << 20;
+        let fit = UNDO_BYTES_MAX / (each + UNDO_OVERHEAD + 1);
+        for n in 1..=fit {
+            write(n, each).unwrap();
+        }
+        let refused = write(fit + 1, each).unwrap_err();
+        assert_eq!(refused.code(), SqlState::OUT_OF_MEMORY);
+        state.at_savepoint(2);
+        write(0, 20).unwrap();
+        state.rollback_to(2).unwrap();
+        assert_eq!(
+            state.writes.borrow().get(tree, &[0]),
+            Some(&Some(vec![1; 10]))
+        );
+        state.rollback_to(1).unwrap();
+        assert_eq!(state.writes.borrow().len(), 1);
+        write(fit + 1, each).unwrap();
+        state.at_savepoint(0);
+        assert_eq!(state.undo.borrow().bytes, 0);
     }
 }

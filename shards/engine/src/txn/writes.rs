@@ -68,6 +68,15 @@ impl WriteSet {
         Ok(())
     }
 
+    /// As if the key had not been written.
+    pub fn remove(&mut self, tree: TreeId, key: &[u8]) {
+        let entries = self.trees.get_mut(&tree);
+        if let Some(value) = entries.and_then(|entries| entries.remove(key)) {
+            self.count -= 1;
+            self.took(entry_bytes(key, &value));
+        }
+    }
+
     fn took(&mut self, bytes: usize) {
         self.bytes -= bytes;
         self.total.set(self.total.get() - bytes);

@@ -10,6 +10,7 @@ fn txn(n: u64) -> TxnRef {
         xid: Xid(n),
         snapshot: Ts(0),
         isolation: Isolation::ReadCommitted,
+        savepoint: 0,
         stop: Stop::at(None),
     }
 }
