@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Beside PostgreSQL: durable inserts of one row by 32 clients, and COPY of a million rows, on the same disk of one machine.
+#
+#   benches/compare/postgres.sh [binary]        without one it builds target/release/rustydb-shard
+#
+# CORES (2), CLIENTS (32), LASTS (6 s for a run of inserts), ROWS (1000000), ROUNDS (3), PG_BIN (the newest installed).
+# The two take turns within each round and change places from round to round, so that a disk or a neighbour that slows down
+# slows both; what is printed are medians and their ratio. PostgreSQL is as initdb makes it (fsync and synchronous_commit are
+# on, and it is said if they are not), with ports and directories of its own that go when the script ends.
+# Needs: postgresql, postgresql-contrib (pgbench), psql. As root it runs PostgreSQL as the user postgres.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cores=${CORES:-2} clients=${CLIENTS:-32} lasts=${LASTS:-6} rows=${ROWS:-1000000} rounds=${ROUNDS:-3}
+pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
+[ -x "$pg_bin/initdb" ] || { echo "no PostgreSQL server found; set PG_BIN to where initdb is" >&2; exit 1; }
+if [ $# -gt 0 ]; then
+  ours=$1
+else
+  cargo build --locked --release --bin rustydb-shard
+  ours=${CARGO_TARGET_DIR:-target}/release/rustydb-shard
+fi
+[ -x "$ours" ] || { echo "there is no $ours" >&2; exit 1; }
+
+work=$(mktemp -d)
+server=
+as_postgres() {
+  if [ "$(id -u)" -eq 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+}
+finish() {
+  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  [ ! -f "$work/pg/data/postmaster.pid" ] || as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -m fast stop >/dev/null || true
+  [ -z "$server" ] || wait "$server" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+chmod 755 "$work"
+mkdir "$work/pg"
+[ "$(id -u)" -ne 0 ] || chown postgres "$work/pg"
+
+next_port=$((20000 + $$ % 9000))
+free_port() {
+  while (exec 3<>"/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do next_port=$((next_port + 1)); done
+  port=$next_port
+  next_port=$((next_port + 1))
+}
+free_port; pg_port=$port
+free_port; our_port=$port
+free_port; http_port=$port
+
+as_postgres "$pg_bin/initdb" -D "$work/pg/data" -A trust -U rustydb --locale=C >/dev/null
+as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w \
+  -o "-p $pg_port -k $work/pg -c listen_addresses=127.0.0.1" start >/dev/null
+"$ours" --cores "$cores" --data-dir "$work/rustydb" --sql-port "$our_port" --http-port "$http_port" \
+  >"$work/rustydb.log" 2>&1 &
+server=$!
+
+export PGUSER=rustydb PGHOST=127.0.0.1 PGCONNECT_TIMEOUT=10
+sql() { psql -X -q -v ON_ERROR_STOP=1 -p "$1" -d "$2" "${@:3}"; }
+for _ in $(seq 100); do
+  if sql "$our_port" rustydb -c "select 1" >/dev/null 2>&1; then break; fi
+  sleep 0.1
+done
+sql "$pg_port" postgres -c "create database rustydb"
+echo "$(sql "$pg_port" rustydb -At -c "select 'PostgreSQL ' || current_setting('server_version')"), rustydb-shard --cores $cores"
+for setting in fsync synchronous_commit full_page_writes; do
+  value=$(sql "$pg_port" rustydb -At -c "show $setting")
+  [ "$value" = on ] || echo "PostgreSQL's $setting is $value"
+done
+
+cat >"$work/insert.sql" <<'SQL'
+\set id random(1, 1000000000000)
+insert into s values (:id, 1) on conflict do nothing
+SQL
+seq "$rows" | awk -v OFS='\t' '{ print $1, $1 * 7 % 1000003 }' >"$work/rows.tsv"
+for port in "$our_port" "$pg_port"; do
+  sql "$port" rustydb -c "create table s (id bigint primary key, v int)"
+done
+
+# Each measurement is one line of a file named after what was measured and by whom.
+inserts() {
+  local port=$1 who=$2 mode tps
+  for mode in simple prepared; do
+    tps=$(pgbench -n -p "$port" -f "$work/insert.sql" -M "$mode" -c "$clients" -j 2 -T "$lasts" rustydb 2>"$work/pgbench.err" \
+      | awk '/^tps/ { print $3 }')
+    [ -n "$tps" ] || { cat "$work/pgbench.err" >&2; exit 1; }
+    echo "$tps" >>"$work/insert_$mode.$who"
+    echo "  $who: $tps inserts a second, $mode"
+  done
+}
+copies() {
+  local port=$1 who=$2 what columns begun took
+  for what in no_key key; do
+    columns="k int, v int"
+    [ "$what" = no_key ] || columns="k int primary key, v int"
+    sql "$port" rustydb -c "create table c ($columns)"
+    begun=$(date +%s.%N)
+    sql "$port" rustydb -c "\\copy c from '$work/rows.tsv'"
+    took=$(echo "$(date +%s.%N) $begun" | awk -v rows="$rows" '{ print rows / ($1 - $2) }')
+    [ "$(sql "$port" rustydb -At -c "select count(*) from c")" = "$rows" ]
+    sql "$port" rustydb -c "drop table c"
+    echo "$took" >>"$work/copy_$what.$who"
+    echo "  $who: $took rows a second by COPY, $what"
+  done
+}
+for round in $(seq "$rounds"); do
+  echo "round $round of $rounds"
+  order="ours theirs"
+  [ $((round % 2)) -eq 1 ] || order="theirs ours"
+  for work_of in inserts copies; do
+    for who in $order; do
+      if [ "$who" = ours ]; then port=$our_port; else port=$pg_port; fi
+      "$work_of" "$port" "$who"
+    done
+  done
+done
+
+median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
+report() {
+  local ours_median theirs_median
+  ours_median=$(median "$work/$1.ours")
+  theirs_median=$(median "$work/$1.theirs")
+  printf '%-42s %12.0f %12.0f %7.2f\n' "$2" "$ours_median" "$theirs_median" \
+    "$(echo "$ours_median $theirs_median" | awk '{ print $1 / $2 }')"
+}
+printf '\n%-42s %12s %12s %7s\n' "medians of $rounds rounds" rustydb PostgreSQL ratio
+report insert_simple "inserts/s, $clients clients, simple protocol"
+report insert_prepared "inserts/s, $clients clients, prepared"
+report copy_no_key "COPY rows/s, two columns, no key"
+report copy_key "COPY rows/s, two columns, primary key"
