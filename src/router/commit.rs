@@ -54,7 +54,7 @@ impl Txn {
     pub fn statement(&self) -> Rc<SnapshotGuard> {
         let known = self.snapshot.borrow().clone();
         let guard = known.unwrap_or_else(|| Rc::new(self.router.shard.snapshot()));
-        if self.isolation == Isolation::RepeatableRead {
+        if self.isolation.keeps_snapshot() {
             *self.snapshot.borrow_mut() = Some(guard.clone());
         }
         self.at.set(guard.ts);
@@ -130,15 +130,28 @@ impl Txn {
         let participants: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut())
             .into_iter()
             .collect();
+        let (router, xid) = (self.router.clone(), self.xid);
+        let mut readers = router.take_readers(xid);
+        readers.retain(|p| !participants.contains(p));
+        let readers: Vec<PartitionId> = readers.into_iter().collect();
         let Some((first, others)) = participants.split_first() else {
+            // What has only read is serial at its snapshot.
+            forget_reads(router, xid, readers);
             return Ok(());
         };
         let (first, others) = (*first, others.to_vec());
-        let (router, xid) = (self.router.clone(), self.xid);
+        let parts = Parts {
+            first,
+            others,
+            readers,
+        };
         let fresh = self.fresh.take();
+        // Reads are remembered while the snapshot is held.
+        let snapshot = self.snapshot.borrow().clone();
         let (done, outcome) = runtime::sync::oneshot::channel();
         runtime::spawn(async move {
-            let _ = done.send(commit(&router, xid, first, others, fresh).await);
+            let _ = done.send(commit(&router, xid, parts, fresh).await);
+            drop(snapshot);
         })
         .detach();
         outcome.await.unwrap_or_else(|_| {
@@ -154,11 +167,12 @@ impl Txn {
         if self.ended.replace(true) {
             return;
         }
-        let participants = std::mem::take(&mut *self.participants.borrow_mut());
+        let (router, xid, fresh) = (self.router.clone(), self.xid, self.fresh.take());
+        let mut participants = std::mem::take(&mut *self.participants.borrow_mut());
+        participants.append(&mut router.take_readers(xid));
         if participants.is_empty() {
             return;
         }
-        let (router, xid, fresh) = (self.router.clone(), self.xid, self.fresh.take());
         let participants = participants.into_iter().collect();
         runtime::spawn(async move { abort(&router, xid, participants, &fresh).await }).detach();
     }
@@ -170,34 +184,28 @@ impl Drop for Txn {
     }
 }
 
-async fn commit(
-    router: &Rc<Router>,
-    xid: Xid,
+/// Who has a part in a commit.
+struct Parts {
+    /// Decides.
     first: PartitionId,
+    /// They have written too.
     others: Vec<PartitionId>,
-    fresh: Vec<TreeId>,
-) -> Result<()> {
-    if others.is_empty() {
-        let call = PartitionCall::Commit {
-            xid,
-            decides: Decides::default(),
-        };
-        let outcome = router.call(first, call).await;
-        if let Err(e) = &outcome
-            && !is_unknown(e)
-        {
-            abort(router, xid, vec![first], &fresh).await;
-        }
-        return outcome.map(|_| ());
+    /// A serializable transaction has only read there.
+    readers: Vec<PartitionId>,
+}
+
+impl Parts {
+    fn all(&self) -> Vec<PartitionId> {
+        let others = self.others.iter().chain(&self.readers);
+        others.chain([&self.first]).copied().collect()
     }
-    let prepares = others.iter().map(|p| {
-        router.call(
-            *p,
-            PartitionCall::Prepare {
-                xid,
-                coordinator: first,
-            },
-        )
+}
+
+async fn commit(router: &Rc<Router>, xid: Xid, parts: Parts, fresh: Vec<TreeId>) -> Result<()> {
+    let coordinator = parts.first;
+    let prepares = parts.others.iter().chain(&parts.readers).map(|p| {
+        let call = PartitionCall::Prepare { xid, coordinator };
+        router.call(*p, call)
     });
     // All of them are waited for, failed or not, so that no Abort overtakes a Prepare.
     let mut at_least = Ts(0);
@@ -210,49 +218,47 @@ async fn commit(
         }
     }
     if let Some(e) = failure {
-        let all = others.into_iter().chain([first]).collect();
-        abort(router, xid, all, &fresh).await;
+        abort(router, xid, parts.all(), &fresh).await;
         return Err(e);
     }
     let decides = Decides {
         at_least,
-        participants: others.clone(),
+        participants: parts.others.clone(),
     };
-    match router
-        .call(first, PartitionCall::Commit { xid, decides })
-        .await
-    {
+    let call = PartitionCall::Commit { xid, decides };
+    match router.call(coordinator, call).await {
+        Ok(Reply::At(_)) if parts.others.is_empty() && parts.readers.is_empty() => Ok(()),
         Ok(Reply::At(ts)) => {
             let router = router.clone();
-            runtime::spawn(async move { carry_out(&router, xid, ts, first, others).await })
-                .detach();
+            runtime::spawn(async move { carry_out(&router, xid, ts, parts).await }).detach();
             Ok(())
         }
         Ok(_) => Err(super::odd()),
         Err(e) if is_unknown(&e) => Err(e),
         Err(e) => {
-            let all = others.into_iter().chain([first]).collect();
-            abort(router, xid, all, &fresh).await;
+            abort(router, xid, parts.all(), &fresh).await;
             Err(e)
         }
     }
 }
 
+/// In the background.
+fn forget_reads(router: Rc<Router>, xid: Xid, readers: Vec<PartitionId>) {
+    if !readers.is_empty() {
+        runtime::spawn(async move { abort_in(&router, xid, &readers).await }).detach();
+    }
+}
+
 /// Tells the participants, and when all have it on disk lets the coordinator forget the decision.
-async fn carry_out(
-    router: &Rc<Router>,
-    xid: Xid,
-    ts: Ts,
-    first: PartitionId,
-    others: Vec<PartitionId>,
-) {
-    let calls = others
-        .iter()
-        .map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
+async fn carry_out(router: &Rc<Router>, xid: Xid, ts: Ts, parts: Parts) {
+    let others = parts.others.iter().chain(&parts.readers);
+    let calls = others.map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
     let outcomes = futures_util::future::join_all(calls).await;
     match outcomes.into_iter().find_map(Result::err) {
         None => {
-            let _ = router.call(first, PartitionCall::Forget { xid }).await;
+            let _ = router
+                .call(parts.first, PartitionCall::Forget { xid })
+                .await;
         }
         Some(e) => {
             tracing::warn!(%xid, error = %e, "a participant has not carried out a commit; its restart will")

@@ -25,8 +25,10 @@ use engine::shard::call::PartitionCall;
 use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
 use runtime::Credits;
 use runtime::mesh::{BoundPort, CallError};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
-use types::{Error, PartitionId, Result, ShardId, SqlState, Ts, limits};
+use types::{Error, PartitionId, Result, ShardId, SqlState, Ts, Xid, limits};
 
 /// What shards send each other.
 pub enum Message {
@@ -57,6 +59,8 @@ pub struct Router {
     port: Rc<BoundPort<Message, Answer>>,
     /// For each shard: calls to it that may wait for locks.
     ordinary: Vec<Credits>,
+    /// Partitions that running serializable transactions of this shard have read in.
+    readers: RefCell<HashMap<Xid, BTreeSet<PartitionId>>>,
     metrics: Rc<Metrics>,
 }
 
@@ -73,12 +77,20 @@ impl Router {
             shard,
             port,
             ordinary,
+            readers: RefCell::default(),
             metrics,
         }
     }
 
     /// Calls the owner of a partition.
     pub async fn call(&self, partition: PartitionId, call: PartitionCall) -> Result<Reply> {
+        if let Some(xid) = call.serializable() {
+            self.readers
+                .borrow_mut()
+                .entry(xid)
+                .or_default()
+                .insert(partition);
+        }
         self.ask(
             self.shard.owner(partition),
             ShardCall::Partition(partition, call),
@@ -113,6 +125,11 @@ impl Router {
     /// Sends any message to another shard.
     pub async fn send(&self, to: ShardId, message: Message) -> Result<Answer> {
         self.port.call(to, message).await.map_err(|e| gone(to, &e))
+    }
+
+    /// Where a serializable transaction has read, which is forgotten here.
+    fn take_readers(&self, xid: Xid) -> BTreeSet<PartitionId> {
+        self.readers.borrow_mut().remove(&xid).unwrap_or_default()
     }
 
     /// Asks every shard, this one too; the first error wins.

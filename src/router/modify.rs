@@ -317,7 +317,7 @@ impl Router {
                 env.txn.takes_part(partition);
                 let call = UpdateCall {
                     txn: TxnRef {
-                        isolation: Isolation::RepeatableRead,
+                        isolation: strict(env.by.isolation),
                         ..env.by.clone()
                     },
                     ctx: env.ctx.clone(),
@@ -353,7 +353,7 @@ impl Router {
             let strict = WriteEnv {
                 txn: env.txn.clone(),
                 by: TxnRef {
-                    isolation: Isolation::RepeatableRead,
+                    isolation: strict(env.by.isolation),
                     ..env.by.clone()
                 },
                 ctx: env.ctx.clone(),
@@ -411,6 +411,14 @@ impl Router {
                 return Ok(out);
             }
         }
+    }
+}
+
+/// At least what fails where a row has changed since the snapshot.
+fn strict(isolation: Isolation) -> Isolation {
+    match isolation {
+        Isolation::ReadCommitted => Isolation::RepeatableRead,
+        kept => kept,
     }
 }
 

@@ -168,6 +168,11 @@ fn partition(p: &PartitionStats, out: &mut MetricsSnapshot) {
             p.lock_waiters,
         ),
         (
+            "rustydb_partition_serializable_readers",
+            "Serializable transactions whose reads are remembered.",
+            p.readers_open,
+        ),
+        (
             "rustydb_partition_transactions_open",
             "Transactions with a part in the partition.",
             p.txns_open,

@@ -17,7 +17,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use types::{DataType, Error, Result, SqlState, Value};
+
+/// How often a statement that is its own transaction is tried again after a conflict (40001), and the first pause: at most
+/// so many microseconds, then up to twice as many, and so on.
+const CONFLICT_RETRIES_MAX: u32 = 8;
+const CONFLICT_PAUSE_US: u64 = 500;
 
 pub struct Execution {
     session: Rc<Session>,
@@ -202,11 +208,38 @@ impl Execution {
         self.began = runtime::Instant::now();
         self.session.refuse_if_failed(&parsed)?;
         let alone = alone && self.session.block.borrow().is_idle();
-        let started = self
-            .session
-            .run(&parsed, &types, params, None, alone, &self.stop)
-            .await?;
-        self.take(started).await
+        let mut attempt = 0;
+        loop {
+            let run = self
+                .session
+                .run(&parsed, &types, params.clone(), None, alone, &self.stop);
+            // The end of a statement that is its own transaction is its commit.
+            let outcome = match run.await {
+                Ok(started) => self.take(started).await,
+                Err(e) => Err(e),
+            };
+            match outcome {
+                Err(e) if alone && self.tries_again(&e, &mut attempt).await => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// After a conflict of a statement of which nothing is left, and of which the client has seen nothing.
+    async fn tries_again(&mut self, e: &Error, attempt: &mut u32) -> bool {
+        if e.code() != SqlState::SERIALIZATION_FAILURE || *attempt >= CONFLICT_RETRIES_MAX {
+            return false;
+        }
+        self.events.clear();
+        self.current = Current::Nothing;
+        self.session.fail();
+        self.session.settle_implicit();
+        self.session.node.metrics.conflicts.inc();
+        let most = CONFLICT_PAUSE_US << *attempt;
+        *attempt += 1;
+        let pause = Duration::from_micros(runtime::random_u64() % most);
+        runtime::sleep(pause).await;
+        self.stop.check().is_ok()
     }
 
     async fn begin_portal(&mut self, portal: &Rc<RefCell<Portal>>) -> Result<()> {
@@ -227,11 +260,24 @@ impl Execution {
                     return Ok(());
                 };
                 self.session.refuse_if_failed(&parsed)?;
-                let started = self
-                    .session
-                    .run(&parsed, &types, params, Some(planned), false, &self.stop)
-                    .await?;
-                self.take(started).await
+                let first = self.session.block.borrow().is_idle();
+                let mut planned = Some(planned);
+                let mut attempt = 0;
+                loop {
+                    let run = self.session.run(
+                        &parsed,
+                        &types,
+                        params.clone(),
+                        planned.take(),
+                        false,
+                        &self.stop,
+                    );
+                    match run.await {
+                        Ok(started) => return self.take(started).await,
+                        Err(e) if first && self.tries_again(&e, &mut attempt).await => {}
+                        Err(e) => return Err(e),
+                    }
+                }
             }
             Progress::Open { left, running } => {
                 if self.session.block.borrow().is_failed() {

@@ -4,6 +4,7 @@
 //! exist takes only the value that is true; asked for another it answers 0A000 rather than pretend.
 //! Source: PostgreSQL 15 manual, chapter 20.
 
+use crate::sql::Isolation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use types::{Error, Result, SqlState, limits};
@@ -271,12 +272,15 @@ impl Settings {
     }
 
     /// What a transaction is that does not say: whether it is REPEATABLE READ, and whether it only reads.
-    pub fn transaction(&self) -> (bool, bool) {
-        let is = |name: &str, value: &str| self.show(name).is_ok_and(|v| v == value);
-        (
-            is("default_transaction_isolation", "repeatable read"),
-            is("default_transaction_read_only", "on"),
-        )
+    pub fn transaction(&self) -> (Isolation, bool) {
+        let isolation = self.show("default_transaction_isolation");
+        let isolation = match isolation.as_deref() {
+            Ok("serializable") => Isolation::Serializable,
+            Ok("repeatable read") => Isolation::RepeatableRead,
+            _ => Isolation::ReadCommitted,
+        };
+        let reads = self.show("default_transaction_read_only");
+        (isolation, reads.is_ok_and(|v| v == "on"))
     }
 
     /// What each operator of a query may keep before it spills.
@@ -362,12 +366,9 @@ impl Definition {
                 format!("parameter \"{}\" requires a Boolean value", self.name),
             )),
             Rule::Isolation => match lower.as_str() {
-                "read committed" | "repeatable read" => Ok(lower),
+                "read committed" | "repeatable read" | "serializable" => Ok(lower),
                 // As PostgreSQL, which has no weaker one either.
                 "read uncommitted" => Ok("read committed".into()),
-                "serializable" => Err(Error::unsupported(
-                    "isolation level SERIALIZABLE is not supported",
-                )),
                 _ => Err(self.invalid(value)),
             },
             Rule::Milliseconds => parse_ms(&lower)

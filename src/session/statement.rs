@@ -16,7 +16,7 @@ use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, open};
 use engine::plan::{Plan, Query};
 use engine::shard::call::STALE;
-use engine::txn::Stop;
+use engine::txn::{Isolation, Stop};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +170,8 @@ impl Work<'_> {
             by: self.txn.reference(self.stop),
             ctx: self.ctx.clone(),
             exec,
-            fuse: self.alone,
+            // What it read elsewhere has to be looked at before it commits.
+            fuse: self.alone && self.txn.isolation != Isolation::Serializable,
         }
     }
 }

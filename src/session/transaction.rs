@@ -104,6 +104,7 @@ impl Block {
 
     pub fn isolation(&self) -> &'static str {
         match self.active().map(|a| a.txn.isolation) {
+            Some(txn::Isolation::Serializable) => "serializable",
             Some(txn::Isolation::RepeatableRead) => "repeatable read",
             Some(txn::Isolation::ReadCommitted) | None => "read committed",
         }
@@ -143,10 +144,10 @@ pub fn aborted() -> Error {
 
 impl Session {
     fn begin(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Active> {
-        let (repeatable, reads) = self.settings.borrow().transaction();
-        let isolation = isolation.or(repeatable.then_some(Isolation::RepeatableRead));
+        let (default, reads) = self.settings.borrow().transaction();
+        let isolation = isolation.unwrap_or(default);
         Ok(Active {
-            txn: Txn::begin(self.node.router.clone(), level(isolation)?),
+            txn: Txn::begin(self.node.router.clone(), level(isolation)),
             read_only: read_only.unwrap_or(reads),
             started_micros: now_micros(),
             catalog: None,
@@ -183,8 +184,8 @@ impl Session {
             // Statements before it in the same script become part of it.
             Block::Implicit(active) if isolation.is_none() || !active.txn.has_participants() => {
                 let mut active = active;
-                if isolation.is_some() {
-                    active.txn = Txn::begin(self.node.router.clone(), level(isolation)?);
+                if let Some(isolation) = isolation {
+                    active.txn = Txn::begin(self.node.router.clone(), level(isolation));
                 }
                 active.read_only = read_only.unwrap_or(active.read_only);
                 *block = Block::Explicit(active);
@@ -232,7 +233,7 @@ impl Session {
             return Ok(None);
         };
         if let Some(wanted) = isolation {
-            let wanted = level(Some(wanted))?;
+            let wanted = level(wanted);
             if wanted != active.txn.isolation {
                 if active.txn.has_participants() {
                     return Err(Error::new(
@@ -377,15 +378,10 @@ impl Session {
     }
 }
 
-fn level(isolation: Option<Isolation>) -> Result<txn::Isolation> {
+fn level(isolation: Isolation) -> txn::Isolation {
     match isolation {
-        None | Some(Isolation::ReadCommitted) => Ok(txn::Isolation::ReadCommitted),
-        Some(Isolation::RepeatableRead) => Ok(txn::Isolation::RepeatableRead),
-        Some(Isolation::Serializable) => Err(Error::unsupported(
-            "isolation level SERIALIZABLE is not supported",
-        )
-        .with_hint(
-            "REPEATABLE READ gives a stable snapshot and fails with 40001 on a write conflict.",
-        )),
+        Isolation::ReadCommitted => txn::Isolation::ReadCommitted,
+        Isolation::RepeatableRead => txn::Isolation::RepeatableRead,
+        Isolation::Serializable => txn::Isolation::Serializable,
     }
 }

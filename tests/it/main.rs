@@ -18,6 +18,7 @@ mod parity;
 mod process;
 mod repartition;
 mod savepoints;
+mod serializable;
 mod space;
 mod spill;
 mod waits;

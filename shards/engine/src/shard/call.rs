@@ -6,7 +6,7 @@ use crate::plan::{Assignment, Expr, Scan};
 use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
 use crate::txn::deadlock::Wait;
-use crate::txn::{Stop, TxnRef};
+use crate::txn::{Isolation, Stop, TxnRef};
 use std::path::PathBuf;
 use std::sync::Arc;
 use storage::Stats as StoreStats;
@@ -149,6 +149,20 @@ pub enum PartitionCall {
 }
 
 impl PartitionCall {
+    /// The transaction that it reads for, if what that reads must stay as it is.
+    pub fn serializable(&self) -> Option<Xid> {
+        let txn = match self {
+            PartitionCall::Scan(c) => &c.txn,
+            PartitionCall::Insert(c) => &c.txn,
+            PartitionCall::Update(c) => &c.txn,
+            PartitionCall::Delete(c) => &c.txn,
+            PartitionCall::Entries(c) => &c.txn,
+            PartitionCall::Export { txn, .. } | PartitionCall::Sample { txn, .. } => txn,
+            _ => return None,
+        };
+        (txn.isolation == Isolation::Serializable).then_some(txn.xid)
+    }
+
     /// The transaction that it writes for, under a savepoint.
     pub(super) fn writer(&self) -> Option<&TxnRef> {
         let txn = match self {
@@ -417,6 +431,8 @@ pub struct PartitionStats {
     pub locks_held: u64,
     pub lock_waiters: u64,
     pub txns_open: u64,
+    /// Serializable transactions whose reads are remembered.
+    pub readers_open: u64,
     /// Keys that wait for the collection of their older versions.
     pub garbage_queued: u64,
     /// Versions that only a sweep finds.

@@ -5,7 +5,7 @@
 
 use crate::txn::reading::{Layers, overlaid};
 use crate::txn::writes::Entry;
-use crate::txn::{Partition, TxnRef, versions};
+use crate::txn::{Isolation, Partition, TxnRef, versions};
 use std::ops::ControlFlow;
 use types::{Error, Result, TreeId, Ts};
 
@@ -35,6 +35,7 @@ impl<'a> Cursor<'a> {
         upper: Option<Vec<u8>>,
     ) -> Result<Cursor<'a>> {
         let layers = partition.layers(txn, tree).await?;
+        partition.reads_span(txn, tree, &from, upper.as_deref());
         Ok(Cursor {
             partition,
             txn,
@@ -109,6 +110,9 @@ impl<'a> Cursor<'a> {
             )
             .await
             .map_err(Error::from)?;
+        if run.newer && self.txn.isolation == Isolation::Serializable {
+            self.partition.reads.spoilt(self.txn.xid);
+        }
         self.from = next;
         outcome
     }
@@ -151,6 +155,8 @@ struct Run {
     key: Vec<u8>,
     /// The key's visible version has been found.
     resolved: bool,
+    /// Something has been passed that the snapshot does not see yet.
+    newer: bool,
     snapshot: Ts,
 }
 
@@ -160,6 +166,7 @@ impl Run {
             seen: 0,
             key: Vec::new(),
             resolved: false,
+            newer: false,
             snapshot,
         }
     }
@@ -191,6 +198,7 @@ impl Run {
         }
         self.seen += 1;
         if self.resolved || ts > self.snapshot {
+            self.newer |= ts > self.snapshot;
             return Step::Skip;
         }
         self.resolved = true;

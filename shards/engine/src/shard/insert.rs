@@ -8,10 +8,10 @@ use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::eval::{self, Env};
 use crate::plan::{Assignment, Expr};
+use crate::txn::Partition;
 use crate::txn::commit::Decides;
 use crate::txn::partition::bump;
 use crate::txn::state::TxnState;
-use crate::txn::{Isolation, Partition};
 use std::rc::Rc;
 use types::{Error, Result, Row, SqlState};
 
@@ -191,7 +191,7 @@ impl Insert<'_> {
                 Some((ts, payload)) => {
                     let newer = ts > txn.snapshot && payload.is_some();
                     let updates = matches!(self.call.on_conflict, Conflict::Update { .. });
-                    if newer && updates && txn.isolation == Isolation::RepeatableRead {
+                    if newer && updates && txn.isolation.keeps_snapshot() {
                         bump(&self.p.counters.conflicts);
                         return Err(super::update::concurrent());
                     }

@@ -483,6 +483,7 @@ impl Shard {
             if let Err(e) = partition.collect_garbage().await {
                 partition.fence(&e);
             }
+            partition.reads.forget_below(self.snapshots.lowest());
             if let Err(e) = partition.mark_for_archive().await {
                 partition.fence(&e);
             }
@@ -525,6 +526,7 @@ impl Shard {
             locks_held: p.locks.held() as u64,
             lock_waiters: p.locks.waiting() as u64,
             txns_open: p.txns_open() as u64,
+            readers_open: p.reads.len() as u64,
             garbage_queued: p.garbage.len().0 as u64,
             garbage_missed: p.garbage.len().1,
             fenced: p.fenced(),

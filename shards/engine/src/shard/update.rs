@@ -17,7 +17,7 @@ use crate::plan::{Assignment, Expr};
 use crate::txn::commit::Decides;
 use crate::txn::partition::bump;
 use crate::txn::state::TxnState;
-use crate::txn::{Isolation, Partition, TxnRef};
+use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use types::limits::{BATCH_ROWS_MAX, QUERY_BYTES_MAX};
@@ -267,7 +267,7 @@ impl Target<'_> {
             return Ok(None);
         };
         let changed = ts > self.txn.snapshot;
-        if changed && self.txn.isolation == Isolation::RepeatableRead {
+        if changed && self.txn.isolation.keeps_snapshot() {
             bump(&self.p.counters.conflicts);
             return Err(concurrent());
         }

@@ -30,9 +30,11 @@ impl Partition {
     /// Commits what `xid` wrote here. Once begun it runs to its end, even if the caller goes away.
     pub async fn commit(self: &Rc<Self>, xid: Xid, decides: Decides) -> Result<Ts> {
         let Some(state) = self.txn_if_any(xid) else {
+            self.reads.end(xid);
             return Ok(self.clock.now());
         };
         if state.is_empty() && !state.loaded.get() && decides.participants.is_empty() {
+            self.reads.end(xid);
             self.end(&state);
             return Ok(self.clock.now());
         }
@@ -49,8 +51,12 @@ impl Partition {
 
     async fn commit_now(&self, state: &Rc<TxnState>, decides: Decides) -> Result<Ts> {
         let ops = self.ready(state).await?;
+        self.reads.validate(state.xid)?;
+        self.reads.wrote(state)?;
         let ts = Ts(self.clock.now().0.max(decides.at_least.0));
         self.clock.merge(ts);
+        // Whoever changes what it read does so later.
+        self.reads.end(state.xid);
         state.status.set(Status::Committing(ts));
         self.in_flight
             .borrow_mut()
@@ -82,11 +88,14 @@ impl Partition {
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
     pub async fn prepare(self: &Rc<Self>, xid: Xid, coordinator: PartitionId) -> Result<Ts> {
         let Some(state) = self.txn_if_any(xid) else {
+            // It has only read here.
+            self.reads.validate(xid)?;
             return Ok(self.clock.now());
         };
         let locks_tables = !state.exclusive.borrow().is_empty();
         if state.is_empty() && !state.loaded.get() && !locks_tables {
             // It only locked rows here: nothing to decide.
+            self.reads.validate(xid)?;
             self.end(&state);
             return Ok(self.clock.now());
         }
@@ -103,6 +112,8 @@ impl Partition {
 
     async fn prepare_now(&self, state: &Rc<TxnState>, coordinator: PartitionId) -> Result<Ts> {
         let ops = self.ready(state).await?;
+        self.reads.validate(state.xid)?;
+        self.reads.wrote(state)?;
         let ts = self.clock.now();
         state.status.set(Status::Prepared(ts));
         self.in_flight
@@ -117,12 +128,13 @@ impl Partition {
 
     /// Carries out a decision to commit. Durable when it returns; visible before that.
     pub async fn commit_prepared(self: &Rc<Self>, xid: Xid, ts: Ts) -> Result<()> {
+        self.clock.merge(ts);
+        self.reads.end(xid);
         let Some(state) = self.txn_if_any(xid) else {
             return Ok(());
         };
         let this = self.clone();
         to_the_end(async move {
-            this.clock.merge(ts);
             let end = this.append(&state, &record::commit_prepared(xid, ts))?;
             this.decide(&state, ts);
             this.apply(&state, ts).await?;
@@ -142,6 +154,7 @@ impl Partition {
 
     /// Drops what `xid` wrote and gives back its locks. A commit that has begun is not stopped.
     pub fn abort(&self, xid: Xid) {
+        self.reads.end(xid);
         let Some(state) = self.txn_if_any(xid) else {
             self.locks.release(xid);
             return;

@@ -21,6 +21,7 @@ pub mod horizon;
 pub mod locks;
 pub mod partition;
 pub mod reading;
+pub mod reads;
 pub mod record;
 pub mod recovery;
 pub mod staged;
@@ -66,6 +67,17 @@ pub struct TxnRef {
 pub enum Isolation {
     ReadCommitted,
     RepeatableRead,
+    Serializable,
+}
+
+impl Isolation {
+    /// One snapshot for the whole transaction, and 40001 where what it writes has changed since.
+    pub fn keeps_snapshot(self) -> bool {
+        match self {
+            Isolation::ReadCommitted => false,
+            Isolation::RepeatableRead | Isolation::Serializable => true,
+        }
+    }
 }
 
 /// When a statement must end: at its deadline, or because its client or an operator said so. Seen by every shard that

@@ -10,9 +10,10 @@ use super::commit::to_the_end;
 use super::deadlock::Suspects;
 use super::garbage::Garbage;
 use super::locks::{LockTable, Mode};
+use super::reads::Reads;
 use super::state::{Status, TxnState};
 use super::writes::WriteSet;
-use super::{Clock, Options, Snapshots, TxnRef};
+use super::{Clock, Isolation, Options, Snapshots, TxnRef};
 use hashbrown::HashMap;
 use runtime::sync::Notify;
 use std::cell::{Cell, RefCell};
@@ -34,6 +35,7 @@ pub struct Partition {
     pub(super) clock: Rc<Clock>,
     pub(super) snapshots: Rc<Snapshots>,
     pub locks: LockTable,
+    pub reads: Reads,
     pub(super) txns: RefCell<HashMap<Xid, Rc<TxnState>>>,
     pub(super) in_flight: RefCell<BTreeMap<(Ts, Xid), Rc<TxnState>>>,
     pub(super) settled: Notify,
@@ -128,6 +130,7 @@ impl Partition {
             clock,
             snapshots,
             locks: LockTable::new(limits::TXN_LOCK_BYTES_MAX, suspects),
+            reads: Reads::default(),
             txns: RefCell::new(HashMap::new()),
             in_flight: RefCell::new(BTreeMap::new()),
             settled: Notify::new(),
@@ -172,6 +175,8 @@ impl Partition {
             .or_insert_with(|| Rc::new(self.new_txn(txn.xid)))
             .clone();
         state.at_savepoint(txn.savepoint);
+        let serializable = txn.isolation == Isolation::Serializable;
+        state.serializable.set(serializable);
         state
     }
 

@@ -8,7 +8,7 @@
 use super::partition::Partition;
 use super::state::TxnState;
 use super::writes::{Entry, Payload};
-use super::{TxnRef, versions};
+use super::{Isolation, TxnRef, versions};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
@@ -84,7 +84,15 @@ impl Partition {
         if let Some(own) = self.own(txn.xid, tree, key).await? {
             return Ok(own);
         }
+        self.reads_key(txn, tree, key);
         self.settle(txn, txn.snapshot, tree, Some(key)).await?;
+        if txn.isolation == Isolation::Serializable {
+            self.spoil_by_in_flight(txn, |state| state.may_have(tree, key));
+            let newest = self.latest(tree, key).await?;
+            if newest.is_some_and(|(ts, _)| ts > txn.snapshot) {
+                self.reads.spoilt(txn.xid);
+            }
+        }
         for state in self.decided(txn, tree) {
             if let Some(payload) = state.get(tree, key).await? {
                 return Ok(payload);

@@ -82,6 +82,8 @@ impl Undo {
 pub struct TxnState {
     pub xid: Xid,
     pub writes: RefCell<WriteSet>,
+    /// It gives way to those that have read what it wrote.
+    pub(super) serializable: Cell<bool>,
     pub(super) savepoint: Cell<u32>,
     undo: RefCell<Undo>,
     /// Calls that write for it and have not ended. Counted while there is a savepoint.
@@ -107,6 +109,7 @@ impl TxnState {
         TxnState {
             xid,
             writes: RefCell::new(writes),
+            serializable: Cell::new(false),
             savepoint: Cell::new(0),
             undo: RefCell::default(),
             calls: Cell::new(0),

@@ -116,6 +116,17 @@ impl WriteSet {
             .flat_map(move |t| t.range::<[u8], _>((lower, upper)))
     }
 
+    /// Whether it wrote a key from `lower` up to `upper` (exclusive; `None` = the end).
+    pub fn has_between(&self, tree: TreeId, lower: &[u8], upper: Option<&[u8]>) -> bool {
+        if upper.is_some_and(|u| u <= lower) {
+            return false;
+        }
+        let upper = upper.map_or(Bound::Unbounded, Bound::Excluded);
+        self.range(tree, Bound::Included(lower), upper)
+            .next()
+            .is_some()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (TreeId, &Vec<u8>, &Payload)> {
         self.after(None)
     }
