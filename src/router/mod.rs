@@ -10,6 +10,7 @@ pub mod commit;
 pub mod deadlock;
 mod define;
 mod insert;
+mod lock;
 pub mod modify;
 mod route;
 pub mod scan;

@@ -4,10 +4,10 @@
 //! consumer holds back every partition. Dropping a scan drops its calls.
 
 use super::route::{Route, route};
-use super::{Router, odd};
+use super::{Router, Txn, odd};
 use engine::exec::Context;
-use engine::exec::operators::{RowSource, Source};
-use engine::plan::Scan;
+use engine::exec::operators::{Locked, RowSource, Source};
+use engine::plan::{LockRows, Scan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
 use engine::txn::TxnRef;
@@ -24,6 +24,8 @@ use types::{PartitionId, Result, RowBatch};
 pub struct TxnSource {
     pub router: Rc<Router>,
     pub txn: TxnRef,
+    /// That transaction, to be told where it locks rows.
+    pub owner: Rc<Txn>,
     /// Keeps what the statement sees from being collected.
     pub snapshot: Rc<SnapshotGuard>,
 }
@@ -55,6 +57,15 @@ impl Source for TxnSource {
             }
             Ok(Box::new(rows) as Box<dyn RowSource>)
         })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        spec: &'a LockRows,
+        addresses: Vec<Vec<u8>>,
+        ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<Locked>>>> {
+        Box::pin(self.lock_rows(spec, addresses, ctx))
     }
 }
 

@@ -149,6 +149,7 @@ impl Work<'_> {
         let source = TxnSource {
             router: self.session.node.router.clone(),
             txn: self.txn.reference(self.stop),
+            owner: self.txn.clone(),
             snapshot,
         };
         let stop = self.stop.clone();
@@ -387,6 +388,7 @@ fn verb(statement: &Statement) -> &'static str {
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
         Statement::CopyFrom { .. } => "COPY FROM",
+        Statement::Query(_) => "SELECT FOR UPDATE or FOR SHARE",
         _ => "this command",
     }
 }

@@ -206,6 +206,7 @@ impl Statement {
             | Statement::Delete(_)
             | Statement::Ddl(_)
             | Statement::CopyFrom { .. } => true,
+            Statement::Query(query) => query.plan.locks_rows(),
             Statement::Explain {
                 statement, analyze, ..
             } => *analyze && statement.writes(),

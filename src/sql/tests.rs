@@ -393,8 +393,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "0A000 WITH RECURSIVE is not supported",
     ),
     (
-        "select a from t for update",
-        "0A000 SELECT FOR UPDATE or FOR SHARE is not supported",
+        "select distinct a from t for update",
+        "0A000 FOR UPDATE is not allowed with DISTINCT clause",
     ),
     (
         "select ctid from t",

@@ -17,6 +17,7 @@ mod large;
 mod parity;
 mod process;
 mod repartition;
+mod row_locks;
 mod savepoints;
 mod serializable;
 mod space;

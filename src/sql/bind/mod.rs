@@ -20,6 +20,7 @@ mod function;
 mod group;
 mod insert;
 mod literal;
+mod lock;
 mod modify;
 pub mod names;
 mod operator;

@@ -4,6 +4,7 @@
 //! `parse_clause.c`.
 
 use super::agg::sort_key;
+use super::lock::Locking;
 use super::scope::{Entry, Scope};
 use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, walk};
 use crate::sql::statement::Statement;
@@ -53,9 +54,6 @@ impl<'a> Binder<'a> {
             || !q.pipe_operators.is_empty()
         {
             return Err(syntax("syntax error after the query"));
-        }
-        if !q.locks.is_empty() {
-            return Err(unsupported("SELECT FOR UPDATE or FOR SHARE"));
         }
         let before = self.ctes.len();
         if let Some(with) = &q.with {
@@ -187,7 +185,18 @@ impl<'a> Binder<'a> {
             body = &inner.body;
         }
         let mut rel = match body {
-            SetExpr::Select(s) => self.select(s, order, keep)?,
+            SetExpr::Select(s) => {
+                let locking = (!q.locks.is_empty()).then_some(Locking {
+                    clauses: &q.locks,
+                    limited,
+                });
+                self.select(s, order, keep, locking)?
+            }
+            _ if !q.locks.is_empty() => {
+                let clauses = &q.locks;
+                let locking = Locking { clauses, limited };
+                return Err(locking.not_with("UNION/INTERSECT/EXCEPT, VALUES or parentheses"));
+            }
             _ => {
                 let rel = self.set_expr(body, keep)?;
                 let free = matches!(body, SetExpr::Values(_));

@@ -5,6 +5,7 @@
 
 use super::agg::{Collector, sort_key};
 use super::group::Grouping;
+use super::lock::{Locking, locked};
 use super::query::{Rel, ordinal};
 use super::scope::Scope;
 use super::targets::Target;
@@ -15,14 +16,14 @@ use std::rc::Rc;
 use types::{Column, DataType, Error, Result, SqlState};
 
 /// A block while it is put together.
-struct Block {
-    targets: Vec<Target>,
+pub(super) struct Block {
+    pub targets: Vec<Target>,
     /// Targets from here on are hidden.
-    shown: usize,
-    keys: Vec<SortKey>,
+    pub shown: usize,
+    pub keys: Vec<SortKey>,
     /// Targets of DISTINCT ON.
-    distinct_on: Option<Vec<usize>>,
-    distinct: bool,
+    pub distinct_on: Option<Vec<usize>>,
+    pub distinct: bool,
     having: Option<Expr>,
 }
 
@@ -32,6 +33,7 @@ impl<'a> Binder<'a> {
         s: &'a ast::Select,
         order: &'a [ast::OrderByExpr],
         keep_unknown: bool,
+        locking: Option<Locking<'_>>,
     ) -> Result<Rel> {
         refuse_others(s)?;
         let (mut plan, scope) = self.from(&s.from)?;
@@ -76,7 +78,13 @@ impl<'a> Binder<'a> {
             }
         }
         let calls = cx.aggregates.take().map(|c| c.calls).unwrap_or_default();
-        if !calls.is_empty() || grouped || block.having.is_some() {
+        let aggregates = !calls.is_empty() || grouped || block.having.is_some();
+        if let Some(locking) = locking {
+            locking.check(&block, aggregates, !series.is_empty())?;
+            let alias = cx.scope.relations.first().map(|r| r.alias.as_str());
+            return locked(plan, alias, block, locking);
+        }
+        if aggregates {
             if !series.is_empty() {
                 return Err(unsupported("a set-returning function beside aggregation"));
             }

@@ -14,7 +14,7 @@ use types::{Column, DataType, Result};
 impl<'a> Binder<'a> {
     pub(super) fn set_expr(&mut self, body: &'a SetExpr, keep_unknown: bool) -> Result<Rel> {
         match body {
-            SetExpr::Select(s) => self.select(s, &[], keep_unknown),
+            SetExpr::Select(s) => self.select(s, &[], keep_unknown, None),
             SetExpr::Query(q) => self.query_in(q, keep_unknown),
             SetExpr::Values(v) => self.values(v, keep_unknown),
             SetExpr::SetOperation { .. } => self.set_operation(body),

@@ -19,6 +19,9 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             out.push(token);
             continue;
         }
+        if is(&token.token, Keyword::UPDATE) || is(&token.token, Keyword::SHARE) {
+            weaker_lock(&mut out);
+        }
         let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
         if is_string(&token.token) && !copy {
             if matches!(before, Some(b) if is_string(b)) {
@@ -75,6 +78,27 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         out.push(token);
     }
     Ok(out)
+}
+
+/// FOR NO KEY UPDATE and FOR KEY SHARE: the same lock as without.
+fn weaker_lock(out: &mut [TokenWithSpan]) {
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut before = out.iter_mut().rev().filter(seen);
+    let (Some(key), Some(next)) = (before.next(), before.next()) else {
+        return;
+    };
+    let gone = || Token::Whitespace(Whitespace::Space);
+    if !is(&key.token, Keyword::KEY) {
+        return;
+    }
+    if is(&next.token, Keyword::FOR) {
+        key.token = gone();
+    } else if is(&next.token, Keyword::NO)
+        && before.next().is_some_and(|t| is(&t.token, Keyword::FOR))
+    {
+        key.token = gone();
+        next.token = gone();
+    }
 }
 
 /// An operator and the signs that follow it at once, if the tokenizer took them for one: only one with these characters in

@@ -265,6 +265,7 @@ impl Shown<'_> {
                 left,
                 right,
             } => self.set_op(*op, *all, left, right),
+            Plan::LockRows(lock) => self.over(Node::new("LockRows"), &[&lock.input]),
         }
     }
 
@@ -500,5 +501,9 @@ fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::LockRows(lock) => {
+            let columns = lock.table.columns.iter();
+            columns.map(|c| c.name.clone()).collect()
+        }
     }
 }

@@ -67,9 +67,8 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
             offset,
         } => {
             let (input, layout) = narrow(*input, needed);
-            let input = Box::new(input);
             let plan = Plan::Limit {
-                input,
+                input: Box::new(input),
                 limit,
                 offset,
             };
@@ -83,23 +82,11 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         }
         Plan::Join(join) => narrow_join(*join, needed),
         Plan::Aggregate(aggregate) => narrow_aggregate(*aggregate, needed),
-        // Whole rows are compared: every column is read.
-        Plan::Distinct { input } => {
-            let input = Box::new(prune(*input));
-            (Plan::Distinct { input }, Layout::SAME)
-        }
-        Plan::SetOp {
-            op,
-            all,
-            left,
-            right,
-        } => {
-            let plan = Plan::SetOp {
-                op,
-                all,
-                left: Box::new(prune(*left)),
-                right: Box::new(prune(*right)),
-            };
+        // Whole rows are compared, or locked by: every column is read.
+        mut plan @ (Plan::Distinct { .. } | Plan::SetOp { .. } | Plan::LockRows(_)) => {
+            for input in plan.inputs_mut() {
+                *input = prune(std::mem::take(input));
+            }
             (plan, Layout::SAME)
         }
         plan @ (Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_)) => {
@@ -123,12 +110,13 @@ fn narrow_scan(mut scan: Scan, needed: &Columns) -> (Plan, Layout) {
     if scan.project.is_some() || scan.partial.is_some() {
         return (Plan::Scan(Box::new(scan)), Layout::SAME);
     }
-    let width = scan.table.columns.len();
+    let types = super::shape::scan_types(&scan);
+    let width = types.len();
     if needed.len() >= width {
         return (Plan::Scan(Box::new(scan)), Layout::SAME);
     }
     let kept: Vec<usize> = needed.iter().copied().filter(|i| *i < width).collect();
-    let column = |i: &usize| Expr::Column(*i, scan.table.columns[*i].ty);
+    let column = |i: &usize| Expr::Column(*i, types[*i]);
     scan.project = Some(kept.iter().map(column).collect());
     (Plan::Scan(Box::new(scan)), Layout(Some(kept)))
 }

@@ -42,6 +42,7 @@ pub(super) fn types(plan: &Plan) -> Vec<DataType> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),
+        Plan::LockRows(lock) => lock.table.types(),
     }
 }
 
@@ -52,7 +53,7 @@ fn types_of(plan: &Plan, width: usize) -> Vec<DataType> {
     types
 }
 
-fn scan_types(scan: &Scan) -> Vec<DataType> {
+pub(super) fn scan_types(scan: &Scan) -> Vec<DataType> {
     if let Some(partial) = &scan.partial {
         let groups = partial.groups.iter().map(|e| e.ty());
         return groups
@@ -61,7 +62,11 @@ fn scan_types(scan: &Scan) -> Vec<DataType> {
     }
     match &scan.project {
         Some(exprs) => exprs.iter().map(|e| e.ty()).collect(),
-        None => scan.table.columns.iter().map(|c| c.ty).collect(),
+        None => {
+            let columns = scan.table.columns.iter().map(|c| c.ty);
+            let address = scan.addressed.then_some(DataType::Bytea);
+            columns.chain(address).collect()
+        }
     }
 }
 

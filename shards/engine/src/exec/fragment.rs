@@ -42,6 +42,11 @@ impl Fragment {
         &self.wanted
     }
 
+    /// Whether rows are pushed with their addresses behind their columns.
+    pub fn addressed(&self) -> bool {
+        self.scan.addressed
+    }
+
     /// One visible row of the table. It is dropped when the filter refuses it or the limit is reached.
     pub fn push(&mut self, row: Row) -> Result<()> {
         if self.limit_reached() {

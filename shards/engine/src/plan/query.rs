@@ -57,6 +57,37 @@ pub enum Plan {
         left: Box<Plan>,
         right: Box<Plan>,
     },
+    /// FOR UPDATE and FOR SHARE: the table's rows whose addresses come in, under their locks.
+    LockRows(Box<LockRows>),
+}
+
+/// Locks rows of one table. Output: the table's row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LockRows {
+    pub input: Plan,
+    pub table: Arc<Table>,
+    /// The column of the input with the row's address.
+    pub address: usize,
+    /// Over the table's row: whether a row that has changed is still wanted.
+    pub filter: Option<Expr>,
+    pub lock: RowLock,
+    pub wait: LockWait,
+    /// No row is locked before the one before it has been taken: a LIMIT above may want no more.
+    pub one_by_one: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RowLock {
+    Update,
+    Share,
+}
+
+/// What to do about a row that somebody else has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LockWait {
+    Wait,
+    NoWait,
+    Skip,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +110,8 @@ pub struct Scan {
     pub partial: Option<Partial>,
     /// Each partition may stop after so many output rows.
     pub limit: Option<u64>,
+    /// Behind the table's columns its row has its address, as bytes.
+    pub addressed: bool,
 }
 
 /// How matching rows are found. Expressions have no input row (parameters, constants, outer references).
@@ -177,6 +210,16 @@ pub struct TableFunction {
 }
 
 impl Plan {
+    /// Whether it locks rows, itself or in a subquery.
+    pub fn locks_rows(&self) -> bool {
+        let inside = |e: &Expr| {
+            e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if plan.locks_rows()))
+        };
+        matches!(self, Plan::LockRows(_))
+            || self.exprs().into_iter().any(inside)
+            || self.inputs().into_iter().any(Plan::locks_rows)
+    }
+
     /// A scan of everything: what the binder writes and the planner refines.
     pub fn scan(table: Arc<Table>) -> Plan {
         Plan::Scan(Box::new(Scan {
@@ -186,6 +229,7 @@ impl Plan {
             project: None,
             partial: None,
             limit: None,
+            addressed: false,
         }))
     }
 

@@ -81,6 +81,7 @@ macro_rules! plan_parts {
                     vec![&$($mutable)? join.left, &$($mutable)? join.right]
                 }
                 Plan::Aggregate(aggregate) => vec![&$($mutable)? aggregate.input],
+                Plan::LockRows(lock) => vec![&$($mutable)? lock.input],
                 Plan::SetOp { left, right, .. } => vec![left, right],
             }
         }
@@ -122,6 +123,7 @@ macro_rules! plan_parts {
                     limit.$iter().chain(offset.$iter()).collect()
                 }
                 Plan::DistinctOn { keys, .. } => keys.$iter().collect(),
+                Plan::LockRows(lock) => (&$($mutable)? lock.filter).into_iter().collect(),
             }
         }
     };

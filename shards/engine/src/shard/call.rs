@@ -2,7 +2,8 @@
 
 use crate::catalog::{Catalog, Index, Table};
 use crate::exec::Context;
-use crate::plan::{Assignment, Expr, Scan};
+use crate::exec::operators::Locked;
+use crate::plan::{Assignment, Expr, LockWait, RowLock, Scan};
 use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
 use crate::txn::deadlock::Wait;
@@ -85,6 +86,8 @@ pub enum PartitionCall {
     Unique(UniqueCall),
     /// Looks up entries of one index: the keys of their rows.
     Entries(EntriesCall),
+    /// Locks rows, and answers them as they are then.
+    LockRows(LockRowsCall),
     /// Whole rows with their keys, at the transaction's snapshot: for building indexes and rewriting tables.
     Export {
         txn: TxnRef,
@@ -156,6 +159,7 @@ impl PartitionCall {
             PartitionCall::Insert(c) => &c.txn,
             PartitionCall::Update(c) => &c.txn,
             PartitionCall::Delete(c) => &c.txn,
+            PartitionCall::LockRows(c) => &c.txn,
             PartitionCall::Entries(c) => &c.txn,
             PartitionCall::Export { txn, .. } | PartitionCall::Sample { txn, .. } => txn,
             _ => return None,
@@ -311,6 +315,15 @@ pub struct Address {
     pub key: Vec<u8>,
 }
 
+pub struct LockRowsCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    pub keys: Vec<Vec<u8>>,
+    pub lock: RowLock,
+    pub wait: LockWait,
+}
+
 pub struct EntriesCall {
     pub txn: TxnRef,
     pub table: Arc<Table>,
@@ -353,6 +366,8 @@ pub enum Reply {
     Modified(Modified),
     /// For each change of a `UniqueCall`: the row that had the entry.
     Holders(Vec<Option<Address>>),
+    /// For each key of a `LockRowsCall`.
+    Locked(Vec<Option<Locked>>),
     Addresses {
         rows: Vec<Address>,
         resume: Option<Resume>,

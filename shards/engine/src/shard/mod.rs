@@ -13,6 +13,7 @@ pub mod entries;
 mod insert;
 pub mod layout;
 pub mod load;
+mod lock;
 pub mod repartition;
 mod sample;
 mod scan;
@@ -263,6 +264,7 @@ impl Shard {
             PartitionCall::Update(c) => self.update(partition, c).await,
             PartitionCall::Delete(c) => self.delete(partition, c).await,
             PartitionCall::Unique(c) => self.unique(partition, c).await,
+            PartitionCall::LockRows(c) => self.lock_rows(partition, c).await,
             PartitionCall::Entries(c) => self.entries(partition, c).await,
             PartitionCall::Export { txn, table, resume } => {
                 self.export(partition, &txn, &table, resume).await

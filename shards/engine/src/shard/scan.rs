@@ -1,8 +1,8 @@
 //! Reading rows: each call answers one batch and says where the next begins, so nothing is kept between calls.
 
-use super::call::{Reach, Reply, Resume, ScanCall, stale};
+use super::call::{Address, Reach, Reply, Resume, ScanCall, stale};
 use super::cursor::Cursor;
-use super::entries::{local_rows, start};
+use super::entries::{encode_address, local_rows, start};
 use super::{Shard, ShardReply};
 use crate::catalog::Table;
 use crate::codec::row;
@@ -10,7 +10,7 @@ use crate::exec::fragment::Fragment;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{DataType, Result, TreeId};
+use types::{DataType, PartitionId, Result, TreeId, Value};
 
 impl Shard {
     pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
@@ -88,10 +88,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn push(
         fragment: &mut Fragment,
-        types: &[DataType],
+        (types, partition): (&[DataType], PartitionId),
+        key: &[u8],
         payload: &[u8],
     ) -> Result<ControlFlow<()>> {
-        let row = row::decode_some(payload, types, fragment.wanted())?;
+        let mut row = row::decode_some(payload, types, fragment.wanted())?;
+        if fragment.addressed() {
+            let key = key.to_vec();
+            let address = encode_address(&Address { partition, key });
+            row.push(Value::Bytea(address.into()));
+        }
         fragment.push(row)?;
         let stop = fragment.limit_reached() || fragment.batch_full();
         Ok(if stop {
@@ -105,7 +111,8 @@ impl Reader<'_> {
         let first = resume.map_or(0, |r| place(&r));
         for (n, key) in keys.iter().enumerate().skip(first) {
             if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await?
-                && Self::push(&mut self.fragment, &self.types, &payload)?.is_break()
+                && Self::push(&mut self.fragment, (&self.types, self.p.id), key, &payload)?
+                    .is_break()
             {
                 return Ok(if n + 1 < keys.len() {
                     Some(at_place(n + 1))
@@ -129,9 +136,9 @@ impl Reader<'_> {
     ) -> Result<Option<Resume>> {
         let from = resume.map_or(lower, |r| r.0);
         let mut cursor = Cursor::open(self.p, self.txn, self.table.tree, from, upper).await?;
-        let (fragment, types) = (&mut self.fragment, &self.types);
+        let (fragment, of) = (&mut self.fragment, (self.types.as_slice(), self.p.id));
         while cursor
-            .run(&mut |_, payload| Self::push(fragment, types, payload))
+            .run(&mut |key, payload| Self::push(fragment, of, key, payload))
             .await?
         {}
         Ok(cursor.position().map(Resume))
@@ -150,7 +157,8 @@ impl Reader<'_> {
             for key in &rows {
                 if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await? {
                     // A batch may run over by what is left of these keys.
-                    let _ = Self::push(&mut self.fragment, &self.types, &payload)?;
+                    let of = (self.types.as_slice(), self.p.id);
+                    let _ = Self::push(&mut self.fragment, of, key, &payload)?;
                 }
             }
             let full = self.fragment.batch_full();

@@ -1,8 +1,8 @@
 //! Row and table locks of one partition.
 //!
 //! Owns: who holds which key or table, and who waits, first come first served. Asked by: `Partition` before it reads what a
-//! write depends on. Never: blocks a reader. Row locks are exclusive; table locks are shared by writers and exclusive for
-//! changes of the table's definition. All are held until the transaction ends in this partition. A transaction with more
+//! write depends on. Never: blocks a reader. Row locks are exclusive, but for those of FOR SHARE; table locks are
+//! shared by writers and exclusive for changes of the table's definition. All are held until the transaction ends in this partition. A transaction with more
 //! row locks than an eighth of its ceiling takes the table's exclusive lock in their place, and waits for it if it must.
 //! Bounds: a waiter is a running statement, so at most one per connection; a cycle of waits within one partition ends with
 //! 40P01 at once. A longer wait is told to `Suspects`, and ends with 40P01 when the front has found a cycle over partitions.
@@ -135,15 +135,21 @@ impl LockTable {
         }
     }
 
-    /// Waits for the exclusive lock of a key; returns at once when `txn` has it, or its whole table. Whoever asks shares
-    /// the table.
-    pub async fn row(&self, txn: &TxnRef, table: TableId, tree: TreeId, key: &[u8]) -> Result<()> {
+    /// Waits for the lock of a key; returns at once when `txn` has it, or its whole table. Whoever asks shares the table.
+    pub async fn row(
+        &self,
+        txn: &TxnRef,
+        table: TableId,
+        tree: TreeId,
+        key: &[u8],
+        mode: Mode,
+    ) -> Result<()> {
         let covered = self.state.borrow_mut().covers(txn.xid, table);
         match covered {
             Covers::Table => Ok(()),
             Covers::Rows => {
                 let target = Target::Row(table, tree, key.to_vec());
-                self.acquire(txn, target, Mode::Exclusive).await.map(|_| ())
+                self.acquire(txn, target, mode).await.map(|_| ())
             }
             Covers::TooManyRows => {
                 let target = Target::Table(table);
@@ -152,6 +158,32 @@ impl LockTable {
                 Ok(())
             }
         }
+    }
+
+    /// As `row`, but `false` where it would have to wait.
+    pub fn try_row(
+        &self,
+        txn: &TxnRef,
+        table: TableId,
+        tree: TreeId,
+        key: &[u8],
+        mode: Mode,
+    ) -> Result<bool> {
+        let mut state = self.state.borrow_mut();
+        let (target, mode) = match state.covers(txn.xid, table) {
+            Covers::Table => return Ok(true),
+            Covers::Rows => (Target::Row(table, tree, key.to_vec()), mode),
+            Covers::TooManyRows => (Target::Table(table), Mode::Exclusive),
+        };
+        if !state.is_free(txn.xid, &target, mode) {
+            return Ok(false);
+        }
+        let whole = matches!(target, Target::Table(_));
+        state.request(txn.xid, target, mode)?;
+        if whole {
+            state.cover(txn.xid, table);
+        }
+        Ok(true)
     }
 
     /// `true` when it had to wait.
@@ -309,6 +341,18 @@ impl State {
         held.bytes -= rows.iter().map(Target::bytes).sum::<usize>();
         for row in rows {
             self.let_go(xid, row);
+        }
+    }
+
+    /// Whether `request` grants it at once.
+    fn is_free(&self, xid: Xid, target: &Target, mode: Mode) -> bool {
+        let Some(lock) = self.locks.get(target) else {
+            return true;
+        };
+        let both_share = mode == Mode::Shared && lock.mode == Mode::Shared;
+        match lock.owners.contains(&xid) {
+            true => mode == Mode::Shared || lock.mode == Mode::Exclusive || lock.owners.len() == 1,
+            false => both_share && lock.queue.is_empty(),
         }
     }
 

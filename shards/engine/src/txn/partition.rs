@@ -223,7 +223,20 @@ impl Partition {
         tree: TreeId,
         key: &[u8],
     ) -> Result<()> {
-        self.locks.row(txn, table, tree, key).await?;
+        self.lock_row_as(txn, state, table, tree, key, Mode::Exclusive)
+            .await
+    }
+
+    pub async fn lock_row_as(
+        &self,
+        txn: &TxnRef,
+        state: &TxnState,
+        table: TableId,
+        tree: TreeId,
+        key: &[u8],
+        mode: Mode,
+    ) -> Result<()> {
+        self.locks.row(txn, table, tree, key, mode).await?;
         self.still_active(state)
     }
 

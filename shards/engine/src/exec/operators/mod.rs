@@ -13,6 +13,7 @@ mod hash_join;
 mod kept;
 mod lateral;
 mod limit;
+mod lock_rows;
 mod lookup;
 mod merge;
 mod rows;
@@ -25,13 +26,14 @@ mod sources;
 mod stream;
 mod subquery;
 
+pub use lock_rows::Locked;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use subquery::eval_row;
 
 use super::Context;
 use super::memory::{Memory, full};
 use super::spill::Space;
-use crate::plan::{Plan, Scan};
+use crate::plan::{LockRows, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
@@ -49,6 +51,16 @@ pub trait Source {
         scan: Arc<Scan>,
         ctx: Arc<Context>,
     ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>>;
+
+    /// Locks rows of a table; `None` for each that is skipped or gone.
+    fn lock<'a>(
+        &'a self,
+        _spec: &'a LockRows,
+        _addresses: Vec<Vec<u8>>,
+        _ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Option<Locked>>>> {
+        Box::pin(async { Err(Error::unsupported("these rows cannot be locked")) })
+    }
 }
 
 /// A stream of row batches. Dropping it ends what feeds it.
@@ -176,6 +188,10 @@ fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn R
             let left = build(left, exec, outer)?;
             let right = build(right, exec, outer)?;
             set_op::build(scope, *op, *all, left, right)
+        }
+        Plan::LockRows(spec) => {
+            let input = build(&spec.input, exec, outer)?;
+            Box::new(lock_rows::LockRows::new(scope, input, spec))
         }
     })
 }

@@ -49,14 +49,20 @@ fn too_many_rows_become_a_table_and_the_memory_comes_back() {
         locks.table(&txn(1), TABLE, Mode::Shared).await.unwrap();
         locks.table(&txn(2), TABLE, Mode::Shared).await.unwrap();
         for n in 0..10 {
-            locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
+            locks
+                .row(&txn(1), TABLE, T, &[n], Mode::Exclusive)
+                .await
+                .unwrap();
         }
         assert_eq!(locks.held(), 11);
         let escalates = {
             let locks = locks.clone();
             runtime::spawn(async move {
                 for n in 10..100 {
-                    locks.row(&txn(1), TABLE, T, &[n]).await.unwrap();
+                    locks
+                        .row(&txn(1), TABLE, T, &[n], Mode::Exclusive)
+                        .await
+                        .unwrap();
                 }
             })
         };
@@ -66,7 +72,10 @@ fn too_many_rows_become_a_table_and_the_memory_comes_back() {
         escalates.await;
         assert_eq!(locks.held(), 1);
         let other = TableId(6);
-        locks.row(&txn(1), other, T, b"a").await.unwrap();
+        locks
+            .row(&txn(1), other, T, b"a", Mode::Exclusive)
+            .await
+            .unwrap();
         assert_eq!(locks.held(), 2, "a heavy transaction takes whole tables");
         locks.release(Xid(1));
         assert_eq!(locks.held(), 0);
@@ -104,12 +113,18 @@ fn waiters_get_the_lock_in_the_order_they_came() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
         let order = Rc::new(RefCell::new(Vec::new()));
-        locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
+        locks
+            .row(&txn(1), TABLE, T, b"k", Mode::Exclusive)
+            .await
+            .unwrap();
         let tasks: Vec<_> = (2..5)
             .map(|n| {
                 let (locks, order) = (locks.clone(), order.clone());
                 runtime::spawn(async move {
-                    locks.row(&txn(n), TABLE, T, b"k").await.unwrap();
+                    locks
+                        .row(&txn(n), TABLE, T, b"k", Mode::Exclusive)
+                        .await
+                        .unwrap();
                     order.borrow_mut().push(n);
                     locks.release(Xid(n));
                 })
@@ -130,12 +145,24 @@ fn waiters_get_the_lock_in_the_order_they_came() {
 fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
-        locks.row(&txn(1), TABLE, T, b"a").await.unwrap();
-        locks.row(&txn(2), TABLE, T, b"b").await.unwrap();
+        locks
+            .row(&txn(1), TABLE, T, b"a", Mode::Exclusive)
+            .await
+            .unwrap();
+        locks
+            .row(&txn(2), TABLE, T, b"b", Mode::Exclusive)
+            .await
+            .unwrap();
         let other = locks.clone();
-        let waits = runtime::spawn(async move { other.row(&txn(1), TABLE, T, b"b").await });
+        let waits =
+            runtime::spawn(
+                async move { other.row(&txn(1), TABLE, T, b"b", Mode::Exclusive).await },
+            );
         runtime::sleep(Duration::from_millis(5)).await;
-        let e = locks.row(&txn(2), TABLE, T, b"a").await.unwrap_err();
+        let e = locks
+            .row(&txn(2), TABLE, T, b"a", Mode::Exclusive)
+            .await
+            .unwrap_err();
         assert_eq!(e.code(), SqlState::DEADLOCK_DETECTED);
         locks.release(Xid(2));
         waits.await.unwrap();
@@ -146,12 +173,17 @@ fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
 fn a_stopped_waiter_leaves_the_queue_and_the_next_is_served() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
-        locks.row(&txn(1), TABLE, T, b"k").await.unwrap();
+        locks
+            .row(&txn(1), TABLE, T, b"k", Mode::Exclusive)
+            .await
+            .unwrap();
         let stopped = txn(2);
         let stop = stopped.stop.clone();
         let (l2, l3) = (locks.clone(), locks.clone());
-        let gives_up = runtime::spawn(async move { l2.row(&stopped, TABLE, T, b"k").await });
-        let next = runtime::spawn(async move { l3.row(&txn(3), TABLE, T, b"k").await });
+        let gives_up =
+            runtime::spawn(async move { l2.row(&stopped, TABLE, T, b"k", Mode::Exclusive).await });
+        let next =
+            runtime::spawn(async move { l3.row(&txn(3), TABLE, T, b"k", Mode::Exclusive).await });
         runtime::sleep(Duration::from_millis(5)).await;
         stop.cancel();
         assert_eq!(gives_up.await.unwrap_err().code(), SqlState::QUERY_CANCELED);

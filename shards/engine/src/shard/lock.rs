@@ -1,0 +1,89 @@
+//! Locking rows for SELECT … FOR UPDATE and FOR SHARE, and answering them as they are under their locks.
+
+use super::call::{LockRowsCall, Reply, stale};
+use super::{Shard, ShardReply};
+use crate::codec::row;
+use crate::exec::operators::Locked;
+use crate::plan::{LockWait, RowLock};
+use crate::txn::Partition;
+use crate::txn::locks::Mode;
+use crate::txn::partition::bump;
+use crate::txn::state::TxnState;
+use std::rc::Rc;
+use types::{DataType, Error, Result, SqlState};
+
+impl Shard {
+    pub(super) async fn lock_rows(&self, p: &Rc<Partition>, call: LockRowsCall) -> ShardReply {
+        let version = call.ctx.catalog.version;
+        let state = self.enter(p, &call.txn, &call.table, version).await?;
+        let types = call.table.types();
+        let mut out = Vec::with_capacity(call.keys.len());
+        for key in &call.keys {
+            call.txn.stop.check()?;
+            out.push(lock_row(p, &state, &call, key, &types).await?);
+        }
+        // A definition change may have come between two of them, before the table was locked here.
+        match self.live(&call.table, version) {
+            Ok(()) => Ok(Reply::Locked(out)),
+            Err(_) => Err(stale(&call.table)),
+        }
+    }
+}
+
+/// `None`: somebody has it and the statement does not wait, or the row has gone.
+async fn lock_row(
+    p: &Partition,
+    state: &TxnState,
+    call: &LockRowsCall,
+    key: &[u8],
+    types: &[DataType],
+) -> Result<Option<Locked>> {
+    let (txn, table) = (&call.txn, &call.table);
+    let mode = match call.lock {
+        RowLock::Update => Mode::Exclusive,
+        RowLock::Share => Mode::Shared,
+    };
+    let got = match call.wait {
+        LockWait::Wait => {
+            p.lock_row_as(txn, state, table.id, table.tree, key, mode)
+                .await?;
+            true
+        }
+        LockWait::NoWait | LockWait::Skip => {
+            p.locks.try_row(txn, table.id, table.tree, key, mode)?
+        }
+    };
+    if !got {
+        return match call.wait {
+            LockWait::Skip => Ok(None),
+            _ => Err(Error::new(
+                SqlState::LOCK_NOT_AVAILABLE,
+                format!(
+                    "could not obtain lock on row in relation \"{}\"",
+                    table.name
+                ),
+            )),
+        };
+    }
+    if let Some(own) = state.get(table.tree, key).await? {
+        let own = own
+            .map(|payload| row::decode(&payload, types))
+            .transpose()?;
+        return Ok(own.map(|row| Locked {
+            row,
+            changed: false,
+        }));
+    }
+    let Some((ts, payload)) = p.latest(table.tree, key).await? else {
+        return Ok(None);
+    };
+    let changed = ts > txn.snapshot;
+    if changed && txn.isolation.keeps_snapshot() {
+        bump(&p.counters.conflicts);
+        return Err(super::update::concurrent());
+    }
+    let row = payload
+        .map(|payload| row::decode(&payload, types))
+        .transpose()?;
+    Ok(row.map(|row| Locked { row, changed }))
+}
