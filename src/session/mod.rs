@@ -4,6 +4,7 @@
 //! Never: knows which protocol it serves, or where rows live.
 //! Bounds: `PREPARED_MAX` statements and as many portals a session; one running statement at a time.
 
+mod assigned;
 mod backup;
 mod copy;
 mod execution;
@@ -20,6 +21,7 @@ pub use node::{Node, Options};
 
 use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
+use assigned::Assigned;
 use engine::exec::{Context, SessionInfo};
 use engine::txn::Stop;
 use portal::Portal;
@@ -46,6 +48,8 @@ pub struct Session {
     hello: Hello,
     key: CancelKey,
     settings: RefCell<Settings>,
+    /// By the open block.
+    assigned: RefCell<Assigned>,
     info: RefCell<Arc<SessionInfo>>,
     block: RefCell<Block>,
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,

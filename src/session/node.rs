@@ -93,6 +93,7 @@ impl Node {
             hello,
             key,
             settings: RefCell::new(settings),
+            assigned: RefCell::default(),
             info: RefCell::new(info),
             block: RefCell::new(Block::Idle),
             prepared: RefCell::default(),

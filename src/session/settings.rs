@@ -193,6 +193,22 @@ impl Settings {
         Ok((changed && d.reported).then(|| (d.name.to_string(), self.value(d))))
     }
 
+    /// What the session itself has set it to.
+    pub fn own(&self, name: &str) -> Result<Option<String>> {
+        if name.contains('.') {
+            return Ok(self.custom.get(&name.to_lowercase()).cloned());
+        }
+        find(name).map(|d| self.values.get(d.name).cloned())
+    }
+
+    /// Sets it, or without a value resets it.
+    pub fn put(&mut self, name: &str, value: Option<&str>) -> Result<Option<(String, String)>> {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.reset(name),
+        }
+    }
+
     fn set_custom(&mut self, name: &str, value: &str) -> Result<Option<(String, String)>> {
         let name = name.to_lowercase();
         if !self.custom.contains_key(&name) && self.custom.len() >= CUSTOM_MAX {

@@ -35,12 +35,16 @@ impl Session {
             }
             Statement::Commit => {
                 let warning = self.no_block();
-                ended(self.commit_block().await?, warning)
+                let outcome = self.commit_block().await;
+                if outcome.is_err() {
+                    self.end_assigned(false);
+                }
+                self.block_ended(outcome?, warning)
             }
             Statement::Rollback => {
                 let warning = self.no_block();
                 self.rollback_block();
-                ended("ROLLBACK", warning)
+                self.block_ended("ROLLBACK", warning)
             }
             Statement::Savepoint { name } => {
                 self.savepoint(name)?;
@@ -68,18 +72,16 @@ impl Session {
             }
             Statement::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
             Statement::Reset { name } => {
-                let told = match name {
-                    Some(name) => self
-                        .settings
-                        .borrow_mut()
-                        .reset(name)?
-                        .into_iter()
-                        .collect(),
-                    None => self.settings.borrow_mut().reset_all()?,
+                let parameters = match name {
+                    Some(name) => self.assign(name, None, false)?.0,
+                    None => {
+                        let told = self.settings.borrow_mut().reset_all()?;
+                        self.settings_changed();
+                        told
+                    }
                 };
-                self.settings_changed();
                 Started::Told {
-                    parameters: told,
+                    parameters,
                     tag: "RESET".into(),
                 }
             }
@@ -214,21 +216,28 @@ impl Session {
     }
 
     fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<Started> {
-        if local {
-            return Err(Error::unsupported("SET LOCAL is not supported"));
-        }
-        let told = match value {
-            Some(value) => self.settings.borrow_mut().set(name, value)?,
-            None => self.settings.borrow_mut().reset(name)?,
-        };
-        self.settings_changed();
-        Ok(Started::Told {
-            parameters: told.into_iter().collect(),
-            tag: "SET".into(),
+        Ok(match self.assign(name, value, local)? {
+            (_, Some(warning)) => ended("SET", Some(warning)),
+            (parameters, None) => Started::Told {
+                parameters,
+                tag: "SET".into(),
+            },
         })
     }
 
-    fn settings_changed(&self) {
+    /// A block has ended: parameters that were set for it are as before.
+    fn block_ended(&self, tag: &str, warning: Option<Error>) -> Started {
+        let parameters = self.end_assigned(tag == "COMMIT");
+        match parameters.is_empty() {
+            true => ended(tag, warning),
+            false => Started::Told {
+                parameters,
+                tag: tag.into(),
+            },
+        }
+    }
+
+    pub(super) fn settings_changed(&self) {
         let info = self
             .node
             .info(&self.hello, self.key, &self.settings.borrow());

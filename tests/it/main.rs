@@ -14,6 +14,7 @@ mod format;
 mod full_disk;
 mod kill;
 mod large;
+mod parameters;
 mod parity;
 mod process;
 mod repartition;

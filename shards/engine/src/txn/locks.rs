@@ -396,10 +396,8 @@ impl State {
             self.held.entry(xid).or_default().push(target);
             return Ok(None);
         }
-        if self.would_deadlock(xid, &target) {
-            return Err(deadlock(
-                "The lock asked for is held, through others that wait, by this transaction's own locks.",
-            ));
+        if let Some(cycle) = self.cycle(xid, &target) {
+            return Err(deadlock(cycle));
         }
         let (grant, granted) = oneshot::channel();
         if let Some(lock) = self.locks.get_mut(&target) {
@@ -415,27 +413,58 @@ impl State {
         Ok(Some(granted))
     }
 
-    /// Whether an owner of `target` waits, through any chain in this partition, for `xid`.
-    fn would_deadlock(&self, xid: Xid, target: &Target) -> bool {
-        let mut seen = vec![xid];
-        // Being an owner of the lock asked for is an upgrade, not a cycle.
-        let mut next: Vec<Xid> = self.owners(target).filter(|o| *o != xid).collect();
-        while let Some(owner) = next.pop() {
-            if seen.contains(&owner) {
+    /// When an owner of `target` waits, through any chain in this partition, for `xid`: a line for each wait of the cycle.
+    fn cycle(&self, xid: Xid, target: &Target) -> Option<String> {
+        // Each transaction reached, with the one that waits for it. Owning the lock asked for is an upgrade, not a cycle.
+        let mut seen: HashMap<Xid, Xid> = HashMap::new();
+        let mut next: Vec<(Xid, Xid)> = Vec::new();
+        next.extend(self.owners(target).filter(|o| *o != xid).map(|o| (xid, o)));
+        while let Some((waiter, owner)) = next.pop() {
+            if owner == xid {
+                return Some(self.described(xid, target, waiter, &seen));
+            }
+            if seen.contains_key(&owner) {
                 continue;
             }
-            seen.push(owner);
-            let Some(awaited) = self.waiting.get(&owner) else {
-                continue;
-            };
-            for holder in self.owners(&awaited.target).filter(|h| *h != owner) {
-                if holder == xid {
-                    return true;
-                }
-                next.push(holder);
+            seen.insert(owner, waiter);
+            if let Some(awaited) = self.waiting.get(&owner) {
+                let holders = self.owners(&awaited.target).filter(|h| *h != owner);
+                next.extend(holders.map(|h| (owner, h)));
             }
         }
-        false
+        None
+    }
+
+    /// The cycle that ends with `last` waiting for `xid`.
+    fn described(
+        &self,
+        xid: Xid,
+        target: &Target,
+        last: Xid,
+        waiters: &HashMap<Xid, Xid>,
+    ) -> String {
+        let mut lines = Vec::new();
+        let (mut waiter, mut by) = (last, xid);
+        loop {
+            let awaited = match waiter == xid {
+                true => Some(target),
+                false => self.waiting.get(&waiter).map(|w| &w.target),
+            };
+            let what = match awaited {
+                Some(Target::Row(table, ..)) => format!("a row of relation {table}"),
+                Some(Target::Table(table)) => format!("relation {table}"),
+                None => "a lock".into(),
+            };
+            lines.push(format!(
+                "Transaction {waiter} waits for {what}; blocked by transaction {by}."
+            ));
+            if waiter == xid {
+                break;
+            }
+            (by, waiter) = (waiter, waiters.get(&waiter).copied().unwrap_or(xid));
+        }
+        lines.reverse();
+        lines.join("\n")
     }
 
     fn owners(&self, target: &Target) -> impl Iterator<Item = Xid> {

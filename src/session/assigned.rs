@@ -1,0 +1,83 @@
+//! Parameters that a transaction block has set, and what becomes of them when it ends.
+//!
+//! Owns: their values before. SET LOCAL ends with the block, SET is taken back when it is rolled back. Asked by: `utility`.
+//! Never: knows savepoints: ROLLBACK TO takes no parameter back. Bounds: two values a parameter.
+//! Source: PostgreSQL 15, SET.
+
+use super::Session;
+use types::{Error, Result, SqlState};
+
+struct Before {
+    name: String,
+    value: Option<String>,
+    local: bool,
+}
+
+/// Oldest first. Of each parameter at most one SET, and one SET LOCAL after it.
+#[derive(Default)]
+pub struct Assigned(Vec<Before>);
+
+impl Assigned {
+    fn set(&mut self, name: String, now: Option<String>, local: bool) {
+        let mut first = self.0.iter().filter(|b| b.name == name);
+        if local && first.clone().any(|b| b.local) {
+            return;
+        }
+        let value = match (local, first.next()) {
+            (false, Some(before)) => before.value.clone(),
+            _ => now,
+        };
+        if !local {
+            self.0.retain(|b| b.name != name);
+        }
+        self.0.push(Before { name, value, local });
+    }
+}
+
+/// What the client is to be told: changed parameters.
+pub type Told = Vec<(String, String)>;
+
+impl Session {
+    /// Sets a parameter, or takes it back to its default. Answers what the client is to be told, and a warning.
+    pub(super) fn assign(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        local: bool,
+    ) -> Result<(Told, Option<Error>)> {
+        let in_block = self.block.borrow().is_explicit();
+        let mut settings = self.settings.borrow_mut();
+        let before = settings.own(name)?;
+        if local && !in_block {
+            let warning = "SET LOCAL can only be used in transaction blocks";
+            let warning = Error::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, warning);
+            return Ok((Vec::new(), Some(warning)));
+        }
+        let told = settings.put(name, value)?;
+        if in_block {
+            let name = name.to_ascii_lowercase();
+            self.assigned.borrow_mut().set(name, before, local);
+        }
+        drop(settings);
+        self.settings_changed();
+        Ok((told.into_iter().collect(), None))
+    }
+
+    /// The block has ended. Answers what the client is to be told.
+    pub(super) fn end_assigned(&self, committed: bool) -> Told {
+        let assigned = std::mem::take(&mut *self.assigned.borrow_mut()).0;
+        if assigned.is_empty() {
+            return Vec::new();
+        }
+        let mut settings = self.settings.borrow_mut();
+        let back = assigned.into_iter().rev();
+        let told = back
+            .filter(|b| b.local || !committed)
+            // It was accepted before.
+            .filter_map(|b| settings.put(&b.name, b.value.as_deref()).ok().flatten())
+            .collect();
+        drop(settings);
+        self.settings_changed();
+        told
+    }
+}

@@ -1,0 +1,84 @@
+//! Parameters set in a transaction: what is left of them after its end, and what the client is told.
+
+use crate::support::{code, on_server, value};
+
+#[test]
+fn what_a_block_sets_lasts_as_long_as_it_should() {
+    on_server(1, &[], async |_, client| {
+        let show = "show application_name";
+        client
+            .batch_execute("set application_name = 'a'")
+            .await
+            .unwrap();
+        for (block, after) in [
+            ("begin; set local application_name = 'x'; commit", "a"),
+            ("begin; set local application_name = 'x'; rollback", "a"),
+            ("begin; set application_name = 'b'; rollback", "a"),
+            (
+                "begin; set application_name = 'b'; set local application_name = 'x'; commit",
+                "b",
+            ),
+            (
+                "begin; set local application_name = 'x'; set application_name = 'c'; commit",
+                "c",
+            ),
+            (
+                "begin; set local application_name = 'x'; set application_name = 'd'; rollback",
+                "c",
+            ),
+            (
+                "begin; set local application_name = 'x'; reset application_name; set local application_name to 'y'; commit",
+                "",
+            ),
+            ("set application_name = 'e'", "e"),
+            ("set local application_name = 'x'", "e"),
+            (
+                "begin; set local application_name = 'x'; set local application_name = 'y'; end",
+                "e",
+            ),
+        ] {
+            client.batch_execute(block).await.unwrap();
+            let shown = value::<String>(&client, show).await;
+            assert_eq!(shown, after, "{block}");
+        }
+        client
+            .batch_execute(
+                "begin; set local my.tenant = 'seven'; set local timezone = 'Asia/Tokyo'",
+            )
+            .await
+            .unwrap();
+        assert_eq!(
+            value::<String>(&client, "show timezone").await,
+            "Asia/Tokyo"
+        );
+        assert_eq!(value::<String>(&client, "show my.tenant").await, "seven");
+        let failed = client.batch_execute("select 1/0").await.unwrap_err();
+        assert_eq!(code(&failed), "22012");
+        client.batch_execute("commit").await.unwrap();
+        assert_eq!(value::<String>(&client, "show timezone").await, "UTC");
+        let gone = client.batch_execute("show my.tenant").await.unwrap_err();
+        assert_eq!(code(&gone), "42704");
+        // A session that goes in the middle leaves nothing.
+        client
+            .batch_execute("begin; set local statement_timeout = 1")
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
+fn a_limit_for_one_transaction_ends_with_it() {
+    on_server(1, &[], async |_, client| {
+        let show = "show statement_timeout";
+        let before = value::<String>(&client, show).await;
+        client
+            .batch_execute("begin; set local statement_timeout = 30")
+            .await
+            .unwrap();
+        let slow = "select count(*) from generate_series(1, 100000000)";
+        let stopped = client.batch_execute(slow).await.unwrap_err();
+        assert_eq!(code(&stopped), "57014");
+        client.batch_execute("rollback").await.unwrap();
+        assert_eq!(value::<String>(&client, show).await, before);
+    });
+}
