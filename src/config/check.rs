@@ -88,6 +88,11 @@ impl Config {
     fn check_timeouts(&self) -> Result<(), ConfigError> {
         for (key, timeout, zero_means) in [
             ("statement_timeout", self.statement_timeout, true),
+            (
+                "idle_in_transaction_timeout",
+                self.idle_in_transaction_timeout,
+                true,
+            ),
             ("slow_statement", self.slow_statement, true),
             ("drain_timeout", self.drain_timeout, true),
             ("wal_archive_timeout", self.wal_archive_timeout, true),

@@ -124,6 +124,10 @@ settings! {
     pending_max, "pending_max", Count, "10000";
     /// Longest run of a statement; then 57014 (HTTP 504). 0 is no limit. A session may set its own.
     statement_timeout, "statement_timeout", Span, "30s";
+    /// Longest time a client may be silent inside a transaction; then it is rolled back and the connection closed (25P03). Its
+    /// locks and its snapshot, which keeps old versions of rows from being collected, last no longer. 0 is no limit. A session
+    /// may set its own as `idle_in_transaction_session_timeout`.
+    idle_in_transaction_timeout, "idle_in_transaction_timeout", Span, "1h";
     /// Longest wait at shutdown for what still runs; then it is cancelled.
     drain_timeout, "drain_timeout", Span, "10s";
     /// Longest time a connection may take to complete its startup.

@@ -45,6 +45,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
         temp,
         session::Options {
             statement_timeout: config.statement_timeout,
+            idle_in_transaction_timeout: config.idle_in_transaction_timeout,
             query_bytes_max: config.query_bytes_max,
             backup_dir: config.backup_dir.clone(),
             sql_port: config.sql_port,

@@ -152,9 +152,9 @@ impl Session {
         self.settings.borrow().milliseconds("lock_timeout")
     }
 
-    /// How long the client may be silent in the transaction block it is in.
+    /// How long the client may be silent in the transaction it is in.
     pub fn silence_max(&self) -> Option<std::time::Duration> {
-        if !self.block.borrow().is_explicit() {
+        if self.block.borrow().is_idle() {
             return None;
         }
         let name = "idle_in_transaction_session_timeout";

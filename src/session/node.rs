@@ -24,6 +24,7 @@ pub const DATABASE: &str = "rustydb";
 #[derive(Clone, Debug)]
 pub struct Options {
     pub statement_timeout: Duration,
+    pub idle_in_transaction_timeout: Duration,
     pub query_bytes_max: usize,
     pub backup_dir: PathBuf,
     pub sql_port: u16,
@@ -82,6 +83,7 @@ impl Node {
             self.options.query_bytes_max,
             &hello.user,
         );
+        settings.starts_with_silence(self.options.idle_in_transaction_timeout);
         for (name, value) in &hello.settings {
             settings.set_at_start(name, value)?;
         }

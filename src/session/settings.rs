@@ -153,6 +153,12 @@ impl Settings {
         }
     }
 
+    /// How long a client may be silent in a transaction, unless its session sets something else.
+    pub fn starts_with_silence(&mut self, most: Duration) {
+        let name = "idle_in_transaction_session_timeout";
+        self.starts.insert(name, show_ms(most.as_millis()));
+    }
+
     /// A setting of the startup packet becomes the session's default. Names the server does not know are refused as SET
     /// refuses them.
     pub fn set_at_start(&mut self, name: &str, value: &str) -> Result<()> {

@@ -64,9 +64,17 @@ impl Session {
                 session,
             } => {
                 if *session {
-                    return Err(Error::unsupported(
-                        "SET SESSION CHARACTERISTICS is not supported",
-                    ));
+                    let isolation = isolation.map(sql::Isolation::name);
+                    let read_only = read_only.map(|on| if on { "on" } else { "off" });
+                    for (name, value) in [
+                        ("default_transaction_isolation", isolation),
+                        ("default_transaction_read_only", read_only),
+                    ] {
+                        if value.is_some() {
+                            self.assign(name, value, false)?;
+                        }
+                    }
+                    return Ok(Some(ended("SET", None)));
                 }
                 ended("SET", self.set_transaction(*isolation, *read_only)?)
             }

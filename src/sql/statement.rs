@@ -138,6 +138,17 @@ pub enum Isolation {
     Serializable,
 }
 
+impl Isolation {
+    /// As settings spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "read committed",
+            Isolation::RepeatableRead => "repeatable read",
+            Isolation::Serializable => "serializable",
+        }
+    }
+}
+
 /// How COPY's data looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyOptions {

@@ -59,6 +59,7 @@ impl Database {
         let router = Rc::new(Router::new(shard.clone(), port, metrics.clone()));
         let options = session::Options {
             statement_timeout: Duration::from_secs(3_600),
+            idle_in_transaction_timeout: Duration::ZERO,
             backup_dir: "/backups".into(),
             query_bytes_max: types::limits::QUERY_BYTES_MAX,
             sql_port: 0,

@@ -156,6 +156,39 @@ fn a_client_that_is_silent_in_a_transaction_is_sent_away_and_its_locks_are_free(
 }
 
 #[test]
+fn the_server_bounds_how_long_an_abandoned_transaction_lasts() {
+    let flags = ["--idle-in-transaction-timeout", "200ms"];
+    on_server(2, &flags, async |server, client| {
+        client.batch_execute(TABLE).await.unwrap();
+        let shown = "show idle_in_transaction_session_timeout";
+        assert_eq!(value::<String>(&client, shown).await, "200ms");
+        let snapshot = "begin isolation level repeatable read; select sum(n) from t";
+        let own = server.connect().await;
+        let set = "set idle_in_transaction_session_timeout = 0";
+        own.batch_execute(set).await.unwrap();
+        own.batch_execute(snapshot).await.unwrap();
+        client.batch_execute(snapshot).await.unwrap();
+        client.batch_execute(&update(1)).await.unwrap();
+        let other = server.connect().await;
+        // The lock is free as soon as the one who held it has been silent for too long.
+        other.batch_execute(&update(1)).await.unwrap();
+        let gone = client.batch_execute("select 1").await.unwrap_err();
+        assert!(
+            ["25P03", "lost"].contains(&code(&gone).as_str()),
+            "{gone:?}"
+        );
+        own.batch_execute("commit").await.unwrap();
+        let set =
+            "set session characteristics as transaction isolation level serializable, read only";
+        own.batch_execute(set).await.unwrap();
+        let level = "show default_transaction_isolation";
+        assert_eq!(value::<String>(&own, level).await, "serializable");
+        let refused = own.batch_execute(&update(2)).await.unwrap_err();
+        assert_eq!(code(&refused), "25006");
+    });
+}
+
+#[test]
 fn a_transaction_is_what_its_session_says_when_it_does_not() {
     on_server(1, &[], async |server, client| {
         client.batch_execute(TABLE).await.unwrap();

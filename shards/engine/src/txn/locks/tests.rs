@@ -142,6 +142,39 @@ fn waiters_get_the_lock_in_the_order_they_came() {
 }
 
 #[test]
+fn sharers_that_come_later_do_not_overtake_one_that_waits() {
+    runtime::block_on(async {
+        let locks = Rc::new(LockTable::default());
+        let lock = |n: u64, mode| {
+            let locks = locks.clone();
+            runtime::spawn(async move { locks.row(&txn(n), TABLE, T, b"k", mode).await })
+        };
+        lock(1, Mode::Shared).await.unwrap();
+        lock(2, Mode::Shared).await.unwrap();
+        let writer = lock(3, Mode::Exclusive);
+        runtime::sleep(Duration::from_millis(5)).await;
+        let late = lock(4, Mode::Shared);
+        runtime::sleep(Duration::from_millis(5)).await;
+        assert_eq!(locks.waiting(), 2);
+        let tried = locks.try_row(&txn(5), TABLE, T, b"k", Mode::Shared);
+        assert!(!tried.unwrap(), "nor does one that would not wait");
+        locks.release(Xid(1));
+        locks.release(Xid(2));
+        writer.await.unwrap();
+        assert_eq!(locks.waiting(), 1);
+        locks.release(Xid(3));
+        late.await.unwrap();
+        let shares = locks.try_row(&txn(5), TABLE, T, b"k", Mode::Shared);
+        assert!(shares.unwrap());
+        locks.release(Xid(4));
+        let alone = locks.try_row(&txn(5), TABLE, T, b"k", Mode::Exclusive);
+        assert!(alone.unwrap(), "the last sharer may take it for itself");
+        locks.release(Xid(5));
+        assert_eq!((locks.held(), locks.waiting()), (0, 0));
+    });
+}
+
+#[test]
 fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
