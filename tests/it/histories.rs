@@ -5,10 +5,10 @@
 //! began comes first. Under SERIALIZABLE these together have no cycle. Under the weaker levels what was written and read is
 //! still that of committed transactions alone, in one order. Source: Kingsbury and Alvaro 2020 (Elle).
 
-use crate::support::{Server, code, on_server};
+use crate::support::{Server, client_runtime, code, on_server};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 const KEYS: u64 = 6;
@@ -22,9 +22,11 @@ enum Level {
 }
 
 /// One committed transaction: what it read of others', and what it appended.
+#[derive(Clone)]
 struct Done {
     began: Instant,
-    ended: Instant,
+    /// `None`: the server was gone before it answered.
+    ended: Option<Instant>,
     /// Key, and the list without what the transaction itself had appended.
     reads: Vec<(u64, Vec<u64>)>,
     appends: Vec<(u64, u64)>,
@@ -104,13 +106,20 @@ async fn one(c: &Client, level: Level, dice: &Dice, next: &Cell<u64>) -> Option<
     match work.await {
         Ok(()) => Some(Done {
             began,
-            ended: Instant::now(),
+            ended: Some(Instant::now()),
+            reads,
+            appends,
+        }),
+        Err(e) if code(&e) == "lost" => Some(Done {
+            began,
+            ended: None,
             reads,
             appends,
         }),
         Err(e) => {
             assert!(["40001", "40P01"].contains(&code(&e).as_str()), "{e:?}");
-            c.batch_execute("rollback").await.unwrap();
+            // The server may be gone meanwhile: the next transaction tells.
+            let _ = c.batch_execute("rollback").await;
             None
         }
     }
@@ -118,14 +127,21 @@ async fn one(c: &Client, level: Level, dice: &Dice, next: &Cell<u64>) -> Option<
 
 async fn history(server: &Server, level: Level, seed: u64, each: u64) -> Vec<Done> {
     let next = Cell::new(0);
-    let clients = (0..CLIENTS).map(async |n| {
-        let c = server.connect().await;
+    let mut clients = Vec::new();
+    for n in 0..CLIENTS {
+        clients.push((n, server.connect().await));
+    }
+    let next = &next;
+    let clients = clients.into_iter().map(async |(n, c)| {
         let dice = Dice(Cell::new(
             seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (n + 1),
         ));
         let mut done = Vec::new();
         for _ in 0..each {
-            done.extend(one(&c, level, &dice, &next).await);
+            done.extend(one(&c, level, &dice, next).await);
+            if done.last().is_some_and(|d| d.ended.is_none()) {
+                break;
+            }
         }
         done
     });
@@ -135,6 +151,10 @@ async fn history(server: &Server, level: Level, seed: u64, each: u64) -> Vec<Don
 
 /// What is wrong with a history whose lists ended as `last`; nothing if it is as the level promises.
 fn wrong(history: &[Done], last: &HashMap<u64, Vec<u64>>, level: Level) -> Option<String> {
+    // Of those that nobody has heard the end of, some are there.
+    let there =
+        |d: &&Done| d.ended.is_some() || d.appends.iter().any(|(key, n)| last[key].contains(n));
+    let history: Vec<Done> = history.iter().filter(there).cloned().collect();
     let mut writer: HashMap<u64, usize> = HashMap::new();
     for (t, done) in history.iter().enumerate() {
         for (key, n) in &done.appends {
@@ -170,7 +190,7 @@ fn wrong(history: &[Done], last: &HashMap<u64, Vec<u64>>, level: Level) -> Optio
     if rw {
         for (a, first) in history.iter().enumerate() {
             for (b, second) in history.iter().enumerate() {
-                if first.ended < second.began {
+                if first.ended.is_some_and(|ended| ended < second.began) {
                     edges.insert((a, b));
                 }
             }
@@ -211,12 +231,7 @@ fn run(level: Level) {
         let flags = ["--partitions", partitions];
         on_server(cores, &flags, async |server, client| {
             for round in 0..scale.div_ceil(100) {
-                let setup = format!(
-                    "drop table if exists t; create table t (k int primary key, v text);
-                    insert into t select g, '' from generate_series(0, {}) g",
-                    KEYS - 1
-                );
-                client.batch_execute(&setup).await.unwrap();
+                client.batch_execute(&table()).await.unwrap();
                 let seed = u64::from(std::process::id()) * 1_000 + round;
                 let done = history(server, level, seed, scale.min(100)).await;
                 assert!(!done.is_empty());
@@ -233,6 +248,57 @@ fn serializable_transactions_have_an_order_that_time_agrees_with() {
     run(Level::Serializable);
 }
 
+fn table() -> String {
+    let last = KEYS - 1;
+    format!(
+        "drop table if exists t; create table t (k int primary key, v text);
+        insert into t select g, '' from generate_series(0, {last}) g"
+    )
+}
+
+/// Kills the server in the midst of it, and looks at what the next one finds.
+fn run_killed(level: Level) {
+    for (cores, partitions) in [(1, "1"), (2, "2"), (4, "4"), (1, "3")] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let flags = ["--partitions", partitions];
+        let seed = u64::from(std::process::id()) * 7 + cores as u64;
+        let dice = Dice(Cell::new(seed | 1));
+        for _ in 0..2 {
+            let server = Server::with_flags(&data, cores, &flags);
+            let after = Duration::from_millis(40 + dice.below(300));
+            let done = client_runtime().block_on(async {
+                let client = server.connect().await;
+                client.batch_execute(&table()).await.unwrap();
+                let kill = async {
+                    tokio::time::sleep(after).await;
+                    server.signal("KILL");
+                };
+                let work = history(&server, level, seed, u64::MAX);
+                futures_util::future::join(work, kill).await.0
+            });
+            drop(server);
+            let server = Server::with_flags(&data, cores, &flags);
+            let last = client_runtime().block_on(async {
+                let client = server.connect().await;
+                read(&client, "select k from t", "").await.unwrap()
+            });
+            let wrong = wrong(&done, &last.into_iter().collect(), level);
+            assert_eq!(
+                wrong, None,
+                "{level:?}, {cores} cores, seed {seed}, {after:?}"
+            );
+            server.stop();
+        }
+    }
+}
+
+#[test]
+fn a_kill_in_the_midst_leaves_a_history_with_an_order() {
+    run_killed(Level::Serializable);
+    run_killed(Level::RepeatableRead);
+}
+
 #[test]
 fn weaker_transactions_read_what_was_committed_in_one_order() {
     run(Level::ReadCommitted);
@@ -242,10 +308,10 @@ fn weaker_transactions_read_what_was_committed_in_one_order() {
 #[test]
 fn what_is_wrong_with_a_history_is_found() {
     let at = Instant::now();
-    let ms = |n| at + std::time::Duration::from_millis(n);
+    let ms = |n| at + Duration::from_millis(n);
     let done = |from, to, reads: &[(u64, &[u64])], appends: &[(u64, u64)]| Done {
         began: ms(from),
-        ended: ms(to),
+        ended: Some(ms(to)),
         reads: reads.iter().map(|(k, l)| (*k, l.to_vec())).collect(),
         appends: appends.to_vec(),
     };

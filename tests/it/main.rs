@@ -12,6 +12,7 @@ mod damage;
 mod durability;
 mod format;
 mod full_disk;
+mod hermitage;
 mod histories;
 mod kill;
 mod large;
