@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Beside PostgreSQL: durable inserts of one row by 32 clients, and COPY of a million rows, on the same disk of one machine.
+# Beside PostgreSQL: durable inserts of one row by 32 clients, TPC-B by 16, and COPY of a million rows, on the same disk of
+# one machine.
 #
 #   benches/compare/postgres.sh [binary]        without one it builds target/release/rustydb-shard
 #
-# CORES (2), CLIENTS (32), LASTS (6 s for a run of inserts), ROWS (1000000), ROUNDS (3), PG_BIN (the newest installed).
+# CORES (2), CLIENTS (32), LASTS (6 s for a run of inserts or of TPC-B), SCALE (10, of TPC-B), ROWS (1000000), ROUNDS (3),
+# WORK ("inserts tpcb copies"), PG_BIN (the newest installed).
 # The two take turns within each round and change places from round to round, so that a disk or a neighbour that slows down
 # slows both; what is printed are medians and their ratio. PostgreSQL is as initdb makes it (fsync and synchronous_commit are
 # on, and it is said if they are not), with ports and directories of its own that go when the script ends.
@@ -12,6 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cores=${CORES:-2} clients=${CLIENTS:-32} lasts=${LASTS:-6} rows=${ROWS:-1000000} rounds=${ROUNDS:-3}
+scale=${SCALE:-10} work_list=${WORK:-inserts tpcb copies}
 pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
 [ -x "$pg_bin/initdb" ] || { echo "no PostgreSQL server found; set PG_BIN to where initdb is" >&2; exit 1; }
 if [ $# -gt 0 ]; then
@@ -75,6 +78,9 @@ SQL
 seq "$rows" | awk -v OFS='\t' '{ print $1, $1 * 7 % 1000003 }' >"$work/rows.tsv"
 for port in "$our_port" "$pg_port"; do
   sql "$port" rustydb -c "create table s (id bigint primary key, v int)"
+  case " $work_list " in
+    *" tpcb "*) pgbench -q -i -s "$scale" -p "$port" rustydb 2>"$work/pgbench.err" || { cat "$work/pgbench.err" >&2; exit 1; } ;;
+  esac
 done
 
 # Each measurement is one line of a file named after what was measured and by whom.
@@ -87,6 +93,19 @@ inserts() {
     echo "$tps" >>"$work/insert_$mode.$who"
     echo "  $who: $tps inserts a second, $mode"
   done
+}
+# Afterwards the sums of accounts, tellers, branches and history must agree.
+tpcb() {
+  local port=$1 who=$2 mode tps
+  for mode in simple prepared; do
+    tps=$(pgbench -n -p "$port" -M "$mode" -c 16 -j 2 -T "$lasts" rustydb 2>"$work/pgbench.err" | awk '/^tps/ { print $3 }')
+    [ -n "$tps" ] || { cat "$work/pgbench.err" >&2; exit 1; }
+    echo "$tps" >>"$work/tpcb_$mode.$who"
+    echo "  $who: $tps TPC-B transactions a second, $mode"
+  done
+  [ "$(sql "$port" rustydb -At -c "select count(distinct s) from (select sum(abalance) s from pgbench_accounts union all
+    select sum(tbalance) from pgbench_tellers union all select sum(bbalance) from pgbench_branches union all
+    select sum(delta) from pgbench_history) x")" = 1 ]
 }
 copies() {
   local port=$1 who=$2 what columns begun took
@@ -107,7 +126,7 @@ for round in $(seq "$rounds"); do
   echo "round $round of $rounds"
   order="ours theirs"
   [ $((round % 2)) -eq 1 ] || order="theirs ours"
-  for work_of in inserts copies; do
+  for work_of in $work_list; do
     for who in $order; do
       if [ "$who" = ours ]; then port=$our_port; else port=$pg_port; fi
       "$work_of" "$port" "$who"
@@ -124,7 +143,16 @@ report() {
     "$(echo "$ours_median $theirs_median" | awk '{ print $1 / $2 }')"
 }
 printf '\n%-42s %12s %12s %7s\n' "medians of $rounds rounds" rustydb PostgreSQL ratio
-report insert_simple "inserts/s, $clients clients, simple protocol"
-report insert_prepared "inserts/s, $clients clients, prepared"
-report copy_no_key "COPY rows/s, two columns, no key"
-report copy_key "COPY rows/s, two columns, primary key"
+for work_of in $work_list; do
+  case $work_of in
+    inserts)
+      report insert_simple "inserts/s, $clients clients, simple protocol"
+      report insert_prepared "inserts/s, $clients clients, prepared" ;;
+    tpcb)
+      report tpcb_simple "TPC-B/s, 16 clients, simple protocol"
+      report tpcb_prepared "TPC-B/s, 16 clients, prepared" ;;
+    copies)
+      report copy_no_key "COPY rows/s, two columns, no key"
+      report copy_key "COPY rows/s, two columns, primary key" ;;
+  esac
+done
