@@ -82,7 +82,22 @@ impl Config {
         self.at_least(key, self.txn_memory_bytes, BUFFER_BYTES_MIN)?;
         self.at_most(key, self.txn_memory_bytes, limits::TXN_WRITE_BYTES_MAX)?;
         self.at_most("frame_bytes_max", self.frame_bytes_max, 1 << 30)?;
+        self.check_buffers()?;
         self.at_most("http_body_bytes_max", self.http_body_bytes_max, 1 << 30)
+    }
+
+    fn check_buffers(&self) -> Result<(), ConfigError> {
+        self.at_most("buffer_bytes", self.shard_buffer_bytes(), 1 << 40)?;
+        let least = self.shard_buffer_bytes_least();
+        if self.shard_buffer_bytes() < least {
+            let why = format!(
+                "the least is {least} for {} connections a shard and messages of {} bytes",
+                self.shard_connections_max(0),
+                self.frame_bytes_max
+            );
+            return Err(self.refuse("buffer_bytes", &why));
+        }
+        Ok(())
     }
 
     fn check_timeouts(&self) -> Result<(), ConfigError> {

@@ -9,6 +9,7 @@ use super::forms::{
     Port, Size, Span, Switch,
 };
 use super::{Host, Source};
+use runtime::buffers::{Limits, LimitsError};
 use std::collections::BTreeMap;
 use types::limits;
 
@@ -103,6 +104,10 @@ settings! {
     /// Which pages a full buffer pool gives up first: `clock`, `lru`, `2q`, `lru-k`, `lirs` or `arc`. Read again on SIGHUP and
     /// `pg_reload_conf()`.
     pool_policy, "pool_policy", PoolPolicy, "clock";
+    /// Memory of each shard for what is on its way: messages of clients, replies to them, reads and writes of files. When it is
+    /// full, connections are not read from until there is room. `auto` is what its connections are sure of (8 KiB each) and a
+    /// 64th of the memory divided by the shards beside that, from 8 to 64 MiB. It is taken as it is needed.
+    buffer_bytes, "buffer_bytes", AutoSize, "auto";
     /// Size of one write-ahead log file.
     wal_segment_bytes, "wal_segment_bytes", Size, "16MiB";
     /// Write-ahead log written since the last checkpoint of a partition that makes the next one due.
@@ -156,6 +161,8 @@ settings! {
 
 /// The pool of one shard when nothing says otherwise: at least, at most.
 const POOL_BYTES_AUTO: (u64, u64) = (16 << 20, 1 << 30);
+/// What one shard's buffers have beyond the least when nothing says otherwise: at least, at most.
+const BUFFER_BYTES_AUTO: (u64, u64) = (8 << 20, 64 << 20);
 
 impl Config {
     /// Number of shards. After loading it is always known.
@@ -171,6 +178,23 @@ impl Config {
     /// Page buffer pool of one shard in bytes. After loading it is always known.
     pub fn shard_pool_bytes(&self) -> usize {
         self.pool_bytes.unwrap_or(POOL_BYTES_AUTO.0 as usize)
+    }
+
+    /// Buffers of one shard in bytes. After loading it is always known.
+    pub fn shard_buffer_bytes(&self) -> usize {
+        self.buffer_bytes
+            .unwrap_or_else(|| self.shard_buffer_bytes_least())
+    }
+
+    /// What a shard's buffers must at least have for its connections, and for one message of the greatest length.
+    pub fn shard_buffer_bytes_least(&self) -> usize {
+        Limits::least(self.shard_connections_max(0), self.frame_bytes_max)
+    }
+
+    /// The ceilings of a shard's buffers.
+    pub fn shard_buffers(&self) -> Result<Limits, LimitsError> {
+        let connections = self.shard_connections_max(0);
+        Limits::for_shard(self.shard_buffer_bytes(), connections, self.frame_bytes_max)
     }
 
     /// Connection slots of one shard: the split of `connections_max`, the remainder to the first shards.
@@ -197,5 +221,10 @@ impl Config {
         let share = host.memory_bytes / 4 / cores.max(1) as u64;
         let whole_mib = share.clamp(POOL_BYTES_AUTO.0, POOL_BYTES_AUTO.1) & !((1 << 20) - 1);
         self.pool_bytes.get_or_insert(whole_mib as usize);
+        let share = host.memory_bytes / 64 / cores.max(1) as u64;
+        let beyond = share.clamp(BUFFER_BYTES_AUTO.0, BUFFER_BYTES_AUTO.1) as usize;
+        let whole = self.shard_buffer_bytes_least().saturating_add(beyond);
+        self.buffer_bytes
+            .get_or_insert(whole.saturating_add((1 << 20) - 1) & !((1 << 20) - 1));
     }
 }

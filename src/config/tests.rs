@@ -48,6 +48,30 @@ fn defaults_are_the_documented_ceilings() {
     assert_eq!(config.shards(), 4);
     assert_eq!(config.partitions_new(), 4);
     assert_eq!(config.shard_pool_bytes(), 512 << 20);
+    // 2,500 connections with 8 KiB each, 18 MiB for whoever comes, and a 64th of 8 GiB for four.
+    assert_eq!(config.shard_buffer_bytes(), 70 << 20);
+}
+
+#[test]
+fn buffers_are_enough_for_the_connections_and_the_longest_message() {
+    let least = |connections: &str, frame: &str| {
+        let args = [connections, frame, "--cores=1", "--buffer-bytes=4KiB"];
+        let refused = sentence(&args, &[], None);
+        let (_, rest) = refused.split_once("the least is ").unwrap();
+        rest.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let few = least("--connections-max=1", "--frame-bytes-max=1MiB");
+    let many = least("--connections-max=1001", "--frame-bytes-max=1MiB");
+    let long = least("--connections-max=1", "--frame-bytes-max=100MiB");
+    assert_eq!(many - few, 1000 * 8192);
+    assert_eq!(long - few, 96 << 20);
+    let with = |bytes: usize| {
+        let flag = format!("--buffer-bytes={bytes}B");
+        let args = ["--connections-max=1", "--cores=1", &flag];
+        load(&args, &[], None)
+    };
+    assert_eq!(with(few).unwrap().shard_buffers().unwrap().bytes_max(), few);
+    assert!(with(few - 1).is_err());
 }
 
 #[test]

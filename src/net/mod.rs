@@ -1,8 +1,9 @@
 //! Connections: accepting them, telling protocols apart, and lending sockets to libraries.
 //!
 //! Owns: the accept loop of each endpoint and shard, the list of live connections that a drain waits for, the
-//! sniffing of a connection's first bytes, and hyper's adapters. Asked by: `server` starts the loops, `proto` gets
-//! the connections. Never: knows what a protocol says; it hands a socket and a slot (or the refusal) to a closure.
+//! sniffing of a connection's first bytes, the buffers of what is received, and hyper's adapters. Asked by: `server`
+//! starts the loops, `proto` gets the connections. Never: knows what a protocol says; it hands a socket and a slot (or
+//! the refusal) to a closure.
 //! Bounds: as many served connections as `Door::slot` grants, and `Options::refusals_max` refusals under way.
 //!
 //! How a server uses it, on each shard and for each endpoint:
@@ -18,6 +19,7 @@
 
 mod accept;
 pub mod hyper;
+mod intake;
 mod live;
 mod prefixed;
 pub mod sniff;
@@ -25,6 +27,7 @@ pub mod sniff;
 pub(crate) use accept::panic_message;
 pub use accept::{Connection, Endpoint, Options, http_port, sql_port};
 pub(crate) use hyper::poll_read_scratch;
+pub use intake::{Growth, Input, Intake};
 pub use live::{Live, Open, Stats};
 pub use prefixed::Prefixed;
 pub use runtime::{Elapsed, Stream, sleep, timeout, wall_micros};

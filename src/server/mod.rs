@@ -16,6 +16,7 @@ mod shared;
 
 use crate::config::{Config, ConfigError};
 use runtime::ShardOptions;
+use runtime::buffers::LimitsError;
 use shared::Shared;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub enum StartError {
     },
     #[error("cannot use the data directory {path}: {reason}")]
     Directory { path: String, reason: String },
+    #[error("buffer_bytes: {0}")]
+    Buffers(#[from] LimitsError),
     #[error("cannot restore: {0}")]
     Restore(String),
     #[error("cannot use the backup {path}: {reason}")]
@@ -95,6 +98,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), StartError> {
         shards,
         pin,
         spin: SPIN,
+        buffers: shared.config.shard_buffers()?,
         ..ShardOptions::default()
     };
     let for_shards = shared.clone();

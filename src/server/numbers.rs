@@ -6,6 +6,7 @@ use crate::telemetry::MetricsSnapshot;
 use engine::shard::call::{PartitionStats, ShardStats};
 use engine::shard::{Envelope, Reply, ShardCall};
 use runtime::TempStats;
+use runtime::buffers::{ClassStats, PoolStats};
 use types::{PartitionId, Result};
 
 /// Everything this shard counts.
@@ -13,6 +14,7 @@ pub async fn snapshot(node: &Node) -> Result<MetricsSnapshot> {
     let router = &node.router;
     let mut out = node.metrics.snapshot();
     temp(&node.temp.stats(), &mut out);
+    buffers(&runtime::buffers::current().stats(), &mut out);
     let envelope = Envelope {
         stamp: router.shard.now(),
         call: ShardCall::Stats,
@@ -88,6 +90,76 @@ fn temp(stats: &TempStats, out: &mut MetricsSnapshot) {
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, &[], value as f64);
+    }
+}
+
+fn buffers(stats: &PoolStats, out: &mut MetricsSnapshot) {
+    let gauges = [
+        (
+            "rustydb_buffer_bytes_max",
+            "What the shard's buffers may take together.",
+            stats.bytes_max,
+        ),
+        (
+            "rustydb_buffer_bytes",
+            "What they take.",
+            stats.bytes_in_use,
+        ),
+        (
+            "rustydb_buffer_bytes_high_water",
+            "The most they took since the start.",
+            stats.bytes_high_water,
+        ),
+        (
+            "rustydb_buffer_bytes_free",
+            "Memory of buffers that is held ready.",
+            stats.bytes_free,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, &[], value as f64);
+    }
+    for class in &stats.classes {
+        buffer_class(class, out);
+    }
+}
+
+fn buffer_class(s: &ClassStats, out: &mut MetricsSnapshot) {
+    let labels = [("class", s.class.name())];
+    let gauges = [
+        (
+            "rustydb_buffers_max",
+            "Buffers of the class that can be in use at once.",
+            s.ceiling,
+        ),
+        ("rustydb_buffers_in_use", "Buffers in use.", s.in_use),
+        (
+            "rustydb_buffers_high_water",
+            "The most that were in use since the start.",
+            s.high_water,
+        ),
+        ("rustydb_buffers_free", "Buffers held ready.", s.free),
+        ("rustydb_buffers_waiting", "Who waits for one.", s.waiting),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, &labels, value as f64);
+    }
+    let counters = [
+        ("rustydb_buffers_taken_total", "Buffers taken.", s.taken),
+        (
+            "rustydb_buffers_refused_total",
+            "Buffers that would have been welcome and were not to be had at once.",
+            s.refused,
+        ),
+        ("rustydb_buffers_waits_total", "Waits for one.", s.waits),
+        (
+            "rustydb_buffers_wait_nanoseconds_total",
+            "Time spent in them.",
+            s.wait_ns,
+        ),
+    ];
+    for (name, help, value) in counters {
+        out.counter(name, help, &labels, value);
     }
 }
 

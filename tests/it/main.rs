@@ -7,6 +7,7 @@ mod support;
 
 mod backup;
 mod bad_input;
+mod buffers;
 mod ceilings;
 mod damage;
 mod durability;

@@ -16,14 +16,6 @@ fn page_file_bytes(data: &Path) -> u64 {
         .sum()
 }
 
-/// What a metric adds up to over the partitions.
-fn metric(text: &str, name: &str) -> f64 {
-    text.lines()
-        .filter(|l| l.starts_with(name))
-        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
-}
-
 async fn churn(client: &Client, round: usize) {
     let sql = match round % 4 {
         0 => "update t set v = repeat('a', 100)",
@@ -55,9 +47,8 @@ fn after_churning_a_table_its_files_are_at_most_twice_the_live_data() {
         let began = Instant::now();
         loop {
             let bytes = page_file_bytes(server.data());
-            let (_, metrics) = server.http("GET", "/metrics", "");
-            let waiting = metric(&metrics, "rustydb_partition_garbage_queued")
-                + metric(&metrics, "rustydb_partition_garbage_missed");
+            let waiting = server.metric("rustydb_partition_garbage_queued")
+                + server.metric("rustydb_partition_garbage_missed");
             // What is less than three quarters of a mebibyte a partition is not worth the work.
             if bytes <= 2 * live + (3 << 19) && waiting == 0.0 {
                 break;
@@ -108,9 +99,8 @@ fn an_old_snapshot_keeps_its_versions_and_they_go_when_it_ends() {
         let began = Instant::now();
         // Five old versions of each row, and of those that are gone the last one and the deletion.
         loop {
-            let (_, metrics) = server.http("GET", "/metrics", "");
-            let queued = metric(&metrics, "rustydb_partition_garbage_queued");
-            let pruned = metric(&metrics, "rustydb_partition_versions_pruned_total");
+            let queued = server.metric("rustydb_partition_garbage_queued");
+            let pruned = server.metric("rustydb_partition_versions_pruned_total");
             if queued == 0.0 && pruned >= 3_000.0 {
                 break;
             }

@@ -119,6 +119,15 @@ impl Server {
         stream
     }
 
+    /// What a metric adds up to over all samples whose line starts like this.
+    pub fn metric(&self, start: &str) -> f64 {
+        let (_, text) = self.http("GET", "/metrics", "");
+        let lines: Vec<_> = text.lines().filter(|l| l.starts_with(start)).collect();
+        assert!(!lines.is_empty(), "no metric {start}");
+        let values = lines.iter().filter_map(|l| l.rsplit(' ').next());
+        values.map(|v| v.parse::<f64>().unwrap()).sum()
+    }
+
     pub fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.process.id());
         let text = std::fs::read_to_string(path).unwrap();

@@ -8,6 +8,7 @@
 //! Source: PostgreSQL documentation, "Message Flow".
 
 use super::codec::{Formats, Message};
+use super::encode::Output;
 use super::error::{ProtocolError, Severity, is_fatal};
 use super::framing::{Frame, HEADER_BYTES};
 use super::startup;
@@ -34,6 +35,9 @@ pub struct Options {
     pub authentication_timeout: Duration,
     /// Body of a message; one more byte is 54000 and the end.
     pub frame_bytes_max: usize,
+    /// A client that stops in the middle of a long message or reply is waited for this long once others wait for the room
+    /// it takes.
+    pub stall_timeout: Duration,
     /// After a fatal error: how long, and how many bytes of the client's, to wait for it to have read the error.
     pub linger_timeout: Duration,
     pub linger_bytes_max: usize,
@@ -44,6 +48,7 @@ impl Default for Options {
         Options {
             authentication_timeout: Duration::from_secs(60),
             frame_bytes_max: limits::FRAME_BYTES_MAX,
+            stall_timeout: Duration::from_secs(30),
             linger_timeout: Duration::from_secs(1),
             linger_bytes_max: 8 << 20,
         }
@@ -66,6 +71,7 @@ impl From<WireError> for End {
         match e {
             WireError::Lost => End::Lost,
             WireError::Frame(e) => End::Fatal(e.into()),
+            WireError::Stalled => End::Fatal(ProtocolError::Stalled.into()),
         }
     }
 }
@@ -90,7 +96,6 @@ pub(super) struct Conn<'a, S> {
     pub portals: HashMap<String, Portal>,
     /// After an error in an extended sequence, until Sync.
     pub skipping: bool,
-    pub scratch: String,
     door: Rc<dyn Door>,
     draining: LocalBoxFuture<'static, ()>,
     /// The last reply was ReadyForQuery.
@@ -117,7 +122,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     options: Rc<Options>,
 ) {
     let counted = Counted::begin(slot.is_ok());
-    let mut wire = Wire::new(stream, options.frame_bytes_max, counted.counts.clone());
+    let mut wire = Wire::new(stream, &options, counted.counts.clone());
     let (slot, refusal) = match slot {
         Ok(slot) => (Some(slot), None),
         Err(error) => (None, Some(error)),
@@ -129,16 +134,21 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
             let message = net::panic_message(panic.as_ref());
             Metrics::current().panics.inc();
             tracing::error!(panic = message, peer = ?addresses.0, "a connection panicked");
-            wire.out.abandon();
             End::Fatal(ProtocolError::Panicked.into())
         }
     };
     let linger_bytes = match end {
         End::Lost => return,
+        // It would be taken for the rest of a message.
+        End::Fatal(_) if wire.is_torn() => return,
         End::Closed => 0,
         End::Fatal(error) => {
             tracing::debug!(%error, peer = ?addresses.0, "connection ended");
-            wire.out.error_response(&error, Severity::Fatal);
+            let report = |out: &mut Output| out.error_response(&error, Severity::Fatal);
+            let told = net::timeout(options.linger_timeout, wire.put(report)).await;
+            if !matches!(told, Ok(Ok(()))) {
+                return;
+            }
             // A client that is told to go between its requests has nothing under way.
             if is_fatal(error.code()) {
                 0
@@ -205,7 +215,6 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         session,
         portals: HashMap::new(),
         skipping: false,
-        scratch: String::new(),
         door: door.clone(),
         draining: door.draining(),
         between: true,
@@ -332,7 +341,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     }
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
-        self.wire.out.ready_for_query(self.session.status());
+        let status = self.session.status();
+        self.wire.put(|out| out.ready_for_query(status)).await?;
         self.between = true;
         Ok(self.wire.flush().await?)
     }
@@ -362,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         if is_fatal(error.code()) {
             return Err(End::Fatal(error));
         }
-        self.wire.out.error_response(&error, Severity::Error);
-        Ok(())
+        let report = |out: &mut Output| out.error_response(&error, Severity::Error);
+        Ok(self.wire.put(report).await?)
     }
 }

@@ -1,48 +1,72 @@
-//! What the server says: pure writers of backend messages into one growing buffer.
+//! What the server says: pure writers of backend messages.
 //!
-//! Owns: `Output`, the bytes gathered for the client until they are flushed, and a writer for each message.
-//! Asked by: `conn` and its parts. Never: does I/O.
-//! Bounds: none of its own: `wire` flushes when `Output` passes 64 KiB, and a row is at most `ROW_BYTES_MAX` long.
+//! Owns: `Output`, where messages are composed before they are gathered, and a writer for each message; one `Output` a
+//! thread, lent by `compose`. Asked by: `conn` and its parts, through `wire`. Never: does I/O, lives across an `.await`.
+//! Bounds: what is composed at once is one reply, a row at most `ROW_BYTES_MAX` long; the thread keeps `KEEP_BYTES`.
 //! A message is either whole in the buffer or open at its end; `abandon` takes an open one back.
 //! Source: PostgreSQL documentation, "Message Formats".
 
 use super::codec::{Format, Formats};
 use super::error::{self, Severity};
 use crate::service::{CancelKey, TxnStatus};
+use std::cell::RefCell;
 use types::{Column, DataType, Error};
 
 /// A DataRow may take this much; one value is at most half of it (`limits::VALUE_BYTES_MAX`) in text.
 pub const ROW_BYTES_MAX: usize = 256 << 20;
+
+/// Room that a thread keeps for composing.
+const KEEP_BYTES: usize = 128 << 10;
+
+thread_local! {
+    static COMPOSED: RefCell<Output> = RefCell::default();
+}
+
+/// Lends the thread's `Output`, empty. Not to be called within itself.
+pub fn compose<T>(work: impl FnOnce(&mut Output) -> T) -> T {
+    COMPOSED.with_borrow_mut(|out| {
+        out.clear();
+        let outcome = work(out);
+        out.clear();
+        out.bytes.shrink_to(KEEP_BYTES);
+        out.text.shrink_to(KEEP_BYTES);
+        outcome
+    })
+}
 
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Vec<u8>,
     /// Where the message that is being written starts.
     open: Option<usize>,
+    /// A value's text on its way into a message.
+    text: String,
 }
 
 impl Output {
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// After a flush; keeps a small allocation for the next replies.
-    pub fn clear(&mut self, keep: usize) {
+    fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes.shrink_to(keep);
+        self.text.clear();
         self.open = None;
+    }
+
+    /// What was composed.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
+    }
+
+    /// The bytes, and an empty text to make some of them in.
+    pub(super) fn parts(&mut self) -> (&mut Vec<u8>, &mut String) {
+        self.text.clear();
+        (&mut self.bytes, &mut self.text)
     }
 
     /// Takes back a message that was begun and not ended.
@@ -50,6 +74,13 @@ impl Output {
         if let Some(start) = self.open.take() {
             self.bytes.truncate(start);
         }
+    }
+
+    /// The head of a message whose body, `length` bytes, is not composed here.
+    pub fn head(&mut self, tag: u8, length: usize) {
+        self.bytes.push(tag);
+        // Lengths are limited far below 2^31 before they get here, and count themselves.
+        self.u32(length as u32 + 4);
     }
 
     pub fn begin(&mut self, tag: u8) {
@@ -215,10 +246,9 @@ impl Output {
         self.end();
     }
 
-    pub fn copy_data(&mut self, data: &[u8]) {
-        self.begin(b'd');
-        self.bytes.extend_from_slice(data);
-        self.end();
+    /// CopyData, of which `length` bytes follow.
+    pub fn copy_data(&mut self, length: usize) {
+        self.head(b'd', length);
     }
 
     pub fn copy_done(&mut self) {

@@ -78,6 +78,8 @@ pub enum ProtocolError {
     RowTooLarge(usize),
     #[error("rows came before their description")]
     RowsWithoutColumns,
+    #[error("terminating connection: a message did not go on while others waited for its buffer")]
+    Stalled,
     #[error("the server met a bug of its own while it served this connection")]
     Panicked,
 }
@@ -86,6 +88,7 @@ impl From<ProtocolError> for Error {
     fn from(e: ProtocolError) -> Error {
         let code = match e {
             ProtocolError::Draining => SqlState::ADMIN_SHUTDOWN,
+            ProtocolError::Stalled => SqlState::CONNECTION_FAILURE,
             ProtocolError::Version { .. }
             | ProtocolError::Replication
             | ProtocolError::FunctionCall => SqlState::FEATURE_NOT_SUPPORTED,

@@ -6,6 +6,7 @@
 
 use super::codec::{Bind, Target};
 use super::conn::{Conn, End, Fail, Portal};
+use super::encode::Output;
 use super::error::ProtocolError;
 use super::results::Shape;
 use super::values;
@@ -31,7 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             .call(Operation::Parse { name, sql, types }, bytes)
             .await?
         {
-            Ok(_) => self.wire.out.parse_complete(),
+            Ok(_) => self.wire.put(Output::parse_complete).await?,
             Err(error) => return self.fail_extended(Fail::Door(error)).await,
         }
         Ok(self.wire.flush_if_full().await?)
@@ -46,15 +47,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             portal,
             statement,
             result_formats: formats,
+            params: received,
             ..
         } = bind;
+        // What came is not held while the statement runs: others may wait for such buffers.
+        drop(received);
         let op = Operation::Bind {
             portal: portal.clone(),
             statement,
             params,
         };
         match self.call(op, bytes).await? {
-            Ok(_) => self.wire.out.bind_complete(),
+            Ok(_) => self.wire.put(Output::bind_complete).await?,
             Err(error) => return self.fail_extended(Fail::Door(error)).await,
         }
         let columns = None;
@@ -98,9 +102,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         let op = Operation::DescribeStatement { name };
         match self.call(op, bytes).await? {
             Ok(Reply::Statement { params, columns }) => {
-                self.wire.out.parameter_description(&params);
+                let described = |out: &mut Output| out.parameter_description(&params);
+                self.wire.put(described).await?;
                 // The formats are not known before Bind; PostgreSQL sends zeros, which mean text.
-                self.describe_columns(columns.as_ref(), &Default::default());
+                self.describe_columns(columns.as_ref(), &Default::default())
+                    .await?;
                 Ok(Ok(()))
             }
             Ok(_) => Ok(Err(Fail::Own(unexpected_reply()))),
@@ -135,19 +141,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             };
             return Ok(Err(Fail::Own(error.into())));
         }
-        self.describe_columns(columns.as_ref(), &formats);
+        self.describe_columns(columns.as_ref(), &formats).await?;
         Ok(Ok(()))
     }
 
-    fn describe_columns(
+    async fn describe_columns(
         &mut self,
         columns: Option<&Arc<Vec<Column>>>,
         formats: &super::codec::Formats,
-    ) {
-        match columns {
-            Some(columns) => self.wire.out.row_description(columns, formats),
-            None => self.wire.out.no_data(),
-        }
+    ) -> Result<(), End> {
+        let described = |out: &mut Output| match columns {
+            Some(columns) => out.row_description(columns, formats),
+            None => out.no_data(),
+        };
+        Ok(self.wire.put(described).await?)
     }
 
     pub(super) async fn execute(
@@ -187,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             }
         };
         match self.call(op, bytes).await? {
-            Ok(_) => self.wire.out.close_complete(),
+            Ok(_) => self.wire.put(Output::close_complete).await?,
             Err(error) => return self.fail_extended(Fail::Door(error)).await,
         }
         Ok(self.wire.flush_if_full().await?)

@@ -6,7 +6,8 @@
 //! of any length because it is passed on in the pieces in which it arrives.
 //! Source: PostgreSQL documentation, "Message Formats".
 
-use bytes::{Buf, Bytes, BytesMut};
+use crate::net::Input;
+use bytes::Bytes;
 use types::limits::STARTUP_BYTES_MAX;
 use types::{Error, SqlState};
 
@@ -59,11 +60,13 @@ pub enum Frame {
     CopyData(Bytes),
 }
 
-/// Cuts frames; keeps how much of a CopyData message is still to come.
+/// Cuts frames; keeps how much of a CopyData message is still to come, and the head of a message whose body is not here
+/// yet: a body alone fits the buffer class of its length.
 #[derive(Debug)]
 pub struct Framer {
     body_bytes_max: usize,
     copy_left: usize,
+    headed: Option<(u8, usize)>,
 }
 
 impl Framer {
@@ -71,75 +74,88 @@ impl Framer {
         Framer {
             body_bytes_max,
             copy_left: 0,
+            headed: None,
         }
     }
 
     /// The next frame of `input`, `None` when more bytes are needed.
-    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    pub fn next(&mut self, input: &mut impl Input) -> Result<Option<Frame>, FrameError> {
         loop {
             if self.copy_left > 0 {
-                let n = self.copy_left.min(input.len());
+                let n = self.copy_left.min(input.front().len());
                 self.copy_left -= n;
-                return Ok((n > 0).then(|| Frame::CopyData(input.split_to(n).freeze())));
+                return Ok((n > 0).then(|| Frame::CopyData(input.split(n))));
             }
-            let Some(&tag) = input.first() else {
+            if let Some((tag, body)) = self.headed {
+                if input.front().len() < body {
+                    input.want(body);
+                    return Ok(None);
+                }
+                self.headed = None;
+                let body = input.split(body);
+                return Ok(Some(Frame::Message { tag, body }));
+            }
+            let Some(&tag) = input.front().first() else {
                 return Ok(None);
             };
             if !is_frontend_type(tag) {
                 return Err(FrameError::Type(tag));
             }
-            let Some(length) = length_at(input, 1) else {
+            let Some(length) = length_at(input.front(), 1) else {
+                input.want(HEADER_BYTES);
                 return Ok(None);
             };
-            let Some(body) = (length as usize).checked_sub(LENGTH_BYTES) else {
-                return Err(FrameError::Length { tag, length });
-            };
-            if i32::try_from(length).is_err() {
-                return Err(FrameError::Length { tag, length });
-            }
+            let body = self.body_length(tag, length)?;
+            input.skip(HEADER_BYTES);
             if tag == COPY_DATA {
-                input.advance(HEADER_BYTES);
                 self.copy_left = body;
-                continue;
+            } else {
+                self.headed = Some((tag, body));
             }
-            if body > self.body_bytes_max {
-                return Err(FrameError::TooLarge {
-                    length: body,
-                    max: self.body_bytes_max,
-                });
-            }
-            if input.len() < HEADER_BYTES + body {
-                return Ok(None);
-            }
-            input.advance(HEADER_BYTES);
-            let body = input.split_to(body).freeze();
-            return Ok(Some(Frame::Message { tag, body }));
         }
+    }
+
+    fn body_length(&self, tag: u8, length: u32) -> Result<usize, FrameError> {
+        let Some(body) = (length as usize).checked_sub(LENGTH_BYTES) else {
+            return Err(FrameError::Length { tag, length });
+        };
+        if i32::try_from(length).is_err() {
+            return Err(FrameError::Length { tag, length });
+        }
+        if tag != COPY_DATA && body > self.body_bytes_max {
+            return Err(FrameError::TooLarge {
+                length: body,
+                max: self.body_bytes_max,
+            });
+        }
+        Ok(body)
     }
 }
 
 /// The body of a startup packet (code first), `None` when more bytes are needed.
-pub fn startup(input: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
-    if input.iter().take(2).any(|b| *b != 0) {
+pub fn startup(input: &mut impl Input) -> Result<Option<Bytes>, FrameError> {
+    let front = input.front();
+    if front.iter().take(2).any(|b| *b != 0) {
         // Not a length that is allowed, whatever follows: no need to wait for four bytes.
         let mut first = [0; 4];
-        for (to, from) in first.iter_mut().zip(input.iter()) {
+        for (to, from) in first.iter_mut().zip(front.iter()) {
             *to = *from;
         }
         return Err(FrameError::StartupLength(u32::from_be_bytes(first)));
     }
-    let Some(length) = length_at(input, 0) else {
+    let Some(length) = length_at(front, 0) else {
         return Ok(None);
     };
     let whole = length as usize;
     if !(2 * LENGTH_BYTES..=STARTUP_BYTES_MAX).contains(&whole) {
         return Err(FrameError::StartupLength(length));
     }
-    if input.len() < whole {
+    if front.len() < whole {
+        input.want(whole);
         return Ok(None);
     }
-    input.advance(LENGTH_BYTES);
-    Ok(Some(input.split_to(whole - LENGTH_BYTES).freeze()))
+    input.skip(LENGTH_BYTES);
+    Ok(Some(input.split(whole - LENGTH_BYTES)))
 }
 
 fn length_at(input: &[u8], at: usize) -> Option<u32> {

@@ -2,18 +2,20 @@
 //!
 //! Owns: turning `Event`s into messages. Asked by: `conn` (scripts) and `extended` (portals).
 //! Never: asks for the next event while the socket does not take the last one.
-//! Bounds: `wire::FLUSH_BYTES` plus one row of output; COPY data is passed on in the pieces in which it arrives.
+//! Bounds: what `wire` gathers; a long value goes out in pieces, none of which is copied as a whole. COPY data is passed on
+//! in the pieces in which it arrives.
 //! Source: PostgreSQL documentation, "COPY Operations".
 
 use super::codec::{Formats, Message};
 use super::conn::{Conn, End, Fail};
+use super::encode::{Output, compose};
 use super::error::ProtocolError;
 use super::framing::Frame;
-use super::values;
+use super::values::{self, Long, Style};
 use crate::service::{CopyInput, Event, Results, TimeZone};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use std::sync::Arc;
-use types::{Column, Error, Result, RowBatch};
+use types::{Column, Error, Result, RowBatch, Value};
 
 /// How rows are to be written.
 pub(super) struct Shape {
@@ -60,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             };
             match event {
                 Event::Columns(columns) => {
-                    if let Err(error) = self.columns(columns, shape) {
+                    if let Err(error) = self.columns(columns, shape).await? {
                         return Ok(Err(Fail::Own(error)));
                     }
                 }
@@ -71,27 +73,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 }
                 Event::Complete { tag } => {
                     if std::mem::take(&mut copying_out) {
-                        self.wire.out.copy_done();
+                        self.wire.put(Output::copy_done).await?;
                     }
-                    self.wire.out.command_complete(&tag);
+                    self.wire.put(|out| out.command_complete(&tag)).await?;
                 }
-                Event::Empty => self.wire.out.empty_query(),
-                Event::Suspended => self.wire.out.portal_suspended(),
-                Event::Notice(notice) => self.wire.out.notice_response(&notice),
-                Event::Parameter { name, value } => self.wire.out.parameter_status(&name, &value),
+                Event::Empty => self.wire.put(Output::empty_query).await?,
+                Event::Suspended => self.wire.put(Output::portal_suspended).await?,
+                Event::Notice(notice) => {
+                    self.wire.put(|out| out.notice_response(&notice)).await?;
+                }
+                Event::Parameter { name, value } => {
+                    let status = |out: &mut Output| out.parameter_status(&name, &value);
+                    self.wire.put(status).await?;
+                }
                 Event::CopyIn { columns, binary } => {
-                    self.wire.out.copy_in(columns, binary);
+                    self.wire.put(|out| out.copy_in(columns, binary)).await?;
                     if let Err(fail) = self.copy_in(results).await? {
                         return Ok(Err(fail));
                     }
                 }
                 Event::CopyOut { columns, binary } => {
                     copying_out = true;
-                    self.wire.out.copy_out(columns, binary);
+                    self.wire.put(|out| out.copy_out(columns, binary)).await?;
                 }
                 Event::CopyData(rows) => {
                     for row in rows.iter() {
-                        self.wire.out.copy_data(row);
+                        self.wire.begin(|out| out.copy_data(row.len())).await?;
+                        self.wire.bytes(row).await?;
+                        self.wire.whole();
                         self.wire.flush_if_full().await?;
                     }
                 }
@@ -100,21 +109,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         }
     }
 
-    fn columns(&mut self, columns: Arc<Vec<Column>>, shape: &mut Shape) -> Result<()> {
+    async fn columns(
+        &mut self,
+        columns: Arc<Vec<Column>>,
+        shape: &mut Shape,
+    ) -> Result<Result<()>, End> {
         if !shape.formats.fits(columns.len()) {
-            return Err(ProtocolError::ResultFormats {
+            let error = ProtocolError::ResultFormats {
                 formats: shape.formats.count(),
                 columns: columns.len(),
-            }
-            .into());
+            };
+            return Ok(Err(error.into()));
         }
         if shape.describe {
-            self.wire.out.row_description(&columns, &shape.formats);
+            let described = |out: &mut Output| out.row_description(&columns, &shape.formats);
+            self.wire.put(described).await?;
         }
         shape.columns = Some(columns);
         // An earlier statement of the script may have changed it.
         shape.zone = None;
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn rows(&mut self, batch: RowBatch, shape: &mut Shape) -> Result<Result<(), Fail>, End> {
@@ -122,15 +136,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             return Ok(Err(Fail::Own(ProtocolError::RowsWithoutColumns.into())));
         };
         let zone = shape.zone.get_or_insert_with(|| self.session.time_zone());
+        let style = Style {
+            columns,
+            formats: &shape.formats,
+            zone,
+        };
         for row in &batch.rows {
-            let out = &mut self.wire.out;
-            let written =
-                values::data_row(out, row, columns, &shape.formats, zone, &mut self.scratch);
+            let written = match style.has_long(row) {
+                true => self.long_row(row, style).await?,
+                false => {
+                    let whole = |out: &mut Output| values::data_row(out, row, style);
+                    self.wire.try_put(whole).await?
+                }
+            };
             if let Err(error) = written {
                 return Ok(Err(Fail::Own(error)));
             }
             self.wire.flush_if_full().await?;
         }
+        Ok(Ok(()))
+    }
+
+    /// A row with values that are sent from where they are.
+    async fn long_row(&mut self, row: &[Value], style: Style<'_>) -> Result<Result<()>, End> {
+        let length = match compose(|out| style.row_length(row, out)) {
+            Ok(length) => length,
+            Err(error) => return Ok(Err(error)),
+        };
+        let head = |out: &mut Output| {
+            out.head(b'D', length);
+            out.bytes()
+                .extend_from_slice(&style.field_count().to_be_bytes());
+        };
+        self.wire.begin(head).await?;
+        for (index, value) in style.values(row) {
+            let Some(long) = style.long(index, value) else {
+                let field = |out: &mut Output| style.field(index, value, out);
+                self.wire.begin(field).await?;
+                continue;
+            };
+            // Checked with the row's length.
+            let length = (long.len() as u32).to_be_bytes();
+            self.wire.bytes(&length).await?;
+            match long {
+                Long::Bytes(bytes) => self.wire.bytes(bytes).await?,
+                Long::Hex(bytes) => {
+                    self.wire.bytes(values::HEX_MARK).await?;
+                    for part in bytes.chunks(values::HEX_BYTES) {
+                        let digits = |out: &mut Output| values::hex(part, out.bytes());
+                        self.wire.begin(digits).await?;
+                        self.wire.flush_if_full().await?;
+                    }
+                }
+            }
+        }
+        self.wire.whole();
         Ok(Ok(()))
     }
 

@@ -37,15 +37,20 @@ pub async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let hello = hello(settings, peer, local).map_err(End::Fatal)?;
     if minor > NEWEST_MINOR || !options.is_empty() {
         let version = NEWEST.min((3 << 16) | u32::from(minor));
-        wire.out.negotiate_protocol_version(version, &options);
+        wire.put(|out| out.negotiate_protocol_version(version, &options))
+            .await?;
     }
     let session = wire.watch(door.open(hello)).await?.map_err(End::Fatal)?;
-    wire.out.authentication_ok();
-    for (name, value) in session.parameters() {
-        wire.out.parameter_status(&name, &value);
-    }
-    wire.out.backend_key_data(session.cancel_key());
-    wire.out.ready_for_query(session.status());
+    let parameters = session.parameters();
+    wire.put(|out| {
+        out.authentication_ok();
+        for (name, value) in &parameters {
+            out.parameter_status(name, value);
+        }
+        out.backend_key_data(session.cancel_key());
+        out.ready_for_query(session.status());
+    })
+    .await?;
     Ok(session)
 }
 

@@ -189,6 +189,12 @@ impl Pool {
         }
     }
 
+    /// How many wait for a buffer of a share, of whatever class.
+    pub fn waiting(&self, share: Share) -> usize {
+        let queues = &self.state.borrow().queues[share.index()];
+        queues.iter().map(VecDeque::len).sum()
+    }
+
     pub fn stats(&self) -> PoolStats {
         let state = self.state.borrow();
         PoolStats {

@@ -273,3 +273,41 @@ fn a_half_sent_frame_holds_only_what_was_sent() {
         server.live.drained().await;
     });
 }
+
+#[test]
+fn who_stops_within_a_long_message_goes_when_others_wait_for_its_buffer() {
+    let options = Options {
+        stall_timeout: Duration::from_millis(300),
+        ..Options::default()
+    };
+    with_options(64, options, |server| async move {
+        let mut patient = server.connect().await;
+        patient.send(b"Q\0\0\0\x20sel").await;
+        let long = query(&format!("sel{}", "x".repeat(900_000)));
+        // More than there are buffers for: the last ones wait.
+        let mut stopped = Vec::new();
+        for _ in 0..20 {
+            let mut client = server.connect().await;
+            let sent = runtime::timeout(Duration::from_millis(100), client.send(&long[..800_000]));
+            let _ = sent.await;
+            stopped.push(client);
+        }
+        let mut whole = server.connect().await;
+        whole.send(&long).await;
+        assert_eq!(whole.until_ready().await[0].code(), "42601");
+        let mut told = 0;
+        for client in &mut stopped {
+            let said = runtime::timeout(Duration::from_millis(50), client.try_say()).await;
+            if let Ok(Some(said)) = said {
+                assert_eq!(said.code(), "08006");
+                told += 1;
+            }
+        }
+        assert!(told > 0);
+        // It has little that others could want.
+        patient.send(&[b'x'; 24]).await;
+        patient.send(b"\0").await;
+        assert_eq!(patient.until_ready().await[0].code(), "42601");
+        drop(stopped);
+    });
+}
