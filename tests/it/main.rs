@@ -14,7 +14,7 @@ mod durability;
 mod format;
 mod full_disk;
 mod hermitage;
-mod histories;
+mod isolation;
 mod kill;
 mod large;
 mod parameters;
