@@ -77,11 +77,32 @@ impl Held {
 struct Waiter {
     xid: Xid,
     mode: Mode,
+    /// That of its `Awaited`.
+    number: u64,
     /// `None` is the lock; otherwise the cycle that the wait was part of.
     grant: oneshot::Sender<Verdict>,
 }
 
 type Verdict = Option<String>;
+
+/// A place in a queue. However the wait ends, nobody stands behind it afterwards.
+struct Place<'a> {
+    locks: &'a LockTable,
+    xid: Xid,
+    target: Target,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.locks.state.borrow_mut();
+        let waiting = state.waiting.get(&self.xid);
+        if waiting.is_some_and(|w| w.number == self.number) {
+            state.waiting.remove(&self.xid);
+        }
+        state.leave(&self.target, self.number);
+    }
+}
 
 /// What a transaction waits for.
 struct Awaited {
@@ -192,12 +213,18 @@ impl LockTable {
     }
 
     async fn acquire(&self, txn: &TxnRef, target: Target, mode: Mode) -> Result<bool> {
-        let Some(granted) = self.state.borrow_mut().request(txn.xid, target, mode)? else {
+        let xid = txn.xid;
+        let requested = self.state.borrow_mut().request(xid, target.clone(), mode)?;
+        let Some((number, granted)) = requested else {
             return Ok(false);
         };
-        let outcome = self.wait(txn.xid, granted, &txn.stop).await;
-        self.state.borrow_mut().waiting.remove(&txn.xid);
-        outcome.map(|()| true)
+        let _place = Place {
+            locks: self,
+            xid,
+            target,
+            number,
+        };
+        self.wait(xid, granted, &txn.stop).await.map(|()| true)
     }
 
     async fn wait(
@@ -237,7 +264,7 @@ impl LockTable {
         let state = self.state.borrow();
         let waits = state.waiting.iter().filter_map(|(xid, awaited)| {
             let lock = state.locks.get(&awaited.target)?;
-            let at = lock.queue.iter().position(|w| w.xid == *xid)?;
+            let at = lock.queue.iter().position(|w| w.number == awaited.number)?;
             let mode = lock.queue.get(at)?.mode;
             let apart = |w: &&Waiter| mode == Mode::Exclusive || w.mode == Mode::Exclusive;
             let ahead = lock.queue.iter().take(at).rev().find(apart);
@@ -271,7 +298,7 @@ impl LockTable {
         let Some(lock) = state.locks.get_mut(&awaited.target) else {
             return;
         };
-        let at = lock.queue.iter().position(|w| w.xid == xid);
+        let at = lock.queue.iter().position(|w| w.number == number);
         if let Some(waiter) = at.and_then(|at| lock.queue.remove(at)) {
             // It may have been stopped in the same moment.
             let _ = waiter.grant.send(Some(cycle.to_owned()));
@@ -362,7 +389,7 @@ impl State {
         xid: Xid,
         target: Target,
         mode: Mode,
-    ) -> Result<Option<oneshot::Receiver<Verdict>>> {
+    ) -> Result<Option<(u64, oneshot::Receiver<Verdict>)>> {
         let held = self.held.get(&xid).map_or(0, |h| h.bytes);
         let fits = held + target.bytes() <= self.bytes_max;
         let Some(lock) = self.locks.get_mut(&target) else {
@@ -399,18 +426,28 @@ impl State {
         if let Some(cycle) = self.cycle(xid, &target) {
             return Err(deadlock(cycle));
         }
-        let (grant, granted) = oneshot::channel();
-        if let Some(lock) = self.locks.get_mut(&target) {
-            lock.queue.push_back(Waiter { xid, mode, grant });
-        }
         self.waits += 1;
+        let (grant, granted) = oneshot::channel();
+        let waiter = Waiter {
+            xid,
+            mode,
+            number: self.waits,
+            grant,
+        };
+        if let Some(lock) = self.locks.get_mut(&target) {
+            // Those in the queue wait for this owner anyway; behind them it would wait for itself.
+            match mine {
+                true => lock.queue.push_front(waiter),
+                false => lock.queue.push_back(waiter),
+            }
+        }
         let awaited = Awaited {
             target,
             number: self.waits,
             since_ns: runtime::monotonic_ns(),
         };
         self.waiting.insert(xid, awaited);
-        Ok(Some(granted))
+        Ok(Some((self.waits, granted)))
     }
 
     /// When an owner of `target` waits, through any chain in this partition, for `xid`: a line for each wait of the cycle.
@@ -486,6 +523,18 @@ impl State {
         };
         lock.owners.retain(|o| *o != xid);
         self.pass_on(&target);
+    }
+
+    /// Takes a waiter out of the queue, if it is still in it, and lets those behind it go on.
+    fn leave(&mut self, target: &Target, number: u64) {
+        let Some(lock) = self.locks.get_mut(target) else {
+            return;
+        };
+        let waiters = lock.queue.len();
+        lock.queue.retain(|w| w.number != number);
+        if lock.queue.len() < waiters {
+            self.pass_on(target);
+        }
     }
 
     /// Gives a lock to whoever is next, if it is free for them.

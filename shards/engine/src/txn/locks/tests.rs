@@ -175,6 +175,59 @@ fn sharers_that_come_later_do_not_overtake_one_that_waits() {
 }
 
 #[test]
+fn who_gives_up_waiting_leaves_nobody_behind() {
+    runtime::block_on(async {
+        let locks = Rc::new(LockTable::default());
+        let lock = |n: u64, mode| {
+            let locks = locks.clone();
+            runtime::spawn(async move { locks.row(&txn(n), TABLE, T, b"k", mode).await })
+        };
+        let brief = Duration::from_millis(20);
+        lock(1, Mode::Shared).await.unwrap();
+        let stays = txn(2);
+        let mut gives_up = Box::pin(locks.row(&stays, TABLE, T, b"k", Mode::Exclusive));
+        let waits = runtime::timeout(Duration::from_millis(5), &mut gives_up).await;
+        assert!(waits.is_err());
+        let behind = lock(3, Mode::Shared);
+        runtime::sleep(brief).await;
+        assert_eq!(locks.waiting(), 2);
+        drop(gives_up);
+        let got = runtime::timeout(Duration::from_secs(5), behind).await;
+        got.expect("nobody it has to wait for").unwrap();
+        assert_eq!(locks.waiting(), 0);
+        locks.release(Xid(1));
+        locks.release(Xid(3));
+        assert_eq!(locks.held(), 0);
+    });
+}
+
+#[test]
+fn an_upgrade_does_not_wait_for_those_who_wait_for_it() {
+    runtime::block_on(async {
+        let locks = Rc::new(LockTable::default());
+        let lock = |n: u64, mode| {
+            let locks = locks.clone();
+            runtime::spawn(async move { locks.row(&txn(n), TABLE, T, b"k", mode).await })
+        };
+        lock(1, Mode::Shared).await.unwrap();
+        lock(2, Mode::Shared).await.unwrap();
+        let writer = lock(3, Mode::Exclusive);
+        runtime::sleep(Duration::from_millis(5)).await;
+        let upgrade = lock(1, Mode::Exclusive);
+        runtime::sleep(Duration::from_millis(5)).await;
+        assert_eq!(locks.waiting(), 2);
+        locks.release(Xid(2));
+        let got = runtime::timeout(Duration::from_secs(5), upgrade).await;
+        got.expect("it is the only owner").unwrap();
+        assert!(!writer.is_finished());
+        locks.release(Xid(1));
+        writer.await.unwrap();
+        locks.release(Xid(3));
+        assert_eq!((locks.held(), locks.waiting()), (0, 0));
+    });
+}
+
+#[test]
 fn a_cycle_of_two_is_a_deadlock_for_the_one_that_closes_it() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
