@@ -7,6 +7,7 @@
 //! is unknown (its partition was fenced in the middle): then only recovery may answer.
 
 use super::Router;
+use super::advisory::Advisory;
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::commit::Decides;
@@ -32,6 +33,8 @@ pub struct Txn {
     participants: RefCell<BTreeSet<PartitionId>>,
     /// What is written now can be taken back to it; 0 is none.
     savepoint: Cell<u32>,
+    /// Its session's advisory locks, some of which end with it.
+    advisory: RefCell<Option<Rc<Advisory>>>,
     ended: Cell<bool>,
 }
 
@@ -46,6 +49,7 @@ impl Txn {
             fresh: RefCell::new(Vec::new()),
             participants: RefCell::new(BTreeSet::new()),
             savepoint: Cell::new(0),
+            advisory: RefCell::new(None),
             ended: Cell::new(false),
         })
     }
@@ -120,10 +124,31 @@ impl Txn {
     pub fn committed_by_call(&self) {
         self.participants.borrow_mut().clear();
         self.ended.set(true);
+        self.unadvise();
+    }
+
+    /// Advisory locks were taken for it.
+    pub fn advised(&self, advisory: Rc<Advisory>) {
+        *self.advisory.borrow_mut() = Some(advisory);
+    }
+
+    fn unadvise(&self) {
+        if let Some(advisory) = self.advisory.take() {
+            advisory.transaction_is_gone();
+        }
     }
 
     /// Commits everywhere or nowhere. Once called it runs to its end, even if the caller goes away.
     pub async fn commit(self: &Rc<Self>) -> Result<()> {
+        let outcome = self.commit_everywhere().await;
+        let advisory = self.advisory.take();
+        if let Some(advisory) = advisory {
+            advisory.end_of_transaction().await;
+        }
+        outcome
+    }
+
+    async fn commit_everywhere(self: &Rc<Self>) -> Result<()> {
         if self.ended.replace(true) {
             return Ok(());
         }
@@ -164,6 +189,7 @@ impl Txn {
 
     /// Rolls back everywhere, in the background.
     pub fn abort(&self) {
+        self.unadvise();
         if self.ended.replace(true) {
             return;
         }

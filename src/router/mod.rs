@@ -5,6 +5,7 @@
 //! A call to a partition of this shard is a function call; to another, a message through the mesh. Bounds: the mesh's
 //! credits; per scan one batch in hand and one on its way from each partition.
 
+pub mod advisory;
 pub mod backup;
 pub mod commit;
 pub mod deadlock;

@@ -3,11 +3,12 @@
 //! Owns: the calls under way for one scan, at most one per partition; the next is sent when a batch is taken, so a slow
 //! consumer holds back every partition. Dropping a scan drops its calls.
 
+use super::advisory::Advisory;
 use super::route::{Route, route};
 use super::{Router, Txn, odd};
 use engine::exec::Context;
-use engine::exec::operators::{Locked, RowSource, Source};
-use engine::plan::{LockRows, Scan};
+use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
+use engine::plan::{Advise, LockRows, Scan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
 use engine::txn::TxnRef;
@@ -26,6 +27,8 @@ pub struct TxnSource {
     pub txn: TxnRef,
     /// That transaction, to be told where it locks rows.
     pub owner: Rc<Txn>,
+    /// Of its session.
+    pub advisory: Rc<Advisory>,
     /// Keeps what the statement sees from being collected.
     pub snapshot: Rc<SnapshotGuard>,
 }
@@ -66,6 +69,14 @@ impl Source for TxnSource {
         ctx: Arc<Context>,
     ) -> LocalBoxFuture<'a, Result<Vec<Option<Locked>>>> {
         Box::pin(self.lock_rows(spec, addresses, ctx))
+    }
+
+    fn advise<'a>(
+        &'a self,
+        spec: &'a Advise,
+        key: AdvisoryKey,
+    ) -> LocalBoxFuture<'a, Result<bool>> {
+        Box::pin(self.advised(spec, key))
     }
 }
 

@@ -19,6 +19,7 @@ mod utility;
 
 pub use node::{Node, Options};
 
+use crate::router::advisory::Advisory;
 use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
@@ -55,6 +56,7 @@ pub struct Session {
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,
     portals: RefCell<HashMap<String, Rc<RefCell<Portal>>>>,
     running: RefCell<Option<Arc<Stop>>>,
+    advisory: Rc<Advisory>,
 }
 
 /// A prepared statement.

@@ -5,6 +5,7 @@ use super::settings::Settings;
 use super::transaction::Block;
 use super::{Session, now_micros};
 use crate::router::Router;
+use crate::router::advisory::Advisory;
 use crate::service::{CancelKey, Hello};
 use crate::telemetry::Metrics;
 use engine::exec::SessionInfo;
@@ -101,6 +102,7 @@ impl Node {
             prepared: RefCell::default(),
             portals: RefCell::default(),
             running: RefCell::new(None),
+            advisory: Advisory::new(self.router.clone()),
         });
         self.sessions
             .borrow_mut()

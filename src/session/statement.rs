@@ -150,6 +150,7 @@ impl Work<'_> {
             router: self.session.node.router.clone(),
             txn: self.txn.reference(self.stop),
             owner: self.txn.clone(),
+            advisory: self.session.advisory.clone(),
             snapshot,
         };
         let stop = self.stop.clone();

@@ -94,7 +94,13 @@ impl Session {
                 }
             }
             Statement::Show { name } => self.show(name)?,
-            Statement::Discard(what) => self.discard(*what)?,
+            Statement::Discard(what) => {
+                let told = self.discard(*what)?;
+                if *what == Discard::All {
+                    self.advisory.give_all().await;
+                }
+                told
+            }
             Statement::Deallocate { name } => self.deallocate(name.as_deref())?,
             Statement::Prepare { name, types, text } => {
                 let mut parsed = sql::parse(text)?;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod advisory;
 mod backup;
 mod bad_input;
 mod buffers;

@@ -3,14 +3,17 @@
 //! Owns: the order in which a name is tried: form of the grammar, aggregate, function, type name used as a cast.
 //! Never: knows a function; `exec::resolve` does. Source: `parse_func.c`.
 
-use super::{Binder, Cx, agg, datatype, names, syntax, unsupported};
+use super::{Binder, Clause, Cx, agg, datatype, names, syntax, unsupported};
 use engine::exec::cast::{self, CastContext};
+use engine::exec::functions::system::advisory;
 use engine::exec::resolve;
-use engine::plan::{Expr, FuncRef};
+use engine::plan::{Advise, AdvisoryAct, Expr, FuncRef, Plan, SubqueryKind};
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
 };
+use std::rc::Rc;
+use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState, Value};
 
 impl<'a> Binder<'a> {
@@ -95,6 +98,9 @@ impl<'a> Binder<'a> {
     }
 
     fn plain_function(&mut self, name: &str, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Expr> {
+        if let Some(act) = advisory(name) {
+            return self.advise(name, act, args, cx);
+        }
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
         } else {
@@ -115,6 +121,41 @@ impl<'a> Binder<'a> {
             _ if self.is_series(name, &args) => self.series(name, args, cx),
             _ => self.call(name, args),
         }
+    }
+
+    /// Advisory locks are an operator, which works beside the expressions: a query of one row inside this one's.
+    fn advise(
+        &mut self,
+        name: &str,
+        (act, shared, for_transaction): (AdvisoryAct, bool, bool),
+        args: &'a [FunctionArg],
+        cx: &Cx,
+    ) -> Result<Expr> {
+        let args = positional(args, name)?;
+        let (key, correlated) = self.inside(cx.scope.clone(), |b| {
+            let (_, nothing) = b.from(&[])?;
+            let mut cx = Cx::new(Rc::new(nothing), Clause::Select);
+            let args = args.into_iter().map(|e| b.expr(e, &mut cx));
+            args.collect::<Result<Vec<_>>>()
+        })?;
+        let Expr::Call { args, ty, .. } = self.call(name, key)? else {
+            return Err(unsupported("a type of that name"));
+        };
+        let plan = Plan::Advise(Box::new(Advise {
+            input: Plan::Project {
+                input: Box::new(Plan::OneRow),
+                exprs: args,
+            },
+            act,
+            shared,
+            for_transaction,
+        }));
+        Ok(Expr::Subquery {
+            plan: Arc::new(plan),
+            kind: SubqueryKind::Scalar,
+            correlated,
+            ty,
+        })
     }
 
     /// A function or, when there is none and it has one argument, the type of that name.

@@ -266,6 +266,7 @@ impl Shown<'_> {
                 right,
             } => self.set_op(*op, *all, left, right),
             Plan::LockRows(lock) => self.over(Node::new("LockRows"), &[&lock.input]),
+            Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
     }
 
@@ -501,6 +502,7 @@ fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
         Plan::LockRows(lock) => {
             let columns = lock.table.columns.iter();
             columns.map(|c| c.name.clone()).collect()

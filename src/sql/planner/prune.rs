@@ -83,7 +83,10 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         Plan::Join(join) => narrow_join(*join, needed),
         Plan::Aggregate(aggregate) => narrow_aggregate(*aggregate, needed),
         // Whole rows are compared, or locked by: every column is read.
-        mut plan @ (Plan::Distinct { .. } | Plan::SetOp { .. } | Plan::LockRows(_)) => {
+        mut plan @ (Plan::Distinct { .. }
+        | Plan::SetOp { .. }
+        | Plan::LockRows(_)
+        | Plan::Advise(_)) => {
             for input in plan.inputs_mut() {
                 *input = prune(std::mem::take(input));
             }

@@ -43,6 +43,7 @@ pub(super) fn types(plan: &Plan) -> Vec<DataType> {
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),
         Plan::LockRows(lock) => lock.table.types(),
+        Plan::Advise(advise) => vec![advise.act.returns()],
     }
 }
 

@@ -4,7 +4,7 @@ use super::{AggregateCall, Expr, SortKey};
 use crate::catalog::{Index, Table};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use types::{Column, Value};
+use types::{Column, DataType, Value};
 
 /// An operator and its inputs. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,6 +59,34 @@ pub enum Plan {
     },
     /// FOR UPDATE and FOR SHARE: the table's rows whose addresses come in, under their locks.
     LockRows(Box<LockRows>),
+    /// An advisory lock for each input row, which is its key: one `int8`, or two `int4`. Output: what the function answers.
+    Advise(Box<Advise>),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Advise {
+    pub input: Plan,
+    pub act: AdvisoryAct,
+    pub shared: bool,
+    /// Until the transaction ends, rather than until it is given back or the session ends.
+    pub for_transaction: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdvisoryAct {
+    Lock,
+    TryLock,
+    Unlock,
+    UnlockAll,
+}
+
+impl AdvisoryAct {
+    pub fn returns(self) -> DataType {
+        match self {
+            AdvisoryAct::Lock | AdvisoryAct::UnlockAll => DataType::Void,
+            AdvisoryAct::TryLock | AdvisoryAct::Unlock => DataType::Bool,
+        }
+    }
 }
 
 /// Locks rows of one table. Output: the table's row.

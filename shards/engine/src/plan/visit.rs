@@ -82,6 +82,7 @@ macro_rules! plan_parts {
                 }
                 Plan::Aggregate(aggregate) => vec![&$($mutable)? aggregate.input],
                 Plan::LockRows(lock) => vec![&$($mutable)? lock.input],
+                Plan::Advise(advise) => vec![&$($mutable)? advise.input],
                 Plan::SetOp { left, right, .. } => vec![left, right],
             }
         }
@@ -89,9 +90,11 @@ macro_rules! plan_parts {
         /// The expressions that this operator itself holds.
         pub fn $exprs(&$($mutable)? self) -> Vec<&$($mutable)? Expr> {
             match self {
-                Plan::System(_) | Plan::OneRow | Plan::Distinct { .. } | Plan::SetOp { .. } => {
-                    Vec::new()
-                }
+                Plan::System(_)
+                | Plan::OneRow
+                | Plan::Distinct { .. }
+                | Plan::SetOp { .. }
+                | Plan::Advise(_) => Vec::new(),
                 Plan::Scan(scan) => {
                     let scan = &$($mutable)? **scan;
                     let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
@@ -194,7 +197,8 @@ impl Plan {
 
     /// Some expression in it may differ from one run to the next.
     pub fn is_volatile(&self) -> bool {
-        self.exprs().into_iter().any(Expr::is_volatile)
+        matches!(self, Plan::Advise(_))
+            || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }
 

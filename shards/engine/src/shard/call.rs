@@ -2,7 +2,7 @@
 
 use crate::catalog::{Catalog, Index, Table};
 use crate::exec::Context;
-use crate::exec::operators::Locked;
+use crate::exec::operators::{AdvisoryKey, Locked};
 use crate::plan::{Assignment, Expr, LockWait, RowLock, Scan};
 use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
@@ -63,6 +63,7 @@ impl ShardCall {
                     | PartitionCall::CommitPrepared { .. }
                     | PartitionCall::Abort { .. }
                     | PartitionCall::Forget { .. }
+                    | PartitionCall::Unadvise { .. }
             ),
             _ => false,
         }
@@ -88,6 +89,13 @@ pub enum PartitionCall {
     Entries(EntriesCall),
     /// Locks rows, and answers them as they are then.
     LockRows(LockRowsCall),
+    /// An advisory lock: `Count(1)` when it has it.
+    Advise(AdviseCall),
+    /// Gives it back, or all of them.
+    Unadvise {
+        xid: Xid,
+        key: Option<AdvisoryKey>,
+    },
     /// Whole rows with their keys, at the transaction's snapshot: for building indexes and rewriting tables.
     Export {
         txn: TxnRef,
@@ -313,6 +321,14 @@ pub enum EntryChange {
 pub struct Address {
     pub partition: PartitionId,
     pub key: Vec<u8>,
+}
+
+pub struct AdviseCall {
+    /// Its xid is that in whose name the lock is kept.
+    pub txn: TxnRef,
+    pub key: AdvisoryKey,
+    pub shared: bool,
+    pub waits: bool,
 }
 
 pub struct LockRowsCall {

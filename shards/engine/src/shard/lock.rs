@@ -1,6 +1,6 @@
-//! Locking rows for SELECT … FOR UPDATE and FOR SHARE, and answering them as they are under their locks.
+//! Locking rows for SELECT … FOR UPDATE and FOR SHARE, and answering them as they are under their locks. Advisory locks.
 
-use super::call::{LockRowsCall, Reply, stale};
+use super::call::{AdviseCall, LockRowsCall, Reply, stale};
 use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::operators::Locked;
@@ -86,4 +86,14 @@ async fn lock_row(
         .map(|payload| row::decode(&payload, types))
         .transpose()?;
     Ok(row.map(|row| Locked { row, changed }))
+}
+
+pub(super) async fn advise(p: &Partition, call: AdviseCall) -> ShardReply {
+    let mode = match call.shared {
+        true => Mode::Shared,
+        false => Mode::Exclusive,
+    };
+    let locks = &p.locks;
+    let has = locks.advisory(&call.txn, &call.key, mode, call.waits);
+    Ok(Reply::Count(u64::from(has.await?)))
 }

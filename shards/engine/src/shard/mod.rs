@@ -306,18 +306,16 @@ impl Shard {
                 partition.abort(xid);
                 Ok(Reply::Done)
             }
+            PartitionCall::Advise(c) => lock::advise(partition, c).await,
+            PartitionCall::Unadvise { xid, key } => {
+                partition.locks.give_back(xid, key.as_ref().map(|k| &k[..]));
+                Ok(Reply::Done)
+            }
             PartitionCall::Forget { xid } => {
                 partition.forget(xid);
                 Ok(Reply::Done)
             }
-            PartitionCall::Vacuum { trees } => {
-                let mut taken = 0;
-                for tree in trees {
-                    taken += partition.vacuum(tree).await?;
-                }
-                partition.compact().await?;
-                Ok(Reply::Count(taken))
-            }
+            PartitionCall::Vacuum { trees } => vacuum(partition, trees).await,
         }
     }
 
@@ -563,4 +561,13 @@ fn above(trees: &[TreeId]) -> u32 {
 
 fn io(what: &str, e: &std::io::Error) -> Error {
     Error::new(SqlState::IO_ERROR, format!("could not {what}: {e}"))
+}
+
+async fn vacuum(partition: &Rc<Partition>, trees: Vec<TreeId>) -> ShardReply {
+    let mut taken = 0;
+    for tree in trees {
+        taken += partition.vacuum(tree).await?;
+    }
+    partition.compact().await?;
+    Ok(Reply::Count(taken))
 }

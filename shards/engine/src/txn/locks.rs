@@ -24,6 +24,7 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 enum Target {
     Row(TableId, TreeId, Vec<u8>),
     Table(TableId),
+    Advisory(Vec<u8>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +37,7 @@ impl Target {
     /// Memory of one lock: the key twice, and its places in the maps.
     fn bytes(&self) -> usize {
         let key = match self {
-            Target::Row(_, _, key) => key.len(),
+            Target::Row(_, _, key) | Target::Advisory(key) => key.len(),
             Target::Table(_) => 0,
         };
         2 * key + 200
@@ -68,6 +69,13 @@ enum Covers {
 }
 
 impl Held {
+    fn drop_one(&mut self, target: &Target) {
+        if let Some(at) = self.targets.iter().position(|t| t == target) {
+            self.bytes -= target.bytes();
+            self.targets.swap_remove(at);
+        }
+    }
+
     fn push(&mut self, target: Target) {
         self.bytes += target.bytes();
         self.targets.push(target);
@@ -212,6 +220,46 @@ impl LockTable {
         self.acquire(txn, Target::Table(table), mode).await
     }
 
+    /// Waits for an advisory lock, if it may: whether it has it.
+    pub async fn advisory(
+        &self,
+        txn: &TxnRef,
+        key: &[u8],
+        mode: Mode,
+        waits: bool,
+    ) -> Result<bool> {
+        let target = Target::Advisory(key.to_vec());
+        if !waits && !self.state.borrow().is_free(txn.xid, &target, mode) {
+            return Ok(false);
+        }
+        self.acquire(txn, target, mode).await.map(|_| true)
+    }
+
+    /// Gives back one advisory lock of `xid`, or all; nor does it wait for any of them from now on.
+    pub fn give_back(&self, xid: Xid, key: Option<&[u8]>) {
+        let mut state = self.state.borrow_mut();
+        let target = key.map(|key| Target::Advisory(key.to_vec()));
+        let waited = state
+            .waiting
+            .get(&xid)
+            .map(|w| (w.target.clone(), w.number));
+        if let Some((waited, number)) = waited
+            && target.as_ref().is_none_or(|t| *t == waited)
+        {
+            state.waiting.remove(&xid);
+            state.leave(&waited, number);
+        }
+        match target {
+            None => state.release(xid),
+            Some(target) => {
+                if let Some(held) = state.held.get_mut(&xid) {
+                    held.drop_one(&target);
+                }
+                state.let_go(xid, target);
+            }
+        }
+    }
+
     async fn acquire(&self, txn: &TxnRef, target: Target, mode: Mode) -> Result<bool> {
         let xid = txn.xid;
         let requested = self.state.borrow_mut().request(xid, target.clone(), mode)?;
@@ -272,6 +320,7 @@ impl LockTable {
             let (table, row) = match &awaited.target {
                 Target::Row(table, ..) => (*table, true),
                 Target::Table(table) => (*table, false),
+                Target::Advisory(_) => (TableId(0), false),
             };
             Some(Wait {
                 waiter: *xid,
@@ -490,6 +539,7 @@ impl State {
             let what = match awaited {
                 Some(Target::Row(table, ..)) => format!("a row of relation {table}"),
                 Some(Target::Table(table)) => format!("relation {table}"),
+                Some(Target::Advisory(_)) => "an advisory lock".into(),
                 None => "a lock".into(),
             };
             lines.push(format!(

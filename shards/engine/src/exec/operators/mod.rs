@@ -6,6 +6,7 @@
 //! Bounds: what operators keep is counted by `Memory`, and what it has no room for goes to temporary files (`spill`); `Exec::check` is asked once a batch for deadline and cancellation;
 //! loops yield at least every 256 rows.
 
+mod advise;
 mod aggregate;
 mod distinct;
 pub(crate) mod groups;
@@ -26,6 +27,7 @@ mod sources;
 mod stream;
 mod subquery;
 
+pub use advise::AdvisoryKey;
 pub use lock_rows::Locked;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use subquery::eval_row;
@@ -33,7 +35,7 @@ pub use subquery::eval_row;
 use super::Context;
 use super::memory::{Memory, full};
 use super::spill::Space;
-use crate::plan::{LockRows, Plan, Scan};
+use crate::plan::{Advise, LockRows, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
@@ -60,6 +62,15 @@ pub trait Source {
         _ctx: Arc<Context>,
     ) -> LocalBoxFuture<'a, Result<Vec<Option<Locked>>>> {
         Box::pin(async { Err(Error::unsupported("these rows cannot be locked")) })
+    }
+
+    /// Takes or gives back an advisory lock: whether it was to be had, or had been had.
+    fn advise<'a>(
+        &'a self,
+        _spec: &'a Advise,
+        _key: AdvisoryKey,
+    ) -> LocalBoxFuture<'a, Result<bool>> {
+        Box::pin(async { Err(Error::unsupported("advisory locks here")) })
     }
 }
 
@@ -189,6 +200,7 @@ fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn R
             let right = build(right, exec, outer)?;
             set_op::build(scope, *op, *all, left, right)
         }
+        Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::LockRows(spec) => {
             let input = build(&spec.input, exec, outer)?;
             Box::new(lock_rows::LockRows::new(scope, input, spec))

@@ -5,16 +5,19 @@
 //! (views, sequences, triggers, comments …) have no definition or description.
 //! Source: PostgreSQL 15 manual, section 9.26; the queries of psql 15's `describe.c`.
 
+mod advisory;
 mod describe;
 mod session;
 mod types;
 
 use super::Function;
 
+pub use advisory::advisory;
 pub use types::{cast_function, type_name};
 
 pub static FUNCTIONS: &[&[Function]] = &[
     session::FUNCTIONS,
+    advisory::FUNCTIONS,
     session::PRIVILEGES,
     describe::FUNCTIONS,
     describe::ABSENT,

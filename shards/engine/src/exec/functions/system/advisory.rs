@@ -1,0 +1,54 @@
+//! The names of the functions that take and give back advisory locks. `operators::advise` does what they say.
+
+use super::Function;
+use crate::plan::AdvisoryAct;
+use DataType::*;
+use types::{DataType, Error};
+
+macro_rules! advisory {
+    ($($name:literal: $ty:ident),* $(,)?) => {
+        pub static FUNCTIONS: &[Function] = &[
+            $(
+                Function::new($name, &[Int8], $ty, |_, _| Err(elsewhere())).volatile(),
+                Function::new($name, &[Int4, Int4], $ty, |_, _| Err(elsewhere())).volatile(),
+            )*
+            Function::new("pg_advisory_unlock_all", &[], Void, |_, _| Err(elsewhere())).volatile(),
+        ];
+    };
+}
+
+advisory! {
+    "pg_advisory_lock": Void,
+    "pg_advisory_lock_shared": Void,
+    "pg_advisory_xact_lock": Void,
+    "pg_advisory_xact_lock_shared": Void,
+    "pg_try_advisory_lock": Bool,
+    "pg_try_advisory_lock_shared": Bool,
+    "pg_try_advisory_xact_lock": Bool,
+    "pg_try_advisory_xact_lock_shared": Bool,
+    "pg_advisory_unlock": Bool,
+    "pg_advisory_unlock_shared": Bool,
+}
+
+/// Where no statement runs: defaults, checks and indexes of tables.
+fn elsewhere() -> Error {
+    Error::unsupported("advisory locks are not supported here")
+}
+
+/// What a function of that name does: the act, whether the lock is shared, whether it is the transaction's.
+pub fn advisory(name: &str) -> Option<(AdvisoryAct, bool, bool)> {
+    let (name, shared) = match name.strip_suffix("_shared") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let (act, of_transaction) = match name {
+        "pg_advisory_lock" => (AdvisoryAct::Lock, false),
+        "pg_advisory_xact_lock" => (AdvisoryAct::Lock, true),
+        "pg_try_advisory_lock" => (AdvisoryAct::TryLock, false),
+        "pg_try_advisory_xact_lock" => (AdvisoryAct::TryLock, true),
+        "pg_advisory_unlock" => (AdvisoryAct::Unlock, false),
+        "pg_advisory_unlock_all" => (AdvisoryAct::UnlockAll, false),
+        _ => return None,
+    };
+    Some((act, shared, of_transaction))
+}
