@@ -9,8 +9,12 @@ macro_rules! advisory {
     ($($name:literal: $ty:ident),* $(,)?) => {
         pub static FUNCTIONS: &[Function] = &[
             $(
-                Function::new($name, &[Int8], $ty, |_, _| Err(elsewhere())).volatile(),
-                Function::new($name, &[Int4, Int4], $ty, |_, _| Err(elsewhere())).volatile(),
+                Function::new(concat!($name, "_int8"), &[Int8], $ty, |_, _| Err(elsewhere()))
+                    .sql($name)
+                    .volatile(),
+                Function::new(concat!($name, "_int4"), &[Int4, Int4], $ty, |_, _| Err(elsewhere()))
+                    .sql($name)
+                    .volatile(),
             )*
             Function::new("pg_advisory_unlock_all", &[], Void, |_, _| Err(elsewhere())).volatile(),
         ];
