@@ -127,7 +127,12 @@ impl Gather {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let used = self.slices(&mut slices, tail);
                 let slices = &slices[..used];
-                poll_fn(|cx| Pin::new(&mut *stream).poll_write_vectored(cx, slices)).await?
+                poll_fn(|cx| match slices {
+                    // Mostly it is one, and a plain send is cheaper.
+                    [one] => Pin::new(&mut *stream).poll_write(cx, one),
+                    many => Pin::new(&mut *stream).poll_write_vectored(cx, many),
+                })
+                .await?
             };
             if n == 0 {
                 return Err(io::ErrorKind::WriteZero.into());

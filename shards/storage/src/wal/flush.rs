@@ -6,7 +6,6 @@
 //! earlier ones complete. Asked by: nobody; it waits for `Wal::work`. Never: retries.
 //! Bounds: one write is up to 512 KiB, from one of the shard's general buffers.
 
-use super::spare::SPARE;
 use super::{Wal, record};
 use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
@@ -148,9 +147,7 @@ impl Wal {
     async fn open_segment(self: &Rc<Self>, start: u64) -> Result<File, StorageError> {
         let name = record::segment_name(Lsn(start));
         let failed = |e| StorageError::io(format!("open {name}"), e);
-        if self.spare.replace(false) {
-            self.dir.rename(SPARE, &name).await.map_err(failed)?;
-        }
+        self.take_spare(&name).await.map_err(failed)?;
         let mode = OpenMode {
             create: true,
             truncate: false,

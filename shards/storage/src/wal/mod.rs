@@ -25,6 +25,7 @@ use crate::options::Options;
 use archive::Archive;
 use record::{FIRST_LSN, HEADER, Link, RECORD_BYTES_MAX, SEGMENT_HEADER};
 use runtime::{Dir, Notify, Task};
+use spare::Spare;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -110,8 +111,7 @@ pub(crate) struct Wal {
     /// `durable` moved, or never will again.
     moved: Notify,
     flusher: RefCell<Option<Task<()>>>,
-    /// A spare segment is there.
-    spare: Cell<bool>,
+    spare: Cell<Spare>,
     preparing: RefCell<Option<Task<()>>>,
     pub counters: WalCounters,
 }
@@ -141,7 +141,7 @@ impl Wal {
             work: Notify::new(),
             moved: Notify::new(),
             flusher: RefCell::new(None),
-            spare: Cell::new(false),
+            spare: Cell::new(Spare::None),
             preparing: RefCell::new(None),
             counters: WalCounters::default(),
         })
@@ -155,7 +155,7 @@ impl Wal {
         buffer.durable = end;
         buffer.segments = segments;
         drop(buffer);
-        self.spare.set(spare);
+        self.spare_has_come(spare);
         let wal = self.clone();
         *self.flusher.borrow_mut() = Some(runtime::spawn(wal.flush_loop()));
         self.start_archiver();

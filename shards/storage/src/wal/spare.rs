@@ -15,6 +15,18 @@ use std::io;
 use std::rc::Rc;
 use types::Lsn;
 
+/// Whether there is a spare segment. Its file is renamed to and from by three parties that know nothing of each other, and a
+/// rename takes its time: whoever begins one says so first, and only from `None` or from `Here`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Spare {
+    None,
+    /// It is being filled, or an old segment is being renamed.
+    Coming,
+    Here,
+    /// It is being renamed to the next segment.
+    Going,
+}
+
 pub(super) const SPARE: &str = "wal-spare";
 const UNFINISHED: &str = "wal-spare.new";
 const FILL_BYTES: u64 = 512 * 1024;
@@ -27,23 +39,38 @@ impl Wal {
 
     /// Begins to fill a spare segment if there is none.
     pub(super) fn prepare_spare(self: &Rc<Self>) {
-        let busy = self
-            .preparing
-            .borrow()
-            .as_ref()
-            .is_some_and(|t| !t.is_finished());
-        if busy || self.spare.get() {
+        if self.spare.get() != Spare::None {
             return;
         }
+        self.spare.set(Spare::Coming);
         let wal = self.clone();
         let task = runtime::spawn_background(async move {
-            match wal.fill_spare().await {
-                Ok(()) => wal.spare.set(true),
+            let filled = wal.fill_spare().await;
+            wal.spare_has_come(filled.is_ok());
+            if let Err(error) = filled {
                 // The next segment is made on the spot, and reports what is wrong then.
-                Err(error) => tracing::debug!(%error, "no spare log segment"),
+                tracing::debug!(%error, "no spare log segment");
             }
         });
         *self.preparing.borrow_mut() = Some(task);
+    }
+
+    pub(super) fn spare_has_come(&self, is_here: bool) {
+        self.spare.set(match is_here {
+            true => Spare::Here,
+            false => Spare::None,
+        });
+    }
+
+    /// Makes the spare segment the one of that name, if it is there.
+    pub(super) async fn take_spare(&self, name: &str) -> io::Result<()> {
+        if self.spare.get() != Spare::Here {
+            return Ok(());
+        }
+        self.spare.set(Spare::Going);
+        let taken = self.dir.rename(SPARE, name).await;
+        self.spare.set(Spare::None);
+        taken
     }
 
     async fn fill_spare(&self) -> io::Result<()> {
@@ -73,18 +100,95 @@ impl Wal {
     pub(super) async fn retire(&self, start: u64, next: u64) -> Result<(), StorageError> {
         let name = record::segment_name(Lsn(start));
         let long = next - start >= self.segment_bytes / 4 * 3 && next - start <= self.segment_bytes;
-        let preparing = self
-            .preparing
-            .borrow()
-            .as_ref()
-            .is_some_and(|t| !t.is_finished());
-        let done = if long && !preparing && !self.spare.get() {
+        let done = if long && self.spare.get() == Spare::None {
+            self.spare.set(Spare::Coming);
             let kept = self.dir.rename(&name, SPARE).await;
-            self.spare.set(kept.is_ok());
+            self.spare_has_come(kept.is_ok());
             kept
         } else {
             self.dir.remove(&name).await
         };
         done.map_err(|e| StorageError::io(format!("delete {name}"), e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fence::Fence;
+    use crate::options::Options;
+    use runtime::Dir;
+    use std::path::Path;
+
+    async fn wal(path: &Path) -> Rc<Wal> {
+        let dir = Dir::open_or_create(path).await.unwrap();
+        Wal::new(dir, 1, &Options::default(), Rc::new(Fence::default()))
+    }
+
+    fn make(path: &Path, start: u64) {
+        std::fs::write(path.join(record::segment_name(Lsn(start))), [0; PAGE_BYTES]).unwrap();
+    }
+
+    fn is_there(path: &Path, name: &str) -> bool {
+        path.join(name).exists()
+    }
+
+    #[test]
+    fn an_old_segment_becomes_the_spare_one_only_when_there_is_none_on_its_way() {
+        let path = tempfile::tempdir().unwrap();
+        let path = path.path();
+        runtime::block_on({
+            let path = path.to_owned();
+            async move {
+                let wal = wal(&path).await;
+                let long = wal.segment_bytes;
+                for (start, state) in [(1, Spare::Coming), (2, Spare::Going), (3, Spare::Here)] {
+                    make(&path, start);
+                    wal.spare.set(state);
+                    wal.retire(start, start + long).await.unwrap();
+                    assert_eq!(wal.spare.get(), state);
+                    assert!(!is_there(&path, SPARE), "{state:?}");
+                }
+                wal.spare.set(Spare::None);
+                make(&path, 4);
+                wal.retire(4, 4 + long).await.unwrap();
+                assert_eq!(wal.spare.get(), Spare::Here);
+                assert!(is_there(&path, SPARE));
+                wal.take_spare("next").await.unwrap();
+                assert_eq!(wal.spare.get(), Spare::None);
+                assert!(is_there(&path, "next") && !is_there(&path, SPARE));
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_promised_is_there_whoever_is_faster() {
+        let path = tempfile::tempdir().unwrap();
+        runtime::block_on({
+            let path = path.path().to_owned();
+            async move {
+                let wal = wal(&path).await;
+                let long = wal.segment_bytes;
+                for round in 0..200 {
+                    let start = 1 + round * 10;
+                    (0..4).for_each(|n| make(&path, start + n));
+                    let retired = runtime::spawn({
+                        let wal = wal.clone();
+                        async move {
+                            for n in 0..4 {
+                                wal.retire(start + n, start + n + long).await.unwrap();
+                            }
+                        }
+                    });
+                    for n in 0..4 {
+                        let name = format!("next-{round}-{n}");
+                        wal.take_spare(&name).await.unwrap();
+                        runtime::yield_now().await;
+                    }
+                    retired.await;
+                    assert_eq!(wal.spare.get() == Spare::Here, is_there(&path, SPARE));
+                }
+            }
+        });
     }
 }
