@@ -223,6 +223,13 @@ proptest! {
 }
 
 #[test]
+fn an_interval_that_begins_with_another_letter_is_refused() {
+    for text in ["P\u{b82}s?%", "P\u{b82}1-2", "PT\u{b82}", "\u{b82}1-2"] {
+        assert!(read(DataType::Interval, text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn binary_forms_are_those_of_postgresql() {
     for line in include_str!("../binary/cases.tsv").lines() {
         let [ty, literal, expected] = line.split('\t').collect::<Vec<_>>()[..] else {

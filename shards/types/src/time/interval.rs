@@ -330,8 +330,8 @@ fn iso(text: &str) -> Step<Sum> {
     if date.is_empty() && time.is_none() {
         return Err(Refusal::Format);
     }
-    if date[date.len().min(1)..].contains('-') && !date.ends_with(|c: char| c.is_ascii_alphabetic())
-    {
+    let dashed = date.chars().skip(1).any(|c| c == '-');
+    if dashed && !date.ends_with(|c: char| c.is_ascii_alphabetic()) {
         iso_alternative_date(date, &mut sum)?;
     } else {
         designators(date, &mut sum, |c| match c {
