@@ -4,6 +4,7 @@
 //! writes `parse` reads back. Asked by: `settings`. Never: knows which setting it reads.
 //! Bounds: numbers that do not fit are refused, never wrapped or cut.
 
+use runtime::NetworkMethod;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -306,6 +307,33 @@ impl Form for PoolPolicy {
 
     fn print(value: &String) -> String {
         value.clone()
+    }
+}
+
+/// `auto`, `ring` or `readiness`.
+pub struct NetworkForm;
+
+impl Form for NetworkForm {
+    type Value = NetworkMethod;
+    const NAME: &'static str = "\"auto\", \"ring\" or \"readiness\"";
+    const QUOTED: bool = true;
+
+    fn parse(text: &str) -> Result<NetworkMethod, String> {
+        match text {
+            "auto" => Ok(NetworkMethod::Auto),
+            "ring" => Ok(NetworkMethod::Ring),
+            "readiness" => Ok(NetworkMethod::Readiness),
+            _ => Err("the network methods are auto, ring and readiness".to_owned()),
+        }
+    }
+
+    fn print(value: &NetworkMethod) -> String {
+        let name = match value {
+            NetworkMethod::Auto => "auto",
+            NetworkMethod::Ring => "ring",
+            NetworkMethod::Readiness => "readiness",
+        };
+        name.to_owned()
     }
 }
 

@@ -5,8 +5,8 @@
 //! Never: reads anything. Bounds: what relates settings to each other is in `check`.
 
 use super::forms::{
-    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, OptionalPath, Path, PoolPolicy,
-    Port, Size, Span, Switch,
+    Address, AutoCount, AutoSize, Count, Form, LogFilter, LogForm, NetworkForm, OptionalPath, Path,
+    PoolPolicy, Port, Size, Span, Switch,
 };
 use super::{Host, Source};
 use runtime::buffers::{Limits, LimitsError};
@@ -108,6 +108,10 @@ settings! {
     /// full, connections are not read from until there is room. `auto` is what its connections are sure of (8 KiB each) and a
     /// 64th of the memory divided by the shards beside that, from 8 to 64 MiB. It is taken as it is needed.
     buffer_bytes, "buffer_bytes", AutoSize, "auto";
+    /// How sockets learn that there is something to do. `ring`: the kernel accepts and receives by itself, into buffers lent to
+    /// it, and tells an io_uring of each shard (Linux 6.1 or newer). `readiness`: a poll for each wait, then the system call.
+    /// `auto` is `ring` where the kernel has what it takes; where it has not, a line of the log says what is missing.
+    network_method, "network_method", NetworkForm, "auto";
     /// Size of one write-ahead log file.
     wal_segment_bytes, "wal_segment_bytes", Size, "16MiB";
     /// Write-ahead log written since the last checkpoint of a partition that makes the next one due.

@@ -99,6 +99,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), StartError> {
         pin,
         spin: SPIN,
         buffers: shared.config.shard_buffers()?,
+        network: shared.config.network_method,
         ..ShardOptions::default()
     };
     let for_shards = shared.clone();

@@ -5,8 +5,8 @@ use crate::session::Node;
 use crate::telemetry::MetricsSnapshot;
 use engine::shard::call::{PartitionStats, ShardStats};
 use engine::shard::{Envelope, Reply, ShardCall};
-use runtime::TempStats;
 use runtime::buffers::{ClassStats, PoolStats};
+use runtime::{RingStats, TempStats};
 use types::{PartitionId, Result};
 
 /// Everything this shard counts.
@@ -19,6 +19,9 @@ pub async fn snapshot(node: &Node) -> Result<MetricsSnapshot> {
         stamp: router.shard.now(),
         call: ShardCall::Stats,
     };
+    if let Some(stats) = runtime::network_stats() {
+        network(&stats, &mut out);
+    }
     if let Reply::Stats(stats) = router.shard.handle(envelope).await? {
         shard(&stats, &mut out);
     }
@@ -90,6 +93,49 @@ fn temp(stats: &TempStats, out: &mut MetricsSnapshot) {
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, &[], value as f64);
+    }
+}
+
+fn network(stats: &RingStats, out: &mut MetricsSnapshot) {
+    let gauges = [
+        (
+            "rustydb_network_ring_operations",
+            "Operations of sockets under way on the network's ring.",
+            stats.operations,
+        ),
+        (
+            "rustydb_network_ring_buffers_lent",
+            "Buffers of 4 KiB that the kernel has to receive into.",
+            stats.lent,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, &[], value as f64);
+    }
+    let counters = [
+        (
+            "rustydb_network_ring_enters_total",
+            "Calls of io_uring_enter for the network's ring.",
+            stats.enters,
+        ),
+        (
+            "rustydb_network_ring_completions_total",
+            "Completions of the network's ring.",
+            stats.completions,
+        ),
+        (
+            "rustydb_network_ring_cancels_total",
+            "Operations of the network's ring that were told to end.",
+            stats.cancels,
+        ),
+        (
+            "rustydb_network_ring_starved_total",
+            "Times a socket found no buffer lent and read into its own.",
+            stats.starved,
+        ),
+    ];
+    for (name, help, value) in counters {
+        out.counter(name, help, &[], value);
     }
 }
 

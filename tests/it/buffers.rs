@@ -63,7 +63,8 @@ fn query(sql: &str) -> Vec<u8> {
 fn comes_to(server: &Server, bytes: f64) {
     let start = Instant::now();
     loop {
-        let now = server.metric("rustydb_buffer_bytes{");
+        let lent = server.metric("rustydb_network_ring_buffers_lent{") * 4096.0;
+        let now = server.metric("rustydb_buffer_bytes{") - lent;
         if now <= bytes && server.metric("rustydb_buffers_waiting{") == 0.0 {
             return;
         }

@@ -10,6 +10,8 @@
 //! every message by 100 ms and more).
 
 use crate::buffers::{self, Limits};
+use crate::net::NetworkMethod;
+use crate::ring::{self, Ring};
 use crate::task::{self, Registry};
 use crate::turns::{self, Turns};
 use glommio::{
@@ -59,6 +61,7 @@ pub struct ShardOptions {
     pub preempt: Duration,
     /// Ceilings of each shard's general buffer pool.
     pub buffers: Limits,
+    pub network: NetworkMethod,
 }
 
 impl Default for ShardOptions {
@@ -70,6 +73,7 @@ impl Default for ShardOptions {
             io_memory: 256 * 1024,
             preempt: Duration::from_micros(200),
             buffers: Limits::default(),
+            network: NetworkMethod::Auto,
         }
     }
 }
@@ -167,7 +171,7 @@ where
                 buffers::install(&opts.buffers);
                 // Caught so that join hears of it even when the executor itself fails.
                 let outcome = catch_unwind(AssertUnwindSafe(move || {
-                    run(executor, shard, opts.preempt, move || main(shard))
+                    run(executor, shard, &opts, move || main(shard))
                 }))
                 .unwrap_or_else(Err);
                 let _ = ended.send((shard, outcome.map_err(|p| panic_message(p.as_ref()))));
@@ -203,11 +207,20 @@ where
 /// When the future or a task it spawned panics (with the same payload), when the executor cannot be made, and
 /// when the thread already runs one.
 pub fn block_on<T: 'static>(fut: impl Future<Output = T> + 'static) -> T {
+    block_on_by(NetworkMethod::Auto, fut)
+}
+
+/// As `block_on`, with sockets of one kind.
+pub fn block_on_by<T: 'static>(
+    network: NetworkMethod,
+    fut: impl Future<Output = T> + 'static,
+) -> T {
     thread_local! {
         static MINE: Cell<Option<Kept>> = const { Cell::new(None) };
     }
     let opts = ShardOptions {
         io_memory: IO_MEMORY_MIN,
+        network,
         ..ShardOptions::default()
     };
     let executor = match MINE.get().map_or_else(|| make(&opts, None), Ok) {
@@ -215,7 +228,7 @@ pub fn block_on<T: 'static>(fut: impl Future<Output = T> + 'static) -> T {
         Err(reason) => panic!("could not create an executor: {reason}"),
     };
     MINE.set(Some(executor));
-    let outcome = run(executor, ShardId(0), opts.preempt, move || fut);
+    let outcome = run(executor, ShardId(0), &opts, move || fut);
     match outcome {
         Ok(value) => value,
         Err(payload) => std::panic::resume_unwind(payload),
@@ -281,6 +294,8 @@ pub(crate) enum Backend {
     Ring {
         latency: TaskQueueHandle,
         background: TaskQueueHandle,
+        /// None where sockets wait for readiness.
+        network: Option<Rc<Ring>>,
     },
     #[cfg(feature = "simulation")]
     Simulated(Rc<crate::sim::Machine>),
@@ -296,6 +311,14 @@ impl Context {
             root: RefCell::new(None),
             turns: Turns::new(preempt),
         })
+    }
+
+    fn network(&self) -> Option<Rc<Ring>> {
+        match &self.backend {
+            Backend::Ring { network, .. } => network.clone(),
+            #[cfg(feature = "simulation")]
+            Backend::Simulated(_) => None,
+        }
     }
 
     #[cfg(feature = "simulation")]
@@ -352,7 +375,7 @@ fn make(opts: &ShardOptions, core: Option<usize>) -> Result<Kept, String> {
 fn run<T, Fut>(
     executor: Kept,
     shard: ShardId,
-    preempt: Duration,
+    opts: &ShardOptions,
     main: impl FnOnce() -> Fut + 'static,
 ) -> Result<T, PanicPayload>
 where
@@ -371,6 +394,7 @@ where
         }
     }
     let _forget = Forget;
+    let (preempt, network) = (opts.preempt, opts.network);
     executor.run(async move {
         let proxy = glommio::executor();
         let latency = proxy.create_task_queue(
@@ -386,17 +410,24 @@ where
         let backend = Backend::Ring {
             latency,
             background,
+            network: network_of(shard, network)?,
         };
         let context = Context::new(shard, backend, preempt);
         CURRENT.set(Some(context.clone()));
-        let _tickers = start_tickers(&context, latency)?;
+        let tickers = start_tickers(&context, latency)?;
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
         teardown(&context).await;
+        for ticker in tickers {
+            ticker.cancel().await;
+        }
+        if let Some(ring) = context.network() {
+            ring.close();
+        }
         outcome
     })
 }
 
-/// Dropped when the run ends: they would go on for ever.
+/// Cancelled when the run ends: they would go on for ever.
 fn start_tickers(
     context: &Rc<Context>,
     queue: TaskQueueHandle,
@@ -410,7 +441,41 @@ fn start_tickers(
     }
     let trim = glommio::spawn_local_into(trim(), queue);
     tickers.push(trim.map_err(lost)?);
+    if let Some(ring) = context.network() {
+        let context = context.clone();
+        let pump = async move {
+            if let Err(error) = ring::pump(ring).await {
+                context.fail(Box::new(format!("the network's ring stopped: {error}")));
+            }
+        };
+        let pump = glommio::spawn_local_into(pump, queue);
+        tickers.push(pump.map_err(lost)?);
+    }
     Ok(tickers)
+}
+
+/// The ring that the sockets of an executor will use, if any.
+fn network_of(shard: ShardId, method: NetworkMethod) -> Result<Option<Rc<Ring>>, PanicPayload> {
+    if method == NetworkMethod::Readiness {
+        return Ok(None);
+    }
+    match Ring::new(buffers::current()) {
+        Ok(ring) => Ok(Some(ring)),
+        Err(missing) if method == NetworkMethod::Ring => Err(Box::new(missing.to_string())),
+        Err(missing) => {
+            tracing::warn!(
+                shard = shard.0,
+                %missing,
+                "sockets wait for readiness: the kernel lacks a part of the network's ring"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// The ring of the calling executor's sockets.
+pub(crate) fn network_ring() -> Option<Rc<Ring>> {
+    try_context().and_then(|context| context.network())
 }
 
 async fn trim() {

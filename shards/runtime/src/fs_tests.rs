@@ -275,6 +275,10 @@ fn operations_beyond_the_buffers_there_are_wait_for_one_another() {
                 held.push(hold);
             }
         }
+        // And of what is for disks but one operation's.
+        for _ in 0..7 {
+            held.extend(pool.try_hold(Share::Disk, Class::Kib64, IO_MAX >> 16));
+        }
         let writes = (0..200u64).map(|n| {
             let file = file.clone();
             crate::spawn(async move {

@@ -19,10 +19,12 @@ pub mod net;
 pub mod probe;
 
 pub mod random;
+mod ring;
 pub mod signal;
 #[cfg(feature = "simulation")]
 pub mod sim;
 
+mod steady;
 pub mod sync;
 pub mod task;
 pub mod time;
@@ -30,18 +32,19 @@ mod turns;
 
 pub use blocking::{Panicked, blocking};
 pub use executor::{
-    ShardOptions, ShardPanic, Shards, StartError, block_on, cores, current_shard, is_panicking,
-    set_panic_hook, start,
+    ShardOptions, ShardPanic, Shards, StartError, block_on, block_on_by, cores, current_shard,
+    is_panicking, set_panic_hook, start,
 };
 pub use fs::{Dir, DirLock, File, OpenMode, io_error_is_disk_full};
 pub use fs::{TempDir, TempError, TempFile, TempQuota, TempStats};
 pub use io::{IO_MAX, IoBuf, ReadBuf};
 pub use lines::Lines;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
-pub use net::{Listener, ReadHalf, Stream, WriteHalf, bind_check};
+pub use net::{Listener, NetworkMethod, ReadHalf, Stream, WriteHalf, bind_check};
 
 pub use probe::{HostProblem, HostReport, probe};
 pub use random::{random_bytes, random_u64};
+pub use ring::{RingStats, network_stats};
 
 pub use signal::{SignalWatch, watch_signals};
 pub use sync::{Closed, Credits, Notify, Permit, channel, oneshot};

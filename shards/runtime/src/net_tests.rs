@@ -1,9 +1,11 @@
 //! Sockets over loopback.
 
 use super::*;
+use crate::buffers::{Class, Share};
 use crate::task::{Task, spawn, yield_now};
 use crate::time::{sleep, timeout};
-use crate::{ShardOptions, block_on, start};
+use crate::{ShardOptions, block_on_by, start};
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,6 +15,13 @@ fn any_port() -> SocketAddr {
 
 fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// What holds does so whichever way sockets learn of their peers.
+fn both_ways<F: Future<Output = ()> + 'static>(test: impl Fn() -> F) {
+    for method in [NetworkMethod::Ring, NetworkMethod::Readiness] {
+        block_on_by(method, test());
+    }
 }
 
 /// Answers every connection with what it sends, until its end.
@@ -46,7 +55,7 @@ async fn read_to_end(stream: &Stream) -> Vec<u8> {
 
 #[test]
 fn a_half_closed_stream_still_receives() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
         let addr = listener.local_addr();
         let _server = echo(listener);
@@ -61,7 +70,7 @@ fn a_half_closed_stream_still_receives() {
 
 #[test]
 fn more_than_the_socket_buffers_hold_arrives_in_order() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
         let addr = listener.local_addr();
         let _server = echo(listener);
@@ -86,7 +95,7 @@ fn more_than_the_socket_buffers_hold_arrives_in_order() {
 
 #[test]
 fn thousands_of_connections_leave_no_descriptor_behind() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 128).unwrap());
         let addr = listener.local_addr();
         let server = echo(listener.clone());
@@ -124,7 +133,7 @@ fn thousands_of_connections_leave_no_descriptor_behind() {
 
 #[test]
 fn a_dropped_connection_is_seen_by_the_peer() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
         let addr = listener.local_addr();
         let accepting = {
@@ -148,7 +157,7 @@ fn a_dropped_connection_is_seen_by_the_peer() {
 
 #[test]
 fn closing_a_listener_ends_the_wait_and_refuses_the_next() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
         let addr = listener.local_addr();
         let accepting = {
@@ -169,7 +178,7 @@ fn closing_a_listener_ends_the_wait_and_refuses_the_next() {
 
 #[test]
 fn a_read_that_timed_out_loses_no_byte() {
-    block_on(async {
+    both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
         let client = Stream::connect(listener.local_addr()).await.unwrap();
         let server = listener.accept().await.unwrap();
@@ -186,6 +195,12 @@ fn a_read_that_timed_out_loses_no_byte() {
 
 #[test]
 fn shards_share_a_port_and_another_process_is_noticed() {
+    for method in [NetworkMethod::Ring, NetworkMethod::Readiness] {
+        shards_share_a_port(method);
+    }
+}
+
+fn shards_share_a_port(network: NetworkMethod) {
     let seen = Arc::new(Mutex::new(vec![0; 2]));
     let counts = seen.clone();
     let probe = std::net::TcpListener::bind(any_port()).unwrap();
@@ -198,6 +213,7 @@ fn shards_share_a_port_and_another_process_is_noticed() {
     bind_check(addr).unwrap();
     let opts = ShardOptions {
         shards: 2,
+        network,
         ..ShardOptions::default()
     };
     start(opts, move |shard| {
@@ -230,4 +246,133 @@ fn shards_share_a_port_and_another_process_is_noticed() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0] + seen[1], 64);
     assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
+}
+
+#[test]
+fn one_that_is_not_read_from_stops_its_peer_and_loses_nothing() {
+    both_ways(|| async {
+        let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
+        let client = Stream::connect(listener.local_addr()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        let sent: Vec<u8> = (0..32 << 20).map(|n: u32| (n / 257) as u8).collect();
+        let copy = sent.clone();
+        let sending = spawn(async move { client.write_all(&copy).await.unwrap() });
+        let mut buf = vec![0; 1];
+        assert_eq!(server.read(&mut buf).await.unwrap(), 1);
+        sleep(Duration::from_millis(50)).await;
+        assert!(!sending.is_finished(), "somebody keeps 32 MiB");
+        // What it waits with is bounded, whatever the peer does.
+        let in_use = crate::buffers::current().stats().bytes_in_use;
+        assert!(in_use <= 128 * 4096, "{in_use}");
+        let mut got = buf;
+        let mut buf = vec![0; 10_000];
+        while got.len() < sent.len() {
+            let n = server.read(&mut buf).await.unwrap();
+            assert!(n > 0);
+            got.extend_from_slice(&buf[..n]);
+        }
+        assert!(got == sent);
+        sending.await;
+    });
+}
+
+#[test]
+fn connections_live_without_a_buffer_to_spare() {
+    both_ways(|| async {
+        let pool = crate::buffers::current();
+        let mut held = Vec::new();
+        while let Some(buffer) = pool.try_take(Share::Extra, Class::Kib4) {
+            held.push(buffer);
+        }
+        let listener = Rc::new(Listener::bind(any_port(), 256).unwrap());
+        let addr = listener.local_addr();
+        let _server = echo(listener);
+        // More than there are buffers lent, each with several reads under way.
+        let clients: Vec<_> = (0..200usize)
+            .map(|n| {
+                spawn(async move {
+                    let stream = Stream::connect(addr).await.unwrap();
+                    let mut buf = [0; 64];
+                    for round in 0..5 {
+                        let word = format!("{n} {round}");
+                        stream.write_all(word.as_bytes()).await.unwrap();
+                        let n = stream.read(&mut buf).await.unwrap();
+                        assert_eq!(&buf[..n], word.as_bytes());
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await;
+        }
+        drop(held);
+    });
+}
+
+#[test]
+fn nothing_of_a_connection_is_left_however_it_ends() {
+    both_ways(|| async {
+        let listener = Rc::new(Listener::bind(any_port(), 256).unwrap());
+        let addr = listener.local_addr();
+        let server = echo(listener.clone());
+        let count = || crate::network_stats().map_or(0, |ring| ring.operations);
+        // The first one makes the kernel have its buffers.
+        let first = Stream::connect(addr).await.unwrap();
+        first.write_all(b"x").await.unwrap();
+        first.read(&mut [0]).await.unwrap();
+        drop(first);
+        sleep(Duration::from_millis(20)).await;
+        let (operations, in_use) = (count(), crate::buffers::current().stats().bytes_in_use);
+        for round in 0..300 {
+            let stream = Stream::connect(addr).await.unwrap();
+            match round % 5 {
+                0 => {}
+                1 => stream.write_all(b"and gone").await.unwrap(),
+                2 => stream.shutdown().await.unwrap(),
+                3 => {
+                    // Its answer comes to nobody.
+                    stream.write_all(&vec![7; 100_000]).await.unwrap();
+                    let mut buf = [0; 10];
+                    stream.read(&mut buf).await.unwrap();
+                }
+                _ => {
+                    let mut buf = [0; 10];
+                    let late = timeout(Duration::from_micros(50), stream.read(&mut buf)).await;
+                    assert!(late.is_err());
+                }
+            }
+        }
+        let mut waited = 0;
+        while (count(), crate::buffers::current().stats().bytes_in_use) != (operations, in_use) {
+            sleep(Duration::from_millis(5)).await;
+            waited += 1;
+            assert!(waited < 1000, "{} operations for {operations}", count());
+        }
+        listener.close();
+        server.await;
+    });
+}
+
+#[test]
+fn more_connections_than_are_accepted_ahead_all_arrive() {
+    both_ways(|| async {
+        let listener = Rc::new(Listener::bind(any_port(), 512).unwrap());
+        let addr = listener.local_addr();
+        // One is taken, so that accepting goes on by itself from then on.
+        let first = Stream::connect(addr).await.unwrap();
+        let taken = listener.accept().await.unwrap();
+        let clients: Vec<_> = (0..300)
+            .map(|_| spawn(async move { Stream::connect(addr).await.unwrap() }))
+            .collect();
+        let mut streams = Vec::new();
+        for client in clients {
+            streams.push(client.await);
+        }
+        sleep(Duration::from_millis(5)).await;
+        for n in 0..300 {
+            let next = timeout(Duration::from_secs(5), listener.accept()).await;
+            streams.push(next.unwrap_or_else(|_| panic!("{n} of 300")).unwrap());
+        }
+        drop((first, taken, streams));
+    });
 }

@@ -165,6 +165,7 @@ where
         Backend::Ring {
             latency,
             background,
+            ..
         } => {
             let queue = match class {
                 Class::Latency => *latency,

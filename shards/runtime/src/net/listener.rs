@@ -1,0 +1,236 @@
+//! One shard's listening socket.
+//!
+//! Owns: the socket, and the connections that the kernel has accepted and nobody has taken. Asked by: `net` of the front.
+//! Bounds: the backlog as given, and `TAKEN_MAX` accepted ahead: then the kernel is told to stop.
+
+use super::socket::Connected;
+use super::{Stream, tcp_socket};
+use crate::executor::network_ring;
+use crate::ring::{Complete, Done, Key, Ring};
+use crate::steady::Steady;
+use crate::sync::{Notify, store};
+use crate::task::yield_if_needed;
+use glommio::io::PollableFd;
+use socket2::{SockAddr, Socket};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Connections accepted ahead of whoever takes them.
+const TAKEN_MAX: usize = 64;
+
+pub struct Listener {
+    way: Way,
+    local: SocketAddr,
+    closed: Cell<bool>,
+    closing: Notify,
+}
+
+enum Way {
+    Ring(Rc<Ring>, Rc<Accepting>),
+    Ready(Rc<PollableFd<TcpListener>>),
+}
+
+impl Listener {
+    /// Binds and listens; port 0 lets the system choose. Each shard binds the same address for itself.
+    pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<Listener> {
+        let socket = tcp_socket(addr)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::from(addr))?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let socket = TcpListener::from(socket);
+        let local = socket.local_addr()?;
+        let way = match network_ring() {
+            Some(ring) => Way::Ring(ring, Accepting::new(socket)),
+            None => Way::Ready(Rc::new(PollableFd::new(socket)?)),
+        };
+        Ok(Listener {
+            way,
+            local,
+            closed: Cell::new(false),
+            closing: Notify::new(),
+        })
+    }
+
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The next connection. Connections that broke before they were taken are skipped; EMFILE, ENFILE and the
+    /// like are returned, and the caller pauses before the next try. `ConnectionAborted` after `close`.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        loop {
+            if self.closed.get() {
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    "the listener is closed",
+                ));
+            }
+            match self.take() {
+                Ok((socket, peer)) => {
+                    yield_if_needed().await;
+                    let socket = Rc::new(Connected::new(socket, peer)?);
+                    return Ok(Stream { socket });
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => self.wait().await?,
+                    io::ErrorKind::Interrupted
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::NotConnected => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn take(&self) -> io::Result<(Socket, SocketAddr)> {
+        match &self.way {
+            Way::Ring(_, accepting) => accepting.take(),
+            Way::Ready(socket) => {
+                let (socket, peer) = socket.get_ref().accept()?;
+                Ok((Socket::from(socket), peer))
+            }
+        }
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        let mut closing = pin!(self.closing.notified());
+        match &self.way {
+            Way::Ring(ring, accepting) => {
+                poll_fn(|cx| match closing.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(Ok(())),
+                    Poll::Pending => accepting.poll(ring, cx).map(Ok),
+                })
+                .await
+            }
+            Way::Ready(socket) => {
+                let socket = socket.clone();
+                let mut ready = Steady::new(async move { socket.readable().await });
+                poll_fn(|cx| match closing.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(Ok(())),
+                    Poll::Pending => ready.poll(cx).map_err(io::Error::from),
+                })
+                .await
+            }
+        }
+    }
+
+    /// Stops accepting; a waiting `accept` returns. The socket closes when the listener is dropped, and with it
+    /// the connections that nobody took.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.closing.notify_all();
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Way::Ring(ring, accepting) = &self.way {
+            accepting.end(ring);
+        }
+    }
+}
+
+/// A multishot accept and what it has brought.
+struct Accepting {
+    /// Open until the accept has ended.
+    socket: TcpListener,
+    taken: RefCell<VecDeque<OwnedFd>>,
+    error: Cell<Option<i32>>,
+    waiting: Cell<Option<Key>>,
+    stopping: Cell<bool>,
+    closed: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Complete for Accepting {
+    fn complete(&self, ring: &Ring, done: Done) {
+        let key = self.waiting.get();
+        if !done.more {
+            self.waiting.set(None);
+            self.stopping.set(false);
+        }
+        match done.result {
+            fd @ 0.. => {
+                let fd = crate::ring::accepted(fd);
+                let mut taken = self.taken.borrow_mut();
+                if !self.closed.get() {
+                    taken.push_back(fd);
+                }
+                if let Some(key) = key
+                    && taken.len() >= TAKEN_MAX
+                    && !self.stopping.replace(true)
+                {
+                    ring.cancel(key);
+                }
+            }
+            code => match -code {
+                libc::ECANCELED | libc::EAGAIN | libc::EINTR | libc::ECONNABORTED => {}
+                code => self.error.set(Some(code)),
+            },
+        }
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Accepting {
+    fn new(socket: TcpListener) -> Rc<Accepting> {
+        Rc::new(Accepting {
+            socket,
+            taken: RefCell::default(),
+            error: Cell::new(None),
+            waiting: Cell::new(None),
+            stopping: Cell::new(false),
+            closed: Cell::new(false),
+            waker: RefCell::new(None),
+        })
+    }
+
+    fn take(&self) -> io::Result<(Socket, SocketAddr)> {
+        let taken = self.taken.borrow_mut().pop_front();
+        if let Some(fd) = taken {
+            let socket = Socket::from(fd);
+            let peer = socket.peer_addr()?.as_socket();
+            return Ok((socket, peer.ok_or(io::ErrorKind::NotConnected)?));
+        }
+        match self.error.take() {
+            Some(code) => Err(io::Error::from_raw_os_error(code)),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn poll(self: &Rc<Self>, ring: &Ring, cx: &mut Context<'_>) -> Poll<()> {
+        let error = self.error.take();
+        self.error.set(error);
+        if error.is_some() || !self.taken.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        store(&self.waker, cx);
+        if self.waiting.get().is_none() {
+            let key = ring.accept(self.socket.as_raw_fd(), self.clone());
+            self.waiting.set(Some(key));
+        }
+        Poll::Pending
+    }
+
+    fn end(&self, ring: &Ring) {
+        self.closed.set(true);
+        self.taken.borrow_mut().clear();
+        if let Some(key) = self.waiting.get()
+            && !self.stopping.get()
+        {
+            ring.cancel(key);
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! The network's ring: one io_uring of our own beside glommio's, on the same thread.
+//!
+//! Owns: the ring, the operations under way on it and who is told of them (`Complete`), the buffers lent to the kernel
+//! (`stock`), and the one task (`pump`) that submits, reaps and sleeps. Asked by: `net`. Never: knows a protocol; waits in
+//! the kernel: the pump sleeps on an eventfd which glommio reads, so that disk, timers and other shards wake it too.
+//! Bounds: an operation a listener and two a socket; `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions
+//! that do not fit the queue stay with the kernel until they do. `Drop` waits for operations to end and gives the memory
+//! up rather than free what the kernel may still write into.
+//! Source: io_uring(7), io_uring_setup(2) for SINGLE_ISSUER, DEFER_TASKRUN and TASKRUN_FLAG, io_uring_register(2) for
+//! REGISTER_PBUF_RING and REGISTER_EVENTFD. Needs Linux 6.1; `Missing` names the part that the kernel has not.
+
+#![allow(unsafe_code)]
+
+mod pump;
+mod stats;
+mod stock;
+
+pub(crate) use pump::pump;
+pub use stats::RingStats;
+
+use crate::buffers::{Buffer, Pool};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use slab::Slab;
+use stats::Counts;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::atomic::{Ordering, fence};
+use std::task::Waker;
+use stock::{GROUP, STOCK, Stock};
+
+/// Submissions gathered before they must go to the kernel.
+const ENTRIES: u32 = 256;
+
+/// Completions that fit the queue.
+const COMPLETIONS: u32 = 4096;
+
+/// io_uring_enter(2): also run what the kernel has put off until we ask.
+const GETEVENTS: u32 = 1;
+
+/// The completion of a cancel is nobody's business.
+const NOBODY: u64 = u64::MAX;
+
+/// Turns that the end of a ring gives to operations that were cancelled.
+const LAST_TURNS: usize = 64;
+
+/// The kernel lacks something: sockets then wait for readiness instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct Missing {
+    pub what: &'static str,
+    #[source]
+    pub source: io::Error,
+}
+
+fn lacks(what: &'static str) -> impl Fn(io::Error) -> Missing {
+    move |source| Missing { what, source }
+}
+
+/// What the kernel says of an operation.
+pub(crate) struct Done {
+    /// As the system call would return it, errors negative.
+    pub(crate) result: i32,
+    /// More of the same operation will come.
+    pub(crate) more: bool,
+    /// What was received, `result` bytes of it.
+    pub(crate) buffer: Option<Buffer>,
+}
+
+/// Numbers of the calling shard's ring; None where its sockets wait for readiness.
+pub fn network_stats() -> Option<RingStats> {
+    crate::executor::network_ring().map(|ring| ring.stats())
+}
+
+/// What a completed `Ring::accept` has brought: called once for each.
+pub(crate) fn accepted(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just made it, for whoever asked to accept.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Who is told of an operation. It keeps the descriptor open until the last word of it.
+pub(crate) trait Complete {
+    fn complete(&self, ring: &Ring, done: Done);
+}
+
+/// An operation under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u64);
+
+struct Op {
+    age: u32,
+    to: Rc<dyn Complete>,
+}
+
+pub(crate) struct Ring {
+    uring: RefCell<Option<IoUring>>,
+    ops: RefCell<Slab<Op>>,
+    /// Sockets use the stock.
+    lending: Cell<bool>,
+    /// Sets apart operations that had the same slot.
+    age: Cell<u32>,
+    stock: RefCell<Option<Stock>>,
+    arrived: RefCell<Vec<(u64, i32, u32)>>,
+    waker: RefCell<Option<Waker>>,
+    eventfd: RefCell<Option<OwnedFd>>,
+    counts: Counts,
+}
+
+impl Ring {
+    /// # Errors
+    /// When the kernel lacks one of the things that the module's source names. Each is tried, not guessed.
+    pub(crate) fn new(pool: Rc<Pool>) -> Result<Rc<Ring>, Missing> {
+        let uring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_cqsize(COMPLETIONS)
+            .build(ENTRIES)
+            .map_err(lacks("an io_uring with deferred task runs"))?;
+        // SAFETY: a new descriptor that nobody else has, checked before it is owned.
+        let eventfd = unsafe {
+            match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+                -1 => Err(lacks("an eventfd")(io::Error::last_os_error())),
+                fd => Ok(OwnedFd::from_raw_fd(fd)),
+            }
+        }?;
+        uring
+            .submitter()
+            .register_eventfd(eventfd.as_raw_fd())
+            .map_err(lacks("an io_uring that tells an eventfd"))?;
+        let stock = Stock::register(&uring.submitter(), pool)
+            .map_err(lacks("an io_uring with rings of buffers"))?;
+        let ring = Rc::new(Ring {
+            uring: RefCell::new(Some(uring)),
+            ops: RefCell::new(Slab::new()),
+            lending: Cell::new(false),
+            age: Cell::new(0),
+            stock: RefCell::new(Some(stock)),
+            arrived: RefCell::default(),
+            waker: RefCell::new(None),
+            eventfd: RefCell::new(Some(eventfd)),
+            counts: Counts::default(),
+        });
+        ring.check()?;
+        Ok(ring)
+    }
+
+    /// Receives once, through all that a socket will use.
+    fn check(&self) -> Result<(), Missing> {
+        struct Seen(Cell<i32>, socket2::Socket);
+        impl Complete for Seen {
+            fn complete(&self, _: &Ring, done: Done) {
+                let whole = done.more && done.buffer.is_some_and(|b| &b[..] == b"?");
+                if whole && done.result == 1 {
+                    self.0.set(0);
+                } else if self.0.get() != 0 {
+                    self.0.set(done.result.min(0));
+                }
+            }
+        }
+        let lacking = lacks("an io_uring that goes on receiving");
+        let (ours, theirs) =
+            socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
+                .map_err(&lacking)?;
+        theirs.send(b"?").map_err(&lacking)?;
+        self.restock(1);
+        let seen = Rc::new(Seen(Cell::new(-libc::ENOSYS), ours));
+        let key = self.receive(seen.1.as_raw_fd(), seen.clone());
+        self.turn();
+        self.cancel(key);
+        self.turn();
+        match seen.0.get() {
+            0 => Ok(()),
+            error => Err(lacking(io::Error::from_raw_os_error(-error))),
+        }
+    }
+
+    /// Receives from `fd` whenever there is something, until it ends, fails, is cancelled or finds no buffer.
+    pub(crate) fn receive(&self, fd: RawFd, to: Rc<dyn Complete>) -> Key {
+        self.start(opcode::RecvMulti::new(types::Fd(fd), GROUP).build(), to)
+    }
+
+    /// Accepts from `fd` until it fails or is cancelled; each result is a descriptor.
+    pub(crate) fn accept(&self, fd: RawFd, to: Rc<dyn Complete>) -> Key {
+        let op = opcode::AcceptMulti::new(types::Fd(fd));
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        self.start(op.flags(flags).build(), to)
+    }
+
+    /// Says once that `fd` can be read (`POLLIN`) or written (`POLLOUT`).
+    pub(crate) fn ready(&self, fd: RawFd, events: libc::c_short, to: Rc<dyn Complete>) -> Key {
+        let events = u32::from(events as u16);
+        self.start(opcode::PollAdd::new(types::Fd(fd), events).build(), to)
+    }
+
+    fn start(&self, entry: squeue::Entry, to: Rc<dyn Complete>) -> Key {
+        let age = self.age.get();
+        self.age.set(age.wrapping_add(1) & (u32::MAX >> 1));
+        let slot = self.ops.borrow_mut().insert(Op { age, to });
+        let key = Key(u64::from(age) << 32 | slot as u64);
+        self.push(entry.user_data(key.0));
+        key
+    }
+
+    /// The operation ends soon, with one last completion, if it has not ended by itself.
+    pub(crate) fn cancel(&self, key: Key) {
+        let cancel = opcode::AsyncCancel::new(key.0).build();
+        self.push(cancel.user_data(NOBODY).flags(squeue::Flags::SKIP_SUCCESS));
+        self.counts.cancels.bump();
+    }
+
+    fn push(&self, entry: squeue::Entry) {
+        {
+            let mut uring = self.uring.borrow_mut();
+            let Some(uring) = uring.as_mut() else { return };
+            loop {
+                // SAFETY: the entries made here have no memory but the stock's, which lives as long as the ring, and
+                // descriptors that `Complete` keeps open.
+                let pushed = unsafe { uring.submission().push(&entry) };
+                if pushed.is_ok() {
+                    break;
+                }
+                // Full: the kernel takes what there is. Its answers are reaped in the next turn.
+                if let Err(error) = uring.submit() {
+                    match error.raw_os_error() {
+                        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
+                        _ => {
+                            tracing::error!(%error, "the network's ring takes no more");
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.wake();
+    }
+
+    /// Whether a `receive` would find a buffer. The kernel gets its buffers when the first socket asks.
+    pub(crate) fn has_stock(&self) -> bool {
+        if !self.lending.replace(true) {
+            self.restock(STOCK);
+        }
+        let stock = self.stock.borrow();
+        stock.as_ref().is_some_and(|stock| stock.lent() > 0)
+    }
+
+    /// Submits what was pushed, lets the kernel do what it has put off, and tells everybody what happened. How much that
+    /// was.
+    pub(crate) fn turn(&self) -> usize {
+        let mut arrived = self.arrived.take();
+        self.reap(&mut arrived);
+        let happened = arrived.len();
+        for (key, result, flags) in arrived.drain(..) {
+            self.tell(key, result, flags);
+        }
+        self.arrived.replace(arrived);
+        if happened > 0 && self.lending.get() {
+            self.restock(STOCK);
+        }
+        happened
+    }
+
+    fn reap(&self, arrived: &mut Vec<(u64, i32, u32)>) {
+        let mut uring = self.uring.borrow_mut();
+        let Some(uring) = uring.as_mut() else { return };
+        let (pushed, due) = {
+            let queue = uring.submission();
+            (queue.len(), queue.taskrun() || queue.cq_overflow())
+        };
+        if pushed > 0 || due {
+            self.counts.enters.bump();
+            // SAFETY: no argument is passed; what the entries refer to lives (see `push`).
+            let entered = unsafe {
+                uring
+                    .submitter()
+                    .enter::<libc::sigset_t>(pushed as u32, 0, GETEVENTS, None)
+            };
+            if let Err(error) = entered {
+                match error.raw_os_error() {
+                    // Again in the next turn, after what has arrived was taken.
+                    Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => self.wake(),
+                    _ => tracing::error!(%error, "the network's ring failed"),
+                }
+            }
+        }
+        let completions = uring.completion();
+        arrived.extend(completions.map(|c| (c.user_data(), c.result(), c.flags())));
+    }
+
+    fn tell(&self, key: u64, result: i32, flags: u32) {
+        let buffer = cqueue::buffer_select(flags).and_then(|number| {
+            let mut stock = self.stock.borrow_mut();
+            let taken = stock.as_mut().and_then(|stock| stock.take(number));
+            taken.map(|mut buffer| {
+                buffer.advance(usize::try_from(result).unwrap_or(0));
+                buffer
+            })
+        });
+        if key == NOBODY {
+            return;
+        }
+        self.counts.completions.bump();
+        let (slot, age) = ((key & u64::from(u32::MAX)) as usize, (key >> 32) as u32);
+        let more = cqueue::more(flags);
+        let to = {
+            let mut ops = self.ops.borrow_mut();
+            match ops.get(slot) {
+                Some(op) if op.age == age && more => op.to.clone(),
+                Some(op) if op.age == age => ops.remove(slot).to,
+                _ => return,
+            }
+        };
+        if result == -libc::ENOBUFS {
+            self.counts.starved.bump();
+        }
+        to.complete(
+            self,
+            Done {
+                result,
+                more,
+                buffer,
+            },
+        );
+    }
+
+    /// Lends the kernel what the pool gives in place of what was received into.
+    fn restock(&self, most: usize) {
+        if let Some(stock) = self.stock.borrow_mut().as_mut() {
+            stock.restock(most);
+        }
+    }
+
+    /// The pump has something to do.
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether a turn would find something to do.
+    fn is_due(&self) -> bool {
+        let mut uring = self.uring.borrow_mut();
+        let Some(uring) = uring.as_mut() else {
+            return false;
+        };
+        let queue = uring.submission();
+        let pushed = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
+        drop(queue);
+        pushed || !uring.completion().is_empty()
+    }
+
+    /// Whether the kernel writes to the eventfd when there is something to do.
+    fn listen(&self, on: bool) {
+        if let Some(uring) = self.uring.borrow_mut().as_mut() {
+            let completions = uring.completion();
+            match on {
+                true => completions.enable_eventfd(),
+                false => completions.disable_eventfd(),
+            }
+            // The look that follows must not come before the kernel can see it.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// As if the kernel had written to the eventfd.
+    fn tell_pump(&self) -> io::Result<()> {
+        let eventfd = self.eventfd.borrow();
+        let Some(eventfd) = eventfd.as_ref() else {
+            return Ok(());
+        };
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight bytes that live during the call, as eventfd(2) wants them.
+        let written = unsafe { libc::write(eventfd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        match written {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> RingStats {
+        let stock = self.stock.borrow();
+        RingStats {
+            operations: self.ops.borrow().len(),
+            lent: stock.as_ref().map_or(0, Stock::lent),
+            enters: self.counts.enters.get(),
+            completions: self.counts.completions.get(),
+            cancels: self.counts.cancels.get(),
+            starved: self.counts.starved.get(),
+        }
+    }
+
+    /// Ends what is under way and closes the ring. Nothing can be started afterwards.
+    pub(crate) fn close(&self) {
+        self.finish();
+        drop(self.eventfd.take());
+        let (uring, stock) = (self.uring.take(), self.stock.take());
+        if self.ops.borrow().is_empty() {
+            // The ring before the buffers that it was lent.
+            drop(uring);
+            drop(stock);
+        } else {
+            tracing::warn!("operations of the network's ring have not ended");
+            std::mem::forget((uring, stock));
+        }
+    }
+
+    fn finish(&self) {
+        let keys: Vec<Key> = {
+            let ops = self.ops.borrow();
+            let key = |(slot, op): (usize, &Op)| Key(u64::from(op.age) << 32 | slot as u64);
+            ops.iter().map(key).collect()
+        };
+        for key in keys {
+            self.cancel(key);
+        }
+        for _ in 0..LAST_TURNS {
+            if self.ops.borrow().is_empty() {
+                break;
+            }
+            self.turn();
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
