@@ -442,9 +442,9 @@ fn start_tickers(
     let trim = glommio::spawn_local_into(trim(), queue);
     tickers.push(trim.map_err(lost)?);
     if let Some(ring) = context.network() {
-        let context = context.clone();
+        let (executor, context) = (context.clone(), context.clone());
         let pump = async move {
-            if let Err(error) = ring::pump(ring).await {
+            if let Err(error) = ring::pump(ring, executor).await {
                 context.fail(Box::new(format!("the network's ring stopped: {error}")));
             }
         };

@@ -16,6 +16,7 @@ use crate::buffers::{self, Hold, Share};
 use crate::executor::panic_message;
 use futures_util::FutureExt;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions, ReadResult};
+use std::cell::Cell;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::panic::AssertUnwindSafe;
@@ -165,6 +166,31 @@ impl std::fmt::Debug for ReadBuf {
     }
 }
 
+thread_local! {
+    static IN_FLIGHT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Operations on this thread's files that have not ended: the executor's rings are to be looked at.
+pub(crate) fn in_flight() -> usize {
+    IN_FLIGHT.get()
+}
+
+/// One of them, until dropped.
+pub(crate) struct InFlight;
+
+impl InFlight {
+    pub(crate) fn begin() -> InFlight {
+        IN_FLIGHT.set(IN_FLIGHT.get() + 1);
+        InFlight
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        IN_FLIGHT.set(IN_FLIGHT.get() - 1);
+    }
+}
+
 async fn under_way(len: usize) -> Hold {
     buffers::current().hold(Share::Disk, len).await
 }
@@ -228,6 +254,7 @@ impl RingFile {
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
     pub(crate) async fn read(&self, pos: u64, len: usize) -> io::Result<ReadBuf> {
+        let _flight = InFlight::begin();
         if len == 0 {
             return Ok(ReadBuf::default());
         }
@@ -287,6 +314,7 @@ impl RingFile {
 
     /// The whole buffer or an error. Gives the buffer back.
     pub(crate) async fn write(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
+        let _flight = InFlight::begin();
         let _hold = match (buf.len(), &buf.hold) {
             (1.., None) => Some(under_way(buf.len().min(IO_MAX)).await),
             _ => None,
@@ -300,6 +328,7 @@ impl RingFile {
     }
 
     pub(crate) async fn sync_data(&self) -> io::Result<()> {
+        let _flight = InFlight::begin();
         match self {
             RingFile::Direct(file) => file.fdatasync().await?,
             RingFile::Buffered(file) => file.fdatasync().await?,
@@ -310,6 +339,7 @@ impl RingFile {
     }
 
     pub(crate) async fn size(&self) -> io::Result<u64> {
+        let _flight = InFlight::begin();
         Ok(match self {
             RingFile::Direct(file) => file.file_size().await?,
             RingFile::Buffered(file) => file.file_size().await?,
@@ -319,6 +349,7 @@ impl RingFile {
     }
 
     pub(crate) async fn set_size(&self, len: u64) -> io::Result<()> {
+        let _flight = InFlight::begin();
         match self {
             RingFile::Direct(file) => file.truncate(len).await?,
             RingFile::Buffered(file) => file.truncate(len).await?,
@@ -330,6 +361,7 @@ impl RingFile {
 
     /// Reserves blocks for the first `len` bytes; the size becomes at least `len`.
     pub(crate) async fn allocate(&self, len: u64) -> io::Result<()> {
+        let _flight = InFlight::begin();
         match self {
             RingFile::Direct(file) => file.pre_allocate(len, false).await?,
             RingFile::Buffered(file) => file.pre_allocate(len, false).await?,
@@ -340,6 +372,7 @@ impl RingFile {
     }
 
     pub(crate) async fn close(self) -> io::Result<()> {
+        let _flight = InFlight::begin();
         match self {
             RingFile::Direct(file) => {
                 file.close().await?;

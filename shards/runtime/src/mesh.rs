@@ -13,6 +13,7 @@
 mod lanes;
 mod pump;
 
+use crate::executor::network_ring;
 use crate::sync::{Credits, Notify};
 use crate::task::spawn;
 use lanes::{Call, Inbox, Lanes, Presence, lanes};
@@ -147,6 +148,13 @@ impl<Q: Send + 'static, R: Send + 'static> Port<Q, R> {
             running: Cell::new(0),
             stats: Cell::new(MeshStats::default()),
         });
+        if let Some(ring) = network_ring() {
+            let (me, inboxes) = (port.me, port.presence.inboxes.clone());
+            if let Some(bell) = ring.bell(Rc::new(move || inboxes[me].heard())) {
+                // Bound once: `self` is gone.
+                let _ = port.presence.inboxes[port.me].bell.set(bell);
+            }
+        }
         spawn(pump(port.clone())).detach();
         port
     }

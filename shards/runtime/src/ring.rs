@@ -1,8 +1,9 @@
 //! The network's ring: one io_uring of our own beside glommio's, on the same thread.
 //!
 //! Owns: the ring, the operations under way on it and who is told of them (`Complete`), the buffers lent to the kernel
-//! (`stock`), and the one task (`pump`) that submits, reaps and sleeps. Asked by: `net`. Never: knows a protocol; waits in
-//! the kernel: the pump sleeps on an eventfd which glommio reads, so that disk, timers and other shards wake it too.
+//! (`stock`), the bell by which other shards wake this one, and the one task (`pump`) that submits, reaps and sleeps.
+//! Asked by: `net`, `mesh`. Never: knows a protocol; sleeps for long: the pump does that on an eventfd which glommio reads,
+//! so that disk and timers wake it too.
 //! Bounds: an operation a listener and two a socket; `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions
 //! that do not fit the queue stay with the kernel until they do. `Drop` waits for operations to end and gives the memory
 //! up rather than free what the kernel may still write into.
@@ -11,10 +12,12 @@
 
 #![allow(unsafe_code)]
 
+mod bell;
 mod pump;
 mod stats;
 mod stock;
 
+pub(crate) use bell::Bell;
 pub(crate) use pump::pump;
 pub use stats::RingStats;
 
@@ -26,8 +29,10 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::task::Waker;
+use std::time::Duration;
 use stock::{GROUP, STOCK, Stock};
 
 /// Submissions gathered before they must go to the kernel.
@@ -104,7 +109,47 @@ pub(crate) struct Ring {
     arrived: RefCell<Vec<(u64, i32, u32)>>,
     waker: RefCell<Option<Waker>>,
     eventfd: RefCell<Option<OwnedFd>>,
+    bell: RefCell<Option<Arc<Bell>>>,
+    /// Told when the bell was rung.
+    hears: RefCell<Vec<Rc<dyn Fn()>>>,
+    closing: Cell<bool>,
     counts: Counts,
+}
+
+fn eventfd() -> Result<OwnedFd, Missing> {
+    // SAFETY: a new descriptor that nobody else has, checked before it is owned.
+    unsafe {
+        match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+            -1 => Err(lacks("an eventfd")(io::Error::last_os_error())),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+fn bell() -> Result<Bell, Missing> {
+    let mut ends = [-1; 2];
+    // SAFETY: room for the two descriptors, which are new and nobody else's, checked before they are owned.
+    unsafe {
+        match libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) {
+            -1 => Err(lacks("a pipe")(io::Error::last_os_error())),
+            _ => Ok(Bell::new(
+                OwnedFd::from_raw_fd(ends[0]),
+                OwnedFd::from_raw_fd(ends[1]),
+            )),
+        }
+    }
+}
+
+/// The bell's pipe was written to: what matters is that the ring woke.
+struct Watching(Arc<Bell>);
+
+impl Complete for Watching {
+    fn complete(&self, ring: &Ring, done: Done) {
+        self.0.drain();
+        if !done.more && !ring.closing.get() {
+            ring.watch(self.0.clone());
+        }
+    }
 }
 
 impl Ring {
@@ -118,13 +163,7 @@ impl Ring {
             .setup_cqsize(COMPLETIONS)
             .build(ENTRIES)
             .map_err(lacks("an io_uring with deferred task runs"))?;
-        // SAFETY: a new descriptor that nobody else has, checked before it is owned.
-        let eventfd = unsafe {
-            match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
-                -1 => Err(lacks("an eventfd")(io::Error::last_os_error())),
-                fd => Ok(OwnedFd::from_raw_fd(fd)),
-            }
-        }?;
+        let (bell, eventfd) = (Arc::new(bell()?), eventfd()?);
         uring
             .submitter()
             .register_eventfd(eventfd.as_raw_fd())
@@ -140,9 +179,13 @@ impl Ring {
             arrived: RefCell::default(),
             waker: RefCell::new(None),
             eventfd: RefCell::new(Some(eventfd)),
+            bell: RefCell::new(Some(bell.clone())),
+            hears: RefCell::default(),
+            closing: Cell::new(false),
             counts: Counts::default(),
         });
         ring.check()?;
+        ring.watch(bell);
         Ok(ring)
     }
 
@@ -192,6 +235,38 @@ impl Ring {
     pub(crate) fn ready(&self, fd: RawFd, events: libc::c_short, to: Rc<dyn Complete>) -> Key {
         let events = u32::from(events as u16);
         self.start(opcode::PollAdd::new(types::Fd(fd), events).build(), to)
+    }
+
+    fn watch(&self, bell: Arc<Bell>) {
+        let poll = opcode::PollAdd::new(types::Fd(bell.fd()), libc::POLLIN as u32);
+        self.start(poll.multi(true).build(), Rc::new(Watching(bell)));
+    }
+
+    /// What others ring to wake this shard, and what is then called on it: it has to look for itself whether it was meant.
+    pub(crate) fn bell(&self, heard: Rc<dyn Fn()>) -> Option<Arc<Bell>> {
+        self.hears.borrow_mut().push(heard);
+        self.bell.borrow().clone()
+    }
+
+    /// Whether the shard may sleep: nobody has rung.
+    fn rest(&self) -> bool {
+        self.bell.borrow().as_ref().is_none_or(|bell| bell.rest())
+    }
+
+    /// Tells those who may have been rung for.
+    fn answer(&self) -> usize {
+        let rung = self
+            .bell
+            .borrow()
+            .as_ref()
+            .is_some_and(|bell| bell.answer());
+        if !rung {
+            return 0;
+        }
+        for heard in self.hears.borrow().iter() {
+            heard();
+        }
+        1
     }
 
     fn start(&self, entry: squeue::Entry, to: Rc<dyn Complete>) -> Key {
@@ -258,7 +333,27 @@ impl Ring {
         if happened > 0 && self.lending.get() {
             self.restock(STOCK);
         }
-        happened
+        happened + self.answer()
+    }
+
+    /// Sleeps in the kernel until something happens or `most` is over, then as `turn`.
+    fn linger(&self, most: Duration) -> usize {
+        if self.rest() {
+            let uring = self.uring.borrow();
+            let Some(uring) = uring.as_ref() else {
+                return 0;
+            };
+            let most = types::Timespec::from(most);
+            let arguments = types::SubmitArgs::new().timespec(&most);
+            self.counts.enters.bump();
+            if let Err(error) = uring.submitter().submit_with_args(1, &arguments) {
+                match error.raw_os_error() {
+                    Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
+                    _ => tracing::error!(%error, "the network's ring failed"),
+                }
+            }
+        }
+        self.turn()
     }
 
     fn reap(&self, arrived: &mut Vec<(u64, i32, u32)>) {
@@ -395,6 +490,8 @@ impl Ring {
     pub(crate) fn close(&self) {
         self.finish();
         drop(self.eventfd.take());
+        self.hears.borrow_mut().clear();
+        drop(self.bell.take());
         let (uring, stock) = (self.uring.take(), self.stock.take());
         if self.ops.borrow().is_empty() {
             // The ring before the buffers that it was lent.
@@ -407,6 +504,7 @@ impl Ring {
     }
 
     fn finish(&self) {
+        self.closing.set(true);
         let keys: Vec<Key> = {
             let ops = self.ops.borrow();
             let key = |(slot, op): (usize, &Op)| Key(u64::from(op.age) << 32 | slot as u64);

@@ -52,6 +52,9 @@ pub(crate) struct Turns {
     last_end: Cell<u64>,
     /// Waiting for the next round, first come first served.
     deferred: RefCell<Vec<Waker>>,
+    polls: Cell<u64>,
+    /// When the background class was polled last.
+    background: Cell<u64>,
     timers: RefCell<BTreeMap<TimerKey, Waker>>,
     timers_made: Cell<u64>,
     pulse: RefCell<Option<Waker>>,
@@ -70,6 +73,8 @@ impl Turns {
             running: Cell::new(None),
             last_end: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
+            polls: Cell::new(0),
+            background: Cell::new(0),
             timers: RefCell::new(BTreeMap::new()),
             timers_made: Cell::new(0),
             pulse: RefCell::new(None),
@@ -80,6 +85,10 @@ impl Turns {
     /// Before a poll. False, with the waker kept for the next round, when the class has used up this one.
     pub(crate) fn begin(&self, class: Class, cx: &Cx<'_>) -> bool {
         let now = monotonic_ns();
+        self.polls.set(self.polls.get() + 1);
+        if class == Class::Background {
+            self.background.set(now);
+        }
         if now.saturating_sub(self.last_end.get()) > GAP_NS {
             self.new_round();
         }
@@ -114,6 +123,16 @@ impl Turns {
             let used = self.used[class as usize].get();
             used + monotonic_ns().saturating_sub(start) >= self.budgets[class as usize]
         })
+    }
+
+    /// Times that a task was about to be polled.
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.get()
+    }
+
+    /// Nobody waits for the next round, and the background has not run for so long.
+    pub(crate) fn is_quiet(&self, now: u64, background: u64) -> bool {
+        self.deferred.borrow().is_empty() && now.saturating_sub(self.background.get()) > background
     }
 
     /// Has `waker` woken at `deadline` (or soon after).

@@ -4,10 +4,11 @@
 //! shard has left. Asked by: the mesh alone. Never: runs a handler or holds a credit.
 //! Bounds: each ring holds `credits` messages.
 
+use crate::ring::Bell;
 use atomic_waker::AtomicWaker;
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 pub(super) struct Call<Q> {
     /// The caller's slot for the reply.
@@ -32,6 +33,8 @@ pub(super) struct Inbox {
     /// One bit a sender.
     pub(super) dirty: Box<[AtomicU64]>,
     pub(super) waker: AtomicWaker,
+    /// Rung instead, where the owner has one.
+    pub(super) bell: OnceLock<Arc<Bell>>,
     /// Takes no new calls.
     pub(super) closed: AtomicBool,
     /// Will not answer any more either.
@@ -45,6 +48,7 @@ impl Inbox {
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             waker: AtomicWaker::new(),
+            bell: OnceLock::new(),
             closed: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         }
@@ -58,9 +62,29 @@ impl Inbox {
         let bit = 1 << (from % 64);
         let fresh = self.dirty[from / 64].fetch_or(bit, Ordering::AcqRel) & bit == 0;
         if fresh {
-            self.waker.wake();
+            match self.bell.get() {
+                Some(bell) => bell.ring(),
+                None => self.waker.wake(),
+            }
         }
         fresh
+    }
+
+    /// As `signal`, by the owner.
+    pub(super) fn signal_oneself(&self, from: usize) {
+        self.dirty[from / 64].fetch_or(1 << (from % 64), Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// On the owner's thread, when its bell was rung.
+    pub(super) fn heard(&self) {
+        if self
+            .dirty
+            .iter()
+            .any(|word| word.load(Ordering::Acquire) != 0)
+        {
+            self.waker.wake();
+        }
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) async fn pump<Q: Send + 'static, R: Send + 'static>(port: Rc<BoundPor
             let from = word * 64 + bits.trailing_zeros() as usize;
             bits &= bits - 1;
             if port.0.drain(from) {
-                port.0.presence.inboxes[port.0.me].signal(from);
+                port.0.presence.inboxes[port.0.me].signal_oneself(from);
                 more = true;
             }
         }

@@ -1,24 +1,39 @@
 //! The task that keeps the network's ring going.
 //!
 //! Owns: when the ring is entered and when the pump sleeps. Asked by: the executor, which starts one a shard.
-//! Never: keeps the executor from looking at its own rings: after `STREAK` turns in a row with something in them it waits
-//! for the eventfd like one that is idle, and glommio comes to its disk, its timers and other shards.
+//! Never: keeps the executor for long from looking at its own rings. That costs it some ten system calls, so the pump goes
+//! on by itself for `LOOK`, and sleeps in its own ring up to `LINGER` at a time, as long as the executor has nothing of its
+//! own under way: no operation on a file, no task of the background, none that waits for its turn, no timer that is due.
+//! What the pump cannot know of (a helper thread's answer, a rename) then waits for `LOOK` at most.
 //! Bounds: one read of the eventfd under way.
 
 use super::Ring;
+use crate::executor::Context as Executor;
+use crate::io::in_flight;
 use crate::steady::Steady;
+use crate::time::monotonic_ns;
 use glommio::io::BufferedFile;
 use std::future::{Future, poll_fn};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-/// Turns in a row without a look at glommio's rings.
-const STREAK: usize = 4;
+/// Without a look at glommio's rings while they are quiet.
+const LOOK: u64 = 1_000_000;
+
+/// The same while they are not.
+const LOOK_BUSY: u64 = 50_000;
+
+/// One sleep in our own ring.
+const LINGER: u64 = 100_000;
+
+/// The background is busy when it ran within this.
+const BACKGROUND: u64 = 300_000;
 
 /// Runs as long as its executor. An error means that nobody would be woken any more.
-pub(crate) async fn pump(ring: Rc<Ring>) -> std::io::Result<()> {
+pub(crate) async fn pump(ring: Rc<Ring>, executor: Rc<Executor>) -> std::io::Result<()> {
     let eventfd = ring.eventfd.borrow().as_ref().map(OwnedFd::try_clone);
     let Some(eventfd) = eventfd.transpose()? else {
         return Ok(());
@@ -28,8 +43,10 @@ pub(crate) async fn pump(ring: Rc<Ring>) -> std::io::Result<()> {
     let mut pump = Pump {
         ring,
         eventfd,
+        executor,
         told: None,
-        streak: 0,
+        polls: 0,
+        looked: 0,
     };
     poll_fn(|cx| pump.poll(cx)).await
 }
@@ -39,35 +56,61 @@ type Told = Pin<Box<dyn Future<Output = std::io::Result<()>>>>;
 struct Pump {
     ring: Rc<Ring>,
     eventfd: Rc<BufferedFile>,
+    executor: Rc<Executor>,
     told: Option<Steady<Told>>,
-    streak: usize,
+    /// Of the executor's tasks, when this one was polled last.
+    polls: u64,
+    /// When the executor looked at its rings last, as far as we know.
+    looked: u64,
 }
 
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.ring.listen(false);
-        let happened = self.ring.turn();
-        self.streak += 1;
-        if happened > 0 && self.streak < STREAK {
+        let now = monotonic_ns();
+        if let Some(told) = &mut self.told
+            && let Poll::Ready(told) = told.poll(cx)
+        {
+            told?;
+            // It is glommio who says so.
+            (self.told, self.looked) = (None, now);
+        }
+        let mut happened = self.ring.turn();
+        let polls = self.executor.turns.polls();
+        let ran = std::mem::replace(&mut self.polls, polls) != polls;
+        let since = now.saturating_sub(self.looked);
+        let quiet = self
+            .executor
+            .turns
+            .next_timer()
+            .map_or(u64::MAX, |at| at.saturating_sub(now));
+        let look = match self.executor.turns.is_quiet(now, BACKGROUND) && in_flight() == 0 {
+            true => LOOK.min(quiet),
+            false => LOOK_BUSY,
+        };
+        if happened == 0 && !ran && look > LOOK_BUSY && since < look {
+            // Nobody is ready to run: whoever was has run since the last time, and woke nobody.
+            let most = LINGER.min(look - since);
+            happened = self.ring.linger(Duration::from_nanos(most));
+        }
+        if (happened > 0 || ran) && since < look {
             // Behind those who were told, and whatever they push meanwhile.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.streak = 0;
         self.ring.waker.replace(Some(cx.waker().clone()));
-        loop {
-            let eventfd = &self.eventfd;
-            let told = self
-                .told
-                .get_or_insert_with(|| Steady::new(wait(eventfd.clone())));
-            match told.poll(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(())) => self.told = None,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
+        let eventfd = &self.eventfd;
+        let told = self
+            .told
+            .get_or_insert_with(|| Steady::new(wait(eventfd.clone())));
+        if let Poll::Ready(told) = told.poll(cx) {
+            told?;
+            self.told = None;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         self.ring.listen(true);
-        if self.ring.is_due() {
+        if self.ring.is_due() || !self.ring.rest() {
             // It came while nobody listened, or was pushed by those who were told just now.
             self.ring.tell_pump()?;
         }
