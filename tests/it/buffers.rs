@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 /// As little as there may be for 200 connections and messages of 1 MiB.
 const CONNECTIONS: usize = 200;
-const CORES: [usize; 2] = [1, 2];
+/// Cores, and how sockets learn that there is something to do.
+const LAYOUTS: [(usize, &str); 3] = [(1, "ring"), (2, "ring"), (2, "readiness")];
 /// The kernel spreads connections over the shards by chance: so many fit half of the slots each.
 const IDLE: usize = 120;
 
-fn smallest(cores: usize) -> (tempfile::TempDir, Server) {
+fn smallest(cores: usize, network: &str) -> (tempfile::TempDir, Server) {
     let data = tempfile::tempdir().unwrap();
     let least = least(cores);
     let flags = [
@@ -20,9 +21,13 @@ fn smallest(cores: usize) -> (tempfile::TempDir, Server) {
         CONNECTIONS.to_string(),
         "--buffer-bytes".to_owned(),
         format!("{least}B"),
+        "--network-method".to_owned(),
+        network.to_owned(),
     ];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let server = Server::with_flags(&data.path().join("data"), cores, &flags);
+    let on_a_ring = server.metric("rustydb_network_ring_operations{") > 0.0;
+    assert_eq!(on_a_ring, network == "ring");
     (data, server)
 }
 
@@ -81,8 +86,8 @@ fn within_the_ceiling(server: &Server, cores: usize) {
 
 #[test]
 fn idle_connections_hold_no_buffer() {
-    for cores in CORES {
-        let (_data, server) = smallest(cores);
+    for (cores, network) in LAYOUTS {
+        let (_data, server) = smallest(cores, network);
         let mut clients: Vec<_> = (0..IDLE).map(|_| session(&server)).collect();
         for client in &mut clients {
             client
@@ -107,8 +112,8 @@ fn idle_connections_hold_no_buffer() {
 
 #[test]
 fn half_sent_messages_keep_nobody_from_being_served() {
-    for cores in CORES {
-        let (_data, server) = smallest(cores);
+    for (cores, network) in LAYOUTS {
+        let (_data, server) = smallest(cores, network);
         let short = query("select 1");
         let long = query(&format!("select length('{}')", "x".repeat(900_000)));
         // Each has sent all but the last byte of something long: most of them wait for a buffer of its length.
@@ -155,8 +160,8 @@ fn half_sent_messages_keep_nobody_from_being_served() {
 
 #[test]
 fn long_messages_that_wait_for_a_buffer_are_all_answered() {
-    for cores in CORES {
-        let (_data, server) = smallest(cores);
+    for (cores, network) in LAYOUTS {
+        let (_data, server) = smallest(cores, network);
         let text = "y".repeat(900_000);
         client_runtime().block_on(async {
             let sql = format!("select length('{text}')");
@@ -183,8 +188,8 @@ fn long_messages_that_wait_for_a_buffer_are_all_answered() {
 
 #[test]
 fn clients_that_do_not_read_keep_nobody_from_being_served() {
-    for cores in CORES {
-        let (_data, server) = smallest(cores);
+    for (cores, network) in LAYOUTS {
+        let (_data, server) = smallest(cores, network);
         client_runtime().block_on(async {
             let client = server.connect().await;
             client
@@ -245,7 +250,7 @@ fn clients_that_do_not_read_keep_nobody_from_being_served() {
 
 #[test]
 fn a_value_far_larger_than_the_buffers_arrives_whole() {
-    let (_data, server) = smallest(1);
+    let (_data, server) = smallest(1, "ring");
     client_runtime().block_on(async {
         let client = server.connect().await;
         let sql = "select string_agg(md5(g::text), '' order by g) from generate_series(1, 400000) g";

@@ -1,7 +1,8 @@
 //! Lanes between shards: call and reply, and notes.
 //!
 //! Owns: for each ordered pair of shards a lane of calls, a lane of replies and a lane of notes (all `rtrb`, one
-//! producer and one consumer), and for each shard one inbox: a bitmap of who has sent something and one waker.
+//! producer and one consumer), and for each shard one inbox: a bitmap of who has sent something and one waker
+//! (or the bell of its shard's ring, where it has one).
 //! Asked by: `engine` and `router`, one mesh a message class. Never: takes a lock, clones a waker per message,
 //! drops a message that was accepted, nests: a handler must not wait for a call of its own class (asserted in
 //! debug builds), because shards that wait for each other's credits would never stop waiting.

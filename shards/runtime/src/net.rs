@@ -1,10 +1,9 @@
 //! Sockets: listeners of one shard, streams, their halves.
 //!
 //! Owns: the listening and connected sockets of a shard and their options. Asked by: the front's `net` and by
-//! clients (the proxy, tests). Never: resolves a name (addresses only, a resolver blocks), buffers bytes of its
-//! own, speaks a protocol.
-//! Bounds: the kernel's backlog as given to `bind`; a stream holds no memory beyond its socket's buffers, and
-//! reading stops by not reading. `accept` fails (and the caller pauses) when descriptors run out.
+//! clients (the proxy, tests). Never: resolves a name (addresses only, a resolver blocks), speaks a protocol.
+//! Bounds: the kernel's backlog as given to `bind`; a stream that is not read from holds a few buffers (`ringed`) or none
+//! (`ready`) beyond its socket's, and its peer stops. `accept` fails (and the caller pauses) when descriptors run out.
 //! Source: socket(7) and tcp(7); SO_REUSEPORT spreads connections over the shards' listeners by hash.
 
 mod listener;

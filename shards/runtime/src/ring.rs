@@ -4,7 +4,7 @@
 //! (`stock`), the bell by which other shards wake this one, and the one task (`pump`) that submits, reaps and sleeps.
 //! Asked by: `net`, `mesh`. Never: knows a protocol; sleeps for long: the pump does that on an eventfd which glommio reads,
 //! so that disk and timers wake it too.
-//! Bounds: an operation a listener and two a socket; `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions
+//! Bounds: an operation a listener, two a socket and one for the bell; `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions
 //! that do not fit the queue stay with the kernel until they do. `Drop` waits for operations to end and gives the memory
 //! up rather than free what the kernel may still write into.
 //! Source: io_uring(7), io_uring_setup(2) for SINGLE_ISSUER, DEFER_TASKRUN and TASKRUN_FLAG, io_uring_register(2) for
@@ -22,6 +22,7 @@ pub(crate) use pump::pump;
 pub use stats::RingStats;
 
 use crate::buffers::{Buffer, Pool};
+use crate::sync::wake;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use slab::Slab;
 use stats::Counts;
@@ -93,6 +94,19 @@ pub(crate) trait Complete {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u64);
 
+impl Key {
+    fn of(slot: usize, age: u32) -> Key {
+        Key(u64::from(age) << 32 | slot as u64)
+    }
+
+    fn parts(self) -> (usize, u32) {
+        (
+            (self.0 & u64::from(u32::MAX)) as usize,
+            (self.0 >> 32) as u32,
+        )
+    }
+}
+
 struct Op {
     age: u32,
     to: Rc<dyn Complete>,
@@ -107,6 +121,7 @@ pub(crate) struct Ring {
     age: Cell<u32>,
     stock: RefCell<Option<Stock>>,
     arrived: RefCell<Vec<(u64, i32, u32)>>,
+    /// The pump's, while it sleeps.
     waker: RefCell<Option<Waker>>,
     eventfd: RefCell<Option<OwnedFd>>,
     bell: RefCell<Option<Arc<Bell>>>,
@@ -273,7 +288,7 @@ impl Ring {
         let age = self.age.get();
         self.age.set(age.wrapping_add(1) & (u32::MAX >> 1));
         let slot = self.ops.borrow_mut().insert(Op { age, to });
-        let key = Key(u64::from(age) << 32 | slot as u64);
+        let key = Key::of(slot, age);
         self.push(entry.user_data(key.0));
         key
     }
@@ -308,7 +323,7 @@ impl Ring {
                 }
             }
         }
-        self.wake();
+        wake(&self.waker);
     }
 
     /// Whether a `receive` would find a buffer. The kernel gets its buffers when the first socket asks.
@@ -374,7 +389,7 @@ impl Ring {
             if let Err(error) = entered {
                 match error.raw_os_error() {
                     // Again in the next turn, after what has arrived was taken.
-                    Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => self.wake(),
+                    Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => wake(&self.waker),
                     _ => tracing::error!(%error, "the network's ring failed"),
                 }
             }
@@ -396,7 +411,7 @@ impl Ring {
             return;
         }
         self.counts.completions.bump();
-        let (slot, age) = ((key & u64::from(u32::MAX)) as usize, (key >> 32) as u32);
+        let (slot, age) = Key(key).parts();
         let more = cqueue::more(flags);
         let to = {
             let mut ops = self.ops.borrow_mut();
@@ -423,14 +438,6 @@ impl Ring {
     fn restock(&self, most: usize) {
         if let Some(stock) = self.stock.borrow_mut().as_mut() {
             stock.restock(most);
-        }
-    }
-
-    /// The pump has something to do.
-    fn wake(&self) {
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
         }
     }
 
@@ -507,8 +514,7 @@ impl Ring {
         self.closing.set(true);
         let keys: Vec<Key> = {
             let ops = self.ops.borrow();
-            let key = |(slot, op): (usize, &Op)| Key(u64::from(op.age) << 32 | slot as u64);
-            ops.iter().map(key).collect()
+            ops.iter().map(|(slot, op)| Key::of(slot, op.age)).collect()
         };
         for key in keys {
             self.cancel(key);

@@ -28,7 +28,7 @@ pub(crate) fn store(slot: &RefCell<Option<Waker>>, cx: &Context<'_>) {
     }
 }
 
-fn wake(slot: &RefCell<Option<Waker>>) {
+pub(crate) fn wake(slot: &RefCell<Option<Waker>>) {
     let waker = slot.borrow_mut().take();
     if let Some(waker) = waker {
         waker.wake();

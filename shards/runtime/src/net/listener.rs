@@ -8,7 +8,7 @@ use super::{Stream, tcp_socket};
 use crate::executor::network_ring;
 use crate::ring::{Complete, Done, Key, Ring};
 use crate::steady::Steady;
-use crate::sync::{Notify, store};
+use crate::sync::{Notify, store, wake};
 use crate::task::yield_if_needed;
 use glommio::io::PollableFd;
 use socket2::{SockAddr, Socket};
@@ -177,10 +177,7 @@ impl Complete for Accepting {
                 code => self.error.set(Some(code)),
             },
         }
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(&self.waker);
     }
 }
 

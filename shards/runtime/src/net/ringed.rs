@@ -9,7 +9,7 @@
 
 use crate::buffers::Buffer;
 use crate::ring::{Complete, Done, Key, Ring};
-use crate::sync::store;
+use crate::sync::{store, wake};
 use socket2::{MsgHdr, Socket};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -79,10 +79,7 @@ impl Complete for Incoming {
         if !done.more {
             self.look.set(true);
         }
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(&self.waker);
     }
 }
 
@@ -147,10 +144,7 @@ struct Outgoing {
 impl Complete for Outgoing {
     fn complete(&self, _: &Ring, _: Done) {
         self.waiting.set(None);
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(&self.waker);
     }
 }
 
