@@ -121,11 +121,16 @@ impl Server {
 
     /// What a metric adds up to over all samples whose line starts like this.
     pub fn metric(&self, start: &str) -> f64 {
+        let value = self.metric_if_any(start);
+        value.unwrap_or_else(|| panic!("no metric {start}"))
+    }
+
+    pub fn metric_if_any(&self, start: &str) -> Option<f64> {
         let (_, text) = self.http("GET", "/metrics", "");
         let lines: Vec<_> = text.lines().filter(|l| l.starts_with(start)).collect();
-        assert!(!lines.is_empty(), "no metric {start}");
         let values = lines.iter().filter_map(|l| l.rsplit(' ').next());
-        values.map(|v| v.parse::<f64>().unwrap()).sum()
+        let sum = values.map(|v| v.parse::<f64>().unwrap()).sum();
+        (!lines.is_empty()).then_some(sum)
     }
 
     pub fn resident_bytes(&self) -> u64 {
