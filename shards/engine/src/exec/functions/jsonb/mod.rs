@@ -180,7 +180,12 @@ fn field(a: &[Value]) -> Result<Option<&Json>> {
 }
 
 fn element(a: &[Value]) -> Result<Option<&Json>> {
-    Ok(json_at(args::jsonb(a, 0)?, i64::from(args::int4(a, 1)?)))
+    let (json, at) = (args::jsonb(a, 0)?, i64::from(args::int4(a, 1)?));
+    // PostgreSQL stores a scalar as an array of one, and its operators show that.
+    Ok(match json {
+        Json::Array(_) | Json::Object(_) => json_at(json, at),
+        scalar => matches!(at, 0 | -1).then_some(scalar),
+    })
 }
 
 fn refuse(message: impl Into<String>) -> Error {
