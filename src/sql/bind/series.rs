@@ -97,6 +97,7 @@ pub(super) fn joined<'e>(
         right_keys: Vec::new(),
         filter: None,
         lateral: reads_row,
+        keep_left: false,
     })))
 }
 

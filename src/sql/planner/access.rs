@@ -7,6 +7,8 @@
 //! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used.
 
 use super::conjuncts::{join, split};
+use super::cost;
+use super::estimate::{Estimator, selectivity};
 use super::rename::is_row_free;
 use engine::catalog::Table;
 use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};
@@ -15,15 +17,19 @@ use types::{DataType, Value};
 /// Exact keys of one statement: each costs a lookup.
 const KEYS_MAX: usize = 1_024;
 
-pub(super) fn choose_for_scan(scan: &mut Scan) {
+pub(super) fn choose_for_scan(scan: &mut Scan, on: &Estimator) {
     if !matches!(scan.access, Access::Full) {
         return;
     }
-    (scan.access, scan.filter) = choose(&scan.table, scan.filter.take());
+    (scan.access, scan.filter) = choose(&scan.table, scan.filter.take(), on);
 }
 
 /// The access for these conditions, and what of them still has to be checked.
-pub(super) fn choose(table: &Table, filter: Option<Expr>) -> (Access, Option<Expr>) {
+pub(super) fn choose(
+    table: &Table,
+    filter: Option<Expr>,
+    on: &Estimator,
+) -> (Access, Option<Expr>) {
     let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
     let bounds: Vec<Bound> = conditions
         .iter()
@@ -35,11 +41,59 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>) -> (Access, Option<Exp
         let kept = kept.filter(|(at, _)| !implied.contains(at));
         return (Access::Keys(keys), join(kept.map(|(_, c)| c).collect()));
     }
-    let primary = key_range(&table.primary_key, &bounds);
+    let access = match on.knows(table) {
+        true => cheapest(table, &conditions, &bounds, on),
+        false => longest(table, &bounds),
+    };
+    (access, join(conditions))
+}
+
+/// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan.
+fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> Access {
+    let all = on.table(table);
+    let part = |range: &KeyRange, columns: &[usize]| {
+        let used = columns.get(..=range.prefix.len()).unwrap_or(columns);
+        let counts = |b: &&Bound| used.contains(&b.column);
+        let of_range = bounds
+            .iter()
+            .filter(counts)
+            .map(|b| conditions[b.at].clone());
+        selectivity(&of_range.collect::<Vec<_>>(), &all) * all.rows
+    };
+    let mut best = Access::Full;
+    let mut least = all.rows * cost::VISIT;
+    let primary = key_range(&table.primary_key, bounds);
+    if is_bounded(&primary) {
+        // It can cost no more than everything.
+        least = part(&primary, &table.primary_key) * cost::VISIT;
+        best = Access::KeyRange(primary);
+    }
+    for index in &table.indexes {
+        let range = key_range(&index.columns, bounds);
+        if !is_bounded(&range) {
+            continue;
+        }
+        let cost = part(&range, &index.columns) * cost::FETCH;
+        if cost < least {
+            least = cost;
+            let index = index.clone();
+            best = Access::Index { index, range };
+        }
+    }
+    best
+}
+
+fn is_bounded(range: &KeyRange) -> bool {
+    !range.prefix.is_empty() || range.lower.is_some() || range.upper.is_some()
+}
+
+/// By how much the conditions say, where nothing is known of the rows.
+fn longest(table: &Table, bounds: &[Bound]) -> Access {
+    let primary = key_range(&table.primary_key, bounds);
     let mut best_score = score(&primary, true);
     let mut best = (best_score > 0).then_some(Access::KeyRange(primary));
     for index in &table.indexes {
-        let range = key_range(&index.columns, &bounds);
+        let range = key_range(&index.columns, bounds);
         let unique = index.unique && range.prefix.len() == index.columns.len();
         let score = score(&range, false) + if unique { 100 } else { 0 };
         if score > best_score {
@@ -48,7 +102,7 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>) -> (Access, Option<Exp
             best = Some(Access::Index { index, range });
         }
     }
-    (best.unwrap_or(Access::Full), join(conditions))
+    best.unwrap_or(Access::Full)
 }
 
 /// Zero is not worth it. A one-sided range pays only in the primary key, whose rows lie in its order.

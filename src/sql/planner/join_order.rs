@@ -1,46 +1,93 @@
-//! The order of inner joins.
+//! Trees of inner joins.
 //!
-//! Owns: turning a tree of inner joins and the conditions around it into a left-deep chain: the most restricted table
-//! first, then always one that an equality connects to what is there. Asked by: `push_filter`. Never: reorders across an
-//! outer, semi or lateral join; those are leaves here. ANALYZE's statistics are not asked yet: how a table will be found (key, index,
-//! filter, all) stands for its size.
+//! Owns: taking such a tree apart into inputs and conditions, together with the semi and anti joins inside it; what conditions
+//! imply; which condition belongs to one input alone. `order` puts it together again. Asked by: `push_filter`. Never: takes
+//! an outer or lateral join apart; those are inputs here.
 
 use super::conjuncts::{as_equality, as_hashable, equal, equality, filtered, join as and, split};
+use super::estimate::{Estimator, Output, matching};
+use super::order::{Graph, classes, in_place};
 use super::push_filter::push;
 use super::rename::{has_subquery, is_row_free, renamed};
-use super::shape::{is_one_row, types};
-use engine::plan::{Access, Expr, Join, JoinKind, Plan};
+use super::shape::types;
+use engine::plan::{Expr, Join, JoinKind, Plan};
 use std::collections::BTreeSet;
 use types::DataType;
 
-/// An input of the chain: output columns `start..start + width` of the original join.
-struct Leaf {
-    plan: Plan,
-    start: usize,
-    width: usize,
+/// An input: output columns `start..start + width` of the whole tree.
+pub(super) struct Leaf<'a> {
+    pub(super) plan: Plan,
+    pub(super) start: usize,
+    pub(super) width: usize,
+    pub(super) output: Output<'a>,
 }
 
-/// Inner joins rearranged, under the conditions over their output.
-pub(super) fn arrange(join: Join, conditions: Vec<Expr>) -> Plan {
-    let mut leaves = Vec::new();
-    let mut all = Vec::new();
-    flatten(Plan::Join(Box::new(join)), 0, &mut leaves, &mut all);
+/// A semi or anti join of the tree. Left columns are those of the whole tree; right ones begin at `RIGHT`.
+struct Restriction {
+    kind: JoinKind,
+    right: Plan,
+    right_width: usize,
+    left_keys: Vec<Expr>,
+    right_keys: Vec<Expr>,
+    filter: Vec<Expr>,
+}
+
+const RIGHT: usize = 1 << 32;
+
+/// A restriction that leaves more of its input than this waits until everything is joined.
+const RESTRICTS: f64 = 0.6;
+
+#[derive(Default)]
+struct Parts {
+    /// With the first of their columns.
+    inputs: Vec<(Plan, usize)>,
+    conditions: Vec<Expr>,
+    restrictions: Vec<Restriction>,
+}
+
+/// Whether `arrange` is for this join: an inner one, or a semi or anti join over one.
+pub(super) fn is_tree(join: &Join) -> bool {
+    is_plain_inner(join) || is_restriction(join) && has_tree(&join.left)
+}
+
+fn has_tree(plan: &Plan) -> bool {
+    match plan {
+        Plan::Filter { input, .. } => has_tree(input),
+        Plan::Join(join) => is_tree(join),
+        _ => false,
+    }
+}
+
+/// The tree in a good order, under the conditions over its output.
+pub(super) fn arrange(join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
+    let mut parts = Parts::default();
+    let width = flatten(Plan::Join(Box::new(join)), 0, &mut parts, on);
+    let mut all = parts.conditions;
     all.extend(conditions);
     let (volatile, mut all): (Vec<Expr>, Vec<Expr>) =
         all.into_iter().partition(|c| c.is_volatile());
     all.extend(implied_constants(&all));
-    let chain = Chain::new(leaves, all);
-    filtered(chain.build(), volatile)
+    let (mut leaves, rest) = inputs(parts.inputs, width, all, on);
+    let restrictions = parts.restrictions.into_iter();
+    let waiting = restrictions.filter_map(|r| restrict(&mut leaves, r, on));
+    let waiting: Vec<Restriction> = waiting.collect();
+    let (mut plan, layout) = Graph::new(leaves, rest, on).build();
+    for restriction in waiting {
+        let place = |i: usize| layout.iter().position(|o| *o == i).unwrap_or(i);
+        plan = restriction.over(plan, layout.len(), &place);
+    }
+    filtered(in_place(plan, &layout, width), volatile)
 }
 
-/// Takes inner joins apart. Hash keys that already are there become conditions again.
-fn flatten(plan: Plan, start: usize, leaves: &mut Vec<Leaf>, conditions: &mut Vec<Expr>) {
+/// Takes the tree apart; how many columns it has. Hash keys that already are there become conditions again.
+fn flatten(plan: Plan, start: usize, parts: &mut Parts, on: &Estimator) -> usize {
     match plan {
         Plan::Join(join) if is_plain_inner(&join) => {
             let Join {
                 left,
                 right,
                 left_width,
+                right_width,
                 left_keys,
                 right_keys,
                 filter,
@@ -50,23 +97,34 @@ fn flatten(plan: Plan, start: usize, leaves: &mut Vec<Leaf>, conditions: &mut Ve
                 if let Some(func) = equality(l.ty()) {
                     let l = renamed(&l, &|i| i + start);
                     let r = renamed(&r, &|i| i + start + left_width);
-                    conditions.push(equal(l, r, func));
+                    parts.conditions.push(equal(l, r, func));
                 }
             }
-            flatten(left, start, leaves, conditions);
-            flatten(right, start + left_width, leaves, conditions);
-            let on = filter.into_iter().flat_map(split);
-            conditions.extend(on.map(|c| renamed(&c, &|i| i + start)));
+            flatten(left, start, parts, on);
+            flatten(right, start + left_width, parts, on);
+            let own = filter.into_iter().flat_map(split);
+            let own = own.map(|c| renamed(&c, &|i| i + start));
+            parts.conditions.extend(own);
+            left_width + right_width
         }
-        Plan::Filter { input, predicate } if matches!(&*input, Plan::Join(join) if is_plain_inner(join)) =>
-        {
-            flatten(*input, start, leaves, conditions);
+        Plan::Join(mut join) if is_restriction(&join) && has_tree(&join.left) => {
+            let width = flatten(std::mem::take(&mut join.left), start, parts, on);
+            let (restriction, over_left) = Restriction::of(*join, start, on);
+            parts.restrictions.push(restriction);
+            parts.conditions.extend(over_left);
+            width
+        }
+        Plan::Filter { input, predicate } if has_tree(&input) => {
+            let width = flatten(*input, start, parts, on);
             let own = split(predicate).into_iter();
-            conditions.extend(own.map(|c| renamed(&c, &|i| i + start)));
+            let own = own.map(|c| renamed(&c, &|i| i + start));
+            parts.conditions.extend(own);
+            width
         }
         plan => {
             let width = types(&plan).len();
-            leaves.push(Leaf { plan, start, width });
+            parts.inputs.push((plan, start));
+            width
         }
     }
 }
@@ -74,6 +132,174 @@ fn flatten(plan: Plan, start: usize, leaves: &mut Vec<Leaf>, conditions: &mut Ve
 fn is_plain_inner(join: &Join) -> bool {
     let keys_have_names = join.left_keys.iter().all(|k| equality(k.ty()).is_some());
     join.kind == JoinKind::Inner && !join.lateral && keys_have_names
+}
+
+fn is_restriction(join: &Join) -> bool {
+    matches!(join.kind, JoinKind::Semi | JoinKind::Anti) && !join.lateral
+}
+
+impl Restriction {
+    /// And the conditions of a semi join that are over left columns alone.
+    fn of(join: Join, start: usize, on: &Estimator) -> (Restriction, Vec<Expr>) {
+        let left = join.left_width;
+        let place = |i: usize| {
+            if i < left {
+                i + start
+            } else {
+                i - left + RIGHT
+            }
+        };
+        let mut out = Restriction {
+            kind: join.kind,
+            right: Plan::OneRow,
+            right_width: join.right_width,
+            left_keys: join.left_keys.iter().map(|k| renamed(k, &place)).collect(),
+            right_keys: join.right_keys,
+            filter: Vec::new(),
+        };
+        let (mut over_left, mut over_right) = (Vec::new(), Vec::new());
+        for c in join.filter.into_iter().flat_map(split) {
+            let c = renamed(&c, &place);
+            let columns = c.columns();
+            let settled = !columns.is_empty() && !c.is_volatile();
+            if settled && columns.iter().all(|i| *i >= RIGHT) {
+                over_right.push(renamed(&c, &|i| i - RIGHT));
+            } else if settled && join.kind == JoinKind::Semi && columns.iter().all(|i| *i < RIGHT) {
+                over_left.push(c);
+            } else if let Some((l, r)) = hash_key(&c, &|i| i < RIGHT) {
+                out.left_keys.push(l);
+                out.right_keys.push(renamed(&r, &|i| i - RIGHT));
+            } else {
+                out.filter.push(c);
+            }
+        }
+        out.right = push(join.right, over_right, on);
+        (out, over_left)
+    }
+
+    /// Left columns that it reads.
+    fn reads(&self) -> BTreeSet<usize> {
+        let all = self.left_keys.iter().chain(&self.filter);
+        let columns = all.flat_map(|e| e.columns());
+        columns.filter(|i| *i < RIGHT).collect()
+    }
+
+    /// The part of the input that it leaves.
+    fn part(&self, leaf: &Leaf, on: &Estimator) -> f64 {
+        let here = |i: usize| i - leaf.start;
+        let keys: Vec<Expr> = self.left_keys.iter().map(|k| renamed(k, &here)).collect();
+        if keys.is_empty() {
+            return 1.0;
+        }
+        let right = on.output(&self.right);
+        let found = matching(&leaf.output, &keys, &right, &self.right_keys);
+        match self.kind {
+            JoinKind::Anti => 1.0 - found,
+            _ => found,
+        }
+    }
+
+    fn over(self, plan: Plan, left_width: usize, place: &dyn Fn(usize) -> usize) -> Plan {
+        let column = |i: usize| match i.checked_sub(RIGHT) {
+            Some(right) => left_width + right,
+            None => place(i),
+        };
+        let filter = self.filter.iter().map(|c| renamed(c, &column)).collect();
+        Plan::Join(Box::new(Join {
+            kind: self.kind,
+            left: plan,
+            right: self.right,
+            left_width,
+            right_width: self.right_width,
+            left_keys: self.left_keys.iter().map(|k| renamed(k, &column)).collect(),
+            right_keys: self.right_keys,
+            filter: and(filter),
+            lateral: false,
+            keep_left: false,
+        }))
+    }
+}
+
+/// A restriction over one input that leaves little of it is done there; another one is given back.
+fn restrict<'a>(
+    leaves: &mut [Leaf<'a>],
+    restriction: Restriction,
+    on: &Estimator<'a>,
+) -> Option<Restriction> {
+    let reads = restriction.reads();
+    let within = |l: &Leaf| {
+        let range = l.start..l.start + l.width;
+        !reads.is_empty() && reads.iter().all(|i| range.contains(i))
+    };
+    let Some(leaf) = leaves.iter_mut().find(|l| within(l)) else {
+        return Some(restriction);
+    };
+    if restriction.part(leaf, on) > RESTRICTS {
+        return Some(restriction);
+    }
+    let (start, width) = (leaf.start, leaf.width);
+    let plan = std::mem::take(&mut leaf.plan);
+    leaf.plan = restriction.over(plan, width, &|i| i - start);
+    leaf.output = on.output(&leaf.plan);
+    None
+}
+
+/// The inputs under the conditions over one of them alone, and the other conditions.
+fn inputs<'a>(
+    inputs: Vec<(Plan, usize)>,
+    width: usize,
+    conditions: Vec<Expr>,
+    on: &Estimator<'a>,
+) -> (Vec<Leaf<'a>>, Vec<Expr>) {
+    let starts: Vec<usize> = inputs
+        .iter()
+        .map(|(_, start)| *start)
+        .chain([width])
+        .collect();
+    let mut own: Vec<Vec<Expr>> = inputs.iter().map(|_| Vec::new()).collect();
+    let mut rest = Vec::new();
+    let within = implied_within(&conditions, &starts);
+    for c in conditions.into_iter().chain(within) {
+        let columns = c.columns();
+        if columns.is_empty() && !has_subquery(&c) {
+            own.iter_mut().for_each(|list| list.push(c.clone()));
+            continue;
+        }
+        let holds = |ends: &[usize]| columns.iter().all(|i| (ends[0]..ends[1]).contains(i));
+        match starts.windows(2).position(holds) {
+            Some(at) => own[at].push(renamed(&c, &|i| i - starts[at])),
+            None => rest.push(c),
+        }
+    }
+    let leaf = |(at, ((plan, start), own)): (usize, ((Plan, usize), Vec<Expr>))| {
+        let plan = push(plan, own, on);
+        Leaf {
+            output: on.output(&plan),
+            plan,
+            start,
+            width: starts[at + 1] - start,
+        }
+    };
+    let with_own = inputs.into_iter().zip(own).enumerate();
+    (with_own.map(leaf).collect(), rest)
+}
+
+/// `a = b AND a = c` implies `b = c`, which is wanted where `b` and `c` are of one input.
+fn implied_within(conditions: &[Expr], starts: &[usize]) -> Vec<Expr> {
+    let input = |c: &usize| starts.partition_point(|start| start <= c);
+    let mut implied = Vec::new();
+    for (class, ty) in classes(conditions) {
+        let Some(func) = equality(ty) else {
+            continue;
+        };
+        for (at, c) in class.iter().enumerate() {
+            let same = |d: &&usize| input(d) == input(c);
+            if let Some(d) = class[..at].iter().find(same) {
+                implied.push(equal(Expr::Column(*d, ty), Expr::Column(*c, ty), func));
+            }
+        }
+    }
+    implied
 }
 
 /// `a = b AND a = 5` implies `b = 5`, over one type.
@@ -139,178 +365,5 @@ pub(super) fn hash_key(c: &Expr, inside: &dyn Fn(usize) -> bool) -> Option<(Expr
         Some((key(right), key(left)))
     } else {
         None
-    }
-}
-
-/// The chain as it grows.
-struct Chain {
-    leaves: Vec<Option<Leaf>>,
-    /// Over the original columns.
-    conditions: Vec<Expr>,
-    plan: Option<Plan>,
-    /// Original columns in their order in `plan`.
-    layout: Vec<usize>,
-    total: usize,
-}
-
-impl Chain {
-    /// Conditions over one leaf go into it at once.
-    fn new(leaves: Vec<Leaf>, conditions: Vec<Expr>) -> Chain {
-        let mut own: Vec<Vec<Expr>> = leaves.iter().map(|_| Vec::new()).collect();
-        let mut rest = Vec::new();
-        for c in conditions {
-            let columns = c.columns();
-            let fits = |leaf: &Leaf| {
-                let range = leaf.start..leaf.start + leaf.width;
-                columns.iter().all(|i| range.contains(i))
-            };
-            if columns.is_empty() && !has_subquery(&c) {
-                own.iter_mut().for_each(|list| list.push(c.clone()));
-                continue;
-            }
-            match leaves.iter().position(fits) {
-                Some(at) => {
-                    let start = leaves[at].start;
-                    own[at].push(renamed(&c, &|i| i - start));
-                }
-                None => rest.push(c),
-            }
-        }
-        let total = leaves.iter().map(|l| l.width).sum();
-        let push_own = |(leaf, own): (Leaf, Vec<Expr>)| {
-            Some(Leaf {
-                plan: push(leaf.plan, own),
-                ..leaf
-            })
-        };
-        Chain {
-            leaves: leaves.into_iter().zip(own).map(push_own).collect(),
-            conditions: rest,
-            plan: None,
-            layout: Vec::new(),
-            total,
-        }
-    }
-
-    fn build(mut self) -> Plan {
-        while let Some(at) = self.choose() {
-            if let Some(leaf) = self.leaves[at].take() {
-                self.add(leaf);
-            }
-        }
-        let layout = &self.layout;
-        let place = |i: usize| layout.iter().position(|o| *o == i).unwrap_or(i);
-        let rest = self.conditions.iter().map(|c| renamed(c, &place)).collect();
-        let plan = filtered(self.plan.take().unwrap_or_default(), rest);
-        if self.layout.iter().copied().eq(0..self.total) {
-            return plan;
-        }
-        // Back into the original order of columns.
-        let types = types(&plan);
-        let mut exprs = vec![Expr::Const(types::Value::Null, DataType::Unknown); self.total];
-        for (at, (original, ty)) in self.layout.iter().zip(types).enumerate() {
-            exprs[*original] = Expr::Column(at, ty);
-        }
-        Plan::Project {
-            input: Box::new(plan),
-            exprs,
-        }
-    }
-
-    /// The next leaf: connected by an equality before connected in another way before not at all, then by size.
-    fn choose(&self) -> Option<usize> {
-        let candidates = self.leaves.iter().enumerate();
-        let candidates = candidates.filter_map(|(i, l)| l.as_ref().map(|l| (i, l)));
-        let best = candidates.min_by_key(|(i, leaf)| {
-            let connection = match self.plan {
-                None => 0,
-                Some(_) => self.connection(leaf),
-            };
-            let size = size(&leaf.plan);
-            // A single row may come at any time: a cross product with it costs nothing.
-            let connection = if size == 0 { 0 } else { connection };
-            (connection, size, *i)
-        });
-        best.map(|(i, _)| i)
-    }
-
-    fn connection(&self, leaf: &Leaf) -> u32 {
-        let range = leaf.start..leaf.start + leaf.width;
-        let here = |i: usize| self.layout.contains(&i);
-        let mut best = 2;
-        for c in &self.conditions {
-            let columns = c.columns();
-            let reaches = columns.iter().all(|i| here(*i) || range.contains(i));
-            let touches = columns.iter().any(|i| range.contains(i));
-            if reaches && touches {
-                let hashes = hash_key(c, &here).is_some();
-                best = best.min(if hashes { 0 } else { 1 });
-            }
-        }
-        best
-    }
-
-    fn add(&mut self, leaf: Leaf) {
-        let Some(left) = self.plan.take() else {
-            self.layout = (leaf.start..leaf.start + leaf.width).collect();
-            self.plan = Some(leaf.plan);
-            return;
-        };
-        let left_width = self.layout.len();
-        let old = self.layout.clone();
-        self.layout.extend(leaf.start..leaf.start + leaf.width);
-        let layout = &self.layout;
-        let place = |i: usize| layout.iter().position(|o| *o == i).unwrap_or(i);
-        let (mut left_keys, mut right_keys, mut filter) = (Vec::new(), Vec::new(), Vec::new());
-        let mut later = Vec::new();
-        for c in self.conditions.drain(..) {
-            let columns = c.columns();
-            if columns.is_empty() || !columns.iter().all(|i| layout.contains(i)) {
-                later.push(c);
-            } else if let Some((l, r)) = hash_key(&c, &|i| old.contains(&i)) {
-                left_keys.push(renamed(&l, &place));
-                right_keys.push(renamed(&r, &|i| place(i) - left_width));
-            } else {
-                filter.push(renamed(&c, &place));
-            }
-        }
-        self.conditions = later;
-        self.plan = Some(Plan::Join(Box::new(Join {
-            kind: JoinKind::Inner,
-            left,
-            right: leaf.plan,
-            left_width,
-            right_width: leaf.width,
-            left_keys,
-            right_keys,
-            filter: and(filter),
-            lateral: false,
-        })));
-    }
-}
-
-/// A guess at how many rows there will be, as a rank.
-fn size(plan: &Plan) -> u32 {
-    match plan {
-        plan if is_one_row(plan) => 0,
-        Plan::Scan(scan) => match (&scan.access, &scan.filter) {
-            (Access::Keys(keys), _) if keys.len() == 1 => 0,
-            (Access::Keys(_), _) => 1,
-            (Access::Index { range, .. } | Access::KeyRange(range), _)
-                if !range.prefix.is_empty() =>
-            {
-                2
-            }
-            (Access::Index { .. } | Access::KeyRange(_), _) => 5,
-            (Access::Full, Some(filter)) if filter.any(&mut |e| as_equality(e).is_some()) => 6,
-            (Access::Full, Some(_)) => 8,
-            (Access::Full, None) => 10,
-        },
-        Plan::Values { .. } | Plan::Function(_) => 3,
-        Plan::System(_) => 5,
-        Plan::Aggregate(_) | Plan::Distinct { .. } | Plan::Limit { .. } => 4,
-        Plan::Filter { input, .. } => size(input).max(2) - 1,
-        Plan::Project { input, .. } | Plan::Sort { input, .. } => size(input),
-        _ => 9,
     }
 }

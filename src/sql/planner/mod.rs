@@ -1,14 +1,18 @@
 //! Rules that make a bound statement cheaper without changing what it answers.
 //!
 //! Owns: the order of the rules; each lives in its own file. Asked by: `sql::bind`, at its end, and by session for EXPLAIN's
-//! text. Never: reads rows or statistics (there are none yet), changes a result, or fails: what a rule cannot improve stays.
+//! text. Never: reads rows, changes a result, or fails: what a rule cannot improve stays.
 //! Source: the classic rewrites of Selinger's System R and PostgreSQL's planner, chapter 52 of its manual.
 
 mod access;
 mod conjuncts;
+mod cost;
+mod decorrelate;
+mod estimate;
 mod explain;
 mod join_order;
 mod limits;
+mod order;
 mod partial;
 mod print;
 mod prune;
@@ -28,25 +32,30 @@ use engine::exec::eval::fold;
 use engine::plan::{
     Access, Assignment, ConflictAction, Delete, Expr, Insert, Plan, Query, Returning, Update,
 };
+use estimate::Estimator;
 use std::sync::Arc;
 
 /// The statement with every plan inside it refined.
-pub fn optimize(statement: Statement, _catalog: &Catalog) -> Statement {
+pub fn optimize(statement: Statement, catalog: &Catalog) -> Statement {
+    optimized(statement, &Estimator::new(catalog))
+}
+
+fn optimized(statement: Statement, on: &Estimator) -> Statement {
     match statement {
-        Statement::Query(query) => Statement::Query(optimize_query(query)),
+        Statement::Query(query) => Statement::Query(optimize_query(query, on)),
         Statement::CopyTo { query, options } => Statement::CopyTo {
-            query: optimize_query(query),
+            query: optimize_query(query, on),
             options,
         },
-        Statement::Insert(insert) => Statement::Insert(optimize_insert(insert)),
-        Statement::Update(update) => Statement::Update(optimize_update(update)),
-        Statement::Delete(delete) => Statement::Delete(optimize_delete(delete)),
+        Statement::Insert(insert) => Statement::Insert(optimize_insert(insert, on)),
+        Statement::Update(update) => Statement::Update(optimize_update(update, on)),
+        Statement::Delete(delete) => Statement::Delete(optimize_delete(delete, on)),
         Statement::Explain {
             statement,
             analyze,
             json,
         } => Statement::Explain {
-            statement: Box::new(optimize(*statement, _catalog)),
+            statement: Box::new(optimized(*statement, on)),
             analyze,
             json,
         },
@@ -54,19 +63,20 @@ pub fn optimize(statement: Statement, _catalog: &Catalog) -> Statement {
     }
 }
 
-fn optimize_query(query: Query) -> Query {
+fn optimize_query(query: Query, on: &Estimator) -> Query {
     Query {
-        plan: optimize_plan(query.plan),
+        plan: optimize_plan(query.plan, on),
         columns: query.columns,
     }
 }
 
 /// A whole query or subquery.
-fn optimize_plan(mut plan: Plan) -> Plan {
+fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     fold_constants(&mut plan);
     semi_join::rewrite(&mut plan);
-    optimize_subplans(&mut plan);
-    let mut plan = prune::prune(push_filter::push(plan, Vec::new()));
+    decorrelate::rewrite(&mut plan, on);
+    optimize_subplans(&mut plan, on);
+    let mut plan = prune::prune(push_filter::push(plan, Vec::new(), on));
     partial::split_aggregates(&mut plan);
     limits::bound(&mut plan);
     plan
@@ -82,23 +92,27 @@ fn folded(e: &mut Expr) {
     *e = fold(std::mem::replace(e, nothing), None);
 }
 
-fn optimize_subplans(plan: &mut Plan) {
-    plan.exprs_mut().into_iter().for_each(optimize_inside);
-    plan.inputs_mut().into_iter().for_each(optimize_subplans);
+fn optimize_subplans(plan: &mut Plan, on: &Estimator) {
+    for e in plan.exprs_mut() {
+        optimize_inside(e, on);
+    }
+    for input in plan.inputs_mut() {
+        optimize_subplans(input, on);
+    }
 }
 
 /// The subqueries of an expression.
-fn optimize_inside(e: &mut Expr) {
+fn optimize_inside(e: &mut Expr, on: &Estimator) {
     e.each_mut(&mut |e| {
         if let Expr::Subquery { plan, .. } = e {
             let plan = Arc::make_mut(plan);
-            *plan = optimize_plan(std::mem::take(plan));
+            *plan = optimize_plan(std::mem::take(plan), on);
         }
     });
 }
 
-fn optimize_insert(mut insert: Insert) -> Insert {
-    insert.source = optimize_plan(insert.source);
+fn optimize_insert(mut insert: Insert, on: &Estimator) -> Insert {
+    insert.source = optimize_plan(insert.source, on);
     if let Some(on_conflict) = &mut insert.on_conflict
         && let ConflictAction::Update {
             assignments,
@@ -107,41 +121,46 @@ fn optimize_insert(mut insert: Insert) -> Insert {
     {
         assignments
             .iter_mut()
-            .for_each(|a| optimize_inside(&mut a.expr));
-        filter.iter_mut().for_each(optimize_inside);
+            .for_each(|a| optimize_inside(&mut a.expr, on));
+        filter.iter_mut().for_each(|e| optimize_inside(e, on));
     }
-    optimize_returning(&mut insert.returning);
+    optimize_returning(&mut insert.returning, on);
     insert
 }
 
-fn optimize_update(mut update: Update) -> Update {
+fn optimize_update(mut update: Update, on: &Estimator) -> Update {
     let assignments = update.assignments.iter_mut();
     assignments.for_each(|a: &mut Assignment| {
         folded(&mut a.expr);
-        optimize_inside(&mut a.expr);
+        optimize_inside(&mut a.expr, on);
     });
-    optimize_returning(&mut update.returning);
-    (update.access, update.filter) = find(&update.table, update.access, update.filter);
+    optimize_returning(&mut update.returning, on);
+    (update.access, update.filter) = find(&update.table, update.access, update.filter, on);
     update
 }
 
-fn optimize_delete(mut delete: Delete) -> Delete {
-    optimize_returning(&mut delete.returning);
-    (delete.access, delete.filter) = find(&delete.table, delete.access, delete.filter);
+fn optimize_delete(mut delete: Delete, on: &Estimator) -> Delete {
+    optimize_returning(&mut delete.returning, on);
+    (delete.access, delete.filter) = find(&delete.table, delete.access, delete.filter, on);
     delete
 }
 
 /// The whole filter stays: a row is checked again when it is changed, and where it reads subqueries only by it.
-fn find(table: &Table, access: Access, mut filter: Option<Expr>) -> (Access, Option<Expr>) {
+fn find(
+    table: &Table,
+    access: Access,
+    mut filter: Option<Expr>,
+    on: &Estimator,
+) -> (Access, Option<Expr>) {
     filter.iter_mut().for_each(folded);
-    filter.iter_mut().for_each(optimize_inside);
+    filter.iter_mut().for_each(|e| optimize_inside(e, on));
     match access {
-        Access::Full => (access::choose(table, filter.clone()).0, filter),
+        Access::Full => (access::choose(table, filter.clone(), on).0, filter),
         access => (access, filter),
     }
 }
 
-fn optimize_returning(returning: &mut Option<Returning>) {
+fn optimize_returning(returning: &mut Option<Returning>, on: &Estimator) {
     let exprs = returning.iter_mut().flat_map(|r| &mut r.exprs);
-    exprs.for_each(optimize_inside);
+    exprs.for_each(|e| optimize_inside(e, on));
 }

@@ -5,23 +5,24 @@
 //! A condition with a subquery over the row, or with `op ANY (subquery)`, stays above the scan: a shard cannot run it.
 
 use super::conjuncts::{filtered, join, split};
+use super::estimate::Estimator;
 use super::rename::{has_subquery, reads_row_inside, renamed, substitute};
 use super::{access, join_order};
 use engine::plan::{Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, Scan, SubqueryKind};
 
 /// The plan under these conditions over its output.
-pub(super) fn push(plan: Plan, conditions: Vec<Expr>) -> Plan {
+pub(super) fn push(plan: Plan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     match plan {
         Plan::Filter { input, predicate } => {
             let mut all = split(predicate);
             all.extend(conditions);
-            push(*input, all)
+            push(*input, all, on)
         }
         Plan::Project { input, exprs } => {
             let (down, stay) = sort_out(conditions, |c| {
                 (!c.is_volatile()).then(|| substitute(c, &exprs)).flatten()
             });
-            let input = Box::new(push(*input, down));
+            let input = Box::new(push(*input, down, on));
             filtered(Plan::Project { input, exprs }, stay)
         }
         Plan::Sort {
@@ -29,13 +30,13 @@ pub(super) fn push(plan: Plan, conditions: Vec<Expr>) -> Plan {
             keys,
             top: None,
         } => Plan::Sort {
-            input: Box::new(push(*input, conditions)),
+            input: Box::new(push(*input, conditions, on)),
             keys,
             top: None,
         },
         Plan::Distinct { input } => {
             let (down, stay) = sort_out(conditions, |c| (!c.is_volatile()).then(|| c.clone()));
-            let input = Box::new(push(*input, down));
+            let input = Box::new(push(*input, down, on));
             filtered(Plan::Distinct { input }, stay)
         }
         Plan::SetOp {
@@ -49,17 +50,17 @@ pub(super) fn push(plan: Plan, conditions: Vec<Expr>) -> Plan {
             let plan = Plan::SetOp {
                 op,
                 all,
-                left: Box::new(push(*left, down.clone())),
-                right: Box::new(push(*right, down)),
+                left: Box::new(push(*left, down.clone(), on)),
+                right: Box::new(push(*right, down, on)),
             };
             filtered(plan, stay)
         }
-        Plan::Aggregate(aggregate) => push_aggregate(*aggregate, conditions),
-        Plan::Join(join) => push_join(*join, conditions),
-        Plan::Scan(scan) => push_scan(*scan, conditions),
+        Plan::Aggregate(aggregate) => push_aggregate(*aggregate, conditions, on),
+        Plan::Join(join) => push_join(*join, conditions, on),
+        Plan::Scan(scan) => push_scan(*scan, conditions, on),
         mut plan => {
             for input in plan.inputs_mut() {
-                *input = push(std::mem::take(input), Vec::new());
+                *input = push(std::mem::take(input), Vec::new(), on);
             }
             filtered(plan, conditions)
         }
@@ -79,13 +80,13 @@ fn sort_out(conditions: Vec<Expr>, f: impl Fn(&Expr) -> Option<Expr>) -> (Vec<Ex
     (taken, others)
 }
 
-fn push_scan(mut scan: Scan, conditions: Vec<Expr>) -> Plan {
+fn push_scan(mut scan: Scan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let bare = scan.project.is_none() && scan.partial.is_none() && scan.limit.is_none();
     let (down, stay) = sort_out(conditions, |c| (bare && fits_scan(c)).then(|| c.clone()));
     let mut all: Vec<Expr> = scan.filter.take().into_iter().flat_map(split).collect();
     all.extend(down);
     scan.filter = join(all);
-    access::choose_for_scan(&mut scan);
+    access::choose_for_scan(&mut scan, on);
     filtered(Plan::Scan(Box::new(scan)), stay)
 }
 
@@ -112,7 +113,7 @@ pub(super) fn fits_scan(c: &Expr) -> bool {
 }
 
 /// Only conditions on group values pass: they decide over whole groups.
-fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>) -> Plan {
+fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let groups = aggregate.groups.len();
     let passes = groups > 0 && aggregate.mode == AggregateMode::Complete;
     let (down, stay) = sort_out(conditions, |c| {
@@ -121,21 +122,23 @@ fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>) -> Plan {
         let movable = over_groups && !c.is_volatile();
         movable.then(|| substitute(c, &aggregate.groups)).flatten()
     });
-    aggregate.input = push(std::mem::take(&mut aggregate.input), down);
+    aggregate.input = push(std::mem::take(&mut aggregate.input), down, on);
     filtered(Plan::Aggregate(Box::new(aggregate)), stay)
 }
 
-fn push_join(mut join: Join, conditions: Vec<Expr>) -> Plan {
+fn push_join(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     if join.lateral {
-        return push_lateral(join, conditions);
+        return push_lateral(join, conditions, on);
     }
     join.kind = narrowed(&join, &conditions);
     match join.kind {
-        JoinKind::Inner => join_order::arrange(join, conditions),
-        JoinKind::Left | JoinKind::Semi | JoinKind::Anti => push_left(join, conditions),
-        JoinKind::Right => push_right(join, conditions),
+        _ if join_order::is_tree(&join) => join_order::arrange(join, conditions, on),
+        JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti => {
+            push_left(join, conditions, on)
+        }
+        JoinKind::Right => push_right(join, conditions, on),
         JoinKind::Full => {
-            push_sides(&mut join, Vec::new(), Vec::new());
+            push_sides(&mut join, Vec::new(), Vec::new(), on);
             filtered(Plan::Join(Box::new(join)), conditions)
         }
     }
@@ -187,37 +190,37 @@ fn null_if_null(e: &Expr, range: &std::ops::Range<usize>) -> bool {
 }
 
 /// Left, Semi, Anti: conditions over left columns move left; in ON, those over right columns move right.
-fn push_left(mut join: Join, conditions: Vec<Expr>) -> Plan {
+fn push_left(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let left = join.left_width;
     let (mut to_left, stay) = sort_out(conditions, |c| {
         let over_left = c.columns().iter().all(|i| *i < left);
         (over_left && !c.is_volatile()).then(|| c.clone())
     });
-    let on: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
-    let (to_right, on) = sort_out(on, |c| over_right_only(c, left));
-    let (more_left, on) = sort_out(on, |c| {
+    let own: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
+    let (to_right, own) = sort_out(own, |c| over_right_only(c, left));
+    let (more_left, own) = sort_out(own, |c| {
         let columns = c.columns();
         let over_left = !columns.is_empty() && columns.iter().all(|i| *i < left);
         (join.kind == JoinKind::Semi && over_left && !c.is_volatile()).then(|| c.clone())
     });
     to_left.extend(more_left);
-    join.filter = super::conjuncts::join(on);
-    push_sides(&mut join, to_left, to_right);
+    join.filter = super::conjuncts::join(own);
+    push_sides(&mut join, to_left, to_right, on);
     filtered(Plan::Join(Box::new(join)), stay)
 }
 
 /// The mirror image of a LEFT join.
-fn push_right(mut join: Join, conditions: Vec<Expr>) -> Plan {
+fn push_right(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let left = join.left_width;
     let (to_right, stay) = sort_out(conditions, |c| over_right_only(c, left));
-    let on: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
-    let (to_left, on) = sort_out(on, |c| {
+    let own: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
+    let (to_left, own) = sort_out(own, |c| {
         let columns = c.columns();
         let over_left = !columns.is_empty() && columns.iter().all(|i| *i < left);
         (over_left && !c.is_volatile()).then(|| c.clone())
     });
-    join.filter = super::conjuncts::join(on);
-    push_sides(&mut join, to_left, to_right);
+    join.filter = super::conjuncts::join(own);
+    push_sides(&mut join, to_left, to_right, on);
     filtered(Plan::Join(Box::new(join)), stay)
 }
 
@@ -229,13 +232,13 @@ fn over_right_only(c: &Expr, left: usize) -> Option<Expr> {
 }
 
 /// Pushes into both inputs, then takes hash keys out of what is left of ON.
-fn push_sides(join: &mut Join, to_left: Vec<Expr>, to_right: Vec<Expr>) {
-    join.left = push(std::mem::take(&mut join.left), to_left);
-    join.right = push(std::mem::take(&mut join.right), to_right);
-    let on: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
+fn push_sides(join: &mut Join, to_left: Vec<Expr>, to_right: Vec<Expr>, on: &Estimator) {
+    join.left = push(std::mem::take(&mut join.left), to_left, on);
+    join.right = push(std::mem::take(&mut join.right), to_right, on);
+    let conditions = join.filter.take().into_iter().flat_map(split);
     let left = join.left_width;
     let mut rest = Vec::new();
-    for c in on {
+    for c in conditions {
         match join_order::hash_key(&c, &|i| i < left) {
             Some((l, r)) => {
                 join.left_keys.push(l);
@@ -248,13 +251,13 @@ fn push_sides(join: &mut Join, to_left: Vec<Expr>, to_right: Vec<Expr>) {
 }
 
 /// Conditions over left columns move left; the right side depends on it and stays.
-fn push_lateral(mut join: Join, conditions: Vec<Expr>) -> Plan {
+fn push_lateral(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let left = join.left_width;
     let (to_left, stay) = sort_out(conditions, |c| {
         let over_left = c.columns().iter().all(|i| *i < left);
         (over_left && !c.is_volatile()).then(|| c.clone())
     });
-    join.left = push(std::mem::take(&mut join.left), to_left);
-    join.right = push(std::mem::take(&mut join.right), Vec::new());
+    join.left = push(std::mem::take(&mut join.left), to_left, on);
+    join.right = push(std::mem::take(&mut join.right), Vec::new(), on);
     filtered(Plan::Join(Box::new(join)), stay)
 }

@@ -93,6 +93,7 @@ fn joined(left: Plan, condition: &Expr) -> Result<Plan, Plan> {
         right_keys: Vec::new(),
         filter: join(on),
         lateral: false,
+        keep_left: false,
     })))
 }
 
@@ -180,7 +181,7 @@ fn body(plan: &Plan, is_in: bool) -> Option<(&Plan, Expr)> {
 }
 
 /// It reads the row right around the subquery, also from subqueries of its own.
-fn reads_outer(e: &Expr) -> bool {
+pub(super) fn reads_outer(e: &Expr) -> bool {
     e.any(&mut |e| match e {
         Expr::Outer { depth: 1, .. } => true,
         Expr::Subquery { plan, .. } => plan.outer_refs().iter().any(|(depth, _)| *depth == 2),
@@ -189,7 +190,7 @@ fn reads_outer(e: &Expr) -> bool {
 }
 
 /// A condition of the subquery as one over left then right columns.
-fn across(mut condition: Expr, left_width: usize) -> Expr {
+pub(super) fn across(mut condition: Expr, left_width: usize) -> Expr {
     condition.each_mut(&mut |e| match e {
         Expr::Column(i, _) => *i += left_width,
         Expr::Outer { depth, column, ty } if *depth == 1 => *e = Expr::Column(*column, *ty),

@@ -3,7 +3,7 @@
 //! Owns: the types of a plan's output columns. Asked by: rules that build rows, and EXPLAIN. Never: changes a plan.
 
 use engine::catalog::system;
-use engine::plan::{AggregateMode, JoinKind, Plan, Scan};
+use engine::plan::{JoinKind, Plan, Scan};
 use types::DataType;
 
 /// The type of each output column.
@@ -73,15 +73,4 @@ pub(super) fn scan_types(scan: &Scan) -> Vec<DataType> {
 
 pub(super) fn width(plan: &Plan) -> usize {
     types(plan).len()
-}
-
-/// The plan gives exactly one row whatever the tables hold.
-pub(super) fn is_one_row(plan: &Plan) -> bool {
-    match plan {
-        Plan::OneRow => true,
-        Plan::Values { rows } => rows.len() == 1,
-        Plan::Aggregate(a) => a.groups.is_empty() && a.mode == AggregateMode::Complete,
-        Plan::Project { input, .. } | Plan::Sort { input, .. } => is_one_row(input),
-        _ => false,
-    }
 }

@@ -189,6 +189,8 @@ pub struct Join {
     pub filter: Option<Expr>,
     /// The right side sees the left row as `Outer { depth: 1 }` and is run once per left row.
     pub lateral: bool,
+    /// The left input is taken to be the smaller one: it is the one to be kept, unless the kind forbids that.
+    pub keep_left: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -100,6 +100,7 @@ impl<'a> Binder<'a> {
             right_keys: Vec::new(),
             filter,
             lateral,
+            keep_left: false,
         }));
         Ok((plan, scope))
     }

@@ -108,19 +108,19 @@ fn joins_start_from_the_most_restricted_table() {
             "select * from loose l1, loose l2, t where l1.m = t.a and l2.n = t.a and t.a = 2",
             "
         Hash Join
-          Hash Cond: (t.a = loose.n)
+          Hash Cond: (t.a = loose.m)
           ->  Hash Join
-                Hash Cond: (t.a = loose.m)
+                Hash Cond: (t.a = loose.n)
                 ->  Index Scan using t_pkey on t
                       Index Cond: (a = 2)
                       Partitions: 1 of 4
                 ->  Hash
                       ->  Seq Scan on loose
-                            Filter: (m = 2)
+                            Filter: (n = 2)
                             Partitions: all 4
           ->  Hash
                 ->  Seq Scan on loose
-                      Filter: (n = 2)
+                      Filter: (m = 2)
                       Partitions: all 4",
         ),
         (

@@ -2,7 +2,7 @@
 //!
 //! Owns: which input is kept in memory, hashed by its keys (or in a list without keys), while the other one streams past. The
 //! right input is kept unless the left one turns out to be small: then the right table is read by the left rows' keys where
-//! an index allows it (`lookup`), else the left input is kept and the right one streams.
+//! an index allows it (`lookup`), else the left input is kept and the right one streams, as it does where the plan says so.
 //! Asked by: `build`. NULL keys match nothing. Rows of the kept input without a match come last. A kept input over its
 //! memory is joined in parts (`pairs`), and then the output has no order.
 //! Bounds: the kept rows count against the query's memory; at most `AHEAD_ROWS_MAX` left rows are read ahead.
@@ -37,6 +37,7 @@ pub(crate) struct HashJoin {
     inputs: Option<(Box<dyn RowSource>, Box<dyn RowSource>)>,
     /// The right input when it is a table's rows.
     right_scan: Option<Scan>,
+    keep_left: bool,
     pass: Option<Pass>,
     several: Option<Several>,
     pairs: Pairs,
@@ -85,6 +86,7 @@ impl HashJoin {
                 Plan::Scan(scan) if !join.left_keys.is_empty() => Some((**scan).clone()),
                 _ => None,
             },
+            keep_left: join.keep_left,
             pass: None,
             several: None,
             pairs: Pairs::default(),
@@ -99,17 +101,15 @@ impl HashJoin {
             return self.begin(right, left).await;
         }
         let mut left = Ahead::of(left, &self.spec);
-        if !left.look(&self.spec).await? {
-            return self.begin(right, Box::new(left)).await;
-        }
-        if left.ahead.is_empty() {
+        let is_small = left.look(&self.spec).await?;
+        if is_small && left.ahead.is_empty() {
             return Ok(());
         }
-        if let Some(narrowed) = self.lookup(&left).await? {
+        if is_small && let Some(narrowed) = self.lookup(&left).await? {
             let right = Box::new(ScanRows::new(self.spec.scope.clone(), &narrowed));
             return self.begin(right, Box::new(left)).await;
         }
-        if matches!(self.spec.kind, JoinKind::Inner | JoinKind::Left) {
+        if is_small || self.keep_left {
             let spec = &mut self.spec;
             spec.swapped = true;
             std::mem::swap(&mut spec.probe_keys, &mut spec.kept_keys);

@@ -142,7 +142,8 @@ impl Pass {
             let number = self.number;
             self.number += 1;
             let matched = self.flags.as_ref().is_some_and(|f| f.get(number));
-            if matched && matches!(spec.kind, JoinKind::Semi | JoinKind::Anti) {
+            let decided = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti);
+            if matched && decided && !spec.answers_kept() {
                 continue;
             }
             let candidate = if spec.is_keyed() {
@@ -178,6 +179,7 @@ impl Pass {
             }
             probe.matched = true;
             match spec.kind {
+                _ if spec.answers_kept() => {}
                 JoinKind::Semi => {
                     probe.candidate = END;
                     return Ok(Some(std::mem::take(&mut probe.row)));
@@ -195,12 +197,15 @@ impl Pass {
         Ok(Some(spec.probe_alone(std::mem::take(&mut probe.row))))
     }
 
-    /// The next kept row that nothing matched.
+    /// The next kept row that is given out at the end.
     async fn alone(&mut self, mut at: usize, spec: &Spec) -> Result<Option<Row>> {
-        while spec.wants_kept() && at < self.table.rows.len() {
+        let Some(wanted) = spec.wanted_at_end() else {
+            return Ok(None);
+        };
+        while at < self.table.rows.len() {
             spec.step().await?;
             at += 1;
-            if !self.table.matched[at - 1] {
+            if self.table.matched[at - 1] == wanted {
                 self.tail = Some(at);
                 return Ok(Some(spec.kept_alone(&self.table.rows[at - 1])));
             }

@@ -36,8 +36,21 @@ impl Spec {
     pub(super) fn wants_kept(&self) -> bool {
         match self.kind {
             JoinKind::Right | JoinKind::Full => true,
-            JoinKind::Left => self.swapped,
-            JoinKind::Inner | JoinKind::Semi | JoinKind::Anti => false,
+            JoinKind::Left | JoinKind::Anti => self.swapped,
+            JoinKind::Inner | JoinKind::Semi => false,
+        }
+    }
+
+    /// It is kept rows that are given out, once it is known whether they have matched.
+    pub(super) fn answers_kept(&self) -> bool {
+        self.swapped && matches!(self.kind, JoinKind::Semi | JoinKind::Anti)
+    }
+
+    /// What a kept row's match must have been for it to be given out at the end.
+    pub(super) fn wanted_at_end(&self) -> Option<bool> {
+        match self.kind {
+            JoinKind::Semi if self.swapped => Some(true),
+            _ => self.wants_kept().then_some(false),
         }
     }
 
@@ -45,7 +58,8 @@ impl Spec {
     pub(super) fn wants_probe(&self) -> bool {
         match self.kind {
             JoinKind::Left => !self.swapped,
-            JoinKind::Full | JoinKind::Anti => true,
+            JoinKind::Anti => !self.swapped,
+            JoinKind::Full => true,
             JoinKind::Inner | JoinKind::Right | JoinKind::Semi => false,
         }
     }
@@ -57,9 +71,10 @@ impl Spec {
         }
     }
 
-    /// A kept row that nothing matched.
+    /// A kept row at the end.
     pub(super) fn kept_alone(&self, kept: &[Value]) -> Row {
         match self.swapped {
+            _ if self.answers_kept() => kept.to_vec(),
             false => concat(&vec![Value::Null; self.left_width], kept),
             true => concat(kept, &vec![Value::Null; self.right_width]),
         }

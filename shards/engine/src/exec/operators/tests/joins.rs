@@ -25,6 +25,7 @@ fn join(kind: JoinKind, left: Plan, right: Plan, keys: bool, filter: Option<Expr
         right_keys: key(col(0)),
         filter,
         lateral: false,
+        keep_left: false,
     }))
 }
 
@@ -157,6 +158,7 @@ fn lateral(kind: JoinKind, left: &[Row], right: Plan) -> Plan {
         right_keys: Vec::new(),
         filter: None,
         lateral: true,
+        keep_left: false,
     }))
 }
 

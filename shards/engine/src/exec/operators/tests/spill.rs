@@ -70,6 +70,7 @@ fn join(kind: JoinKind, left: &[Row], right: &[Row], keys: bool, filter: Option<
         right_keys: key(col(0)),
         filter,
         lateral: false,
+        keep_left: false,
     }))
 }
 

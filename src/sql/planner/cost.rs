@@ -1,0 +1,137 @@
+//! What a plan costs, in rows read where they are.
+//!
+//! Owns: the weights of the operators' steps, and how they add up. Asked by: the rules that choose, and EXPLAIN. The unit is
+//! one row of a table visited by its shard; the other weights are relative to it, from measurements of the operators.
+//! Never: a time; what is slow here is slow on any machine.
+
+use super::estimate::Estimator;
+use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan, SetOp};
+
+/// A row visited in a full scan.
+pub(super) const VISIT: f64 = 1.0;
+/// A row found by an index, which reads its table by key.
+pub(super) const FETCH: f64 = 4.0;
+/// Reaching the partitions, once for each access.
+pub(super) const CALL: f64 = 20.0;
+/// A row that leaves its shard.
+pub(super) const MOVE: f64 = 0.7;
+/// A row put into a hash table, and a row looked up in one.
+const KEEP: f64 = 1.5;
+const PROBE: f64 = 0.8;
+/// A row made.
+pub(super) const OUT: f64 = 0.4;
+/// A pair of rows held against each other.
+const PAIR: f64 = 0.3;
+/// A row looked up by its key, its call among it.
+const LOOKUP: f64 = 8.0;
+/// Left rows for which the executor looks the right ones up, instead of reading them all.
+pub(super) const LOOKUPS_MAX: f64 = 256.0;
+/// Left rows that the executor keeps, whatever the right side is.
+const AHEAD_MAX: f64 = 4_096.0;
+
+/// A hash join without its inputs.
+pub(super) fn hashed(left: f64, right: f64, rows: f64) -> f64 {
+    let (kept, probe) = if left <= AHEAD_MAX {
+        (left, right)
+    } else {
+        (right, left)
+    };
+    kept * KEEP + probe * PROBE + rows * OUT
+}
+
+/// A nested loop without its inputs.
+pub(super) fn pairs(left: f64, right: f64, rows: f64) -> f64 {
+    right * KEEP + left * right * PAIR + rows * OUT
+}
+
+/// For each left row, where the columns joined on are the primary key.
+pub(super) fn looked_up(scan: &Scan, joined: &dyn Fn(&usize) -> bool) -> Option<f64> {
+    let bare = matches!(scan.access, Access::Full) && scan.partial.is_none();
+    let key = &scan.table.primary_key;
+    (bare && !key.is_empty() && key.iter().all(joined)).then_some(LOOKUP)
+}
+
+/// The scan of a table.
+pub(super) fn scan(scan: &Scan, on: &Estimator) -> f64 {
+    access(scan, on) + on.scanned(scan).rows * MOVE
+}
+
+fn access(scan: &Scan, on: &Estimator) -> f64 {
+    match &scan.access {
+        Access::Full => CALL + on.table(&scan.table).rows * VISIT,
+        Access::Keys(keys) => keys.len() as f64 * LOOKUP,
+        Access::KeyRange(_) => {
+            let rows = on.found(&scan.table, &scan.access, scan.filter.as_ref());
+            CALL + rows.rows * VISIT
+        }
+        Access::Index { .. } => {
+            let rows = on.found(&scan.table, &scan.access, scan.filter.as_ref());
+            CALL + rows.rows * FETCH
+        }
+    }
+}
+
+/// The whole plan.
+pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
+    let inputs: f64 = plan.inputs().into_iter().map(|p| of(p, on)).sum();
+    let first = |on: &Estimator| plan.inputs().first().map_or(0.0, |p| on.rows(p));
+    inputs
+        + match plan {
+            Plan::Scan(s) => scan(s, on),
+            Plan::Join(join) => of_join(join, on),
+            Plan::Filter { input, predicate } => {
+                let slow = subplans(predicate, on);
+                on.rows(input) * (PAIR + slow)
+            }
+            Plan::Project { input, exprs } => {
+                let slow: f64 = exprs.iter().map(|e| subplans(e, on)).sum();
+                on.rows(input) * (OUT + slow)
+            }
+            Plan::Aggregate(a) => on.rows(&a.input) * KEEP + on.rows(plan) * OUT,
+            Plan::Sort { input, .. } => {
+                let rows = on.rows(input).max(2.0);
+                rows * rows.log2() * 0.1 + rows * OUT
+            }
+            Plan::Distinct { .. } | Plan::DistinctOn { .. } => first(on) * KEEP,
+            Plan::SetOp { op, all, .. } => match (op, all) {
+                (SetOp::Union, true) => on.rows(plan) * OUT,
+                _ => on.rows(plan) * KEEP,
+            },
+            Plan::LockRows(_) | Plan::Advise(_) => first(on) * LOOKUP,
+            Plan::Limit { .. } => 0.0,
+            Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_) => {
+                on.rows(plan) * OUT
+            }
+        }
+}
+
+fn of_join(join: &Join, on: &Estimator) -> f64 {
+    let (left, right) = (on.rows(&join.left), on.rows(&join.right));
+    let rows = match join.kind {
+        JoinKind::Semi | JoinKind::Anti => left,
+        _ => left.max(right),
+    };
+    if join.lateral {
+        return left * (CALL + of(&join.right, on));
+    }
+    match join.left_keys.is_empty() {
+        true => pairs(left, right, rows),
+        false => hashed(left, right, rows),
+    }
+}
+
+/// What the correlated subqueries in an expression cost for each row.
+fn subplans(e: &Expr, on: &Estimator) -> f64 {
+    let mut sum = 0.0;
+    e.each(&mut |e| {
+        if let Expr::Subquery {
+            plan,
+            correlated: true,
+            ..
+        } = e
+        {
+            sum += of(plan, on);
+        }
+    });
+    sum
+}
