@@ -8,6 +8,10 @@ use rustydb_shard::config::{Action, Command, Config, Host, LogFormat};
 use rustydb_shard::{server, telemetry};
 use std::process::ExitCode;
 
+/// A heap a thread, as each shard has one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args_os()) {
         Ok(command) => command,

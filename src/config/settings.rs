@@ -97,6 +97,9 @@ settings! {
     insecure, "insecure", Switch, "false";
     /// Shards, one executor each; `auto` is every core this process may use. More than there are cores is allowed: they are then not pinned.
     cores, "cores", AutoCount, "auto";
+    /// How long a shard looks for more to do before it sleeps, where it has a core of its own: a message between shards then
+    /// takes a few microseconds instead of a wake-up. It costs whoever else wants that core; 0 is not to look.
+    spin, "spin", Span, "0";
     /// Partitions of a new data directory; `auto` is as many as `cores`. It does not change a directory that exists.
     partitions, "partitions", AutoCount, "auto";
     /// Page buffer pool of each shard; `auto` is a quarter of the memory divided by the shards, from 16 MiB to 1 GiB.

@@ -19,7 +19,6 @@ use runtime::ShardOptions;
 use runtime::buffers::LimitsError;
 use shared::Shared;
 use std::net::SocketAddr;
-use std::time::Duration;
 use types::{Error, ShardId};
 
 /// Why the server did not start, or did not stop well: one sentence, with the fix where there is one.
@@ -50,9 +49,6 @@ pub enum StartError {
     #[error("{0}; the process stops, and its next start recovers everything acknowledged")]
     Panic(#[from] runtime::ShardPanic),
 }
-
-/// Executors on dedicated cores look for messages this long before they sleep.
-const SPIN: Duration = Duration::from_micros(0);
 
 /// Reads the configuration again, from where it came.
 pub type Reread = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
@@ -97,7 +93,7 @@ pub fn run(config: Config, reread: Reread) -> Result<(), StartError> {
     let options = ShardOptions {
         shards,
         pin,
-        spin: SPIN,
+        spin: shared.config.spin,
         buffers: shared.config.shard_buffers()?,
         network: shared.config.network_method,
         ..ShardOptions::default()

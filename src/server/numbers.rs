@@ -22,6 +22,19 @@ pub async fn snapshot(node: &Node) -> Result<MetricsSnapshot> {
     if let Some(stats) = runtime::network_stats() {
         network(&stats, &mut out);
     }
+    let spread = runtime::spread_stats();
+    out.counter(
+        "rustydb_connections_handed_over_total",
+        "Connections accepted here and served by a shard that had fewer.",
+        &[],
+        spread.handed,
+    );
+    out.counter(
+        "rustydb_connections_kept_total",
+        "Connections served here because too many were on their way to the shard that had fewest.",
+        &[],
+        spread.kept,
+    );
     if let Reply::Stats(stats) = router.shard.handle(envelope).await? {
         shard(&stats, &mut out);
     }
@@ -100,7 +113,7 @@ fn network(stats: &RingStats, out: &mut MetricsSnapshot) {
     let gauges = [
         (
             "rustydb_network_ring_operations",
-            "Operations of sockets under way on the network's ring.",
+            "Operations of sockets and files under way on the shard's ring.",
             stats.operations,
         ),
         (
@@ -115,17 +128,17 @@ fn network(stats: &RingStats, out: &mut MetricsSnapshot) {
     let counters = [
         (
             "rustydb_network_ring_enters_total",
-            "Calls of io_uring_enter for the network's ring.",
+            "Calls of io_uring_enter for the shard's ring.",
             stats.enters,
         ),
         (
             "rustydb_network_ring_completions_total",
-            "Completions of the network's ring.",
+            "Completions of the shard's ring.",
             stats.completions,
         ),
         (
             "rustydb_network_ring_cancels_total",
-            "Operations of the network's ring that were told to end.",
+            "Operations of the shard's ring that were told to end.",
             stats.cancels,
         ),
         (
@@ -200,7 +213,7 @@ fn buffer_class(s: &ClassStats, out: &mut MetricsSnapshot) {
         ("rustydb_buffers_waits_total", "Waits for one.", s.waits),
         (
             "rustydb_buffers_wait_nanoseconds_total",
-            "Time spent in them.",
+            "Time spent in them and in the writes that they make durable.",
             s.wait_ns,
         ),
     ];
@@ -358,12 +371,12 @@ fn store(p: &PartitionStats, out: &mut MetricsSnapshot) {
         ),
         (
             "rustydb_wal_fsyncs_total",
-            "Fsyncs of the log.",
+            "Fsyncs of the log: durable writes.",
             s.wal_fsyncs,
         ),
         (
             "rustydb_wal_fsync_nanoseconds_total",
-            "Time spent in them.",
+            "Time spent in them and in the writes that they make durable.",
             s.wal_fsync_ns_sum,
         ),
         (

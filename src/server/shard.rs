@@ -12,7 +12,7 @@ use crate::service::Door;
 use crate::session::{self, Node};
 use crate::telemetry::{self, Metrics};
 use engine::shard::Shard;
-use runtime::{Credits, Dir, Listener, TempDir};
+use runtime::{Credits, Dir, Listener, Spread, TempDir};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -196,8 +196,9 @@ async fn listen(
             runtime::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
-    let sql = bind(SocketAddr::new(config.listen, shared.sql_port()))?;
-    let http = bind(SocketAddr::new(config.listen, shared.http_port()))?;
+    let at = |port| SocketAddr::new(config.listen, port);
+    let sql = bind(at(shared.sql_port()), &shared.sql_spread)?;
+    let http = bind(at(shared.http_port()), &shared.http_spread)?;
     let (sql_address, http_address) = (sql.local_addr(), http.local_addr());
     if id == ShardId(0) {
         shared.set_ports(sql_address.port(), http_address.port());
@@ -261,8 +262,8 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
     .detach();
 }
 
-fn bind(address: SocketAddr) -> Result<Listener> {
-    Listener::bind(address, BACKLOG).map_err(|e| {
+fn bind(address: SocketAddr, spread: &Arc<Spread>) -> Result<Listener> {
+    Listener::bind_spread(address, BACKLOG, spread.clone()).map_err(|e| {
         Error::new(
             SqlState::IO_ERROR,
             format!("cannot listen on {address}: {e}"),

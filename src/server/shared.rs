@@ -1,6 +1,7 @@
 //! What the shard mains share while they start and stop: counters of who has come how far, and the first failure.
 //!
-//! Crosses cores, behind one `Arc`; looked at only at start, stop and by health checks, never on the data path.
+//! Crosses cores, behind one `Arc`; looked at only at start, stop, when a connection begins or ends and by health checks,
+//! never on the data path.
 
 use super::Reread;
 use crate::config::Config;
@@ -8,7 +9,7 @@ use crate::router::{Answer, Message};
 use engine::shard::Layout;
 use engine::txn::Horizon;
 use runtime::mesh::{Port, mesh};
-use runtime::{SignalWatch, TempQuota};
+use runtime::{SignalWatch, Spread, TempQuota};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub struct Shared {
     pub signals: SignalWatch,
     pub horizon: Arc<Horizon>,
     pub temp_quota: Arc<TempQuota>,
+    /// Over which shards the connections of each endpoint go.
+    pub sql_spread: Arc<Spread>,
+    pub http_spread: Arc<Spread>,
     ports: Mutex<Vec<Option<Port<Message, Answer>>>>,
     reached: [AtomicUsize; 5],
     failed: AtomicBool,
@@ -64,6 +68,8 @@ impl Shared {
             signals,
             horizon: Horizon::new(shards),
             temp_quota: TempQuota::new(config.temp_bytes_max as u64),
+            sql_spread: Spread::new(shards),
+            http_spread: Spread::new(shards),
             ports: Mutex::new(ports),
             reached: Default::default(),
             failed: AtomicBool::new(false),

@@ -24,10 +24,11 @@ use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
 use engine::exec::{Context, SessionInfo};
+use engine::plan::Plan;
 use engine::txn::Stop;
 use portal::Portal;
 use settings::Settings;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Planned {
     /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
     own: Option<(Xid, u32)>,
     bound: Bound,
+    /// A query's plan as its operators share it, from its first run on.
+    shared: OnceCell<Arc<Plan>>,
 }
 
 impl Session {

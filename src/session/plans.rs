@@ -1,11 +1,13 @@
 //! The shard's plan cache: bound statements by text, parameter types and catalog version.
 //!
-//! Bounds: `PLAN_CACHE_MAX` plans, the least recently used goes. Never: keeps a plan whose literals depend on the moment
+//! Bounds: `PLAN_CACHE_MAX` plans, the least recently used goes; a text that comes once, as texts with their values in them
+//! do, takes no place and drives none out: `SEEN` remembers those that came. Never: keeps a plan whose literals depend on the moment
 //! (`'now'`, `'today'` …), or one of a transaction's own catalog.
 
 use super::Planned;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{DataType, limits};
@@ -24,7 +26,12 @@ pub struct PlanCache {
     order: VecDeque<(PlanKey, u64)>,
     uses: u64,
     max: usize,
+    /// Hashes of keys that came lately, each in the one place that it may have.
+    seen: Box<[u64]>,
 }
+
+/// Keys that are remembered as having come once.
+const SEEN: usize = 4096;
 
 impl PlanCache {
     pub fn new() -> PlanCache {
@@ -37,7 +44,19 @@ impl PlanCache {
             order: VecDeque::new(),
             uses: 0,
             max,
+            seen: vec![0; SEEN].into(),
         }
+    }
+
+    /// Whether it came before; it has now.
+    pub fn comes_again(&mut self, key: &PlanKey) -> bool {
+        let hash = self.plans.hasher().hash_one(key);
+        let place = hash as usize % self.seen.len();
+        let last = self
+            .seen
+            .get_mut(place)
+            .map(|seen| std::mem::replace(seen, hash));
+        last == Some(hash)
     }
 
     pub fn get(&mut self, key: &PlanKey, version: u64) -> Option<Rc<Planned>> {
@@ -98,15 +117,12 @@ mod tests {
     }
 
     fn plan(version: u64) -> Rc<Planned> {
-        Rc::new(Planned {
-            version,
-            own: None,
-            bound: Bound {
-                statement: Statement::Commit,
-                params: Vec::new(),
-                columns: None,
-            },
-        })
+        let bound = Bound {
+            statement: Statement::Commit,
+            params: Vec::new(),
+            columns: None,
+        };
+        Rc::new(Planned::new(version, None, bound))
     }
 
     #[test]
@@ -122,6 +138,14 @@ mod tests {
         assert_eq!(cache.len(), 4);
         assert!(cache.get(&key(0), 1).is_some(), "it was used last");
         assert!(cache.get(&key(1), 1).is_none(), "it was the oldest");
+    }
+
+    #[test]
+    fn a_text_is_known_from_the_second_time_on() {
+        let mut cache = PlanCache::with_max(4);
+        assert!(!cache.comes_again(&key(0)));
+        assert!(cache.comes_again(&key(0)));
+        assert!(!cache.comes_again(&key(1)));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::{Planned, Prepared, Session};
 use crate::service::Reply;
 use crate::sql::{self, BindEnv, Parsed};
 use engine::exec::Context;
+use engine::plan::{Plan, Query};
 use engine::txn::Stop;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
@@ -65,13 +66,12 @@ impl Session {
                 context: ctx,
             },
         )?;
-        let planned = Rc::new(Planned {
-            version,
-            own,
-            bound,
-        });
+        let planned = Rc::new(Planned::new(version, own, bound));
         if let Some(key) = key {
-            self.node.plans.borrow_mut().put(key, planned.clone());
+            let mut plans = self.node.plans.borrow_mut();
+            if plans.comes_again(&key) {
+                plans.put(key, planned.clone());
+            }
         }
         Ok(planned)
     }
@@ -232,15 +232,26 @@ impl Session {
 impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
-        let statement = sql::Statement::Nothing { tag: "" };
+        let bound = sql::Bound {
+            statement: sql::Statement::Nothing { tag: "" },
+            params: Vec::new(),
+            columns: None,
+        };
+        Planned::new(0, None, bound)
+    }
+
+    pub(super) fn new(version: u64, own: Option<(Xid, u32)>, bound: sql::Bound) -> Planned {
         Planned {
-            version: 0,
-            own: None,
-            bound: sql::Bound {
-                statement,
-                params: Vec::new(),
-                columns: None,
-            },
+            version,
+            own,
+            bound,
+            shared: OnceCell::new(),
         }
+    }
+
+    /// `query` is this statement.
+    pub(super) fn plan_of(&self, query: &Query) -> Arc<Plan> {
+        let shared = self.shared.get_or_init(|| Arc::new(query.plan.clone()));
+        shared.clone()
     }
 }

@@ -321,7 +321,7 @@ impl Session {
         match statement {
             Statement::Query(query) => {
                 let columns = query.columns.clone();
-                let running = start_query(query, work).await?;
+                let running = start_plan(planned.plan_of(query), work).await?;
                 Ok(Started::Query {
                     kind: StatementKind::Select,
                     running,

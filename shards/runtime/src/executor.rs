@@ -53,7 +53,7 @@ pub struct ShardOptions {
     pub shards: usize,
     /// One core each. Ignored (as if false) when there are fewer cores than shards.
     pub pin: bool,
-    /// How long an idle shard polls before it parks. Only pinned shards spin.
+    /// How long a shard that has just had something to do looks for more before it sleeps. Only pinned shards spin.
     pub spin: Duration,
     /// Bytes of registered I/O buffers an executor; counts against RLIMIT_MEMLOCK.
     pub io_memory: usize,
@@ -287,6 +287,8 @@ pub(crate) struct Context {
     fatal: RefCell<Option<PanicPayload>>,
     root: RefCell<Option<Waker>>,
     pub(crate) turns: Turns,
+    /// Nanoseconds that the pump looks for something to do before it sleeps.
+    pub(crate) spin: u64,
 }
 
 /// What runs the tasks of an executor.
@@ -294,7 +296,7 @@ pub(crate) enum Backend {
     Ring {
         latency: TaskQueueHandle,
         background: TaskQueueHandle,
-        /// None where sockets wait for readiness.
+        /// None where sockets wait for readiness and glommio reads and writes.
         network: Option<Rc<Ring>>,
     },
     #[cfg(feature = "simulation")]
@@ -302,7 +304,7 @@ pub(crate) enum Backend {
 }
 
 impl Context {
-    fn new(shard: ShardId, backend: Backend, preempt: Duration) -> Rc<Context> {
+    fn new(shard: ShardId, backend: Backend, preempt: Duration, spin: Duration) -> Rc<Context> {
         Rc::new(Context {
             shard,
             backend,
@@ -310,6 +312,7 @@ impl Context {
             fatal: RefCell::new(None),
             root: RefCell::new(None),
             turns: Turns::new(preempt),
+            spin: u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX),
         })
     }
 
@@ -395,6 +398,8 @@ where
     }
     let _forget = Forget;
     let (preempt, network) = (opts.preempt, opts.network);
+    let pinned = opts.pin && cores() >= opts.shards;
+    let spin = if pinned { opts.spin } else { Duration::ZERO };
     executor.run(async move {
         let proxy = glommio::executor();
         let latency = proxy.create_task_queue(
@@ -412,7 +417,7 @@ where
             background,
             network: network_of(shard, network)?,
         };
-        let context = Context::new(shard, backend, preempt);
+        let context = Context::new(shard, backend, preempt, spin);
         CURRENT.set(Some(context.clone()));
         let tickers = start_tickers(&context, latency)?;
         let outcome = supervise(&context, task::spawn(async move { main().await })).await;
@@ -445,7 +450,7 @@ fn start_tickers(
         let (executor, context) = (context.clone(), context.clone());
         let pump = async move {
             if let Err(error) = ring::pump(ring, executor).await {
-                context.fail(Box::new(format!("the network's ring stopped: {error}")));
+                context.fail(Box::new(format!("the shard's ring stopped: {error}")));
             }
         };
         let pump = glommio::spawn_local_into(pump, queue);
@@ -473,8 +478,8 @@ fn network_of(shard: ShardId, method: NetworkMethod) -> Result<Option<Rc<Ring>>,
     }
 }
 
-/// The ring of the calling executor's sockets.
-pub(crate) fn network_ring() -> Option<Rc<Ring>> {
+/// The calling executor's own ring.
+pub(crate) fn ring() -> Option<Rc<Ring>> {
     try_context().and_then(|context| context.network())
 }
 
@@ -534,7 +539,12 @@ pub(crate) fn run_simulated<T: 'static>(
             CURRENT.set(None);
         }
     }
-    let context = Context::new(ShardId(0), Backend::Simulated(machine), Duration::MAX);
+    let context = Context::new(
+        ShardId(0),
+        Backend::Simulated(machine),
+        Duration::MAX,
+        Duration::ZERO,
+    );
     CURRENT.set(Some(context.clone()));
     let forget = Forget(context.clone());
     let outcome = Rc::new(RefCell::new(None));

@@ -389,7 +389,13 @@ impl File {
     /// The whole buffer or an error; the buffer comes back for reuse. After an error any part may be written.
     pub async fn write_at(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
         self.check(pos, buf.len())?;
-        self.ring.write(pos, buf).await
+        self.ring.write(pos, buf, false).await
+    }
+
+    /// As `write_at` and then `sync_data`, for these bytes alone, in one operation where the system has it.
+    pub async fn write_durable_at(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
+        self.check(pos, buf.len())?;
+        self.ring.write(pos, buf, true).await
     }
 
     /// fdatasync: data and size are on the device when this returns Ok. After an error nothing is known about

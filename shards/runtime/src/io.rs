@@ -6,14 +6,17 @@
 //! counts as `Share::Disk` of the shard's general buffers while it is under way; one that its caller abandons no longer
 //! counts, although the device may still be at it.
 //!
-//! Of the memory itself the pool gives what glommio can be made to use: it writes whole buffers only and cannot lengthen
-//! one that was cut, so a write of exactly a class's length has a pooled buffer, another has memory of its own that is
-//! counted as the classes that cover it. It reads into memory of its own (registered with the ring, as long as there is
-//! some), which is counted as well and handed on without a copy.
+//! Of the memory itself the pool gives what fits: glommio's buffers cannot be lengthened once cut, so a write of exactly a
+//! class's length has a pooled buffer, another has memory of its own that is counted as the classes that cover it. What is
+//! read is counted as well and handed on without a copy.
+//!
+//! Direct reads, writes and syncs go through the shard's own ring where it has one, which the pump looks at anyway; glommio
+//! opens, closes, resizes and does all of it where there is none.
 //! Source: io_uring(7), open(2) for the rules of O_DIRECT.
 
 use crate::buffers::{self, Hold, Share};
-use crate::executor::panic_message;
+use crate::executor::{self, panic_message};
+use crate::ring::Ring;
 use futures_util::FutureExt;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions, ReadResult};
 use std::cell::Cell;
@@ -197,7 +200,8 @@ async fn under_way(len: usize) -> Hold {
 
 /// An open file as the ring has it.
 pub(crate) enum RingFile {
-    Direct(DmaFile),
+    /// Shared with operations under way.
+    Direct(Rc<DmaFile>),
     Buffered(BufferedFile),
     #[cfg(feature = "simulation")]
     Simulated(crate::sim::OpenFile),
@@ -234,7 +238,7 @@ impl RingFile {
             // It unwraps the outcome of statfs(2) on the path, which someone may remove meanwhile.
             let opening = AssertUnwindSafe(options.dma_open(path));
             match opening.catch_unwind().await {
-                Ok(Ok(file)) => return Ok(RingFile::Direct(file)),
+                Ok(Ok(file)) => return Ok(RingFile::Direct(Rc::new(file))),
                 Ok(Err(error)) if refuses_direct(error.raw_os_error()) => {}
                 Ok(Err(error)) => return Err(error.into()),
                 Err(panic) => return Err(io::Error::other(panic_message(panic.as_ref()))),
@@ -254,10 +258,15 @@ impl RingFile {
 
     /// Up to `len` bytes from `pos`; fewer only at the end of the file.
     pub(crate) async fn read(&self, pos: u64, len: usize) -> io::Result<ReadBuf> {
-        let _flight = InFlight::begin();
         if len == 0 {
             return Ok(ReadBuf::default());
         }
+        if let RingFile::Direct(file) = self
+            && let Some(ring) = executor::ring()
+        {
+            return read_direct(&ring, file, pos, len).await;
+        }
+        let _flight = InFlight::begin();
         let want = len.min(IO_MAX);
         let hold = under_way(want).await;
         let first = match self {
@@ -312,22 +321,37 @@ impl RingFile {
         got == 0 || (self.is_direct() && !got.is_multiple_of(IO_ALIGN))
     }
 
-    /// The whole buffer or an error. Gives the buffer back.
-    pub(crate) async fn write(&self, pos: u64, buf: IoBuf) -> io::Result<IoBuf> {
-        let _flight = InFlight::begin();
+    /// The whole buffer or an error. Gives the buffer back. `durable`: as if `sync_data` followed, which may cost less.
+    pub(crate) async fn write(&self, pos: u64, buf: IoBuf, durable: bool) -> io::Result<IoBuf> {
         let _hold = match (buf.len(), &buf.hold) {
             (1.., None) => Some(under_way(buf.len().min(IO_MAX)).await),
             _ => None,
         };
-        match self {
-            RingFile::Direct(file) => write_direct(file, pos, buf).await,
-            RingFile::Buffered(file) => write_buffered(file, pos, &buf).await.map(|()| buf),
-            #[cfg(feature = "simulation")]
-            RingFile::Simulated(file) => file.write(pos, &buf).await.map(|()| buf),
+        if let RingFile::Direct(file) = self
+            && let Some(ring) = executor::ring()
+        {
+            return write_ring(&ring, file, pos, buf, durable).await;
         }
+        let flight = InFlight::begin();
+        let buf = match self {
+            RingFile::Direct(file) => write_direct(file, pos, buf).await?,
+            RingFile::Buffered(file) => write_buffered(file, pos, &buf).await.map(|()| buf)?,
+            #[cfg(feature = "simulation")]
+            RingFile::Simulated(file) => file.write(pos, &buf).await.map(|()| buf)?,
+        };
+        drop(flight);
+        if durable {
+            self.sync_data().await?;
+        }
+        Ok(buf)
     }
 
     pub(crate) async fn sync_data(&self) -> io::Result<()> {
+        if let RingFile::Direct(file) = self
+            && let Some(ring) = executor::ring()
+        {
+            return ring.sync_file(file).await;
+        }
         let _flight = InFlight::begin();
         match self {
             RingFile::Direct(file) => file.fdatasync().await?,
@@ -374,15 +398,76 @@ impl RingFile {
     pub(crate) async fn close(self) -> io::Result<()> {
         let _flight = InFlight::begin();
         match self {
-            RingFile::Direct(file) => {
-                file.close().await?;
-            }
+            // An operation that nobody waits for closes it at its end.
+            RingFile::Direct(file) => match Rc::try_unwrap(file) {
+                Ok(file) => drop(file.close().await?),
+                Err(shared) => drop(shared),
+            },
             RingFile::Buffered(file) => file.close().await?,
             #[cfg(feature = "simulation")]
             RingFile::Simulated(_) => {}
         }
         Ok(())
     }
+}
+
+async fn read_direct(ring: &Ring, file: &Rc<DmaFile>, pos: u64, len: usize) -> io::Result<ReadBuf> {
+    let mut out: Option<IoBuf> = None;
+    let mut done = 0;
+    while done < len {
+        let want = (len - done).min(IO_MAX);
+        let hold = under_way(want).await;
+        let memory = glommio::allocate_dma_buffer_global(want.next_multiple_of(IO_ALIGN));
+        let (n, mut memory) = ring.read_file(file, offset(pos, done)?, memory).await?;
+        let got = n.min(want);
+        let ends = got < want && !got.is_multiple_of(IO_ALIGN) || got == 0;
+        if done == 0 && (ends || got == len) {
+            memory.trim_to_size(got);
+            let bytes = match got {
+                0 => IoBuf::zeroed(0),
+                _ => IoBuf {
+                    memory: Some(memory),
+                    hold: None,
+                },
+            };
+            return Ok(ReadBuf {
+                bytes: Read::Own(bytes),
+                hold: Some(hold),
+            });
+        }
+        let whole = out.get_or_insert_with(|| IoBuf::zeroed(len));
+        let part = memory.as_bytes().get(..got).unwrap_or_default();
+        whole[done..done + got].copy_from_slice(part);
+        done += got;
+        if ends {
+            break;
+        }
+    }
+    let mut out = out.unwrap_or_else(|| IoBuf::zeroed(0));
+    out.truncate(done);
+    Ok(ReadBuf::own(out))
+}
+
+async fn write_ring(
+    ring: &Ring,
+    file: &Rc<DmaFile>,
+    pos: u64,
+    mut buf: IoBuf,
+    durable: bool,
+) -> io::Result<IoBuf> {
+    let Some(mut memory) = buf.memory.take() else {
+        return Ok(buf);
+    };
+    let (len, mut done) = (memory.len(), 0);
+    while done < len {
+        let part = done..len.min(done + IO_MAX);
+        let (at, want) = (offset(pos, done)?, part.len());
+        let wrote = ring.write_file(file, at, memory, part, durable).await?;
+        done += progress(wrote.0, want)?;
+        memory = wrote.1;
+    }
+    buf.memory = Some(memory);
+    Ok(buf)
 }
 
 fn refuses_direct(errno: Option<i32>) -> bool {

@@ -40,7 +40,10 @@ pub use fs::{TempDir, TempError, TempFile, TempQuota, TempStats};
 pub use io::{IO_MAX, IoBuf, ReadBuf};
 pub use lines::Lines;
 pub use mesh::{BoundPort, CallError, MeshStats, Port, mesh};
-pub use net::{Listener, NetworkMethod, ReadHalf, Stream, WriteHalf, bind_check};
+pub use net::{
+    Listener, NetworkMethod, ReadHalf, Spread, SpreadStats, Stream, WriteHalf, bind_check,
+    spread_stats,
+};
 
 pub use probe::{HostProblem, HostReport, probe};
 pub use random::{random_bytes, random_u64};

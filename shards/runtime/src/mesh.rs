@@ -14,7 +14,7 @@
 mod lanes;
 mod pump;
 
-use crate::executor::network_ring;
+use crate::executor::ring;
 use crate::sync::{Credits, Notify};
 use crate::task::spawn;
 use lanes::{Call, Inbox, Lanes, Presence, lanes};
@@ -149,7 +149,7 @@ impl<Q: Send + 'static, R: Send + 'static> Port<Q, R> {
             running: Cell::new(0),
             stats: Cell::new(MeshStats::default()),
         });
-        if let Some(ring) = network_ring() {
+        if let Some(ring) = ring() {
             let (me, inboxes) = (port.me, port.presence.inboxes.clone());
             if let Some(bell) = ring.bell(Rc::new(move || inboxes[me].heard())) {
                 // Bound once: `self` is gone.

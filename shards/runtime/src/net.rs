@@ -4,14 +4,16 @@
 //! clients (the proxy, tests). Never: resolves a name (addresses only, a resolver blocks), speaks a protocol.
 //! Bounds: the kernel's backlog as given to `bind`; a stream that is not read from holds a few buffers (`ringed`) or none
 //! (`ready`) beyond its socket's, and its peer stops. `accept` fails (and the caller pauses) when descriptors run out.
-//! Source: socket(7) and tcp(7); SO_REUSEPORT spreads connections over the shards' listeners by hash.
+//! Source: socket(7) and tcp(7); SO_REUSEPORT spreads connections over the shards' listeners by hash, `Spread` evens that out.
 
 mod listener;
 mod ready;
 mod ringed;
 mod socket;
+mod spread;
 
 pub use listener::Listener;
+pub use spread::{INBOX_MAX, Spread, SpreadStats, spread_stats};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket::Connected;

@@ -8,6 +8,7 @@ use crate::{ShardOptions, block_on_by, start};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
+use types::ShardId;
 
 fn any_port() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
@@ -375,4 +376,113 @@ fn more_connections_than_are_accepted_ahead_all_arrive() {
         }
         drop((first, taken, streams));
     });
+}
+
+/// Serves `connections` on `shards` executors of one endpoint; how many each had at once.
+fn spread_over(shards: usize, connections: usize, network: NetworkMethod) -> Vec<usize> {
+    let spread = Spread::new(shards);
+    let address = Arc::new(Mutex::new(None::<SocketAddr>));
+    let served = Arc::new(Mutex::new(vec![0; shards]));
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let options = ShardOptions {
+        shards,
+        network,
+        ..ShardOptions::default()
+    };
+    let (at, by, end) = (address.clone(), served.clone(), done.clone());
+    let running = start(options, move |shard| {
+        let (spread, at, by, end) = (spread.clone(), at.clone(), by.clone(), end.clone());
+        async move {
+            let first = shard.0 == 0;
+            let port = loop {
+                match (*at.lock().unwrap(), first) {
+                    (Some(known), _) => break known,
+                    (None, true) => break any_port(),
+                    (None, false) => {}
+                }
+                sleep(Duration::from_millis(1)).await;
+            };
+            let listener = Rc::new(Listener::bind_spread(port, 256, spread).unwrap());
+            *at.lock().unwrap() = Some(listener.local_addr());
+            let accepting = listener.clone();
+            let accepts = spawn(async move {
+                let mut open = Vec::new();
+                while let Ok(stream) = accepting.accept().await {
+                    stream.write_all(&[shard.0 as u8]).await.unwrap();
+                    open.push(stream);
+                    by.lock().unwrap()[usize::from(shard.0)] += 1;
+                }
+            });
+            while !end.load(std::sync::atomic::Ordering::Acquire) {
+                sleep(Duration::from_millis(2)).await;
+            }
+            listener.close();
+            accepts.await;
+        }
+    });
+    let running = running.unwrap();
+    let address = loop {
+        if let Some(address) = *address.lock().unwrap() {
+            break address;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    // Every shard listens.
+    std::thread::sleep(Duration::from_millis(100));
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let mut shard = [0];
+        std::io::Read::read_exact(&mut client, &mut shard).unwrap();
+        clients.push(client);
+    }
+    done.store(true, std::sync::atomic::Ordering::Release);
+    running.join().unwrap();
+    let served = served.lock().unwrap();
+    served.clone()
+}
+
+#[test]
+fn a_connection_goes_to_the_shard_with_the_fewest() {
+    for network in [NetworkMethod::Ring, NetworkMethod::Readiness] {
+        let served = spread_over(4, 64, network);
+        assert_eq!(served, [16; 4], "{network:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_on_its_way_is_served_where_it_was_accepted() {
+    let spread = Spread::new(2);
+    let (here, there) = (ShardId(0), ShardId(1));
+    spread.begin(here, None);
+    let listener = std::net::TcpListener::bind(any_port()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = || {
+        let client = std::net::TcpStream::connect(address).unwrap();
+        (client, Socket::from(listener.accept().unwrap().0))
+    };
+    let mut open = Vec::new();
+    let mut place = || {
+        let (client, socket) = accepted();
+        let peer = client.local_addr().unwrap();
+        let served = spread.place(here, socket, peer);
+        let is_here = served.is_some();
+        open.push((client, served));
+        is_here
+    };
+    // The other does not listen yet.
+    for _ in 0..INBOX_MAX + 1 {
+        assert!(place());
+    }
+    spread.begin(there, None);
+    for _ in 0..INBOX_MAX {
+        assert!(!place());
+    }
+    assert!(place(), "one more than are on their way");
+    let (handed, kept) = (INBOX_MAX as u64, 1);
+    assert_eq!(spread_stats(), SpreadStats { handed, kept });
+    // What was on its way is closed, and counts no more.
+    spread.end(there);
+    spread.begin(there, None);
+    assert!(!place());
 }

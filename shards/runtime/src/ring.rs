@@ -1,11 +1,12 @@
-//! The network's ring: one io_uring of our own beside glommio's, on the same thread.
+//! The shard's ring: one io_uring of our own beside glommio's, on the same thread, for sockets and for what files read and
+//! write.
 //!
 //! Owns: the ring, the operations under way on it and who is told of them (`Complete`), the buffers lent to the kernel
 //! (`stock`), the bell by which other shards wake this one, and the one task (`pump`) that submits, reaps and sleeps.
-//! Asked by: `net`, `mesh`. Never: knows a protocol; sleeps for long: the pump does that on an eventfd which glommio reads,
-//! so that disk and timers wake it too.
-//! Bounds: an operation a listener, two a socket and one for the bell; `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions
-//! that do not fit the queue stay with the kernel until they do. `Drop` waits for operations to end and gives the memory
+//! Asked by: `net`, `mesh`, `io`. Never: knows a protocol or a file's name; sleeps for long: the pump does that on an eventfd
+//! which glommio reads, so that timers and what glommio opens and closes wake it too.
+//! Bounds: an operation a listener, two a socket, one for the bell and as many on files as `Share::Disk` lets be under way;
+//! `STOCK` buffers of 4 KiB, `Extra` of the shard's pool; completions that do not fit the queue stay with the kernel until they do. `Drop` waits for operations to end and gives the memory
 //! up rather than free what the kernel may still write into.
 //! Source: io_uring(7), io_uring_setup(2) for SINGLE_ISSUER, DEFER_TASKRUN and TASKRUN_FLAG, io_uring_register(2) for
 //! REGISTER_PBUF_RING and REGISTER_EVENTFD. Needs Linux 6.1; `Missing` names the part that the kernel has not.
@@ -13,6 +14,7 @@
 #![allow(unsafe_code)]
 
 mod bell;
+mod disk;
 mod pump;
 mod stats;
 mod stock;
@@ -48,8 +50,9 @@ const GETEVENTS: u32 = 1;
 /// The completion of a cancel is nobody's business.
 const NOBODY: u64 = u64::MAX;
 
-/// Turns that the end of a ring gives to operations that were cancelled.
+/// Turns that the end of a ring gives to operations that were cancelled, and how long one waits: a device may be slow.
 const LAST_TURNS: usize = 64;
+const LAST_TURN: Duration = Duration::from_millis(2);
 
 /// The kernel lacks something: sockets then wait for readiness instead.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +79,7 @@ pub(crate) struct Done {
 
 /// Numbers of the calling shard's ring; None where its sockets wait for readiness.
 pub fn network_stats() -> Option<RingStats> {
-    crate::executor::network_ring().map(|ring| ring.stats())
+    crate::executor::ring().map(|ring| ring.stats())
 }
 
 /// What a completed `Ring::accept` has brought: called once for each.
@@ -305,8 +308,8 @@ impl Ring {
             let mut uring = self.uring.borrow_mut();
             let Some(uring) = uring.as_mut() else { return };
             loop {
-                // SAFETY: the entries made here have no memory but the stock's, which lives as long as the ring, and
-                // descriptors that `Complete` keeps open.
+                // SAFETY: the memory of the entries made here is the stock's, which lives as long as the ring, or kept by
+                // their `Complete` until the last completion, as their descriptors are.
                 let pushed = unsafe { uring.submission().push(&entry) };
                 if pushed.is_ok() {
                     break;
@@ -316,7 +319,7 @@ impl Ring {
                     match error.raw_os_error() {
                         Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
                         _ => {
-                            tracing::error!(%error, "the network's ring takes no more");
+                            tracing::error!(%error, "the shard's ring takes no more");
                             break;
                         }
                     }
@@ -364,7 +367,7 @@ impl Ring {
             if let Err(error) = uring.submitter().submit_with_args(1, &arguments) {
                 match error.raw_os_error() {
                     Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
-                    _ => tracing::error!(%error, "the network's ring failed"),
+                    _ => tracing::error!(%error, "the shard's ring failed"),
                 }
             }
         }
@@ -390,7 +393,7 @@ impl Ring {
                 match error.raw_os_error() {
                     // Again in the next turn, after what has arrived was taken.
                     Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => wake(&self.waker),
-                    _ => tracing::error!(%error, "the network's ring failed"),
+                    _ => tracing::error!(%error, "the shard's ring failed"),
                 }
             }
         }
@@ -453,6 +456,12 @@ impl Ring {
         pushed || !uring.completion().is_empty()
     }
 
+    /// Whether there is something to do, for who looks often.
+    fn has_news(&self) -> bool {
+        let bell = self.bell.borrow();
+        bell.as_ref().is_some_and(|bell| bell.is_rung()) || self.is_due()
+    }
+
     /// Whether the kernel writes to the eventfd when there is something to do.
     fn listen(&self, on: bool) {
         if let Some(uring) = self.uring.borrow_mut().as_mut() {
@@ -505,7 +514,7 @@ impl Ring {
             drop(uring);
             drop(stock);
         } else {
-            tracing::warn!("operations of the network's ring have not ended");
+            tracing::warn!("operations of the shard's ring have not ended");
             std::mem::forget((uring, stock));
         }
     }
@@ -520,10 +529,12 @@ impl Ring {
             self.cancel(key);
         }
         for _ in 0..LAST_TURNS {
+            if self.turn() == 0 && !self.ops.borrow().is_empty() {
+                self.linger(LAST_TURN);
+            }
             if self.ops.borrow().is_empty() {
                 break;
             }
-            self.turn();
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One shard's listening socket.
 //!
 //! Owns: the socket, and the connections that the kernel has accepted and nobody has taken. Asked by: `net` of the front.
+//! Where it shares an endpoint with other shards, `Spread` says which of them serves a connection.
 //! Bounds: the backlog as given, and `TAKEN_MAX` accepted ahead: then the kernel is told to stop.
 
 use super::socket::Connected;
+use super::spread::{Arrival, Spread};
 use super::{Stream, tcp_socket};
-use crate::executor::network_ring;
+use crate::executor::{current_shard, ring};
 use crate::ring::{Complete, Done, Key, Ring};
 use crate::steady::Steady;
 use crate::sync::{Notify, store, wake};
@@ -20,7 +22,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use types::ShardId;
 
 /// Connections accepted ahead of whoever takes them.
 const TAKEN_MAX: usize = 64;
@@ -28,6 +32,8 @@ const TAKEN_MAX: usize = 64;
 pub struct Listener {
     way: Way,
     local: SocketAddr,
+    /// With the shard that this is.
+    spread: Option<(Arc<Spread>, ShardId)>,
     closed: Cell<bool>,
     closing: Notify,
 }
@@ -48,16 +54,37 @@ impl Listener {
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let socket = TcpListener::from(socket);
         let local = socket.local_addr()?;
-        let way = match network_ring() {
+        let way = match ring() {
             Some(ring) => Way::Ring(ring, Accepting::new(socket)),
             None => Way::Ready(Rc::new(PollableFd::new(socket)?)),
         };
         Ok(Listener {
             way,
             local,
+            spread: None,
             closed: Cell::new(false),
             closing: Notify::new(),
         })
+    }
+
+    /// As `bind`; connections go to the shard that has the fewest of those with the same `spread`.
+    pub fn bind_spread(
+        addr: SocketAddr,
+        backlog: u32,
+        spread: Arc<Spread>,
+    ) -> io::Result<Listener> {
+        let mut listener = Listener::bind(addr, backlog)?;
+        let me = current_shard();
+        let bell = match &listener.way {
+            Way::Ring(ring, _) => {
+                let spread = spread.clone();
+                ring.bell(Rc::new(move || spread.wake(me)))
+            }
+            Way::Ready(_) => None,
+        };
+        spread.begin(me, bell);
+        listener.spread = Some((spread, me));
+        Ok(listener)
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -75,9 +102,15 @@ impl Listener {
                 ));
             }
             match self.take() {
-                Ok((socket, peer)) => {
+                Ok(None) => yield_if_needed().await,
+                Ok(Some(arrival)) => {
                     yield_if_needed().await;
-                    let socket = Rc::new(Connected::new(socket, peer)?);
+                    let Arrival {
+                        socket,
+                        peer,
+                        place,
+                    } = arrival;
+                    let socket = Rc::new(Connected::new(socket, peer)?.at(place));
                     return Ok(Stream { socket });
                 }
                 Err(error) => match error.kind() {
@@ -91,14 +124,34 @@ impl Listener {
         }
     }
 
-    fn take(&self) -> io::Result<(Socket, SocketAddr)> {
-        match &self.way {
-            Way::Ring(_, accepting) => accepting.take(),
+    /// None when it went to another shard.
+    fn take(&self) -> io::Result<Option<Arrival>> {
+        let handed = self.spread.as_ref().and_then(|(s, me)| s.take(*me));
+        if handed.is_some() {
+            return Ok(handed);
+        }
+        let (socket, peer) = match &self.way {
+            Way::Ring(_, accepting) => accepting.take()?,
             Way::Ready(socket) => {
                 let (socket, peer) = socket.get_ref().accept()?;
-                Ok((Socket::from(socket), peer))
+                socket.set_nonblocking(true)?;
+                (Socket::from(socket), peer)
             }
-        }
+        };
+        Ok(match &self.spread {
+            Some((spread, me)) => spread.place(*me, socket, peer),
+            None => Some(Arrival {
+                socket,
+                peer,
+                place: None,
+            }),
+        })
+    }
+
+    /// Whether another shard has handed a connection over.
+    fn was_handed(&self, cx: &Context<'_>) -> bool {
+        let spread = self.spread.as_ref();
+        spread.is_some_and(|(spread, me)| spread.poll(*me, cx))
     }
 
     async fn wait(&self) -> io::Result<()> {
@@ -107,6 +160,7 @@ impl Listener {
             Way::Ring(ring, accepting) => {
                 poll_fn(|cx| match closing.as_mut().poll(cx) {
                     Poll::Ready(()) => Poll::Ready(Ok(())),
+                    Poll::Pending if self.was_handed(cx) => Poll::Ready(Ok(())),
                     Poll::Pending => accepting.poll(ring, cx).map(Ok),
                 })
                 .await
@@ -116,6 +170,7 @@ impl Listener {
                 let mut ready = Steady::new(async move { socket.readable().await });
                 poll_fn(|cx| match closing.as_mut().poll(cx) {
                     Poll::Ready(()) => Poll::Ready(Ok(())),
+                    Poll::Pending if self.was_handed(cx) => Poll::Ready(Ok(())),
                     Poll::Pending => ready.poll(cx).map_err(io::Error::from),
                 })
                 .await
@@ -127,12 +182,20 @@ impl Listener {
     /// the connections that nobody took.
     pub fn close(&self) {
         self.closed.set(true);
+        self.leave();
         self.closing.notify_all();
+    }
+
+    fn leave(&self) {
+        if let Some((spread, me)) = &self.spread {
+            spread.end(*me);
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.leave();
         if let Way::Ring(ring, accepting) = &self.way {
             accepting.end(ring);
         }

@@ -4,7 +4,8 @@
 
 use super::ready::ReadySocket;
 use super::ringed::RingSocket;
-use crate::executor::network_ring;
+use super::spread::Place;
+use crate::executor::ring;
 use crate::task::yield_if_needed;
 use socket2::Socket;
 use std::future::poll_fn;
@@ -16,6 +17,8 @@ pub(super) struct Connected {
     way: Way,
     peer: SocketAddr,
     local: SocketAddr,
+    /// Among the connections of its endpoint.
+    _place: Option<Place>,
 }
 
 enum Way {
@@ -27,7 +30,7 @@ impl Connected {
     /// Takes a socket that does not block.
     pub(super) fn new(socket: Socket, peer: SocketAddr) -> io::Result<Connected> {
         let local = socket.local_addr()?.as_socket();
-        let way = match network_ring() {
+        let way = match ring() {
             Some(ring) => Way::Ring(RingSocket::new(ring, socket)),
             None => Way::Ready(ReadySocket::new(socket)),
         };
@@ -35,11 +38,20 @@ impl Connected {
             way,
             peer,
             local: local.ok_or(io::ErrorKind::InvalidInput)?,
+            _place: None,
         })
     }
 
+    /// It keeps `place` as long as it is open.
+    pub(super) fn at(self, place: Option<Place>) -> Connected {
+        Connected {
+            _place: place,
+            ..self
+        }
+    }
+
     pub(super) async fn connect(addr: SocketAddr) -> io::Result<Connected> {
-        let socket = match network_ring() {
+        let socket = match ring() {
             Some(ring) => super::ringed::connect(ring, addr).await?,
             None => super::ready::connect(addr).await?,
         };

@@ -53,6 +53,10 @@ impl Bell {
         while matches!((&self.reader).read(&mut bytes), Ok(64)) {}
     }
 
+    pub(super) fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
     /// The owner is about to sleep. False, and it must not, when somebody has rung.
     pub(super) fn rest(&self) -> bool {
         self.resting.store(true, Ordering::SeqCst);

@@ -4,6 +4,7 @@
 //! Never: keeps the executor for long from looking at its own rings. That costs it some ten system calls, so the pump goes
 //! on by itself for `LOOK`, and sleeps in its own ring up to `LINGER` at a time, as long as the executor has nothing of its
 //! own under way: no operation on a file, no task of the background, none that waits for its turn, no timer that is due.
+//! Where it has a core of its own it may look for news for a while before it sleeps (`ShardOptions::spin`).
 //! What the pump cannot know of (a helper thread's answer, a rename) then waits for `LOOK` at most.
 //! Bounds: one read of the eventfd under way.
 
@@ -47,6 +48,7 @@ pub(crate) async fn pump(ring: Rc<Ring>, executor: Rc<Executor>) -> std::io::Res
         told: None,
         polls: 0,
         looked: 0,
+        fresh: false,
     };
     poll_fn(|cx| pump.poll(cx)).await
 }
@@ -62,9 +64,27 @@ struct Pump {
     polls: u64,
     /// When the executor looked at its rings last, as far as we know.
     looked: u64,
+    /// Something has happened since it spun last.
+    fresh: bool,
 }
 
 impl Pump {
+    /// Looks for something to do without sleeping, once after each time that there was something. How much there was.
+    fn spins(&mut self) -> usize {
+        let most = self.executor.spin;
+        if most == 0 || !std::mem::take(&mut self.fresh) {
+            return 0;
+        }
+        let begun = monotonic_ns();
+        while monotonic_ns().saturating_sub(begun) < most {
+            if self.ring.has_news() {
+                return self.ring.turn().max(1);
+            }
+            std::hint::spin_loop();
+        }
+        0
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.ring.listen(false);
         let now = monotonic_ns();
@@ -78,6 +98,7 @@ impl Pump {
         let mut happened = self.ring.turn();
         let polls = self.executor.turns.polls();
         let ran = std::mem::replace(&mut self.polls, polls) != polls;
+        self.fresh |= happened > 0 || ran;
         let since = now.saturating_sub(self.looked);
         let quiet = self
             .executor
@@ -91,7 +112,10 @@ impl Pump {
         if happened == 0 && !ran && look > LOOK_BUSY && since < look {
             // Nobody is ready to run: whoever was has run since the last time, and woke nobody.
             let most = LINGER.min(look - since);
-            happened = self.ring.linger(Duration::from_nanos(most));
+            happened = match self.spins() {
+                0 => self.ring.linger(Duration::from_nanos(most)),
+                n => n,
+            };
         }
         if (happened > 0 || ran) && since < look {
             // Behind those who were told, and whatever they push meanwhile.

@@ -97,21 +97,27 @@ impl Wal {
                 self.open_segment(plan.start).await?
             }
         };
+        let begun = runtime::monotonic_ns();
+        let alone = plan.upto - plan.first <= WRITE_BYTES_MAX;
         let mut at = plan.first;
         while at < plan.upto {
             let n = (plan.upto - at).min(WRITE_BYTES_MAX);
             let mut block = IoBuf::take(n.next_multiple_of(PAGE_BYTES)).await;
             self.copy_front(at, &mut block[..n]);
             block[n..].fill(0);
-            file.write_at(plan.base + at as u64, block)
-                .await
-                .map_err(|e| StorageError::io(failed("write"), e))?;
+            let pos = plan.base + at as u64;
+            let written = match alone {
+                true => file.write_durable_at(pos, block).await,
+                false => file.write_at(pos, block).await,
+            };
+            written.map_err(|e| StorageError::io(failed("write"), e))?;
             at += n;
         }
-        let begun = runtime::monotonic_ns();
-        file.sync_data()
-            .await
-            .map_err(|e| StorageError::io(failed("sync"), e))?;
+        if !alone {
+            file.sync_data()
+                .await
+                .map_err(|e| StorageError::io(failed("sync"), e))?;
+        }
         let took = runtime::monotonic_ns().saturating_sub(begun);
         let c = &self.counters;
         c.fsyncs.set(c.fsyncs.get() + 1);
