@@ -99,6 +99,7 @@ mod tests {
 
     fn plan(version: u64) -> Rc<Planned> {
         Rc::new(Planned {
+            took: std::time::Duration::ZERO,
             version,
             own: None,
             bound: Bound {

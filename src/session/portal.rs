@@ -57,6 +57,7 @@ impl Session {
             return Ok(hit);
         }
         metrics.plan_cache_misses.inc();
+        let began = runtime::Instant::now();
         let bound = sql::bind(
             parsed,
             &BindEnv {
@@ -66,6 +67,7 @@ impl Session {
             },
         )?;
         let planned = Rc::new(Planned {
+            took: began.elapsed(),
             version,
             own,
             bound,
@@ -234,6 +236,7 @@ impl Planned {
     pub fn empty() -> Planned {
         let statement = sql::Statement::Nothing { tag: "" };
         Planned {
+            took: std::time::Duration::ZERO,
             version: 0,
             own: None,
             bound: sql::Bound {
