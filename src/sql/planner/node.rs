@@ -116,9 +116,8 @@ impl Node {
         let Some(m) = self.measured.as_ref().filter(|_| options.analyze) else {
             return text;
         };
-        let space = if text.is_empty() { "  " } else { " " };
         if m.loops == 0 {
-            return format!("{text}{space}(never executed)");
+            return format!("{text} (never executed)");
         }
         let rows = per_loop(m.rows, m.loops);
         let time = match options.timing {
@@ -129,7 +128,7 @@ impl Node {
             ),
             false => String::new(),
         };
-        format!("{text}{space}(actual {time}rows={rows} loops={})", m.loops)
+        format!("{text} (actual {time}rows={rows} loops={})", m.loops)
     }
 
     pub(super) fn json(&self, options: &ExplainOptions) -> Json {

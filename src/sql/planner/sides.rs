@@ -6,10 +6,24 @@
 use super::estimate::Estimator;
 use engine::plan::{JoinKind, Plan};
 
+/// In a plan of more the right side is kept: each estimate looks at all that is below.
+const JOINS_MAX: usize = 32;
+
 /// Looks at every join of the plan.
 pub(super) fn choose(plan: &mut Plan, on: &Estimator) {
+    if joins(plan) <= JOINS_MAX {
+        each(plan, on);
+    }
+}
+
+fn joins(plan: &Plan) -> usize {
+    let below: usize = plan.inputs().into_iter().map(joins).sum();
+    below + usize::from(matches!(plan, Plan::Join(_)))
+}
+
+fn each(plan: &mut Plan, on: &Estimator) {
     for input in plan.inputs_mut() {
-        choose(input, on);
+        each(input, on);
     }
     let Plan::Join(join) = plan else {
         return;

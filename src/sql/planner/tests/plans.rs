@@ -109,31 +109,31 @@ fn joins_start_from_the_most_restricted_table() {
             "
         Hash Join
           Hash Cond: (t.a = loose.m)
-          ->  Hash Join
-                Hash Cond: (t.a = loose.n)
-                ->  Index Scan using t_pkey on t
-                      Index Cond: (a = 2)
-                      Partitions: 1 of 4
-                ->  Hash
+          ->  Hash
+                ->  Hash Join
+                      Hash Cond: (t.a = loose.n)
+                      ->  Hash
+                            ->  Index Scan using t_pkey on t
+                                  Index Cond: (a = 2)
+                                  Partitions: 1 of 4
                       ->  Seq Scan on loose
                             Filter: (n = 2)
                             Partitions: all 4
-          ->  Hash
-                ->  Seq Scan on loose
-                      Filter: (m = 2)
-                      Partitions: all 4",
+          ->  Seq Scan on loose
+                Filter: (m = 2)
+                Partitions: all 4",
         ),
         (
             "select * from t left join u on t.a = u.t_a where u.x = 'a'",
             "
         Hash Join
           Hash Cond: (u.t_a = t.a)
-          ->  Index Scan using u_0_idx on u
-                Index Cond: (x = 'a'::text)
-                Partitions: all 4
           ->  Hash
-                ->  Seq Scan on t
-                      Partitions: all 4",
+                ->  Index Scan using u_0_idx on u
+                      Index Cond: (x = 'a'::text)
+                      Partitions: all 4
+          ->  Seq Scan on t
+                Partitions: all 4",
         ),
         (
             "select * from t left join u on t.a = u.t_a and u.x = 'a' where t.b < 4",
@@ -153,12 +153,12 @@ fn joins_start_from_the_most_restricted_table() {
             "
         Hash Left Join
           Hash Cond: (t.a = u.t_a)
-          ->  Seq Scan on t
-                Filter: (b > 1)
-                Partitions: all 4
           ->  Hash
-                ->  Seq Scan on u
-                      Partitions: all 4",
+                ->  Seq Scan on t
+                      Filter: (b > 1)
+                      Partitions: all 4
+          ->  Seq Scan on u
+                Partitions: all 4",
         ),
     ]);
 }
