@@ -16,8 +16,7 @@ use types::{PartitionId, Result, Row};
 impl Router {
     /// Inserts the rows of the statement's source.
     pub async fn insert(&self, env: &WriteEnv, insert: &Insert) -> Result<Outcome> {
-        let mut source =
-            engine::exec::operators::open(Arc::new(insert.source.clone()), env.exec.clone())?;
+        let mut source = engine::exec::operators::open_in_place(&insert.source, &env.exec)?;
         let mut out = Outcome::new(insert.returning.clone());
         let Some(mut batch) = source.next().await? else {
             return Ok(out);

@@ -8,6 +8,7 @@ use super::route::{Route, route};
 use super::{Router, Txn, odd};
 use engine::exec::Context;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
+use engine::exec::profile::{Pages, Reached, ShardWork};
 use engine::plan::{Advise, LockRows, Scan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
@@ -31,6 +32,8 @@ pub struct TxnSource {
     pub advisory: Rc<Advisory>,
     /// Keeps what the statement sees from being collected.
     pub snapshot: Rc<SnapshotGuard>,
+    /// What shards do is to be counted.
+    pub measured: bool,
 }
 
 impl Source for TxnSource {
@@ -54,6 +57,8 @@ impl Source for TxnSource {
                 scan,
                 ctx,
                 pending: FuturesUnordered::new(),
+                measured: self.measured,
+                reached: Reached::default(),
             };
             for (partition, reach) in parts {
                 rows.request(partition, reach, None);
@@ -160,6 +165,8 @@ struct Gather {
     scan: Arc<Scan>,
     ctx: Arc<Context>,
     pending: FuturesUnordered<Pending>,
+    measured: bool,
+    reached: Reached,
 }
 
 impl Gather {
@@ -171,6 +178,7 @@ impl Gather {
             ctx: self.ctx.clone(),
             reach: reach.clone(),
             resume,
+            measured: self.measured,
         };
         self.pending.push(Box::pin(async move {
             let reply = router.call(partition, PartitionCall::Scan(call)).await;
@@ -178,11 +186,31 @@ impl Gather {
         }));
     }
 
+    fn count(&mut self, partition: PartitionId, rows: usize, pages: Pages) {
+        let shard = &self.router.shard;
+        let owner = shard.owner(partition);
+        let work = ShardWork {
+            remote: owner != shard.id,
+            calls: 1,
+            rows: rows as u64,
+            pages,
+        };
+        self.reached.add(&Reached([(owner, work)].into()));
+    }
+
     async fn next_batch(&mut self) -> Result<Option<RowBatch>> {
         while let Some((partition, reach, reply)) = self.pending.next().await {
-            let Reply::Rows { batch, resume } = reply? else {
+            let Reply::Rows {
+                batch,
+                resume,
+                pages,
+            } = reply?
+            else {
                 return Err(odd());
             };
+            if self.measured {
+                self.count(partition, batch.len(), pages);
+            }
             if resume.is_some() {
                 self.request(partition, reach, resume);
             }
@@ -197,5 +225,9 @@ impl Gather {
 impl RowSource for Gather {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.next_batch())
+    }
+
+    fn reached(&self) -> Reached {
+        self.reached.clone()
     }
 }

@@ -8,6 +8,7 @@ mod assigned;
 mod backup;
 mod copy;
 mod execution;
+mod explain;
 mod node;
 mod plans;
 mod portal;
@@ -69,6 +70,8 @@ struct Prepared {
 
 /// A statement bound against one version of the catalog.
 pub struct Planned {
+    /// What planning it took.
+    pub took: std::time::Duration,
     version: u64,
     /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
     own: Option<(Xid, u32)>,

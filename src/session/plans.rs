@@ -122,7 +122,7 @@ mod tests {
             params: Vec::new(),
             columns: None,
         };
-        Rc::new(Planned::new(version, None, bound))
+        Rc::new(Planned::new(version, None, bound, std::time::Duration::ZERO))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use engine::txn::Stop;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use types::{DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
 
 /// A statement with its parameters, and how far it has been executed.
@@ -58,6 +59,7 @@ impl Session {
             return Ok(hit);
         }
         metrics.plan_cache_misses.inc();
+        let began = runtime::Instant::now();
         let bound = sql::bind(
             parsed,
             &BindEnv {
@@ -66,7 +68,7 @@ impl Session {
                 context: ctx,
             },
         )?;
-        let planned = Rc::new(Planned::new(version, own, bound));
+        let planned = Rc::new(Planned::new(version, own, bound, began.elapsed()));
         if let Some(key) = key {
             let mut plans = self.node.plans.borrow_mut();
             if plans.comes_again(&key) {
@@ -237,11 +239,17 @@ impl Planned {
             params: Vec::new(),
             columns: None,
         };
-        Planned::new(0, None, bound)
+        Planned::new(0, None, bound, Duration::ZERO)
     }
 
-    pub(super) fn new(version: u64, own: Option<(Xid, u32)>, bound: sql::Bound) -> Planned {
+    pub(super) fn new(
+        version: u64,
+        own: Option<(Xid, u32)>,
+        bound: sql::Bound,
+        took: Duration,
+    ) -> Planned {
         Planned {
+            took,
             version,
             own,
             bound,

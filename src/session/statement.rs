@@ -14,6 +14,7 @@ use crate::telemetry::StatementKind;
 use engine::exec::Context;
 use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, open};
+use engine::exec::profile::Profile;
 use engine::plan::{Plan, Query};
 use engine::shard::call::STALE;
 use engine::txn::{Isolation, Stop};
@@ -145,6 +146,11 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// The operators' surroundings, at a snapshot taken now (or the transaction's).
     pub fn exec(&self) -> Rc<Exec> {
+        self.exec_for(None)
+    }
+
+    /// As `exec`, where operators are measured.
+    pub fn exec_for(&self, profile: Option<Rc<Profile>>) -> Rc<Exec> {
         let snapshot = self.txn.statement();
         let source = TxnSource {
             router: self.session.node.router.clone(),
@@ -152,6 +158,7 @@ impl Work<'_> {
             owner: self.txn.clone(),
             advisory: self.session.advisory.clone(),
             snapshot,
+            measured: profile.is_some(),
         };
         let stop = self.stop.clone();
         let node = &self.session.node;
@@ -162,11 +169,16 @@ impl Work<'_> {
             Memory::with_work(node.options.query_bytes_max, work_bytes),
             Rc::new(move || stop.check()),
         );
-        Rc::new(exec.with_temp(node.temp.clone()))
+        Rc::new(exec.with_temp(node.temp.clone()).with_profile(profile))
     }
 
     pub fn write_env(&self) -> WriteEnv {
-        let exec = self.exec();
+        self.write_env_for(None)
+    }
+
+    /// As `write_env`, where operators are measured.
+    pub fn write_env_for(&self, profile: Option<Rc<Profile>>) -> WriteEnv {
+        let exec = self.exec_for(profile);
         WriteEnv {
             txn: self.txn.clone(),
             by: self.txn.reference(self.stop),
@@ -343,7 +355,7 @@ impl Session {
                 let columns = delete.returning.as_ref().map(|r| r.columns.clone());
                 Ok(self.wrote(StatementKind::Delete, "DELETE", columns, out))
             }
-            other => self.utility(other, work).await,
+            other => self.utility(other, planned.took, work).await,
         }
     }
 

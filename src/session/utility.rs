@@ -4,7 +4,6 @@ use super::Session;
 use super::copy::{CopyIn, CopyOut};
 use super::statement::{Started, Work};
 use crate::router::DefineEnv;
-use crate::sql::planner::{explain, explain_json};
 use crate::sql::{self, Discard, Statement};
 use crate::telemetry::StatementKind;
 use engine::catalog::Table;
@@ -15,6 +14,7 @@ use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::Stop;
 use std::sync::Arc;
+use std::time::Duration;
 use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, TreeId, Value};
 
 impl Session {
@@ -137,26 +137,18 @@ impl Session {
     }
 
     /// The rest, inside a transaction.
-    pub(super) async fn utility(&self, statement: &Statement, work: &Work<'_>) -> Result<Started> {
+    pub(super) async fn utility(
+        &self,
+        statement: &Statement,
+        took: Duration,
+        work: &Work<'_>,
+    ) -> Result<Started> {
         match statement {
             Statement::Analyze { tables } => self.analyze(tables, "ANALYZE", work).await,
             Statement::Vacuum { tables, .. } => self.analyze(tables, "VACUUM", work).await,
             Statement::Ddl(ddl) => self.define(ddl, work).await,
-            Statement::Explain {
-                statement,
-                analyze,
-                json,
-            } => {
-                if *analyze {
-                    return Err(Error::unsupported("EXPLAIN ANALYZE is not supported"));
-                }
-                let lines = if *json {
-                    let json = explain_json(statement, &work.ctx.catalog);
-                    vec![json.to_string()]
-                } else {
-                    explain(statement, &work.ctx.catalog)
-                };
-                Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
+            Statement::Explain { statement, options } => {
+                self.explain(statement, *options, took, work).await
             }
             Statement::CopyFrom {
                 table,
@@ -462,7 +454,7 @@ fn ended(tag: &str, notice: Option<Error>) -> Started {
     }
 }
 
-fn listing(column: &str, lines: Vec<String>, tag: &str) -> Started {
+pub(super) fn listing(column: &str, lines: Vec<String>, tag: &str) -> Started {
     let rows: Vec<Row> = lines.into_iter().map(|l| vec![Value::from(l)]).collect();
     Started::Done {
         kind: StatementKind::Utility,

@@ -28,6 +28,21 @@ pub struct Bound {
     pub columns: Option<Arc<Vec<Column>>>,
 }
 
+/// What EXPLAIN shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// The statement is run, and what its operators did is shown.
+    pub analyze: bool,
+    pub costs: bool,
+    pub timing: bool,
+    pub summary: bool,
+    /// Pages found and read.
+    pub buffers: bool,
+    /// Calls and rows of each shard.
+    pub shards: bool,
+    pub json: bool,
+}
+
 /// Everything a client can ask for in SQL.
 #[derive(Clone, Debug)]
 pub enum Statement {
@@ -38,8 +53,7 @@ pub enum Statement {
     Ddl(Ddl),
     Explain {
         statement: Box<Statement>,
-        analyze: bool,
-        json: bool,
+        options: ExplainOptions,
     },
     /// `columns`: ordinals in the order of the data's fields. Columns not among them get their default.
     CopyFrom {
@@ -218,9 +232,7 @@ impl Statement {
             | Statement::Ddl(_)
             | Statement::CopyFrom { .. } => true,
             Statement::Query(query) => query.plan.locks_rows(),
-            Statement::Explain {
-                statement, analyze, ..
-            } => *analyze && statement.writes(),
+            Statement::Explain { statement, options } => options.analyze && statement.writes(),
             _ => false,
         }
     }

@@ -88,7 +88,9 @@ fn rows(messages: Vec<SimpleQueryMessage>, ordered: bool) -> Answer {
     for message in messages {
         match message {
             SimpleQueryMessage::Row(row) => {
-                let value = |i| row.get(i).map(str::to_owned);
+                // Equal floats may have another sign of zero, by the order in which they came.
+                let shown = |text: &str| if text == "-0" { "0" } else { text }.to_owned();
+                let value = |i| row.get(i).map(shown);
                 rows.push((0..row.len()).map(value).collect::<Vec<_>>());
             }
             SimpleQueryMessage::CommandComplete(n) => count = n,

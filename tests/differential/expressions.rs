@@ -398,7 +398,6 @@ const RISKY: &[&str] = &[
     "$i # $i",
     "~ $i",
     "cast($t as char(3))",
-    "to_char($n, '9990.99')",
     "div($n, $n)",
     "mod($n, $n)",
     "asin($f)",

@@ -12,6 +12,7 @@ mod buffers;
 mod ceilings;
 mod damage;
 mod durability;
+mod explain;
 mod format;
 mod full_disk;
 mod hermitage;

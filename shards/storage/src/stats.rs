@@ -47,6 +47,12 @@ pub struct Stats {
 }
 
 impl Store {
+    /// Pages found in the pool, and pages read.
+    pub fn page_uses(&self) -> (u64, u64) {
+        let hits = self.state.borrow().pool.counters.hits.get();
+        (hits, self.counters.reads.get())
+    }
+
     pub fn stats(&self) -> Stats {
         let state = self.state.borrow();
         let pool = &state.pool;

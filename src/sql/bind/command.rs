@@ -4,7 +4,7 @@
 
 use super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
 use crate::sql::parse::{Command, CopySource};
-use crate::sql::statement::{CopyOptions, ForceColumns, Statement};
+use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Statement};
 use engine::catalog::Table;
 use engine::plan::{Ddl, Expr, Plan, Query};
 use sqlparser::ast;
@@ -53,11 +53,7 @@ impl<'a> Binder<'a> {
                     .collect::<Result<_>>()?,
                 text: text.clone(),
             },
-            Command::Explain {
-                statement,
-                analyze,
-                json,
-            } => self.explain(statement, *analyze, *json)?,
+            Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
                 source,
                 from,
@@ -83,15 +79,14 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn explain(&mut self, s: &'a ast::Statement, analyze: bool, json: bool) -> Result<Statement> {
+    fn explain(&mut self, s: &'a ast::Statement, options: ExplainOptions) -> Result<Statement> {
         match s {
             ast::Statement::Query(_)
             | ast::Statement::Insert(_)
             | ast::Statement::Update(_)
             | ast::Statement::Delete(_) => Ok(Statement::Explain {
                 statement: Box::new(self.statement(s)?),
-                analyze,
-                json,
+                options,
             }),
             _ => Err(unsupported("EXPLAIN of this statement")),
         }

@@ -32,7 +32,7 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "reset" => settings::reset,
         "discard" => discard,
         "deallocate" => deallocate,
-        "explain" => explain,
+        "explain" => super::explain::explain,
         "copy" => copy::read,
         "vacuum" => maintenance::vacuum,
         "analyze" | "analyse" => maintenance::analyze,
@@ -234,75 +234,6 @@ fn prepare(c: &mut Cursor, text: &str) -> Result<Command> {
     }
     let text = c.rest_of(text).into();
     Ok(Command::Prepare { name, types, text })
-}
-
-fn explain(c: &mut Cursor) -> Result<Command> {
-    c.next();
-    let (mut analyze, mut json) = (false, false);
-    if c.peek() == Some(&Token::LParen) && !c.second_is("select") && !c.second_is("values") {
-        c.next();
-        loop {
-            explain_option(c, &mut analyze, &mut json)?;
-            if !c.accept_token(&Token::Comma) {
-                break;
-            }
-        }
-        c.expect_token(&Token::RParen)?;
-    } else {
-        analyze = c.accept("analyze") || c.accept("analyse");
-        c.accept("verbose");
-    }
-    let statement = Box::new(c.sub(|p| p.parse_statement())?);
-    Ok(Command::Explain {
-        statement,
-        analyze,
-        json,
-    })
-}
-
-/// VERBOSE, COSTS, TIMING and SUMMARY choose among details that are not printed here; the rest is refused.
-fn explain_option(c: &mut Cursor, analyze: &mut bool, json: &mut bool) -> Result<()> {
-    let name = c.name()?;
-    if name == "format" {
-        let format = match c.peek() {
-            Some(Token::Word(_)) => c.name()?,
-            _ => c.string()?.to_ascii_lowercase(),
-        };
-        *json = match format.as_str() {
-            "text" => false,
-            "json" => true,
-            "xml" | "yaml" => {
-                return Err(Error::unsupported(format!(
-                    "EXPLAIN format {format} is not supported"
-                )));
-            }
-            _ => {
-                return Err(Error::new(
-                    SqlState::INVALID_PARAMETER_VALUE,
-                    format!("unrecognized value for EXPLAIN option \"format\": \"{format}\""),
-                ));
-            }
-        };
-        return Ok(());
-    }
-    let on = boolean(c, &name)?;
-    match name.as_str() {
-        "analyze" | "analyse" => *analyze = on,
-        "verbose" | "costs" | "timing" | "summary" => {}
-        "buffers" | "wal" | "settings" | "generic_plan" if !on => {}
-        "buffers" | "wal" | "settings" | "generic_plan" => {
-            return Err(Error::unsupported(format!(
-                "EXPLAIN option {name} is not supported"
-            )));
-        }
-        _ => {
-            return Err(Error::new(
-                SqlState::SYNTAX_ERROR,
-                format!("unrecognized EXPLAIN option \"{name}\""),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// An optional boolean after an option's name; nothing means true.

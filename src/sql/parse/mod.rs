@@ -9,6 +9,7 @@ mod command;
 mod copy;
 mod cursor;
 mod errors;
+mod explain;
 mod maintenance;
 mod rewrite;
 mod settings;
@@ -23,7 +24,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, limits};
 
-use super::statement::{CopyOptions, Discard, Isolation};
+use super::statement::{CopyOptions, Discard, ExplainOptions, Isolation};
 
 /// One statement of a script, read but not bound.
 #[derive(Debug)]
@@ -113,8 +114,7 @@ pub(super) enum Command {
     },
     Explain {
         statement: Box<ast::Statement>,
-        analyze: bool,
-        json: bool,
+        options: ExplainOptions,
     },
     Copy {
         source: CopySource,

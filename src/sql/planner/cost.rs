@@ -5,6 +5,7 @@
 //! Never: a time; what is slow here is slow on any machine.
 
 use super::estimate::Estimator;
+use engine::catalog::Table;
 use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan, SetOp};
 
 /// A row visited in a full scan.
@@ -53,21 +54,33 @@ pub(super) fn looked_up(scan: &Scan, joined: &dyn Fn(&usize) -> bool) -> Option<
 
 /// The scan of a table.
 pub(super) fn scan(scan: &Scan, on: &Estimator) -> f64 {
-    access(scan, on) + on.scanned(scan).rows * MOVE
+    access(&scan.table, &scan.access, scan.filter.as_ref(), on) + on.scanned(scan).rows * MOVE
 }
 
-fn access(scan: &Scan, on: &Estimator) -> f64 {
-    match &scan.access {
-        Access::Full => CALL + on.table(&scan.table).rows * VISIT,
+/// Finding rows of a table.
+pub(super) fn access(table: &Table, by: &Access, filter: Option<&Expr>, on: &Estimator) -> f64 {
+    match by {
+        Access::Full => CALL + on.table(table).rows * VISIT,
         Access::Keys(keys) => keys.len() as f64 * LOOKUP,
-        Access::KeyRange(_) => {
-            let rows = on.found(&scan.table, &scan.access, scan.filter.as_ref());
-            CALL + rows.rows * VISIT
+        Access::KeyRange(_) => CALL + on.found(table, by, filter).rows * VISIT,
+        Access::Index { .. } => CALL + on.found(table, by, filter).rows * FETCH,
+    }
+}
+
+/// What is spent before the first row: operators that need all of an input first have spent what that costs.
+pub(super) fn startup(plan: &Plan, on: &Estimator) -> f64 {
+    match plan {
+        Plan::Aggregate(_) | Plan::Sort { .. } | Plan::Distinct { .. } => {
+            plan.inputs().into_iter().map(|p| of(p, on)).sum()
         }
-        Access::Index { .. } => {
-            let rows = on.found(&scan.table, &scan.access, scan.filter.as_ref());
-            CALL + rows.rows * FETCH
+        Plan::Join(join) if !join.lateral => {
+            let (kept, other) = match join.keep_left {
+                true => (&join.left, &join.right),
+                false => (&join.right, &join.left),
+            };
+            of(kept, on) + startup(other, on)
         }
+        plan => plan.inputs().first().map_or(0.0, |p| startup(p, on)),
     }
 }
 

@@ -1,138 +1,99 @@
 //! EXPLAIN: a plan as PostgreSQL would show it.
 //!
-//! Owns: the names of operators, their details and their layout, as text and as JSON. Asked by: session. Never: runs
-//! anything, shows costs (there are none to show) or the projections that PostgreSQL hides too.
+//! Owns: the names of operators and their details; `node` has their layout. Asked by: session. Never: runs anything, or shows
+//! the projections that PostgreSQL hides too. A number is an estimate (`cost`, in rows read where they are) or was measured.
 //! Beside PostgreSQL's lines each table says how many partitions are asked.
 
 use super::conjuncts::split;
+use super::cost;
+use super::estimate::Estimator;
+use super::node::{Estimate, Node, millis, number};
 use super::print::Printer;
-use crate::sql::Statement;
+use crate::sql::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, Table, system};
+use engine::exec::profile::{Measured, Profile};
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
     KeyRange, Plan, Scan, SetOp,
 };
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
+use std::time::Duration;
 
-/// One line for each operator and detail, in PostgreSQL's layout.
-pub fn explain(statement: &Statement, catalog: &Catalog) -> Vec<String> {
-    let mut lines = Vec::new();
-    node(statement, catalog).write(0, &mut lines);
-    lines
+/// What planning and running took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Took {
+    pub planning: Duration,
+    pub execution: Option<Duration>,
 }
 
-/// The same as PostgreSQL's FORMAT JSON.
-pub fn explain_json(statement: &Statement, catalog: &Catalog) -> Json {
-    json!([{ "Plan": node(statement, catalog).json() }])
+/// A statement with all that is known of it.
+pub struct Explained<'a> {
+    pub statement: &'a Statement,
+    pub catalog: &'a Catalog,
+    pub options: ExplainOptions,
+    /// What its operators did.
+    pub profile: Option<&'a Profile>,
+    /// What INSERT, UPDATE or DELETE as a whole did.
+    pub changed: Option<Measured>,
+    pub took: Took,
 }
 
-/// An operator as shown.
-#[derive(Default)]
-struct Node {
-    /// `Seq Scan on t`
-    title: String,
-    /// `Seq Scan`
-    kind: String,
-    /// What JSON says of the title apart: relation, index, join type.
-    facts: Vec<(&'static str, String)>,
-    details: Vec<(&'static str, String)>,
-    /// Subqueries of its expressions.
-    subplans: Vec<Node>,
-    children: Vec<Node>,
-}
-
-impl Node {
-    fn new(kind: impl Into<String>) -> Node {
-        let kind = kind.into();
-        Node {
-            title: kind.clone(),
-            kind,
-            ..Node::default()
-        }
-    }
-
-    fn detail(&mut self, label: &'static str, text: String) {
-        if !text.is_empty() {
-            self.details.push((label, text));
-        }
-    }
-
-    /// A condition checked after what the operator itself does.
-    fn filter(&mut self, text: String) {
-        match self
-            .details
-            .iter_mut()
-            .find(|(label, _)| *label == "Filter")
-        {
-            Some((_, old)) => *old = format!("({old} AND {text})"),
-            None => {
-                let after = |(label, _): &(&str, String)| *label == "Partitions";
-                let at = self.details.iter().position(after);
-                let at = at.unwrap_or(self.details.len());
-                self.details.insert(at, ("Filter", text));
+impl Explained<'_> {
+    /// One line for each operator and detail, in PostgreSQL's layout.
+    pub fn text(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.shown()
+            .statement(self.statement)
+            .write(0, &self.options, &mut lines);
+        if self.options.summary {
+            lines.push(format!("Planning Time: {} ms", millis(self.took.planning)));
+            if let Some(took) = self.took.execution {
+                lines.push(format!("Execution Time: {} ms", millis(took)));
             }
         }
+        lines
     }
 
-    fn write(&self, indent: usize, lines: &mut Vec<String>) {
-        let blank = " ".repeat(indent);
-        let arrow = if indent == 0 { "" } else { "->  " };
-        lines.push(format!("{blank}{arrow}{}", self.title));
-        let inner = if indent == 0 { 2 } else { indent + 6 };
-        for (label, text) in &self.details {
-            lines.push(format!("{}{label}: {text}", " ".repeat(inner)));
+    /// The same as PostgreSQL's FORMAT JSON.
+    pub fn json(&self) -> Json {
+        let plan = self.shown().statement(self.statement).json(&self.options);
+        let mut all = json!({ "Plan": plan });
+        if self.options.summary {
+            all["Planning Time"] = number(self.took.planning);
+            if let Some(took) = self.took.execution {
+                all["Execution Time"] = number(took);
+            }
         }
-        for (i, subplan) in self.subplans.iter().enumerate() {
-            lines.push(format!("{}SubPlan {}", " ".repeat(inner), i + 1));
-            subplan.write(inner + 2, lines);
-        }
-        for child in &self.children {
-            child.write(inner, lines);
-        }
+        json!([all])
     }
 
-    fn json(&self) -> Json {
-        let mut map = Map::new();
-        map.insert("Node Type".into(), self.kind.clone().into());
-        for (label, text) in self.facts.iter().chain(&self.details) {
-            map.insert((*label).into(), text.clone().into());
+    fn shown(&self) -> Shown<'_> {
+        Shown {
+            catalog: self.catalog,
+            on: Estimator::new(self.catalog),
+            of: self,
         }
-        let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
-        let children = self.children.iter().map(|n| (n, "Outer"));
-        let plans: Vec<Json> = subplans
-            .chain(children)
-            .map(|(n, r)| n.related(r))
-            .collect();
-        if !plans.is_empty() {
-            map.insert("Plans".into(), Json::Array(plans));
-        }
-        Json::Object(map)
-    }
-
-    fn related(&self, how: &str) -> Json {
-        let mut json = self.json();
-        json["Parent Relationship"] = how.into();
-        json
-    }
-}
-
-fn node(statement: &Statement, catalog: &Catalog) -> Node {
-    let shown = Shown { catalog };
-    match statement {
-        Statement::Query(query) | Statement::CopyTo { query, .. } => shown.plan(&query.plan),
-        Statement::Insert(insert) => shown.insert(insert),
-        Statement::Update(u) => shown.change("Update", &u.table, &u.access, &u.filter),
-        Statement::Delete(d) => shown.change("Delete", &d.table, &d.access, &d.filter),
-        Statement::Explain { statement, .. } => node(statement, catalog),
-        _ => Node::new("Utility Statement"),
     }
 }
 
 struct Shown<'a> {
     catalog: &'a Catalog,
+    on: Estimator<'a>,
+    of: &'a Explained<'a>,
 }
 
 impl Shown<'_> {
+    fn statement(&self, statement: &Statement) -> Node {
+        match statement {
+            Statement::Query(query) | Statement::CopyTo { query, .. } => self.plan(&query.plan),
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(u) => self.change("Update", &u.table, &u.access, &u.filter),
+            Statement::Delete(d) => self.change("Delete", &d.table, &d.access, &d.filter),
+            Statement::Explain { statement, .. } => self.statement(statement),
+            _ => Node::new("Utility Statement"),
+        }
+    }
+
     fn insert(&self, insert: &Insert) -> Node {
         let mut node = on("Insert", &insert.table);
         if let Some(conflict) = &insert.on_conflict {
@@ -149,6 +110,18 @@ impl Shown<'_> {
             node.detail("Conflict Arbiter Indexes", arbiter);
         }
         node.children.push(self.plan(&insert.source));
+        self.changed(node)
+    }
+
+    /// An operator that changes rows, over what finds them.
+    fn changed(&self, mut node: Node) -> Node {
+        node.measured = self.of.changed.clone();
+        let found = node.children.first().and_then(|n| n.estimate);
+        node.estimate = found.map(|e| Estimate {
+            rows: 0.0,
+            width: 0,
+            ..e
+        });
         node
     }
 
@@ -156,8 +129,15 @@ impl Shown<'_> {
         let mut node = on(word, table);
         let mut found = self.access(table, access, filter);
         filter.iter().for_each(|e| self.subplans(e, &mut found));
+        let output = self.on.found(table, access, filter.as_ref());
+        found.estimate = Some(Estimate {
+            startup: 0.0,
+            total: cost::access(table, access, filter.as_ref(), &self.on),
+            rows: output.rows,
+            width: output.width(),
+        });
         node.children.push(found);
-        node
+        self.changed(node)
     }
 
     /// How rows of a table are found and checked.
@@ -200,9 +180,18 @@ impl Shown<'_> {
         }
     }
 
-    /// The operator with the subqueries that its expressions hold.
+    /// The operator with its numbers, and the subqueries that its expressions hold.
     fn plan(&self, plan: &Plan) -> Node {
         let mut node = self.operator(plan);
+        let output = self.on.output(plan);
+        node.estimate = Some(Estimate {
+            startup: cost::startup(plan, &self.on),
+            total: cost::of(plan, &self.on),
+            rows: output.rows,
+            width: output.width(),
+        });
+        let profile = self.of.profile;
+        node.measured = profile.map(|p| p.of(plan).unwrap_or_default());
         for e in plan.exprs() {
             self.subplans(e, &mut node);
         }
@@ -296,7 +285,13 @@ impl Shown<'_> {
 
     /// A scan that aggregates shows that as an operator of its own.
     fn scan(&self, scan: &Scan) -> Node {
-        let node = self.access(&scan.table, &scan.access, &scan.filter);
+        let mut node = self.access(&scan.table, &scan.access, &scan.filter);
+        if let Some(top) = &scan.top {
+            let names = table_names(&scan.table);
+            let keys = Printer::new(&names).sort_keys(&top.keys);
+            let text = format!("first {} by {keys}", top.rows);
+            node.detail("Each Partition", text);
+        }
         let Some(partial) = &scan.partial else {
             return node;
         };
@@ -360,14 +355,17 @@ impl Shown<'_> {
         let on: Vec<Expr> = join.filter.clone().into_iter().flat_map(split).collect();
         let on = on.iter().map(|e| Printer::new(&both).print(e));
         node.detail("Join Filter", anded(on.collect()));
-        let mut right = self.plan(&join.right);
+        let (mut left, mut right) = (self.plan(&join.left), self.plan(&join.right));
+        let kept = match join.keep_left {
+            true => &mut left,
+            false => &mut right,
+        };
         if hashed {
             let mut hash = Node::new("Hash");
-            hash.children.push(right);
-            right = hash;
+            hash.children.push(std::mem::take(kept));
+            *kept = hash;
         }
-        node.children.push(self.plan(&join.left));
-        node.children.push(right);
+        node.children.extend([left, right]);
         node
     }
 }

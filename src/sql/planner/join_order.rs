@@ -5,6 +5,7 @@
 //! an outer or lateral join apart; those are inputs here.
 
 use super::conjuncts::{as_equality, as_hashable, equal, equality, filtered, join as and, split};
+use super::cost;
 use super::estimate::{Estimator, Output, matching};
 use super::order::{Graph, classes, in_place};
 use super::push_filter::push;
@@ -20,7 +21,11 @@ pub(super) struct Leaf<'a> {
     pub(super) start: usize,
     pub(super) width: usize,
     pub(super) output: Output<'a>,
+    pub(super) cost: f64,
 }
+
+/// Inputs that are arranged together. Of more, always the first ones become one.
+const TOGETHER_MAX: usize = 16;
 
 /// A semi or anti join of the tree. Left columns are those of the whole tree; right ones begin at `RIGHT`.
 struct Restriction {
@@ -71,12 +76,41 @@ pub(super) fn arrange(join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan
     let restrictions = parts.restrictions.into_iter();
     let waiting = restrictions.filter_map(|r| restrict(&mut leaves, r, on));
     let waiting: Vec<Restriction> = waiting.collect();
+    let (leaves, rest) = grouped(leaves, rest, on);
     let (mut plan, layout) = Graph::new(leaves, rest, on).build();
     for restriction in waiting {
         let place = |i: usize| layout.iter().position(|o| *o == i).unwrap_or(i);
         plan = restriction.over(plan, layout.len(), &place);
     }
     filtered(in_place(plan, &layout, width), volatile)
+}
+
+fn grouped<'a>(
+    mut leaves: Vec<Leaf<'a>>,
+    mut conditions: Vec<Expr>,
+    on: &Estimator<'a>,
+) -> (Vec<Leaf<'a>>, Vec<Expr>) {
+    while leaves.len() > TOGETHER_MAX {
+        let others = leaves.split_off(TOGETHER_MAX);
+        let width = leaves.iter().map(|l| l.width).sum();
+        let inside = |c: &Expr| {
+            let columns = c.columns();
+            !columns.is_empty() && columns.iter().all(|i| *i < width)
+        };
+        let (own, rest) = conditions.into_iter().partition(inside);
+        let (plan, layout) = Graph::new(leaves, own, on).build();
+        let plan = in_place(plan, &layout, width);
+        leaves = vec![Leaf {
+            output: on.output(&plan),
+            plan,
+            start: 0,
+            width,
+            cost: 0.0,
+        }];
+        leaves.extend(others);
+        conditions = rest;
+    }
+    (leaves, conditions)
 }
 
 /// Takes the tree apart; how many columns it has. Hash keys that already are there become conditions again.
@@ -241,6 +275,7 @@ fn restrict<'a>(
     let plan = std::mem::take(&mut leaf.plan);
     leaf.plan = restriction.over(plan, width, &|i| i - start);
     leaf.output = on.output(&leaf.plan);
+    leaf.cost = cost::of(&leaf.plan, on);
     None
 }
 
@@ -275,6 +310,7 @@ fn inputs<'a>(
         let plan = push(plan, own, on);
         Leaf {
             output: on.output(&plan),
+            cost: cost::of(&plan, on),
             plan,
             start,
             width: starts[at + 1] - start,

@@ -12,6 +12,7 @@ mod estimate;
 mod explain;
 mod join_order;
 mod limits;
+mod node;
 mod order;
 mod partial;
 mod print;
@@ -20,11 +21,12 @@ mod push_filter;
 mod rename;
 mod semi_join;
 mod shape;
+mod sides;
 
 #[cfg(test)]
 mod tests;
 
-pub use explain::{explain, explain_json};
+pub use explain::{Explained, Took};
 
 use super::Statement;
 use engine::catalog::{Catalog, Table};
@@ -50,14 +52,9 @@ fn optimized(statement: Statement, on: &Estimator) -> Statement {
         Statement::Insert(insert) => Statement::Insert(optimize_insert(insert, on)),
         Statement::Update(update) => Statement::Update(optimize_update(update, on)),
         Statement::Delete(delete) => Statement::Delete(optimize_delete(delete, on)),
-        Statement::Explain {
-            statement,
-            analyze,
-            json,
-        } => Statement::Explain {
+        Statement::Explain { statement, options } => Statement::Explain {
             statement: Box::new(optimized(*statement, on)),
-            analyze,
-            json,
+            options,
         },
         other => other,
     }
@@ -78,6 +75,7 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     optimize_subplans(&mut plan, on);
     let mut plan = prune::prune(push_filter::push(plan, Vec::new(), on));
     partial::split_aggregates(&mut plan);
+    sides::choose(&mut plan, on);
     limits::bound(&mut plan);
     plan
 }

@@ -135,13 +135,9 @@ impl<'g, 'a> Graph<'g, 'a> {
 
     /// The joined plan, and the tree's columns in their order in it.
     pub(super) fn build(mut self) -> (Plan, Vec<usize>) {
-        let all: Set = match self.leaves.len() {
-            64.. => Set::MAX,
-            n => (1 << n) - 1,
-        };
         let tree = match self.leaves.len() {
             0 => return (Plan::OneRow, Vec::new()),
-            1..=EXHAUSTIVE_MAX => self.search(all),
+            n @ 1..=EXHAUSTIVE_MAX => self.search((1 << n) - 1),
             _ => self.greedy(),
         };
         let (plan, layout) = self.assemble(&tree);
@@ -228,7 +224,7 @@ impl<'g, 'a> Graph<'g, 'a> {
     fn single(&self, at: usize) -> Best {
         let leaf = &self.leaves[at];
         Best {
-            cost: cost::of(&leaf.plan, self.on),
+            cost: leaf.cost,
             rows: leaf.output.rows.max(1.0),
             parts: None,
         }

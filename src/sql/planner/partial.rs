@@ -20,7 +20,11 @@ pub(super) fn split_aggregates(plan: &mut Plan) {
     let Plan::Scan(scan) = &mut aggregate.input else {
         return;
     };
-    if aggregate.mode != AggregateMode::Complete || scan.partial.is_some() || scan.limit.is_some() {
+    if aggregate.mode != AggregateMode::Complete
+        || scan.partial.is_some()
+        || scan.limit.is_some()
+        || scan.top.is_some()
+    {
         return;
     }
     if let Some(partial) = partial(&aggregate.groups, &aggregate.aggregates, scan) {

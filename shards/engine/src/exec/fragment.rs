@@ -5,11 +5,14 @@
 //! Bounds: a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes, groups of `PARTIAL_BYTES_MAX` bytes (the caller takes
 //! either when `batch_full`; groups with the same values are merged where all partitions' meet).
 
+mod top;
+
 use super::Context;
 use super::eval::{Env, eval, eval_bool};
 use super::operators::groups::Groups;
 use crate::plan::{AggregateCall, Partial, Scan};
 use std::sync::Arc;
+use top::First;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PARTIAL_BYTES_MAX};
 use types::{Result, Row, RowBatch, Value};
 
@@ -21,12 +24,14 @@ pub struct Fragment {
     batch: RowBatch,
     rows_out: u64,
     groups: Option<Groups>,
+    first: Option<First>,
 }
 
 impl Fragment {
     pub fn new(scan: Arc<Scan>, ctx: Arc<Context>) -> Fragment {
         let wanted = wanted(&scan);
         let groups = scan.partial.as_ref().map(|p| Groups::new(&p.aggregates));
+        let first = scan.top.as_ref().map(First::new);
         Fragment {
             scan,
             ctx,
@@ -34,6 +39,7 @@ impl Fragment {
             batch: RowBatch::new(),
             rows_out: 0,
             groups,
+            first,
         }
     }
 
@@ -64,6 +70,17 @@ impl Fragment {
         if let (Some(groups), Some(partial)) = (&mut self.groups, &self.scan.partial) {
             return collect(groups, partial, &row, &env);
         }
+        let keys = match (&self.first, &self.scan.top) {
+            (Some(first), Some(top)) => {
+                let keys = top.keys.iter().map(|k| eval(&k.expr, &row, &env));
+                let keys = keys.collect::<Result<Row>>()?;
+                if !first.wants(&keys) {
+                    return Ok(());
+                }
+                Some(keys)
+            }
+            _ => None,
+        };
         let out = match &self.scan.project {
             None => row,
             Some(exprs) => {
@@ -71,6 +88,10 @@ impl Fragment {
                 values.collect::<Result<Row>>()?
             }
         };
+        if let (Some(first), Some(keys)) = (&mut self.first, keys) {
+            first.push(keys, out);
+            return Ok(());
+        }
         self.rows_out += 1;
         self.batch.push(out);
         Ok(())
@@ -80,6 +101,9 @@ impl Fragment {
     pub fn batch_full(&self) -> bool {
         if let Some(groups) = &self.groups {
             return groups.bytes() >= PARTIAL_BYTES_MAX;
+        }
+        if let Some(first) = &self.first {
+            return first.bytes() >= PARTIAL_BYTES_MAX;
         }
         self.batch.len() >= BATCH_ROWS_MAX || self.batch.bytes >= BATCH_BYTES_MAX
     }
@@ -98,12 +122,16 @@ impl Fragment {
                 self.batch.push(groups.partial(at)?);
             }
         }
+        if let Some(first) = &mut self.first {
+            first.take().for_each(|row| self.batch.push(row));
+        }
         Ok(std::mem::take(&mut self.batch))
     }
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        self.batch.bytes + self.groups.as_ref().map_or(0, Groups::bytes)
+        let groups = self.groups.as_ref().map_or(0, Groups::bytes);
+        self.batch.bytes + groups + self.first.as_ref().map_or(0, First::bytes)
     }
 }
 
@@ -147,6 +175,8 @@ fn wanted(scan: &Scan) -> Vec<bool> {
     };
     scan.filter.iter().for_each(&mut mark);
     scan.project.iter().flatten().for_each(&mut mark);
+    let keys = scan.top.iter().flat_map(|t| &t.keys);
+    keys.for_each(|k| mark(&k.expr));
     if let Some(partial) = &scan.partial {
         partial.groups.iter().for_each(&mut mark);
         for call in &partial.aggregates {

@@ -11,6 +11,7 @@ pub mod fragment;
 pub mod functions;
 pub mod memory;
 pub mod operators;
+pub mod profile;
 pub mod resolve;
 mod spill;
 

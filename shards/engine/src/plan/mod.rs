@@ -18,7 +18,7 @@ pub use ddl::{CreateTable, Ddl, Key};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
     Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Join, JoinKind, KeyRange, LockRows,
-    LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction,
+    LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction, Top,
 };
 pub use statement::{
     Assignment, ConflictAction, ConflictTarget, Delete, Insert, OnConflict, Query, Returning,

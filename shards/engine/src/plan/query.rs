@@ -138,8 +138,18 @@ pub struct Scan {
     pub partial: Option<Partial>,
     /// Each partition may stop after so many output rows.
     pub limit: Option<u64>,
+    /// Of each batch that a partition makes only the first rows in an order are wanted.
+    pub top: Option<Top>,
     /// Behind the table's columns its row has its address, as bytes.
     pub addressed: bool,
+}
+
+/// The first rows in an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Top {
+    /// Over the table's row.
+    pub keys: Vec<SortKey>,
+    pub rows: u64,
 }
 
 /// How matching rows are found. Expressions have no input row (parameters, constants, outer references).
@@ -259,6 +269,7 @@ impl Plan {
             project: None,
             partial: None,
             limit: None,
+            top: None,
             addressed: false,
         }))
     }

@@ -3,6 +3,7 @@
 use crate::catalog::{Catalog, Index, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
+use crate::exec::profile::Pages;
 use crate::plan::{Assignment, Expr, LockWait, RowLock, Scan};
 use crate::txn::backup::Sealed;
 use crate::txn::commit::Decides;
@@ -236,6 +237,8 @@ pub struct ScanCall {
     pub reach: Reach,
     /// Where the batch before ended.
     pub resume: Option<Resume>,
+    /// The pages that it uses are to be counted.
+    pub measured: bool,
 }
 
 /// Opaque to callers: a key to go on from, or a place in `Reach::Keys`.
@@ -376,6 +379,8 @@ pub enum Reply {
     Rows {
         batch: RowBatch,
         resume: Option<Resume>,
+        /// Zero unless the call is measured.
+        pages: Pages,
     },
     /// Of an INSERT: what became of each row, in order.
     Inserted(Vec<Inserted>),

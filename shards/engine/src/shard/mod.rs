@@ -14,6 +14,7 @@ mod insert;
 pub mod layout;
 pub mod load;
 mod lock;
+mod meter;
 pub mod repartition;
 mod sample;
 mod scan;

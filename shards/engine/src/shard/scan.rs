@@ -3,10 +3,11 @@
 use super::call::{Address, Reach, Reply, Resume, ScanCall, stale};
 use super::cursor::Cursor;
 use super::entries::{encode_address, local_rows, start};
-use super::{Shard, ShardReply};
+use super::{Shard, ShardReply, meter};
 use crate::catalog::Table;
 use crate::codec::row;
 use crate::exec::fragment::Fragment;
+use crate::exec::profile::Pages;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
@@ -14,6 +15,21 @@ use types::{DataType, PartitionId, Result, TreeId, Value};
 
 impl Shard {
     pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
+        if !call.measured {
+            return self.rows(p, call).await;
+        }
+        let (reply, used) = meter::pages(&p.store, self.rows(p, call)).await;
+        match reply? {
+            Reply::Rows { batch, resume, .. } => Ok(Reply::Rows {
+                batch,
+                resume,
+                pages: used,
+            }),
+            other => Ok(other),
+        }
+    }
+
+    async fn rows(&self, p: &Partition, call: ScanCall) -> ShardReply {
         let table = call.scan.table.clone();
         let version = call.ctx.catalog.version;
         self.live(&table, version)?;
@@ -43,6 +59,7 @@ impl Shard {
         Ok(Reply::Rows {
             batch: reader.fragment.take()?,
             resume: if done { None } else { resume },
+            pages: Pages::default(),
         })
     }
 

@@ -83,6 +83,20 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// Average bytes of a value.
+    pub(super) fn width(&self) -> u32 {
+        use DataType::{Bool, Date, Float4, Int2, Int4, Interval, Text, Uuid};
+        match self.ty {
+            Bool => 1,
+            Int2 => 2,
+            Int4 | Date | Float4 => 4,
+            Uuid | Interval => 16,
+            _ if self.known.is_some_and(|k| k.width > 0) => self.known.map_or(0, |k| k.width),
+            Text => 32,
+            _ => 8,
+        }
+    }
+
     /// Different values, NULL among them.
     pub(super) fn values(&self) -> f64 {
         self.distinct + if self.null_frac > 0.0 { 1.0 } else { 0.0 }

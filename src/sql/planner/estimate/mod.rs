@@ -37,6 +37,11 @@ pub(in crate::sql::planner) struct Output<'a> {
 }
 
 impl Output<'_> {
+    /// Bytes of a row.
+    pub(in crate::sql::planner) fn width(&self) -> u32 {
+        self.columns.iter().map(Column::width).sum()
+    }
+
     /// So many of the rows, at random: rare values go first.
     fn thinned(mut self, rows: f64) -> Self {
         let before = self.rows.max(1.0);
@@ -199,7 +204,7 @@ impl<'a> Estimator<'a> {
             out.columns
                 .push(Column::unknown(types::DataType::Bytea, rows));
         }
-        match scan.limit {
+        match scan.limit.or(scan.top.as_ref().map(|t| t.rows)) {
             // From each partition.
             Some(limit) => {
                 let rows = (limit as f64) * f64::from(self.catalog.partitions);

@@ -2,9 +2,11 @@
 
 mod answers;
 mod plans;
+mod statistics;
 
 use crate::sql::bind::bind_unplanned;
-use crate::sql::{BindEnv, Statement, parse};
+use crate::sql::planner::{Explained, Took};
+use crate::sql::{BindEnv, ExplainOptions, Statement, parse};
 use engine::catalog::{Catalog, ColumnDef, Index, Table};
 use engine::exec::{Context, SessionInfo};
 use std::sync::Arc;
@@ -114,4 +116,24 @@ pub(super) fn bound(sql: &str) -> Statement {
     let statement = parsed.pop().expect("a statement");
     let bound = bind_unplanned(&statement, &env);
     bound.unwrap_or_else(|e| panic!("{sql}: {e}")).statement
+}
+
+/// As EXPLAIN (COSTS OFF) shows it.
+pub(super) fn explained<'a>(statement: &'a Statement, catalog: &'a Catalog) -> Explained<'a> {
+    Explained {
+        statement,
+        catalog,
+        options: ExplainOptions {
+            analyze: false,
+            costs: false,
+            timing: false,
+            summary: false,
+            buffers: false,
+            shards: false,
+            json: false,
+        },
+        profile: None,
+        changed: None,
+        took: Took::default(),
+    }
 }

@@ -1,8 +1,8 @@
 //! What the planner makes of typical statements, as EXPLAIN shows it.
 
-use super::{bound, catalog};
+use super::{bound, catalog, explained};
 use crate::sql::Statement;
-use crate::sql::planner::{explain, explain_json, optimize};
+use crate::sql::planner::optimize;
 use engine::plan::{Access, Expr, Plan};
 
 fn check(cases: &[(&str, &str)]) {
@@ -10,7 +10,7 @@ fn check(cases: &[(&str, &str)]) {
     let mut wrong = String::new();
     for (sql, expected) in cases {
         let plan = optimize(bound(sql), &catalog);
-        let got = explain(&plan, &catalog).join("\n");
+        let got = explained(&plan, &catalog).text().join("\n");
         let expected: Vec<&str> = expected
             .lines()
             .skip(1)
@@ -109,31 +109,31 @@ fn joins_start_from_the_most_restricted_table() {
             "
         Hash Join
           Hash Cond: (t.a = loose.m)
-          ->  Hash Join
-                Hash Cond: (t.a = loose.n)
-                ->  Index Scan using t_pkey on t
-                      Index Cond: (a = 2)
-                      Partitions: 1 of 4
-                ->  Hash
+          ->  Hash
+                ->  Hash Join
+                      Hash Cond: (t.a = loose.n)
+                      ->  Hash
+                            ->  Index Scan using t_pkey on t
+                                  Index Cond: (a = 2)
+                                  Partitions: 1 of 4
                       ->  Seq Scan on loose
                             Filter: (n = 2)
                             Partitions: all 4
-          ->  Hash
-                ->  Seq Scan on loose
-                      Filter: (m = 2)
-                      Partitions: all 4",
+          ->  Seq Scan on loose
+                Filter: (m = 2)
+                Partitions: all 4",
         ),
         (
             "select * from t left join u on t.a = u.t_a where u.x = 'a'",
             "
         Hash Join
           Hash Cond: (u.t_a = t.a)
-          ->  Index Scan using u_0_idx on u
-                Index Cond: (x = 'a'::text)
-                Partitions: all 4
           ->  Hash
-                ->  Seq Scan on t
-                      Partitions: all 4",
+                ->  Index Scan using u_0_idx on u
+                      Index Cond: (x = 'a'::text)
+                      Partitions: all 4
+          ->  Seq Scan on t
+                Partitions: all 4",
         ),
         (
             "select * from t left join u on t.a = u.t_a and u.x = 'a' where t.b < 4",
@@ -153,12 +153,12 @@ fn joins_start_from_the_most_restricted_table() {
             "
         Hash Left Join
           Hash Cond: (t.a = u.t_a)
-          ->  Seq Scan on t
-                Filter: (b > 1)
-                Partitions: all 4
           ->  Hash
-                ->  Seq Scan on u
-                      Partitions: all 4",
+                ->  Seq Scan on t
+                      Filter: (b > 1)
+                      Partitions: all 4
+          ->  Seq Scan on u
+                Partitions: all 4",
         ),
     ]);
 }
@@ -259,8 +259,44 @@ fn limits_reach_what_they_stand_on() {
                 Rows Kept: 3
                 ->  Index Scan using t_pkey on t
                       Index Cond: (a > 1)
-                      Partitions: all 4",
+                      Partitions: all 4
+                      Each Partition: first 3 by t.s, t.a",
     )]);
+}
+
+#[test]
+fn a_partition_stops_where_its_rows_come_in_the_wanted_order() {
+    let limit = |sql: &str| {
+        let Statement::Query(query) = optimize(bound(sql), &catalog()) else {
+            panic!("a query");
+        };
+        let mut plan = &query.plan;
+        while let Some(input) = plan.inputs().first() {
+            plan = input;
+        }
+        let Plan::Scan(scan) = plan else {
+            panic!("a scan at the bottom: {plan:?}");
+        };
+        (scan.limit, scan.top.as_ref().map(|t| t.rows))
+    };
+    assert_eq!(limit("select * from t order by a limit 3"), (Some(3), None));
+    assert_eq!(
+        limit("select * from pair where k = 1 order by l limit 3"),
+        (Some(3), None)
+    );
+    assert_eq!(
+        limit("select * from t order by a desc limit 3"),
+        (None, Some(3))
+    );
+    assert_eq!(
+        limit("select * from t order by b limit 3 offset 2"),
+        (None, Some(5))
+    );
+    assert_eq!(
+        limit("select * from loose order by m limit 3"),
+        (None, Some(3))
+    );
+    assert_eq!(limit("select * from t order by a"), (None, None));
 }
 
 #[test]
@@ -321,7 +357,7 @@ fn a_scan_brings_only_the_columns_that_are_read() {
 fn json_has_the_same_facts() {
     let catalog = catalog();
     let plan = optimize(bound("select * from t where a = 3"), &catalog);
-    let json = explain_json(&plan, &catalog);
+    let json = explained(&plan, &catalog).json();
     let node = &json[0]["Plan"];
     assert_eq!(node["Node Type"], "Index Scan");
     assert_eq!(node["Index Name"], "t_pkey");

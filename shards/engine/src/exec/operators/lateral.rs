@@ -34,11 +34,15 @@ struct Open {
 
 impl Lateral {
     pub(crate) fn new(scope: Scope, left: Box<dyn RowSource>, join: &Join) -> Lateral {
+        let right = Rc::new(join.right.clone());
+        if let Some(profile) = &scope.exec.profile {
+            profile.same(&join.right, &right);
+        }
         Lateral {
             scope,
             kind: join.kind,
             left,
-            right: Rc::new(join.right.clone()),
+            right,
             right_width: join.right_width,
             left_keys: Exprs::new(&join.left_keys),
             right_keys: Exprs::new(&join.right_keys),

@@ -13,7 +13,8 @@ pub(crate) const LOOKUPS_MAX: usize = 256;
 /// The scan reading only rows whose `right_keys` (over its output) may equal one of `keys`.
 pub(crate) fn narrow(scan: &Scan, right_keys: &[Expr], keys: &RowSet) -> Option<Scan> {
     let bare = matches!(scan.access, Access::Full) && scan.partial.is_none();
-    if !bare || scan.limit.is_some() || keys.len() == 0 || keys.len() > LOOKUPS_MAX {
+    let cut = scan.limit.is_some() || scan.top.is_some();
+    if !bare || cut || keys.len() == 0 || keys.len() > LOOKUPS_MAX {
         return None;
     }
     let place = |column: &usize| {

@@ -22,7 +22,7 @@ mod scope;
 mod set_op;
 mod settle;
 mod simple;
-mod sort;
+pub(crate) mod sort;
 mod sources;
 mod stream;
 mod subquery;
@@ -34,6 +34,7 @@ pub use subquery::eval_row;
 
 use super::Context;
 use super::memory::{Memory, full};
+use super::profile::{Profile, Reached};
 use super::spill::Space;
 use crate::plan::{Advise, LockRows, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
@@ -78,6 +79,11 @@ pub trait Source {
 pub trait RowSource {
     /// The next batch; `None` at the end, and then always.
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>>;
+
+    /// What it has asked of shards itself; its inputs' questions are theirs.
+    fn reached(&self) -> Reached {
+        Reached::default()
+    }
 }
 
 /// What all operators of one statement share.
@@ -89,6 +95,8 @@ pub struct Exec {
     pub check: Rc<dyn Fn() -> Result<()>>,
     /// Where operators put rows aside; without it they refuse what does not fit.
     pub(crate) temp: Option<TempDir>,
+    /// Where operators are measured, when somebody wants to know.
+    pub profile: Option<Rc<Profile>>,
     answers: Answers,
 }
 
@@ -105,6 +113,7 @@ impl Exec {
             memory,
             check,
             temp: None,
+            profile: None,
             answers: Answers::default(),
         }
     }
@@ -112,6 +121,11 @@ impl Exec {
     /// Operators over their memory spill to temporary files there.
     pub fn with_temp(mut self, temp: TempDir) -> Exec {
         self.temp = Some(temp);
+        self
+    }
+
+    pub fn with_profile(mut self, profile: Option<Rc<Profile>>) -> Exec {
+        self.profile = profile;
         self
     }
 
@@ -129,6 +143,11 @@ pub fn open(plan: Arc<Plan>, exec: Rc<Exec>) -> Result<Box<dyn RowSource>> {
     open_with_outer(plan, exec, Vec::new())
 }
 
+/// As `open`, of a plan that stays where it is: so its profile finds the operators again.
+pub fn open_in_place(plan: &Plan, exec: &Rc<Exec>) -> Result<Box<dyn RowSource>> {
+    build(plan, exec, &Rc::default())
+}
+
 /// As `open`, inside enclosing queries: their current rows, the nearest last.
 pub fn open_with_outer(
     plan: Arc<Plan>,
@@ -139,6 +158,14 @@ pub fn open_with_outer(
 }
 
 fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn RowSource>> {
+    let source = operator(plan, exec, outer)?;
+    Ok(match &exec.profile {
+        Some(profile) => profile.measure(plan, source),
+        None => source,
+    })
+}
+
+fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn RowSource>> {
     let scope = Scope {
         exec: exec.clone(),
         outer: outer.clone(),

@@ -7,6 +7,7 @@ use super::scope::{Exprs, Scope};
 use super::settle::is_settled;
 use super::{Batches, RowSource, is_full, settle_scan};
 use crate::catalog::system;
+use crate::exec::profile::Reached;
 use crate::exec::resolve::run_table_function;
 use crate::plan::{Access, Expr, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
@@ -51,6 +52,10 @@ impl RowSource for ScanRows {
             };
             rows.next().await
         })
+    }
+
+    fn reached(&self) -> Reached {
+        self.rows.as_ref().map(|r| r.reached()).unwrap_or_default()
     }
 }
 

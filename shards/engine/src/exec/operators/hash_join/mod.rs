@@ -19,6 +19,7 @@ use super::sources::ScanRows;
 use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
+use crate::exec::profile::Measure;
 use crate::exec::spill::Run;
 use crate::plan::{Join, JoinKind, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
@@ -37,6 +38,8 @@ pub(crate) struct HashJoin {
     inputs: Option<(Box<dyn RowSource>, Box<dyn RowSource>)>,
     /// The right input when it is a table's rows.
     right_scan: Option<Scan>,
+    /// Puts its measure around another scan of it.
+    measure: Option<Measure>,
     keep_left: bool,
     pass: Option<Pass>,
     several: Option<Several>,
@@ -68,6 +71,7 @@ impl HashJoin {
         } else {
             "Hash Join"
         };
+        let profile = scope.exec.profile.clone();
         HashJoin {
             spec: Spec {
                 scope,
@@ -86,6 +90,7 @@ impl HashJoin {
                 Plan::Scan(scan) if !join.left_keys.is_empty() => Some((**scan).clone()),
                 _ => None,
             },
+            measure: profile.map(|p| p.measurer(&join.right)),
             keep_left: join.keep_left,
             pass: None,
             several: None,
@@ -106,7 +111,11 @@ impl HashJoin {
             return Ok(());
         }
         if is_small && let Some(narrowed) = self.lookup(&left).await? {
-            let right = Box::new(ScanRows::new(self.spec.scope.clone(), &narrowed));
+            let mut right: Box<dyn RowSource> =
+                Box::new(ScanRows::new(self.spec.scope.clone(), &narrowed));
+            if let Some(measure) = &self.measure {
+                right = measure.around(right);
+            }
             return self.begin(right, Box::new(left)).await;
         }
         if is_small || self.keep_left {

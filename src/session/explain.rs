@@ -1,0 +1,81 @@
+//! EXPLAIN, and the running of what EXPLAIN ANALYZE explains.
+//!
+//! Owns: the statement's run with every operator measured; its rows are thrown away. Never: shows what was not measured.
+
+use super::Session;
+use super::statement::{Started, Work};
+use super::utility::listing;
+use crate::sql::planner::{Explained, Took};
+use crate::sql::{ExplainOptions, Statement};
+use engine::exec::operators::open_in_place;
+use engine::exec::profile::{Measured, Profile};
+use std::rc::Rc;
+use std::time::Duration;
+use types::Result;
+
+impl Session {
+    /// `planning`: what planning the statement took.
+    pub(super) async fn explain(
+        &self,
+        statement: &Statement,
+        options: ExplainOptions,
+        planning: Duration,
+        work: &Work<'_>,
+    ) -> Result<Started> {
+        let mut explained = Explained {
+            statement,
+            catalog: &work.ctx.catalog,
+            options,
+            profile: None,
+            changed: None,
+            took: Took {
+                planning,
+                execution: None,
+            },
+        };
+        let profile = Rc::new(Profile::default());
+        if options.analyze {
+            let began = runtime::Instant::now();
+            let rows = self.measured(statement, &profile, work).await?;
+            let total = began.elapsed();
+            explained.took.execution = Some(total);
+            explained.changed = rows.map(|rows| Measured {
+                loops: 1,
+                rows,
+                startup: total,
+                total,
+                ..Measured::default()
+            });
+            explained.profile = Some(&profile);
+        }
+        let lines = match options.json {
+            true => vec![explained.json().to_string()],
+            false => explained.text(),
+        };
+        Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
+    }
+
+    /// Runs it; how many rows it has changed.
+    async fn measured(
+        &self,
+        statement: &Statement,
+        profile: &Rc<Profile>,
+        work: &Work<'_>,
+    ) -> Result<Option<u64>> {
+        let router = &self.node.router;
+        let env = || work.write_env_for(Some(profile.clone()));
+        let out = match statement {
+            Statement::Query(query) => {
+                let exec = work.exec_for(Some(profile.clone()));
+                let mut rows = open_in_place(&query.plan, &exec)?;
+                while rows.next().await?.is_some() {}
+                return Ok(None);
+            }
+            Statement::Insert(insert) => router.insert(&env(), insert).await?,
+            Statement::Update(update) => router.update(&env(), update).await?,
+            Statement::Delete(delete) => router.delete(&env(), delete).await?,
+            _ => return Ok(None),
+        };
+        Ok(Some(out.count))
+    }
+}

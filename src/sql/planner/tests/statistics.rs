@@ -1,0 +1,124 @@
+//! What the planner chooses by what ANALYZE has found.
+
+use super::{bound, catalog, explained};
+use crate::sql::planner::optimize;
+use engine::catalog::Catalog;
+use engine::catalog::statistics::Statistics;
+use std::sync::Arc;
+use types::{Row, Value};
+
+/// The catalog after ANALYZE of tables with these rows.
+fn analyzed(tables: &[(&str, u64, &dyn Fn(i32) -> Row)]) -> Catalog {
+    let mut catalog = Catalog::clone(&catalog());
+    for (name, rows, row) in tables {
+        let table = catalog.table_by_name(None, name).unwrap().clone();
+        let sample: Vec<Row> = (0..(*rows).min(1_000) as i32).map(row).collect();
+        let statistics = Statistics::of(&table, *rows, &sample);
+        catalog.statistics.insert(table.id, Arc::new(statistics));
+    }
+    catalog
+}
+
+fn plan(sql: &str, catalog: &Catalog) -> String {
+    let statement = optimize(bound(sql), catalog);
+    explained(&statement, catalog).text().join("\n")
+}
+
+/// `t`: unique `a`, `b` of so many values, a text.
+fn t(values: i32) -> impl Fn(i32) -> Row {
+    move |i| vec![Value::Int4(i), Value::Int4(i % values), Value::from("x")]
+}
+
+fn pair(i: i32) -> Row {
+    vec![Value::Int4(i / 10), Value::Int4(i % 10), Value::Int4(i)]
+}
+
+fn loose(i: i32) -> Row {
+    vec![Value::Int4(i), Value::Int4(i % 50)]
+}
+
+#[test]
+fn an_index_is_used_where_it_leaves_few_rows_and_not_where_it_leaves_most() {
+    let sql = "select * from t where b = 1";
+    let many = plan(sql, &analyzed(&[("t", 100_000, &t(2))]));
+    assert!(many.starts_with("Seq Scan on t"), "{many}");
+    let few = plan(sql, &analyzed(&[("t", 100_000, &t(500))]));
+    assert!(few.starts_with("Index Scan using t_0_idx on t"), "{few}");
+}
+
+#[test]
+fn a_range_is_as_wide_as_the_histogram_says() {
+    let catalog = analyzed(&[("t", 100_000, &t(1_000))]);
+    let wide = plan("select * from t where b > 10", &catalog);
+    assert!(wide.starts_with("Seq Scan"), "{wide}");
+    let narrow = plan("select * from t where b > 990", &catalog);
+    assert!(narrow.starts_with("Index Scan"), "{narrow}");
+}
+
+#[test]
+fn the_smaller_side_of_a_join_is_kept() {
+    let sql = "select * from loose, t where loose.n = t.b";
+    let hashed = |plan: &str| {
+        plan.lines()
+            .skip_while(|l| !l.contains("Hash\n") && !l.ends_with("Hash"))
+            .nth(1)
+            .map(str::to_owned)
+    };
+    let few = analyzed(&[("t", 100_000, &t(500)), ("loose", 50, &loose)]);
+    let text = plan(sql, &few);
+    assert!(hashed(&text).is_some_and(|l| l.contains("loose")), "{text}");
+    let many = analyzed(&[("t", 50, &t(500)), ("loose", 100_000, &loose)]);
+    let text = plan(sql, &many);
+    assert!(hashed(&text).is_some_and(|l| l.contains(" t")), "{text}");
+}
+
+#[test]
+fn a_semi_join_keeps_its_left_side_when_that_is_the_smaller_one() {
+    let catalog = analyzed(&[("t", 50, &t(5)), ("loose", 100_000, &loose)]);
+    let text = plan("select * from t where b in (select n from loose)", &catalog);
+    assert!(text.starts_with("Hash Semi Join"), "{text}");
+    let at = |what: &str| text.find(what).unwrap_or(usize::MAX);
+    assert!(at("->  Hash\n") < at("on t"), "{text}");
+}
+
+#[test]
+fn joins_begin_where_few_rows_are_left() {
+    let catalog = analyzed(&[
+        ("t", 100_000, &t(50)),
+        ("pair", 100_000, &pair),
+        ("loose", 100_000, &loose),
+    ]);
+    let sql =
+        "select * from pair, loose, t where pair.k = loose.m and loose.n = t.b and loose.m = 7";
+    let text = plan(sql, &catalog);
+    // The join with one row of `loose` comes first, so that `t` meets little.
+    let depth = |what: &str| {
+        let line = text.lines().find(|l| l.contains(what)).unwrap_or_default();
+        line.len() - line.trim_start().len()
+    };
+    assert!(depth("on loose") >= depth("on t"), "{text}");
+    assert!(!text.contains("Nested Loop"), "{text}");
+}
+
+#[test]
+fn a_subquery_for_each_row_becomes_groups_where_there_are_many_rows() {
+    let sql = "select * from t where b < (select max(n) from loose where loose.m = t.b)";
+    let many = plan(
+        sql,
+        &analyzed(&[("t", 100_000, &t(50)), ("loose", 10_000, &loose)]),
+    );
+    assert!(
+        !many.contains("SubPlan") && many.contains("Aggregate"),
+        "{many}"
+    );
+}
+
+#[test]
+fn estimates_are_shown() {
+    let catalog = analyzed(&[("t", 100_000, &t(2))]);
+    let statement = optimize(bound("select a from t where b = 1"), &catalog);
+    let mut explained = explained(&statement, &catalog);
+    explained.options.costs = true;
+    let text = explained.text().join("\n");
+    assert!(text.contains("rows=50000 width=4)"), "{text}");
+}
