@@ -9,6 +9,7 @@ mod command;
 mod copy;
 mod cursor;
 mod errors;
+mod frame;
 mod maintenance;
 mod rewrite;
 mod settings;

@@ -10,7 +10,7 @@ use crate::sql::Statement;
 use engine::catalog::{Catalog, Table, system};
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
-    KeyRange, Plan, Scan, SetOp,
+    KeyRange, Plan, Scan, SetOp, Window, WindowCall, WindowFunc,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -36,6 +36,8 @@ struct Node {
     /// What JSON says of the title apart: relation, index, join type.
     facts: Vec<(&'static str, String)>,
     details: Vec<(&'static str, String)>,
+    /// WITH queries by name.
+    queries: Vec<(String, Node)>,
     /// Subqueries of its expressions.
     subplans: Vec<Node>,
     children: Vec<Node>,
@@ -82,6 +84,10 @@ impl Node {
         for (label, text) in &self.details {
             lines.push(format!("{}{label}: {text}", " ".repeat(inner)));
         }
+        for (name, query) in &self.queries {
+            lines.push(format!("{}CTE {name}", " ".repeat(inner)));
+            query.write(inner + 2, lines);
+        }
         for (i, subplan) in self.subplans.iter().enumerate() {
             lines.push(format!("{}SubPlan {}", " ".repeat(inner), i + 1));
             subplan.write(inner + 2, lines);
@@ -97,9 +103,11 @@ impl Node {
         for (label, text) in self.facts.iter().chain(&self.details) {
             map.insert((*label).into(), text.clone().into());
         }
+        let queries = self.queries.iter().map(|(_, n)| (n, "InitPlan"));
         let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
         let children = self.children.iter().map(|n| (n, "Outer"));
-        let plans: Vec<Json> = subplans
+        let plans: Vec<Json> = queries
+            .chain(subplans)
             .chain(children)
             .map(|(n, r)| n.related(r))
             .collect();
@@ -266,6 +274,21 @@ impl Shown<'_> {
                 right,
             } => self.set_op(*op, *all, left, right),
             Plan::LockRows(lock) => self.over(Node::new("LockRows"), &[&lock.input]),
+            Plan::With(with) => {
+                let mut node = self.plan(&with.input);
+                let shown = with
+                    .queries
+                    .iter()
+                    .map(|q| (q.name.clone(), self.plan(&q.plan)));
+                node.queries.splice(0..0, shown.collect::<Vec<_>>());
+                node
+            }
+            Plan::WithScan(scan) => named_scan("CTE Scan", &scan.name),
+            Plan::WorkTable(scan) => named_scan("WorkTable Scan", &scan.name),
+            Plan::Recursive(r) => self.over(Node::new("Recursive Union"), &[&r.base, &r.step]),
+            Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
+            Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
+            Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
     }
@@ -372,6 +395,13 @@ impl Shown<'_> {
     }
 }
 
+fn named_scan(kind: &str, name: &str) -> Node {
+    let mut node = Node::new(kind);
+    node.title = format!("{kind} on {name}");
+    node.facts.push(("CTE Name", name.to_owned()));
+    node
+}
+
 fn on(kind: &str, table: &Table) -> Node {
     let mut node = Node::new(kind);
     node.title = format!("{kind} on {}", table.name);
@@ -447,19 +477,7 @@ fn table_names(table: &Table) -> Vec<String> {
 /// What the columns of a plan's output are called in conditions above it.
 fn names(plan: &Plan) -> Vec<String> {
     match plan {
-        Plan::Scan(scan) => {
-            let own = table_names(&scan.table);
-            let printer = Printer::new(&own);
-            if let Some(partial) = &scan.partial {
-                let groups = partial.groups.iter().map(|e| printer.print(e));
-                let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
-                return groups.chain(calls).collect();
-            }
-            match &scan.project {
-                Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
-                None => own,
-            }
-        }
+        Plan::Scan(scan) => scan_names(scan),
         Plan::System(table) => {
             let columns = system::columns(&table.schema, &table.name);
             let name = |c: &system::SystemColumn| format!("{}.{}", table.name, c.name);
@@ -472,7 +490,7 @@ fn names(plan: &Plan) -> Vec<String> {
         Plan::OneRow => Vec::new(),
         Plan::Function(function) => {
             let name = |c: &types::Column| format!("{}.{}", function.name, c.name);
-            function.columns.iter().map(name).collect()
+            function.all_columns().map(name).collect()
         }
         Plan::Project { input, exprs } => {
             let below = names(input);
@@ -502,10 +520,60 @@ fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::With(with) => names(&with.input),
+        Plan::WithScan(scan) | Plan::WorkTable(scan) => {
+            let column = |i| format!("{}.column{i}", scan.name);
+            (1..=scan.types.len()).map(column).collect()
+        }
+        Plan::Recursive(recursive) => names(&recursive.base),
+        Plan::Expand { input, groups, .. } => expanded_names(input, groups),
+        Plan::Configure { .. } => vec!["set_config".to_owned()],
         Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
+        Plan::Window(window) => window_names(window),
         Plan::LockRows(lock) => {
             let columns = lock.table.columns.iter();
             columns.map(|c| c.name.clone()).collect()
         }
     }
+}
+
+fn scan_names(scan: &Scan) -> Vec<String> {
+    let own = table_names(&scan.table);
+    let printer = Printer::new(&own);
+    if let Some(partial) = &scan.partial {
+        let groups = partial.groups.iter().map(|e| printer.print(e));
+        let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
+        return groups.chain(calls).collect();
+    }
+    match &scan.project {
+        Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
+        None => own,
+    }
+}
+
+fn window_names(window: &Window) -> Vec<String> {
+    let mut all = names(&window.input);
+    let calls = window.calls.iter();
+    let printed: Vec<String> = {
+        let printer = Printer::new(&all);
+        let call = |c: &WindowCall| {
+            let star = matches!(&c.func, WindowFunc::Aggregate(f) if f == "count");
+            let args = match c.args.as_slice() {
+                [] if star => "*".to_owned(),
+                args => printer.list(args),
+            };
+            format!("{}({args}) OVER (?)", c.func.name())
+        };
+        calls.map(call).collect()
+    };
+    all.extend(printed);
+    all
+}
+
+fn expanded_names(input: &Plan, groups: &[Expr]) -> Vec<String> {
+    let below = names(input);
+    let printer = Printer::new(&below);
+    let groups: Vec<String> = groups.iter().map(|e| printer.print(e)).collect();
+    let set = std::iter::once("set".to_owned());
+    below.iter().cloned().chain(groups).chain(set).collect()
 }

@@ -25,6 +25,7 @@ mod shape;
 mod tests;
 
 pub use explain::{explain, explain_json};
+pub(super) use shape::types;
 
 use super::Statement;
 use engine::catalog::{Catalog, Table};
