@@ -63,6 +63,16 @@ impl Session {
         Ok((told.into_iter().collect(), None))
     }
 
+    /// set_config(): as `assign`; what the parameter is then.
+    pub(super) fn configure(&self, name: &str, value: Option<&str>, local: bool) -> Result<String> {
+        let (_, unset) = self.assign(name, value, local)?;
+        match (unset, value) {
+            // For a transaction that ends with this statement.
+            (Some(_), Some(value)) => Ok(value.to_owned()),
+            _ => self.settings.borrow().show(name),
+        }
+    }
+
     /// The block has ended. Answers what the client is to be told.
     pub(super) fn end_assigned(&self, committed: bool) -> Told {
         let assigned = std::mem::take(&mut *self.assigned.borrow_mut()).0;

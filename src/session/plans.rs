@@ -122,7 +122,12 @@ mod tests {
             params: Vec::new(),
             columns: None,
         };
-        Rc::new(Planned::new(version, None, bound, std::time::Duration::ZERO))
+        Rc::new(Planned::new(
+            version,
+            None,
+            bound,
+            std::time::Duration::ZERO,
+        ))
     }
 
     #[test]

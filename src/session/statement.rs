@@ -169,7 +169,14 @@ impl Work<'_> {
             Memory::with_work(node.options.query_bytes_max, work_bytes),
             Rc::new(move || stop.check()),
         );
-        Rc::new(exec.with_temp(node.temp.clone()).with_profile(profile))
+        let exec = exec.with_temp(node.temp.clone()).with_profile(profile);
+        match self.session.this() {
+            Ok(session) => Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
+                session.configure(name, value, local)
+            }))),
+            // It is going away: nobody will ask for its parameters.
+            Err(_) => Rc::new(exec),
+        }
     }
 
     pub fn write_env(&self) -> WriteEnv {

@@ -16,6 +16,8 @@ pub(super) const STAND_IN: usize = 1 << 32;
 #[derive(Default)]
 pub(super) struct Collector {
     pub calls: Vec<AggregateCall>,
+    /// GROUPING(…) is called: that alone makes groups.
+    pub grouping: bool,
 }
 
 /// A call as written.
@@ -30,17 +32,7 @@ pub(super) struct Written<'n, 'a> {
 
 impl<'a> Binder<'a> {
     pub(super) fn aggregate(&mut self, w: Written<'_, 'a>, cx: &mut Cx) -> Result<Expr> {
-        if cx.aggregates.is_none() {
-            let message = if cx.clause == Clause::Aggregate {
-                "aggregate function calls cannot be nested".to_string()
-            } else {
-                format!(
-                    "aggregate functions are not allowed in {}",
-                    cx.clause.name()
-                )
-            };
-            return Err(Error::new(SqlState::GROUPING_ERROR, message));
-        }
+        self.allows_aggregates(cx)?;
         let mut inner = Cx::new(cx.scope.clone(), Clause::Aggregate);
         let args = w
             .args
@@ -63,7 +55,6 @@ impl<'a> Binder<'a> {
             }
             None => None,
         };
-        refuse_outer(&args)?;
         let call = AggregateCall {
             func: found.func,
             args,
@@ -72,10 +63,32 @@ impl<'a> Binder<'a> {
             order,
             ty: found.ret,
         };
-        let Some(collector) = &mut cx.aggregates else {
-            return Err(Error::internal("aggregates without a collector"));
+        self.collect(call, cx)
+    }
+
+    /// The stand-in for a call.
+    pub(super) fn collect(&mut self, call: AggregateCall, cx: &mut Cx) -> Result<Expr> {
+        refuse_outer(&call.args)?;
+        match &mut cx.aggregates {
+            Some(collector) => Ok(collector.add(call)),
+            None => Err(Error::internal("aggregates without a collector")),
+        }
+    }
+
+    /// 42803 where no aggregate may stand.
+    pub(super) fn allows_aggregates(&self, cx: &Cx) -> Result<()> {
+        if cx.aggregates.is_some() {
+            return Ok(());
+        }
+        let message = if cx.clause == Clause::Aggregate {
+            "aggregate function calls cannot be nested".to_string()
+        } else {
+            format!(
+                "aggregate functions are not allowed in {}",
+                cx.clause.name()
+            )
         };
-        Ok(collector.add(call))
+        Err(Error::new(SqlState::GROUPING_ERROR, message))
     }
 
     fn aggregate_order(

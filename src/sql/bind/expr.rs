@@ -33,7 +33,16 @@ impl<'a> Binder<'a> {
         use ast::Expr as E;
         match node {
             E::Nested(_) => Ok(left),
-            E::BinaryOp { op, right, .. } => self.binary(left, op, right, cx),
+            E::BinaryOp {
+                op,
+                right,
+                left: written,
+            } => {
+                if compares(op) && (is_comparison(written) || is_comparison(right)) {
+                    return Err(syntax(format!("syntax error at or near \"{op}\"")));
+                }
+                self.binary(left, op, right, cx)
+            }
             E::Cast {
                 data_type,
                 kind,
@@ -121,10 +130,14 @@ impl<'a> Binder<'a> {
                 subquery,
                 negated,
             } => self.row_in_subquery(expr, subquery, *negated, cx),
+            E::IsDistinctFrom(left, right) => self.row_distinct(left, right, false, cx),
+            E::IsNotDistinctFrom(left, right) => self.row_distinct(left, right, true, cx),
             E::IsNull(row) => self.row_is_null(row, false, cx),
             E::IsNotNull(row) => self.row_is_null(row, true, cx),
             E::Tuple(_) => Err(unsupported("a row value here")),
-            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => Err(unsupported("GROUPING SETS")),
+            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
+                Err(syntax("syntax error: grouping sets outside GROUP BY"))
+            }
             E::Wildcard(_) | E::QualifiedWildcard(..) => Err(unsupported("a whole-row reference")),
             E::IsJson { .. } => Err(unsupported("IS JSON")),
             E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
@@ -223,6 +236,11 @@ impl<'a> Binder<'a> {
         }
         let negative = op == UnaryOperator::Minus;
         let mut bound = match node {
+            ast::Expr::Nested(_) if negative && signed(node).is_some() => {
+                let digits = signed(node).unwrap_or_default();
+                let negated = digits.strip_prefix('-').map(str::to_owned);
+                super::literal::number(&negated.unwrap_or_else(|| format!("-{digits}")))?
+            }
             ast::Expr::Value(v) => match &v.value {
                 ast::Value::Number(n, _) if negative => {
                     super::literal::number(&format!("-{n}")).map_err(|e| self.at(e, v.span))?
@@ -262,8 +280,17 @@ impl<'a> Binder<'a> {
         for step in chain {
             let index = match step {
                 AccessExpr::Subscript(Subscript::Index { index }) => index,
+                AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound,
+                    upper_bound,
+                    stride: None,
+                }) => {
+                    let bounds = [lower_bound.as_ref(), upper_bound.as_ref()];
+                    value = self.slice(value, bounds, chain.len(), cx)?;
+                    continue;
+                }
                 AccessExpr::Subscript(Subscript::Slice { .. }) => {
-                    return Err(unsupported("an array slice"));
+                    return Err(syntax("syntax error at or near \":\""));
                 }
                 AccessExpr::Dot(_) => {
                     return Err(unsupported("a field of a composite value"));
@@ -297,6 +324,73 @@ impl<'a> Binder<'a> {
         }
         Ok(value)
     }
+
+    /// `a[2:3]`, `a[:n]`: a bound that is left out is that of the array.
+    fn slice(
+        &mut self,
+        array: Expr,
+        bounds: [Option<&'a ast::Expr>; 2],
+        steps: usize,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let ty = array.ty();
+        if !ty.is_array() {
+            return Err(Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("cannot subscript type {ty} because it does not support subscripting"),
+            ));
+        }
+        if steps > 1 {
+            return Err(unsupported("a slice of more than one dimension"));
+        }
+        let mut args = vec![array];
+        for (bound, open) in bounds.into_iter().zip([1, i32::MAX]) {
+            let bound = match bound {
+                Some(e) => self.expr(e, cx)?,
+                None => Expr::Const(Value::Int4(open), DataType::Int4),
+            };
+            let from = bound.ty();
+            let bound = self.coerce(bound, DataType::Int4, -1, CastContext::Assignment)?;
+            args.push(bound.ok_or_else(|| {
+                Error::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!("array subscript must have type integer, not {from}"),
+                )
+            })?);
+        }
+        let func = engine::exec::functions::by_name("array_slice")
+            .ok_or_else(|| Error::internal("array_slice is gone"))?;
+        Ok(Expr::Call {
+            func: engine::plan::FuncRef(func),
+            args,
+            ty,
+        })
+    }
+}
+
+/// The digits of a number with its signs, through parentheses: `-(-5)` is a literal as well.
+fn signed(e: &ast::Expr) -> Option<String> {
+    let mut negative = false;
+    let mut node = e;
+    loop {
+        match node {
+            ast::Expr::Nested(inner) => node = inner,
+            ast::Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            } => {
+                negative = !negative;
+                node = expr;
+            }
+            ast::Expr::Value(v) => {
+                let ast::Value::Number(n, _) = &v.value else {
+                    return None;
+                };
+                return Some(if negative { format!("-{n}") } else { n.clone() });
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// The operand that stands first in the text, where the node continues it. Rows start a spine of their own.
@@ -312,9 +406,8 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         | E::IsFalse(x)
         | E::IsNotFalse(x)
         | E::IsUnknown(x)
-        | E::IsNotUnknown(x)
-        | E::IsDistinctFrom(x, _)
-        | E::IsNotDistinctFrom(x, _) => return Some(x),
+        | E::IsNotUnknown(x) => return Some(x),
+        E::IsDistinctFrom(x, _) | E::IsNotDistinctFrom(x, _) => x,
         E::InList { expr, .. } | E::InSubquery { expr, .. } => expr,
         E::Between { expr, .. } => return Some(expr),
         E::Like { expr, .. } | E::ILike { expr, .. } | E::SimilarTo { expr, .. } => {
@@ -330,6 +423,16 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
     } else {
         Some(left)
     }
+}
+
+fn compares(op: &ast::BinaryOperator) -> bool {
+    use ast::BinaryOperator as B;
+    matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq)
+}
+
+/// Comparisons do not associate: `a < b < c` has no meaning.
+fn is_comparison(e: &ast::Expr) -> bool {
+    matches!(e, ast::Expr::BinaryOp { op, .. } if compares(op))
 }
 
 /// BETWEEN SYMMETRIC, marked on the first operand of its lower bound.

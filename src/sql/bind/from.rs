@@ -5,6 +5,7 @@
 
 mod function;
 mod join;
+mod record;
 
 use super::scope::{Entry, Relation, Scope, rename};
 use super::{Binder, names, syntax, unsupported};
@@ -95,7 +96,14 @@ impl<'a> Binder<'a> {
         if schema.is_none()
             && let Some(index) = self.ctes.iter().rposition(|c| c.name == base)
         {
-            let rel = self.cte(index)?;
+            let own = self.self_reference(index).map_err(|e| {
+                let first = names::first_ident(name);
+                first.map_or(e.clone(), |i| self.at(e, i.span))
+            })?;
+            let rel = match own {
+                Some(rel) => rel,
+                None => self.cte(index)?,
+            };
             return self.derived_rel(rel.plan, &rel.columns, &base, alias);
         }
         let found = self.relation(schema.as_deref(), &base, alias);

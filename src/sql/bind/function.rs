@@ -3,11 +3,11 @@
 //! Owns: the order in which a name is tried: form of the grammar, aggregate, function, type name used as a cast.
 //! Never: knows a function; `exec::resolve` does. Source: `parse_func.c`.
 
-use super::{Binder, Clause, Cx, agg, datatype, names, syntax, unsupported};
+use super::{Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, window};
 use engine::exec::cast::{self, CastContext};
 use engine::exec::functions::system::advisory;
 use engine::exec::resolve;
-use engine::plan::{Advise, AdvisoryAct, Expr, FuncRef, Plan, SubqueryKind};
+use engine::plan::{Advise, AdvisoryAct, Expr, FuncRef, Plan, SubqueryKind, WindowFunc};
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
@@ -27,6 +27,7 @@ impl<'a> Binder<'a> {
                         | SqlState::GROUPING_ERROR
                         | SqlState::AMBIGUOUS_FUNCTION
                         | SqlState::WRONG_OBJECT_TYPE
+                        | SqlState::WINDOWING_ERROR
                 ) {
                     self.at(e, i.span)
                 } else {
@@ -39,12 +40,6 @@ impl<'a> Binder<'a> {
 
     fn function_inner(&mut self, f: &'a ast::Function, cx: &mut Cx) -> Result<Expr> {
         let name = function_name(&f.name)?;
-        if f.over.is_some() {
-            return Err(unsupported("a window function"));
-        }
-        if !f.within_group.is_empty() {
-            return Err(unsupported("an ordered-set aggregate"));
-        }
         if f.null_treatment.is_some() || !matches!(f.parameters, FunctionArguments::None) {
             return Err(syntax(format!("syntax error in the call of \"{name}\"")));
         }
@@ -70,25 +65,22 @@ impl<'a> Binder<'a> {
             list.args.as_slice(),
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
         );
-        if resolve::is_aggregate(&name) {
-            if star && distinct {
-                return Err(syntax("DISTINCT cannot be used with *"));
-            }
-            let args = if star {
-                Vec::new()
-            } else {
-                positional(&list.args, &name)?
-            };
-            let filter = f.filter.as_deref();
-            let written = agg::Written {
-                name: &name,
-                args,
-                star,
-                distinct,
-                order,
-                filter,
-            };
-            return self.aggregate(written, cx);
+        let written = agg::Written {
+            name: &name,
+            args: Vec::new(),
+            star,
+            distinct,
+            order,
+            filter: f.filter.as_deref(),
+        };
+        if let Some(call) = self.over_rows(f, &list.args, written, cx)? {
+            return Ok(call);
+        }
+        if WindowFunc::by_name(&name).is_some() {
+            return Err(Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("window function {name} requires an OVER clause"),
+            ));
         }
         if star {
             resolve::function(&name, &[])?;
@@ -97,7 +89,61 @@ impl<'a> Binder<'a> {
         self.plain_function(&name, &list.args, cx)
     }
 
+    /// A call that reads more than its own row; `None` when it is another.
+    fn over_rows(
+        &mut self,
+        f: &'a ast::Function,
+        list: &'a [FunctionArg],
+        mut written: agg::Written<'_, 'a>,
+        cx: &mut Cx,
+    ) -> Result<Option<Expr>> {
+        let (name, star) = (written.name, written.star);
+        let ordered_set = ordered_set::is_ordered_set(name);
+        if ordered_set && f.over.is_some() {
+            return Err(Error::unsupported(format!(
+                "OVER is not supported for ordered-set aggregate {name}"
+            )));
+        }
+        if !f.within_group.is_empty() {
+            self.allows_aggregates(cx)?;
+            let args = positional(list, name)?;
+            let call = self.ordered_set(name, args, &f.within_group, written.filter, cx);
+            return call.map(Some);
+        }
+        if ordered_set && !list.is_empty() {
+            return Err(ordered_set::required(name));
+        }
+        if name == "grouping" {
+            return self.grouping(positional(list, name)?, cx).map(Some);
+        }
+        let aggregate = resolve::is_aggregate(name);
+        if !aggregate && f.over.is_none() {
+            return Ok(None);
+        }
+        if !star {
+            written.args = positional(list, name)?;
+        } else if aggregate && written.distinct {
+            return Err(syntax("DISTINCT cannot be used with *"));
+        }
+        let Some(over) = &f.over else {
+            return self.aggregate(written, cx).map(Some);
+        };
+        let call = window::Written {
+            name,
+            args: written.args,
+            star,
+            distinct: written.distinct,
+            ordered: !written.order.is_empty(),
+            filter: written.filter,
+            over,
+        };
+        self.window_call(call, cx).map(Some)
+    }
+
     fn plain_function(&mut self, name: &str, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Expr> {
+        if name == "set_config" {
+            return self.beside(name, args, cx, |input| Plan::Configure { input });
+        }
         if let Some(act) = advisory(name) {
             return self.advise(name, act, args, cx);
         }
@@ -117,19 +163,36 @@ impl<'a> Binder<'a> {
             "current_timestamp" | "localtimestamp" | "localtime" if args.len() == 1 => {
                 self.with_precision(name, args)
             }
-            "grouping" => Err(unsupported("GROUPING")),
             _ if self.is_series(name, &args) => self.series(name, args, cx),
             _ => self.call(name, args),
         }
     }
 
-    /// Advisory locks are an operator, which works beside the expressions: a query of one row inside this one's.
+    /// Advisory locks.
     fn advise(
         &mut self,
         name: &str,
         (act, shared, for_transaction): (AdvisoryAct, bool, bool),
         args: &'a [FunctionArg],
         cx: &Cx,
+    ) -> Result<Expr> {
+        self.beside(name, args, cx, |input| {
+            Plan::Advise(Box::new(Advise {
+                input: *input,
+                act,
+                shared,
+                for_transaction,
+            }))
+        })
+    }
+
+    /// What does something is an operator, which works beside the expressions: a query of one row inside this one's.
+    fn beside(
+        &mut self,
+        name: &str,
+        args: &'a [FunctionArg],
+        cx: &Cx,
+        operator: impl FnOnce(Box<Plan>) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
         let (key, correlated) = self.inside(cx.scope.clone(), |b| {
@@ -141,14 +204,9 @@ impl<'a> Binder<'a> {
         let Expr::Call { args, ty, .. } = self.call(name, key)? else {
             return Err(unsupported("a type of that name"));
         };
-        let plan = Plan::Advise(Box::new(Advise {
-            input: Plan::Project {
-                input: Box::new(Plan::OneRow),
-                exprs: args,
-            },
-            act,
-            shared,
-            for_transaction,
+        let plan = operator(Box::new(Plan::Project {
+            input: Box::new(Plan::OneRow),
+            exprs: args,
         }));
         Ok(Expr::Subquery {
             plan: Arc::new(plan),

@@ -5,29 +5,111 @@
 
 use super::agg::STAND_IN;
 use super::scope::Scope;
-use super::walk;
-use engine::plan::{Expr, SubqueryKind};
+use super::window::is_stand_in;
+use super::{series, walk};
+use engine::exec::functions::GROUPING;
+use engine::plan::{Aggregate, AggregateCall, AggregateMode, Expr, Plan, SubqueryKind};
 use std::sync::Arc;
-use types::{DataType, Error, Result, SqlState};
+use types::{DataType, Error, Result, SqlState, Value};
+
+/// What GROUP BY names.
+pub(super) struct Groups {
+    /// Nothing twice.
+    pub exprs: Vec<Expr>,
+    /// Which of them each grouping set has, where there is more than one set.
+    pub sets: Option<Vec<Vec<bool>>>,
+}
 
 pub(super) struct Grouping<'s> {
     groups: Vec<Expr>,
     /// How many groups the statement itself names; the rest follow from primary keys among these.
     named: usize,
+    sets: Option<Vec<Vec<bool>>>,
     scope: &'s Scope,
 }
 
 impl<'s> Grouping<'s> {
-    pub fn new(groups: Vec<Expr>, scope: &'s Scope) -> Grouping<'s> {
+    pub fn new(groups: Groups, scope: &'s Scope) -> Grouping<'s> {
+        let exprs = groups.exprs;
         Grouping {
-            named: groups.len(),
-            groups,
+            // What follows from one set's groups need not follow from another's.
+            named: groups.sets.as_ref().map_or(exprs.len(), |_| 0),
+            groups: exprs,
+            sets: groups.sets,
             scope,
         }
     }
 
-    pub fn into_groups(self) -> Vec<Expr> {
-        self.groups
+    /// How many columns the aggregation's groups have, the number of the grouping set among them.
+    pub fn width(&self) -> usize {
+        self.groups.len() + usize::from(self.sets.is_some())
+    }
+
+    /// The aggregation over rows of `width` columns.
+    pub fn over(self, input: Plan, width: usize, aggregates: Vec<AggregateCall>) -> Plan {
+        let Some(sets) = self.sets else {
+            return Plan::Aggregate(Box::new(Aggregate {
+                input,
+                mode: AggregateMode::Complete,
+                groups: self.groups,
+                aggregates,
+                seeds: Vec::new(),
+            }));
+        };
+        let columns = self.groups.iter().enumerate();
+        let mut groups: Vec<Expr> = columns
+            .map(|(i, e)| Expr::Column(width + i, e.ty()))
+            .collect();
+        groups.push(Expr::Column(width + groups.len(), DataType::Int4));
+        let empty = |(set, _): (i32, &Vec<bool>)| set;
+        let seeds = (1..)
+            .zip(&sets)
+            .filter(|(_, has)| !has.contains(&true))
+            .map(empty);
+        Plan::Aggregate(Box::new(Aggregate {
+            mode: AggregateMode::Complete,
+            groups,
+            aggregates,
+            seeds: seeds.collect(),
+            input: Plan::Expand {
+                input: Box::new(input),
+                groups: self.groups,
+                sets,
+            },
+        }))
+    }
+
+    /// GROUPING(…): a bit for each argument, set where the row's set has it not.
+    fn bits(&self, args: &[Expr]) -> Result<Expr> {
+        let mut places = Vec::with_capacity(args.len());
+        for arg in args {
+            let place = self.groups.iter().position(|g| walk::same(g, arg));
+            places.push(place.ok_or_else(|| {
+                Error::new(
+                    SqlState::GROUPING_ERROR,
+                    "arguments to GROUPING must be grouping expressions of the associated query level",
+                )
+            })?);
+        }
+        let Some(sets) = &self.sets else {
+            return Ok(Expr::Const(Value::Int4(0), DataType::Int4));
+        };
+        let bits = |has: &Vec<bool>| {
+            let bit = |bits, place: &usize| bits << 1 | i32::from(has.get(*place) == Some(&false));
+            Value::Int4(places.iter().fold(0, bit))
+        };
+        let array = types::Array {
+            element: DataType::Int4,
+            items: sets.iter().map(bits).collect(),
+        };
+        Ok(Expr::Subscript {
+            array: Box::new(Expr::Const(
+                Value::Array(Arc::new(array)),
+                DataType::Int4Array,
+            )),
+            index: Box::new(Expr::Column(self.groups.len(), DataType::Int4)),
+            ty: DataType::Int4,
+        })
     }
 
     /// Columns of the input become columns of the aggregation's groups; aggregates keep their stand-ins until all
@@ -38,7 +120,11 @@ impl<'s> Grouping<'s> {
             return Ok(());
         }
         match e {
-            Expr::Column(i, _) if *i >= STAND_IN => Ok(()),
+            Expr::Call { func, args, .. } if func.0.name == GROUPING => {
+                *e = self.bits(args)?;
+                Ok(())
+            }
+            Expr::Column(i, _) if *i >= series::STAND_IN || is_stand_in(*i) => Ok(()),
             Expr::Column(i, ty) => {
                 let (i, ty) = (*i, *ty);
                 match self.dependent(i, ty) {
@@ -124,7 +210,7 @@ impl<'s> Grouping<'s> {
     pub fn number_aggregates(&self, e: &mut Expr) -> Result<()> {
         match e {
             Expr::Column(i, _) if *i >= STAND_IN => {
-                *i = *i - STAND_IN + self.groups.len();
+                *i = *i - STAND_IN + self.width();
                 Ok(())
             }
             Expr::Subquery {
@@ -145,7 +231,7 @@ impl<'s> Grouping<'s> {
                             && *depth == inside
                             && *column >= STAND_IN
                         {
-                            *column = *column - STAND_IN + self.groups.len();
+                            *column = *column - STAND_IN + self.width();
                         }
                         Ok(())
                     })

@@ -55,11 +55,18 @@ impl Locking<'_> {
     }
 
     /// Rows of the result must be rows of the table.
-    pub(super) fn check(&self, block: &Block, aggregates: bool, series: bool) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        block: &Block,
+        aggregates: bool,
+        windows: bool,
+        series: bool,
+    ) -> Result<()> {
         let distinct = block.distinct || block.distinct_on.is_some();
         let refused = [
             (distinct, "DISTINCT clause"),
             (aggregates, "GROUP BY, HAVING or aggregate functions"),
+            (windows, "window functions"),
             (series, "set-returning functions in the target list"),
         ];
         match refused.into_iter().find(|(is, _)| *is) {

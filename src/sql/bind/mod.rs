@@ -24,16 +24,21 @@ mod lock;
 mod modify;
 pub mod names;
 mod operator;
+mod ordered_set;
 mod query;
 mod rows;
 mod scope;
 mod select;
 mod series;
 mod setop;
+mod sets;
 mod special;
 mod subquery;
 mod targets;
+mod ties;
 mod walk;
+mod window;
+mod with;
 
 use super::parse::{Ast, Lines, Parsed};
 use super::planner;
@@ -74,6 +79,8 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
         params: env.param_types.to_vec(),
         frames: Vec::new(),
         ctes: Vec::new(),
+        with_ids: 0,
+        ban: None,
         relations: 0,
         copied: 0,
     };
@@ -133,6 +140,10 @@ struct Binder<'a> {
     frames: Vec<Frame>,
     /// WITH queries in sight, innermost last.
     ctes: Vec<Cte<'a>>,
+    /// Numbers given to WITH queries so far.
+    with_ids: u32,
+    /// Where this is inside of, when a recursive query must not read itself there.
+    ban: Option<&'static str>,
     relations: usize,
     copied: usize,
 }
@@ -144,7 +155,7 @@ struct Frame {
     crossed: Cell<bool>,
 }
 
-/// A WITH query, bound anew at each reference.
+/// A WITH query: bound once, or anew at each reference.
 struct Cte<'a> {
     name: String,
     columns: Vec<String>,
@@ -152,6 +163,11 @@ struct Cte<'a> {
     /// How many WITH queries and frames were in sight where it was written.
     ctes_before: usize,
     frames_before: usize,
+    /// It may read itself.
+    recursive: bool,
+    materialized: Option<ast::CteAsMaterialized>,
+    shared: Option<with::Shared>,
+    work: Option<with::Work>,
 }
 
 /// Where an expression stands: what it may see and hold.
@@ -160,6 +176,8 @@ struct Cx {
     clause: Clause,
     /// Aggregates found so far, where they are allowed.
     aggregates: Option<agg::Collector>,
+    /// Window calls found so far, where they are allowed.
+    windows: Option<window::Collector>,
     /// Set-returning functions found so far, where they are allowed: in a select list.
     series: Option<Vec<engine::plan::TableFunction>>,
 }
@@ -183,6 +201,11 @@ enum Clause {
     Check,
     Default,
     Execute,
+    Window,
+    WindowArguments,
+    WindowRows,
+    WindowRange,
+    WindowGroups,
 }
 
 impl Clause {
@@ -204,6 +227,11 @@ impl Clause {
             Clause::Check => "check constraints",
             Clause::Default => "DEFAULT expressions",
             Clause::Execute => "EXECUTE parameters",
+            Clause::Window => "window definitions",
+            Clause::WindowArguments => "window function arguments",
+            Clause::WindowRows => "window ROWS",
+            Clause::WindowRange => "window RANGE",
+            Clause::WindowGroups => "window GROUPS",
         }
     }
 }
@@ -214,6 +242,7 @@ impl Cx {
             scope,
             clause,
             aggregates: None,
+            windows: None,
             series: None,
         }
     }

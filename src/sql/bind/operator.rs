@@ -117,6 +117,15 @@ impl<'a> Binder<'a> {
         cx: &mut Cx,
     ) -> Result<Expr> {
         let right = self.expr(right, cx)?;
+        self.bound_distinct(left, right, negated)
+    }
+
+    pub(super) fn bound_distinct(
+        &mut self,
+        left: Expr,
+        right: Expr,
+        negated: bool,
+    ) -> Result<Expr> {
         let (left, eq, right) = self.compared("=", left, right)?;
         Ok(Expr::Distinct {
             left: Box::new(left),

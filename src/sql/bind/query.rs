@@ -6,10 +6,10 @@
 use super::agg::sort_key;
 use super::lock::Locking;
 use super::scope::{Entry, Scope};
-use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, walk};
+use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, with};
 use crate::sql::statement::Statement;
 use engine::exec::cast::CastContext;
-use engine::plan::{Expr, Plan, Query, SortKey};
+use engine::plan::{Expr, Plan, Query, SortKey, WithScan};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,11 +57,12 @@ impl<'a> Binder<'a> {
         }
         let before = self.ctes.len();
         if let Some(with) = &q.with {
-            self.with(with)?;
+            self.with(with, true)?;
         }
-        let out = self.query_body(q, keep_unknown);
-        self.ctes.truncate(before);
-        out
+        let mut rel = self.query_body(q, keep_unknown)?;
+        let queries = self.ctes.split_off(before);
+        rel.plan = self.placed(rel.plan, queries)?;
+        Ok(rel)
     }
 
     /// A change that WITH queries precede.
@@ -74,17 +75,15 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error after the statement"));
         }
         if let Some(with) = &q.with {
-            self.with(with)?;
+            self.with(with, false)?;
         }
         let out = self.statement(inner);
         self.ctes.clear();
         out
     }
 
-    fn with(&mut self, with: &'a ast::With) -> Result<()> {
-        if with.recursive {
-            return Err(unsupported("WITH RECURSIVE"));
-        }
+    /// Brings WITH queries in sight; `share`: each runs once, however often it is read.
+    pub(super) fn with(&mut self, with: &'a ast::With, share: bool) -> Result<()> {
         let first = self.ctes.len();
         for cte in &with.cte_tables {
             let name = names::ident(&cte.alias.name);
@@ -108,29 +107,54 @@ impl<'a> Binder<'a> {
                 query: &cte.query,
                 ctes_before: self.ctes.len(),
                 frames_before: self.frames.len(),
+                recursive: with.recursive,
+                materialized: cte.materialized,
+                shared: None,
+                work: None,
             });
-            // PostgreSQL checks a WITH query even when nothing reads it.
-            self.cte(self.ctes.len() - 1)?;
+            let index = self.ctes.len() - 1;
+            if share {
+                self.share(index)?;
+            } else {
+                // PostgreSQL checks a WITH query even when nothing reads it.
+                self.cte(index)?;
+            }
         }
         Ok(())
     }
 
-    /// Binds a WITH query where it is referred to, as if it stood where it was written.
+    /// A scan of a WITH query that is bound already, else the query, bound as if it stood where it was written.
     pub(super) fn cte(&mut self, index: usize) -> Result<Rel> {
         let Some(cte) = self.ctes.get(index) else {
             return Err(Error::internal("a WITH query out of sight"));
         };
+        if let Some(shared) = &cte.shared {
+            let scan = WithScan {
+                id: shared.id,
+                name: cte.name.clone(),
+                types: shared.columns.iter().map(|c| c.ty).collect(),
+            };
+            return Ok(Rel {
+                plan: Plan::WithScan(scan),
+                columns: shared.columns.clone(),
+            });
+        }
         let (query, columns, name) = (cte.query, cte.columns.clone(), cte.name.clone());
-        let (ctes_before, frames_before) = (cte.ctes_before, cte.frames_before);
+        let recursive = cte.recursive;
+        let ctes_before = cte.ctes_before + usize::from(recursive);
+        let frames_before = cte.frames_before;
         let later_ctes = self.ctes.split_off(ctes_before);
         let later_frames = self.frames.split_off(frames_before.min(self.frames.len()));
-        let out = self.query(query);
+        let out = match recursive {
+            true => self.recursive(index),
+            false => self.query(query),
+        };
         self.ctes.extend(later_ctes);
         let between = later_frames.len();
         self.frames.extend(later_frames);
         let mut rel = out?;
-        if between > 0 {
-            self.deepen(&mut rel.plan, between)?;
+        if between > 0 && with::deepen(&mut rel.plan, between)? {
+            self.frames.iter().for_each(|f| f.crossed.set(true));
         }
         if columns.len() > rel.columns.len() {
             return Err(Error::new(
@@ -146,26 +170,6 @@ impl<'a> Binder<'a> {
             column.name = name;
         }
         Ok(rel)
-    }
-
-    /// The plan moves `by` rows further in: its references to rows around it reach that much further.
-    fn deepen(&mut self, plan: &mut Plan, by: usize) -> Result<()> {
-        let mut moved = false;
-        walk::plan_exprs(plan, 0, &mut |e, inside| {
-            walk::outers(e, inside, &mut |node, inside| {
-                if let Expr::Outer { depth, .. } = node
-                    && *depth > inside
-                {
-                    *depth += by;
-                    moved = true;
-                }
-                Ok(())
-            })
-        })?;
-        if moved {
-            self.frames.iter().for_each(|f| f.crossed.set(true));
-        }
-        Ok(())
     }
 
     fn query_body(&mut self, q: &'a ast::Query, keep_unknown: bool) -> Result<Rel> {
@@ -282,10 +286,8 @@ impl<'a> Binder<'a> {
             None => {}
         }
         let mut one_row = None;
+        let with_ties = q.fetch.as_ref().is_some_and(|f| f.with_ties);
         if let Some(fetch) = &q.fetch {
-            if fetch.with_ties {
-                return Err(unsupported("FETCH FIRST WITH TIES"));
-            }
             if fetch.percent || limit.is_some() {
                 return Err(syntax("syntax error at or near \"fetch\""));
             }
@@ -302,6 +304,9 @@ impl<'a> Binder<'a> {
             Some(e) => Some(self.row_count(e, "OFFSET")?),
             None => None,
         };
+        if let (true, Some(limit)) = (with_ties, &limit) {
+            return self.with_ties(plan, limit, offset.as_ref());
+        }
         Ok(Plan::Limit {
             input: Box::new(plan),
             limit,

@@ -122,6 +122,29 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// Rows are distinct when some of their fields are.
+    pub(super) fn row_distinct(
+        &mut self,
+        left: &'a ast::Expr,
+        right: &'a ast::Expr,
+        negated: bool,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let left = self.row(left, cx)?;
+        let right = self.row(right, cx)?;
+        if left.len() != right.len() {
+            return Err(syntax("unequal number of entries in row expressions"));
+        }
+        let pairs = left.into_iter().zip(right);
+        let tests = pairs.map(|(l, r)| self.bound_distinct(l, r, negated));
+        let tests = tests.collect::<Result<Vec<_>>>()?;
+        Ok(if negated {
+            Expr::And(tests)
+        } else {
+            Expr::Or(tests)
+        })
+    }
+
     pub(super) fn row_is_null(
         &mut self,
         row: &'a ast::Expr,

@@ -4,13 +4,14 @@
 //! full, filters stand above them. Source: `transformSelectStmt`, `parse_clause.c`.
 
 use super::agg::{Collector, sort_key};
-use super::group::Grouping;
+use super::group::{Grouping, Groups};
 use super::lock::{Locking, locked};
 use super::query::{Rel, ordinal};
 use super::scope::Scope;
 use super::targets::Target;
-use super::{Binder, Clause, Cx, names, syntax, unsupported, walk};
-use engine::plan::{Aggregate, AggregateMode, Expr, Plan, SortKey};
+use super::{Binder, Clause, Cx, names, syntax, unsupported, walk, window, with};
+use engine::exec::aggregates;
+use engine::plan::{Expr, Plan, SortKey, TableFunction};
 use sqlparser::ast::{self, GroupByExpr};
 use std::rc::Rc;
 use types::{Column, DataType, Error, Result, SqlState};
@@ -27,6 +28,13 @@ pub(super) struct Block {
     having: Option<Expr>,
 }
 
+/// What stands between the rows or groups and the select list, and how wide the row below it is.
+struct Above {
+    width: usize,
+    series: Vec<TableFunction>,
+    windows: window::Collector,
+}
+
 impl<'a> Binder<'a> {
     pub(super) fn select(
         &mut self,
@@ -37,18 +45,19 @@ impl<'a> Binder<'a> {
     ) -> Result<Rel> {
         refuse_others(s)?;
         let (mut plan, scope) = self.from(&s.from)?;
+        let self_read = with::reads_work(&plan);
         let mut cx = Cx::new(Rc::new(scope), Clause::Where);
         if let Some(e) = &s.selection {
             let e = self.expr(e, &mut cx)?;
             let predicate = self.condition(e, "WHERE")?;
-            plan = Plan::Filter {
-                input: Box::new(plan),
-                predicate,
-            };
+            let input = Box::new(plan);
+            plan = Plan::Filter { input, predicate };
         }
         cx.aggregates = Some(Collector::default());
         cx.clause = Clause::Select;
         cx.series = Some(Vec::new());
+        cx.windows = Some(window::Collector::default());
+        self.named_windows(&s.named_window, &mut cx)?;
         let targets = self.targets(&s.projection, &mut cx)?;
         let series = cx.series.take().unwrap_or_default();
         let mut block = Block {
@@ -60,69 +69,83 @@ impl<'a> Binder<'a> {
             having: None,
         };
         let groups = self.group_items(&s.group_by, &mut block, &mut cx)?;
-        let grouped = !groups.is_empty() || group_is_written(&s.group_by);
+        let grouped = group_is_written(&s.group_by);
         if let Some(e) = &s.having {
             cx.clause = Clause::Having;
+            let windows = cx.windows.take();
             let e = self.expr(e, &mut cx)?;
+            cx.windows = windows;
             block.having = Some(self.condition(e, "HAVING")?);
         }
         cx.clause = Clause::OrderBy;
         self.order_items_of(order, &mut block, &mut cx)?;
         self.distinct_items(s, &mut block, &mut cx)?;
-        let keep = keep_unknown && !block.distinct && block.distinct_on.is_none();
-        if !keep {
-            for t in &mut block.targets {
-                let e = std::mem::replace(&mut t.expr, super::expr::boolean(false));
-                t.expr = self.settle_unknown(e)?;
-                t.column.ty = t.expr.ty();
-            }
+        if !keep_unknown || block.distinct || block.distinct_on.is_some() {
+            self.settle_targets(&mut block)?;
         }
-        let calls = cx.aggregates.take().map(|c| c.calls).unwrap_or_default();
-        let aggregates = !calls.is_empty() || grouped || block.having.is_some();
+        let windows = cx.windows.take().unwrap_or_default();
+        let found = cx.aggregates.take().unwrap_or_default();
+        let (calls, grouping) = (found.calls, found.grouping);
+        let aggregates = !calls.is_empty() || grouping || grouped || block.having.is_some();
+        if self_read && !calls.is_empty() {
+            return Err(with::aggregate_in_step());
+        }
         if let Some(locking) = locking {
-            locking.check(&block, aggregates, !series.is_empty())?;
+            locking.check(&block, aggregates, !windows.is_empty(), !series.is_empty())?;
             let alias = cx.scope.relations.first().map(|r| r.alias.as_str());
             return locked(plan, alias, block, locking);
         }
+        let mut above = Above {
+            width: cx.scope.width,
+            series,
+            windows,
+        };
         if aggregates {
-            if !series.is_empty() {
-                return Err(unsupported("a set-returning function beside aggregation"));
-            }
-            plan = self.aggregated(plan, groups, calls, &cx.scope, &mut block)?;
+            plan = self.aggregated(plan, groups, calls, &cx.scope, &mut block, &mut above)?;
         }
-        let targets = block.targets.iter_mut().map(|t| &mut t.expr);
-        plan = super::series::joined(plan, cx.scope.width, series, targets)?;
+        plan = self.under_targets(plan, above, &mut block)?;
         Ok(assemble(plan, block))
     }
 
-    fn group_items(
+    fn settle_targets(&mut self, block: &mut Block) -> Result<()> {
+        for t in &mut block.targets {
+            let e = std::mem::replace(&mut t.expr, super::expr::boolean(false));
+            t.expr = self.settle_unknown(e)?;
+            t.column.ty = t.expr.ty();
+        }
+        Ok(())
+    }
+
+    /// Windows, then functions that give rows: what is computed between the groups and the select list.
+    fn under_targets(
         &mut self,
-        g: &'a GroupByExpr,
+        mut plan: Plan,
+        mut above: Above,
         block: &mut Block,
-        cx: &mut Cx,
-    ) -> Result<Vec<Expr>> {
-        let GroupByExpr::Expressions(items, modifiers) = g else {
-            return Err(syntax("syntax error at or near \"all\""));
-        };
-        if !modifiers.is_empty() {
-            return Err(unsupported("GROUPING SETS"));
+    ) -> Result<Plan> {
+        if !above.windows.is_empty() {
+            let keys = block.keys.iter().filter_map(|k| match &k.expr {
+                Expr::Column(i, _) => block.targets.get(*i),
+                _ => None,
+            });
+            let named_first: Vec<Expr> = keys.map(|t| t.expr.clone()).collect();
+            let targets = block.targets.iter_mut().map(|t| &mut t.expr);
+            let windows = std::mem::take(&mut above.windows);
+            (plan, above.width) =
+                self.windowed(plan, above.width, windows, &named_first, targets)?;
         }
-        let mut out: Vec<Expr> = Vec::with_capacity(items.len());
-        for item in items {
-            let e = self.group_item(item, block, cx)?;
-            if !out.iter().any(|g| walk::same(g, &e)) {
-                out.push(e);
-            }
-        }
-        Ok(out)
+        let targets = block.targets.iter_mut().map(|t| &mut t.expr);
+        super::series::joined(plan, above.width, above.series, targets)
     }
 
     /// An ordinal, a column of FROM, else the alias of a target, else an expression.
-    fn group_item(&mut self, e: &'a ast::Expr, block: &mut Block, cx: &mut Cx) -> Result<Expr> {
+    pub(super) fn group_item(
+        &mut self,
+        e: &'a ast::Expr,
+        block: &mut Block,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
         let item = unnested(e);
-        if matches!(item, ast::Expr::Tuple(t) if t.is_empty()) {
-            return Err(unsupported("GROUPING SETS"));
-        }
         let target = match ordinal(item, "GROUP BY", block.shown)? {
             Some(i) => Some(i),
             None => match item {
@@ -153,12 +176,18 @@ impl<'a> Binder<'a> {
                     "aggregate functions are not allowed in GROUP BY",
                 ));
             }
+            if window::has_call(&e) {
+                return Err(Error::new(
+                    SqlState::WINDOWING_ERROR,
+                    "window functions are not allowed in GROUP BY",
+                ));
+            }
             return Ok(e);
         }
-        let aggregates = cx.aggregates.take();
+        let (aggregates, windows) = (cx.aggregates.take(), cx.windows.take());
         cx.clause = Clause::GroupBy;
         let bound = self.expr(e, cx);
-        cx.aggregates = aggregates;
+        (cx.aggregates, cx.windows) = (aggregates, windows);
         let bound = bound?;
         self.settle_unknown(bound)
     }
@@ -278,17 +307,31 @@ impl<'a> Binder<'a> {
     fn aggregated(
         &mut self,
         input: Plan,
-        groups: Vec<Expr>,
+        groups: Groups,
         calls: Vec<engine::plan::AggregateCall>,
         scope: &Scope,
         block: &mut Block,
+        above: &mut Above,
     ) -> Result<Plan> {
         let mut grouping = Grouping::new(groups, scope);
         for t in &mut block.targets {
             grouping.rewrite(&mut t.expr)?;
         }
+        above.windows.regroup(&mut grouping)?;
+        let series_args = above.series.iter_mut().flat_map(|s| &mut s.args);
+        for arg in series_args {
+            grouping.rewrite(arg)?;
+        }
         if let Some(h) = &mut block.having {
             grouping.rewrite(h)?;
+        }
+        for call in &calls {
+            let direct = aggregates::direct_args(&call.func, call.args.len()).unwrap_or(0);
+            for arg in call.args.iter().take(direct) {
+                grouping.rewrite(&mut arg.clone()).map_err(|e| {
+                    e.with_detail("Direct arguments of an ordered-set aggregate must use only grouped columns.")
+                })?;
+            }
         }
         let mut number = |e: &mut Expr| grouping.number_aggregates(e);
         block
@@ -296,12 +339,11 @@ impl<'a> Binder<'a> {
             .iter_mut()
             .try_for_each(|t| number(&mut t.expr))?;
         block.having.iter_mut().try_for_each(&mut number)?;
-        let plan = Plan::Aggregate(Box::new(Aggregate {
-            input,
-            mode: AggregateMode::Complete,
-            groups: grouping.into_groups(),
-            aggregates: calls,
-        }));
+        let mut series_args = above.series.iter_mut().flat_map(|s| &mut s.args);
+        series_args.try_for_each(&mut number)?;
+        above.windows.number_aggregates(&grouping)?;
+        above.width = grouping.width() + calls.len();
+        let plan = grouping.over(input, scope.width, calls);
         Ok(match block.having.take() {
             Some(predicate) => Plan::Filter {
                 input: Box::new(plan),
@@ -400,7 +442,7 @@ fn order_starts_with_on(block: &Block) -> Result<()> {
 }
 
 /// Parentheses around a whole item mean nothing.
-fn unnested(mut e: &ast::Expr) -> &ast::Expr {
+pub(super) fn unnested(mut e: &ast::Expr) -> &ast::Expr {
     while let ast::Expr::Nested(inner) = e {
         e = inner;
     }
@@ -418,9 +460,6 @@ fn group_is_written(g: &GroupByExpr) -> bool {
 fn refuse_others(s: &ast::Select) -> Result<()> {
     if s.into.is_some() {
         return Err(unsupported("SELECT INTO"));
-    }
-    if !s.named_window.is_empty() {
-        return Err(unsupported("a window function"));
     }
     let foreign = s.top.is_some()
         || s.exclude.is_some()

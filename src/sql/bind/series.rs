@@ -1,15 +1,16 @@
 //! Set-returning functions in a select list: `SELECT unnest(a), b FROM t`.
 //!
-//! Owns: turning the one such function of a list into a join with its rows; each row of FROM is repeated for each of the
-//! function's, and dropped when there are none, as PostgreSQL's ProjectSet does. Never: runs several in lockstep (refused).
+//! Owns: turning such functions of a list into a join with their rows, which run side by side; each row of FROM is repeated
+//! for each of the functions', and dropped when there are none, as PostgreSQL's ProjectSet does. Never: runs one inside
+//! another (refused).
 
 use super::{Binder, Cx, unsupported, walk};
 use engine::exec::resolve;
 use engine::plan::{Expr, Join, JoinKind, Plan, TableFunction};
 use types::{Column, DataType, Error, Result};
 
-/// The column that stands for the function's value until the row's width is known; below the aggregates' stand-ins.
-const STAND_IN: usize = 1 << 31;
+/// The columns from here on stand for functions' values until the row's width is known; below the aggregates' stand-ins.
+pub(super) const STAND_IN: usize = 1 << 31;
 
 impl Binder<'_> {
     /// There is no such function of one value but one of rows.
@@ -25,10 +26,10 @@ impl Binder<'_> {
                 cx.clause.name()
             )));
         };
-        if !found.is_empty() {
-            return Err(unsupported(
-                "more than one set-returning function in a select list",
-            ));
+        let place = STAND_IN + found.len();
+        let inner = |e: &Expr| e.any(&mut |x| matches!(x, Expr::Column(i, _) if is_stand_in(*i)));
+        if args.iter().any(inner) {
+            return Err(unsupported("a set-returning function inside another"));
         }
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let (arg_types, columns) = resolve::table_function(name, &types)?;
@@ -50,9 +51,10 @@ impl Binder<'_> {
                 args,
                 columns: vec![column],
                 ordinality: false,
+                beside: Vec::new(),
             });
         }
-        Ok(Expr::Column(STAND_IN, ty))
+        Ok(Expr::Column(place, ty))
     }
 }
 
@@ -63,11 +65,10 @@ pub(super) fn joined<'e>(
     series: Vec<TableFunction>,
     targets: impl Iterator<Item = &'e mut Expr>,
 ) -> Result<Plan> {
-    let Some(mut function) = series.into_iter().next() else {
-        return Ok(plan);
-    };
+    let mut series = series;
+    let right_width = series.len();
     let (mut reads_row, mut subquery) = (false, false);
-    for arg in &function.args {
+    for arg in series.iter().flat_map(|f| &f.args) {
         arg.each(&mut |x| match x {
             Expr::Column(..) => reads_row = true,
             Expr::Subquery { .. } => subquery = true,
@@ -80,10 +81,15 @@ pub(super) fn joined<'e>(
                 "a subquery in the arguments of a set-returning function",
             ));
         }
-        for arg in &mut function.args {
+        for arg in series.iter_mut().flat_map(|f| &mut f.args) {
             *arg = walk::lift(arg, 1);
         }
     }
+    let mut series = series.into_iter();
+    let Some(mut function) = series.next() else {
+        return Ok(plan);
+    };
+    function.beside = series.collect();
     for target in targets {
         replace(target, width)?;
     }
@@ -92,7 +98,7 @@ pub(super) fn joined<'e>(
         left: plan,
         right: Plan::Function(function),
         left_width: width,
-        right_width: 1,
+        right_width,
         left_keys: Vec::new(),
         right_keys: Vec::new(),
         filter: None,
@@ -101,10 +107,14 @@ pub(super) fn joined<'e>(
     })))
 }
 
+fn is_stand_in(column: usize) -> bool {
+    (STAND_IN..super::agg::STAND_IN).contains(&column)
+}
+
 fn replace(e: &mut Expr, width: usize) -> Result<()> {
     if let Expr::Column(i, _) = e {
-        if *i == STAND_IN {
-            *i = width;
+        if is_stand_in(*i) {
+            *i = *i - STAND_IN + width;
         }
         return Ok(());
     }

@@ -40,15 +40,29 @@ impl<'a> Binder<'a> {
             node = left;
         }
         steps.reverse();
-        let mut rel = self.set_expr(node, true)?;
+        let left = steps
+            .iter()
+            .find_map(|(op, all, _)| banned_in(*op, *all, true));
+        self.set_operands(node, steps, left)
+    }
+
+    fn set_operands(
+        &mut self,
+        node: &'a SetExpr,
+        steps: Vec<(SetOp, bool, &'a SetExpr)>,
+        ban: Option<&'static str>,
+    ) -> Result<Rel> {
+        let mut rel = self.banned(ban, |b| b.set_expr(node, true))?;
         let mut steps = steps.into_iter().peekable();
         while let Some((op, all, right)) = steps.next() {
-            let mut operands = vec![rel, self.set_expr(right, true)?];
+            let ban = banned_in(op, all, false);
+            let right = self.banned(ban, |b| b.set_expr(right, true))?;
+            let mut operands = vec![rel, right];
             // (a UNION b) UNION c = a UNION (b UNION c); EXCEPT is not so.
             while op != SetOp::Except
                 && let Some((_, _, right)) = steps.next_if(|(o, a, _)| *o == op && *a == all)
             {
-                operands.push(self.set_expr(right, true)?);
+                operands.push(self.banned(ban, |b| b.set_expr(right, true))?);
             }
             rel = self.combine(op, all, operands)?;
         }
@@ -141,6 +155,15 @@ impl<'a> Binder<'a> {
         let (plan, relation) = self.relation(schema.as_deref(), &name, None)?;
         let columns = relation.columns.iter().map(|e| e.column()).collect();
         Ok(Rel { plan, columns })
+    }
+}
+
+/// Where a recursive query must not read itself.
+fn banned_in(op: SetOp, all: bool, left: bool) -> Option<&'static str> {
+    match op {
+        SetOp::Union => None,
+        SetOp::Intersect => all.then_some("INTERSECT"),
+        SetOp::Except => (all || !left).then_some("EXCEPT"),
     }
 }
 

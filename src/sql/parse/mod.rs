@@ -10,6 +10,7 @@ mod copy;
 mod cursor;
 mod errors;
 mod explain;
+mod frame;
 mod maintenance;
 mod rewrite;
 mod settings;

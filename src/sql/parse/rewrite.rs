@@ -4,6 +4,7 @@
 //! line. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
+use super::frame;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use types::Result;
@@ -19,9 +20,8 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             out.push(token);
             continue;
         }
-        if is(&token.token, Keyword::UPDATE) || is(&token.token, Keyword::SHARE) {
-            weaker_lock(&mut out);
-        }
+        weaker_lock(&token.token, &mut out);
+        frame::respell(&mut token.token, &mut out);
         let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
         if is_string(&token.token) && !copy {
             if matches!(before, Some(b) if is_string(b)) {
@@ -33,8 +33,8 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             }
         }
         if let Some(parts) = with_signs(&token.token) {
-            let span = token.span;
-            out.extend(parts.into_iter().map(|t| TokenWithSpan::new(t, span)));
+            let with_span = |t| TokenWithSpan::new(t, token.span);
+            out.extend(parts.into_iter().map(with_span));
             last = Some(out.len() - 1);
             continue;
         }
@@ -81,7 +81,10 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
 }
 
 /// FOR NO KEY UPDATE and FOR KEY SHARE: the same lock as without.
-fn weaker_lock(out: &mut [TokenWithSpan]) {
+fn weaker_lock(token: &Token, out: &mut [TokenWithSpan]) {
+    if !is(token, Keyword::UPDATE) && !is(token, Keyword::SHARE) {
+        return;
+    }
     let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
     let mut before = out.iter_mut().rev().filter(seen);
     let (Some(key), Some(next)) = (before.next(), before.next()) else {
@@ -156,7 +159,7 @@ fn continued(
     Ok(())
 }
 
-fn is(token: &Token, keyword: Keyword) -> bool {
+pub(super) fn is(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.keyword == keyword)
 }
 
@@ -176,7 +179,11 @@ fn trims(token: &Token) -> bool {
     is(token, Keyword::BOTH) || is(token, Keyword::LEADING) || is(token, Keyword::TRAILING)
 }
 
-fn keyword(keyword: Keyword, text: &str, span: sqlparser::tokenizer::Span) -> TokenWithSpan {
+pub(super) fn keyword(
+    keyword: Keyword,
+    text: &str,
+    span: sqlparser::tokenizer::Span,
+) -> TokenWithSpan {
     let word = Word {
         value: text.into(),
         quote_style: None,
@@ -185,6 +192,6 @@ fn keyword(keyword: Keyword, text: &str, span: sqlparser::tokenizer::Span) -> To
     TokenWithSpan::new(Token::Word(word), span)
 }
 
-fn blank(span: sqlparser::tokenizer::Span) -> TokenWithSpan {
+pub(super) fn blank(span: sqlparser::tokenizer::Span) -> TokenWithSpan {
     TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span)
 }

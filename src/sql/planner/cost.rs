@@ -110,11 +110,17 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
                 (SetOp::Union, true) => on.rows(plan) * OUT,
                 _ => on.rows(plan) * KEEP,
             },
-            Plan::LockRows(_) | Plan::Advise(_) => first(on) * LOOKUP,
-            Plan::Limit { .. } => 0.0,
-            Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_) => {
-                on.rows(plan) * OUT
-            }
+            Plan::LockRows(_) | Plan::Advise(_) | Plan::Configure { .. } => first(on) * LOOKUP,
+            Plan::Window(_) => first(on) * KEEP,
+            Plan::Recursive(_) => on.rows(plan) * KEEP,
+            Plan::Limit { .. } | Plan::With(_) => 0.0,
+            Plan::Expand { .. }
+            | Plan::System(_)
+            | Plan::Values { .. }
+            | Plan::OneRow
+            | Plan::Function(_)
+            | Plan::WithScan(_)
+            | Plan::WorkTable(_) => on.rows(plan) * OUT,
         }
 }
 

@@ -136,6 +136,7 @@ impl Grouped {
                 mode: AggregateMode::Complete,
                 groups,
                 aggregates: aggregate.aggregates.clone(),
+                seeds: Vec::new(),
             }))),
             exprs,
         };

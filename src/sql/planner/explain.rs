@@ -14,7 +14,7 @@ use engine::catalog::{Catalog, Table, system};
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
-    KeyRange, Plan, Scan, SetOp,
+    KeyRange, Plan, Scan, SetOp, Window, WindowCall, WindowFunc,
 };
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -255,6 +255,21 @@ impl Shown<'_> {
                 right,
             } => self.set_op(*op, *all, left, right),
             Plan::LockRows(lock) => self.over(Node::new("LockRows"), &[&lock.input]),
+            Plan::With(with) => {
+                let mut node = self.plan(&with.input);
+                let shown = with
+                    .queries
+                    .iter()
+                    .map(|q| (q.name.clone(), self.plan(&q.plan)));
+                node.queries.splice(0..0, shown.collect::<Vec<_>>());
+                node
+            }
+            Plan::WithScan(scan) => named_scan("CTE Scan", &scan.name),
+            Plan::WorkTable(scan) => named_scan("WorkTable Scan", &scan.name),
+            Plan::Recursive(r) => self.over(Node::new("Recursive Union"), &[&r.base, &r.step]),
+            Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
+            Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
+            Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
     }
@@ -370,6 +385,13 @@ impl Shown<'_> {
     }
 }
 
+fn named_scan(kind: &str, name: &str) -> Node {
+    let mut node = Node::new(kind);
+    node.title = format!("{kind} on {name}");
+    node.facts.push(("CTE Name", name.to_owned()));
+    node
+}
+
 fn on(kind: &str, table: &Table) -> Node {
     let mut node = Node::new(kind);
     node.title = format!("{kind} on {}", table.name);
@@ -445,19 +467,7 @@ fn table_names(table: &Table) -> Vec<String> {
 /// What the columns of a plan's output are called in conditions above it.
 fn names(plan: &Plan) -> Vec<String> {
     match plan {
-        Plan::Scan(scan) => {
-            let own = table_names(&scan.table);
-            let printer = Printer::new(&own);
-            if let Some(partial) = &scan.partial {
-                let groups = partial.groups.iter().map(|e| printer.print(e));
-                let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
-                return groups.chain(calls).collect();
-            }
-            match &scan.project {
-                Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
-                None => own,
-            }
-        }
+        Plan::Scan(scan) => scan_names(scan),
         Plan::System(table) => {
             let columns = system::columns(&table.schema, &table.name);
             let name = |c: &system::SystemColumn| format!("{}.{}", table.name, c.name);
@@ -470,7 +480,7 @@ fn names(plan: &Plan) -> Vec<String> {
         Plan::OneRow => Vec::new(),
         Plan::Function(function) => {
             let name = |c: &types::Column| format!("{}.{}", function.name, c.name);
-            function.columns.iter().map(name).collect()
+            function.all_columns().map(name).collect()
         }
         Plan::Project { input, exprs } => {
             let below = names(input);
@@ -500,10 +510,60 @@ fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::With(with) => names(&with.input),
+        Plan::WithScan(scan) | Plan::WorkTable(scan) => {
+            let column = |i| format!("{}.column{i}", scan.name);
+            (1..=scan.types.len()).map(column).collect()
+        }
+        Plan::Recursive(recursive) => names(&recursive.base),
+        Plan::Expand { input, groups, .. } => expanded_names(input, groups),
+        Plan::Configure { .. } => vec!["set_config".to_owned()],
         Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
+        Plan::Window(window) => window_names(window),
         Plan::LockRows(lock) => {
             let columns = lock.table.columns.iter();
             columns.map(|c| c.name.clone()).collect()
         }
     }
+}
+
+fn scan_names(scan: &Scan) -> Vec<String> {
+    let own = table_names(&scan.table);
+    let printer = Printer::new(&own);
+    if let Some(partial) = &scan.partial {
+        let groups = partial.groups.iter().map(|e| printer.print(e));
+        let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
+        return groups.chain(calls).collect();
+    }
+    match &scan.project {
+        Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
+        None => own,
+    }
+}
+
+fn window_names(window: &Window) -> Vec<String> {
+    let mut all = names(&window.input);
+    let calls = window.calls.iter();
+    let printed: Vec<String> = {
+        let printer = Printer::new(&all);
+        let call = |c: &WindowCall| {
+            let star = matches!(&c.func, WindowFunc::Aggregate(f) if f == "count");
+            let args = match c.args.as_slice() {
+                [] if star => "*".to_owned(),
+                args => printer.list(args),
+            };
+            format!("{}({args}) OVER (?)", c.func.name())
+        };
+        calls.map(call).collect()
+    };
+    all.extend(printed);
+    all
+}
+
+fn expanded_names(input: &Plan, groups: &[Expr]) -> Vec<String> {
+    let below = names(input);
+    let printer = Printer::new(&below);
+    let groups: Vec<String> = groups.iter().map(|e| printer.print(e)).collect();
+    let set = std::iter::once("set".to_owned());
+    below.iter().cloned().chain(groups).chain(set).collect()
 }

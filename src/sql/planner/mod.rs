@@ -27,6 +27,7 @@ mod sides;
 mod tests;
 
 pub use explain::{Explained, Took};
+pub(super) use shape::types;
 
 use super::Statement;
 use engine::catalog::{Catalog, Table};

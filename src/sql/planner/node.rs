@@ -29,6 +29,8 @@ pub(super) struct Node {
     /// What JSON says of the title apart: relation, index, join type.
     pub(super) facts: Vec<(&'static str, String)>,
     pub(super) details: Vec<(&'static str, String)>,
+    /// WITH queries by name.
+    pub(super) queries: Vec<(String, Node)>,
     /// Subqueries of its expressions.
     pub(super) subplans: Vec<Node>,
     pub(super) children: Vec<Node>,
@@ -95,6 +97,10 @@ impl Node {
                 ));
             }
         }
+        for (name, query) in &self.queries {
+            lines.push(format!("{blank}CTE {name}"));
+            query.write(inner + 2, options, lines);
+        }
         for (i, subplan) in self.subplans.iter().enumerate() {
             lines.push(format!("{blank}SubPlan {}", i + 1));
             subplan.write(inner + 2, options, lines);
@@ -146,9 +152,11 @@ impl Node {
         if let Some(m) = self.measured.as_ref().filter(|_| options.analyze) {
             measured(m, options, &mut map);
         }
+        let queries = self.queries.iter().map(|(_, n)| (n, "InitPlan"));
         let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
         let children = self.children.iter().map(|n| (n, "Outer"));
-        let plans: Vec<Json> = subplans
+        let plans: Vec<Json> = queries
+            .chain(subplans)
             .chain(children)
             .map(|(n, r)| n.related(r, options))
             .collect();

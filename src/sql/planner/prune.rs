@@ -5,7 +5,7 @@
 //! the columns of the whole plan.
 
 use super::rename::{has_subquery, rename, rename_outer, substitute};
-use engine::plan::{Aggregate, Expr, Join, JoinKind, Plan, Scan};
+use engine::plan::{Aggregate, Expr, Join, JoinKind, Plan, Scan, Window, With};
 use std::collections::BTreeSet;
 
 type Columns = BTreeSet<usize>;
@@ -82,19 +82,27 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         }
         Plan::Join(join) => narrow_join(*join, needed),
         Plan::Aggregate(aggregate) => narrow_aggregate(*aggregate, needed),
+        Plan::Window(window) => narrow_window(*window, needed),
         // Whole rows are compared, or locked by: every column is read.
         mut plan @ (Plan::Distinct { .. }
         | Plan::SetOp { .. }
         | Plan::LockRows(_)
-        | Plan::Advise(_)) => {
+        | Plan::Advise(_)
+        | Plan::Configure { .. }
+        | Plan::Recursive(_)) => {
             for input in plan.inputs_mut() {
                 *input = prune(std::mem::take(input));
             }
             (plan, Layout::SAME)
         }
-        plan @ (Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_)) => {
-            (plan, Layout::SAME)
-        }
+        Plan::With(with) => narrow_with(*with, needed),
+        Plan::Expand { .. } => narrow_expand(plan, needed),
+        plan @ (Plan::System(_)
+        | Plan::Values { .. }
+        | Plan::OneRow
+        | Plan::Function(_)
+        | Plan::WithScan(_)
+        | Plan::WorkTable(_)) => (plan, Layout::SAME),
     }
 }
 
@@ -254,5 +262,69 @@ fn narrow_aggregate(mut aggregate: Aggregate, needed: &Columns) -> (Plan, Layout
     for e in plan.exprs_mut() {
         layout.apply(e);
     }
+    (plan, Layout(Some(kept)))
+}
+
+fn narrow_with(mut with: With, needed: &Columns) -> (Plan, Layout) {
+    for query in &mut with.queries {
+        query.plan = prune(std::mem::take(&mut query.plan));
+    }
+    let (input, layout) = narrow(std::mem::take(&mut with.input), needed);
+    with.input = input;
+    (Plan::With(Box::new(with)), layout)
+}
+
+/// Calls that nobody reads are not made; a window without any is its input.
+fn narrow_window(mut window: Window, needed: &Columns) -> (Plan, Layout) {
+    let width = super::shape::width(&window.input);
+    let mut at = width;
+    window.calls.retain(|_| {
+        at += 1;
+        needed.contains(&(at - 1))
+    });
+    let below = needed.iter().copied().filter(|i| *i < width).collect();
+    if window.calls.is_empty() {
+        return narrow(window.input, &below);
+    }
+    let calls: Vec<usize> = needed.iter().copied().filter(|i| *i >= width).collect();
+    let mut plan = Plan::Window(Box::new(window));
+    let read: Columns = plan.exprs().into_iter().flat_map(|e| e.columns()).collect();
+    let mut layout = Layout::SAME;
+    if let Plan::Window(window) = &mut plan {
+        let all = read.union(&below).copied().collect();
+        let (input, inner) = narrow(std::mem::take(&mut window.input), &all);
+        window.input = input;
+        layout = inner;
+    }
+    for e in plan.exprs_mut() {
+        layout.apply(e);
+    }
+    let mut kept = layout.0.unwrap_or_else(|| (0..width).collect());
+    kept.extend(calls);
+    (plan, Layout(Some(kept)))
+}
+
+/// The groups and the set's number stay; of the row what is read.
+fn narrow_expand(plan: Plan, needed: &Columns) -> (Plan, Layout) {
+    let Plan::Expand {
+        input,
+        mut groups,
+        sets,
+    } = plan
+    else {
+        return (plan, Layout::SAME);
+    };
+    let width = super::shape::width(&input);
+    let below = needed.iter().copied().filter(|i| *i < width).collect();
+    let (input, layout) = narrow_under(*input, &below, &groups);
+    groups.iter_mut().for_each(|e| layout.apply(e));
+    let mut kept = layout.0.unwrap_or_else(|| (0..width).collect());
+    kept.extend(width..=width + groups.len());
+    let input = Box::new(input);
+    let plan = Plan::Expand {
+        input,
+        groups,
+        sets,
+    };
     (plan, Layout(Some(kept)))
 }

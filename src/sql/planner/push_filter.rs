@@ -8,7 +8,9 @@ use super::conjuncts::{filtered, join, split};
 use super::estimate::Estimator;
 use super::rename::{has_subquery, reads_row_inside, renamed, substitute};
 use super::{access, join_order};
-use engine::plan::{Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, Scan, SubqueryKind};
+use engine::plan::{
+    Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, Scan, SubqueryKind, Window,
+};
 
 /// The plan under these conditions over its output.
 pub(super) fn push(plan: Plan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
@@ -56,6 +58,14 @@ pub(super) fn push(plan: Plan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
             filtered(plan, stay)
         }
         Plan::Aggregate(aggregate) => push_aggregate(*aggregate, conditions, on),
+        Plan::With(mut with) => {
+            for query in &mut with.queries {
+                query.plan = push(std::mem::take(&mut query.plan), Vec::new(), on);
+            }
+            with.input = push(std::mem::take(&mut with.input), conditions, on);
+            Plan::With(with)
+        }
+        Plan::Window(window) => push_window(*window, conditions, on),
         Plan::Join(join) => push_join(*join, conditions, on),
         Plan::Scan(scan) => push_scan(*scan, conditions, on),
         mut plan => {
@@ -115,7 +125,8 @@ pub(super) fn fits_scan(c: &Expr) -> bool {
 /// Only conditions on group values pass: they decide over whole groups.
 fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let groups = aggregate.groups.len();
-    let passes = groups > 0 && aggregate.mode == AggregateMode::Complete;
+    let seedless = aggregate.seeds.is_empty();
+    let passes = groups > 0 && seedless && aggregate.mode == AggregateMode::Complete;
     let (down, stay) = sort_out(conditions, |c| {
         let columns = c.columns();
         let over_groups = passes && !columns.is_empty() && columns.iter().all(|i| *i < groups);
@@ -124,6 +135,21 @@ fn push_aggregate(mut aggregate: Aggregate, conditions: Vec<Expr>, on: &Estimato
     });
     aggregate.input = push(std::mem::take(&mut aggregate.input), down, on);
     filtered(Plan::Aggregate(Box::new(aggregate)), stay)
+}
+
+/// Only conditions on what the rows are partitioned by pass: they decide over whole partitions.
+fn push_window(mut window: Window, conditions: Vec<Expr>, on: &Estimator) -> Plan {
+    let by = |i: &usize| {
+        let mut keys = window.partition.iter();
+        keys.any(|e| matches!(e, Expr::Column(c, _) if c == i))
+    };
+    let (down, stay) = sort_out(conditions, |c| {
+        let columns = c.columns();
+        let whole = !columns.is_empty() && columns.iter().all(by);
+        (whole && !c.is_volatile()).then(|| c.clone())
+    });
+    window.input = push(std::mem::take(&mut window.input), down, on);
+    filtered(Plan::Window(Box::new(window)), stay)
 }
 
 fn push_join(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {

@@ -3,11 +3,11 @@
 //! Owns: the types of a plan's output columns. Asked by: rules that build rows, and EXPLAIN. Never: changes a plan.
 
 use engine::catalog::system;
-use engine::plan::{JoinKind, Plan, Scan};
+use engine::plan::{Expr, JoinKind, Plan, Scan};
 use types::DataType;
 
 /// The type of each output column.
-pub(super) fn types(plan: &Plan) -> Vec<DataType> {
+pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
     match plan {
         Plan::Scan(scan) => scan_types(scan),
         Plan::System(table) => {
@@ -20,7 +20,7 @@ pub(super) fn types(plan: &Plan) -> Vec<DataType> {
         }
         Plan::OneRow => Vec::new(),
         Plan::Function(function) => {
-            let mut types: Vec<DataType> = function.columns.iter().map(|c| c.ty).collect();
+            let mut types: Vec<DataType> = function.all_columns().map(|c| c.ty).collect();
             types.extend(function.ordinality.then_some(DataType::Int8));
             types
         }
@@ -42,8 +42,23 @@ pub(super) fn types(plan: &Plan) -> Vec<DataType> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),
+        Plan::With(with) => types(&with.input),
+        Plan::WithScan(scan) | Plan::WorkTable(scan) => scan.types.clone(),
+        Plan::Recursive(recursive) => types(&recursive.base),
+        Plan::Expand { input, groups, .. } => {
+            let mut types = types(input);
+            types.extend(groups.iter().map(Expr::ty));
+            types.push(DataType::Int4);
+            types
+        }
         Plan::LockRows(lock) => lock.table.types(),
+        Plan::Configure { .. } => vec![DataType::Text],
         Plan::Advise(advise) => vec![advise.act.returns()],
+        Plan::Window(window) => {
+            let mut types = types(&window.input);
+            types.extend(window.calls.iter().map(|c| c.ty));
+            types
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub mod expr;
 pub mod query;
 pub mod statement;
 pub mod visit;
+pub mod window;
+pub mod with;
 
 pub use compare::Comparison;
 pub use ddl::{CreateTable, Ddl, Key};
@@ -24,3 +26,5 @@ pub use statement::{
     Assignment, ConflictAction, ConflictTarget, Delete, Insert, OnConflict, Query, Returning,
     Update,
 };
+pub use window::{Frame, FrameBound, FrameExclude, FrameUnits, Window, WindowCall, WindowFunc};
+pub use with::{Recursive, With, WithQuery, WithScan};

@@ -1,6 +1,6 @@
 //! Queries as trees of operators.
 
-use super::{AggregateCall, Expr, SortKey};
+use super::{AggregateCall, Expr, Recursive, SortKey, Window, With, WithScan};
 use crate::catalog::{Index, Table};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -61,6 +61,24 @@ pub enum Plan {
     LockRows(Box<LockRows>),
     /// An advisory lock for each input row, which is its key: one `int8`, or two `int4`. Output: what the function answers.
     Advise(Box<Advise>),
+    Window(Box<Window>),
+    With(Box<With>),
+    /// A WITH query's rows.
+    WithScan(WithScan),
+    Recursive(Box<Recursive>),
+    /// In the step of a recursive query: the rows of the round before.
+    WorkTable(WithScan),
+    /// set_config() for each input row, which has its three arguments. Output: the parameter's new value.
+    Configure {
+        input: Box<Plan>,
+    },
+    /// Each row once for each grouping set: the row, the groups' values (NULL where the set has them not), the set's number from 1.
+    Expand {
+        input: Box<Plan>,
+        groups: Vec<Expr>,
+        /// For each set, which of the groups it has.
+        sets: Vec<Vec<bool>>,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,6 +241,9 @@ pub struct Aggregate {
     /// In mode `Final` the groups are the first columns of the input and this holds just `Column`s.
     pub groups: Vec<Expr>,
     pub aggregates: Vec<AggregateCall>,
+    /// Numbers of grouping sets that have no group: the last of `groups` is the set's number, the others are NULL. Each gives
+    /// a row even where no row comes in.
+    pub seeds: Vec<i32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +268,16 @@ pub struct TableFunction {
     pub args: Vec<Expr>,
     pub columns: Vec<Column>,
     pub ordinality: bool,
+    /// Functions that give their columns beside this one's, row by row, NULL where one has no more; none has an ordinality.
+    pub beside: Vec<TableFunction>,
+}
+
+impl TableFunction {
+    /// The columns of all functions, without the ordinal one.
+    pub fn all_columns(&self) -> impl Iterator<Item = &Column> {
+        let beside = self.beside.iter().flat_map(|f| &f.columns);
+        self.columns.iter().chain(beside)
+    }
 }
 
 impl Plan {
@@ -258,6 +289,16 @@ impl Plan {
         matches!(self, Plan::LockRows(_))
             || self.exprs().into_iter().any(inside)
             || self.inputs().into_iter().any(Plan::locks_rows)
+    }
+
+    /// This operator, or one below it or in its expressions, satisfies `f`.
+    pub fn any(&self, f: &mut dyn FnMut(&Plan) -> bool) -> bool {
+        if f(self) {
+            return true;
+        }
+        let mut inside =
+            |e: &Expr| e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if plan.any(f)));
+        self.exprs().into_iter().any(&mut inside) || self.inputs().into_iter().any(|p| p.any(f))
     }
 
     /// A scan of everything: what the binder writes and the planner refines.

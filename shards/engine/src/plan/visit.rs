@@ -4,7 +4,7 @@
 //! queries a plan reads. Asked by: exec (subqueries), the planner, EXPLAIN. Never: changes anything by itself.
 //! A subquery's plan is not a part of the expression that holds it: who cares about those descends by `Expr::Subquery`.
 
-use super::{Access, AggregateCall, Expr, KeyRange, Plan, SortKey, SubqueryKind};
+use super::{Access, AggregateCall, Expr, KeyRange, Plan, SortKey, SubqueryKind, Window};
 use crate::exec::functions::Volatility;
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ macro_rules! access_parts {
 }
 
 macro_rules! plan_parts {
-    ($inputs:ident, $exprs:ident, $call:ident, $iter:ident, $($mutable:tt)?) => {
+    ($inputs:ident, $exprs:ident, $call:ident, $window:ident, $iter:ident, $($mutable:tt)?) => {
         /// The operators that feed this one, left first.
         pub fn $inputs(&$($mutable)? self) -> Vec<&$($mutable)? Plan> {
             match self {
@@ -69,13 +69,17 @@ macro_rules! plan_parts {
                 | Plan::System(_)
                 | Plan::Values { .. }
                 | Plan::OneRow
-                | Plan::Function(_) => Vec::new(),
+                | Plan::Function(_)
+                | Plan::WithScan(_)
+                | Plan::WorkTable(_) => Vec::new(),
                 Plan::Filter { input, .. }
                 | Plan::Project { input, .. }
                 | Plan::Sort { input, .. }
                 | Plan::Limit { input, .. }
                 | Plan::Distinct { input }
-                | Plan::DistinctOn { input, .. } => vec![input],
+                | Plan::DistinctOn { input, .. }
+                | Plan::Configure { input }
+                | Plan::Expand { input, .. } => vec![input],
                 Plan::Join(join) => {
                     let join = &$($mutable)? **join;
                     vec![&$($mutable)? join.left, &$($mutable)? join.right]
@@ -83,6 +87,16 @@ macro_rules! plan_parts {
                 Plan::Aggregate(aggregate) => vec![&$($mutable)? aggregate.input],
                 Plan::LockRows(lock) => vec![&$($mutable)? lock.input],
                 Plan::Advise(advise) => vec![&$($mutable)? advise.input],
+                Plan::Window(window) => vec![&$($mutable)? window.input],
+                Plan::With(with) => {
+                    let with = &$($mutable)? **with;
+                    let queries = with.queries.$iter().map(|q| &$($mutable)? q.plan);
+                    queries.chain([&$($mutable)? with.input]).collect()
+                }
+                Plan::Recursive(recursive) => {
+                    let recursive = &$($mutable)? **recursive;
+                    vec![&$($mutable)? recursive.base, &$($mutable)? recursive.step]
+                }
                 Plan::SetOp { left, right, .. } => vec![left, right],
             }
         }
@@ -94,7 +108,12 @@ macro_rules! plan_parts {
                 | Plan::OneRow
                 | Plan::Distinct { .. }
                 | Plan::SetOp { .. }
-                | Plan::Advise(_) => Vec::new(),
+                | Plan::Advise(_)
+                | Plan::With(_)
+                | Plan::Configure { .. }
+                | Plan::WithScan(_)
+                | Plan::Recursive(_)
+                | Plan::WorkTable(_) => Vec::new(),
                 Plan::Scan(scan) => {
                     let scan = &$($mutable)? **scan;
                     let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
@@ -108,9 +127,14 @@ macro_rules! plan_parts {
                     parts
                 }
                 Plan::Values { rows } => rows.$iter().flatten().collect(),
-                Plan::Function(function) => function.args.$iter().collect(),
+                Plan::Function(function) => {
+                    let beside = function.beside.$iter().flat_map(|f| f.args.$iter());
+                    function.args.$iter().chain(beside).collect()
+                }
                 Plan::Filter { predicate, .. } => vec![predicate],
-                Plan::Project { exprs, .. } => exprs.$iter().collect(),
+                Plan::Project { exprs, .. } | Plan::Expand { groups: exprs, .. } => {
+                    exprs.$iter().collect()
+                }
                 Plan::Join(join) => {
                     let join = &$($mutable)? **join;
                     let keys = join.left_keys.$iter().chain(&$($mutable)? join.right_keys);
@@ -127,6 +151,7 @@ macro_rules! plan_parts {
                 }
                 Plan::DistinctOn { keys, .. } => keys.$iter().collect(),
                 Plan::LockRows(lock) => (&$($mutable)? lock.filter).into_iter().collect(),
+                Plan::Window(window) => $window(window),
             }
         }
     };
@@ -192,12 +217,19 @@ impl Access {
 }
 
 impl Plan {
-    plan_parts!(inputs, exprs, call_exprs, iter,);
-    plan_parts!(inputs_mut, exprs_mut, call_exprs_mut, iter_mut, mut);
+    plan_parts!(inputs, exprs, call_exprs, window_exprs, iter,);
+    plan_parts!(
+        inputs_mut,
+        exprs_mut,
+        call_exprs_mut,
+        window_exprs_mut,
+        iter_mut,
+        mut
+    );
 
     /// Some expression in it may differ from one run to the next.
     pub fn is_volatile(&self) -> bool {
-        matches!(self, Plan::Advise(_))
+        matches!(self, Plan::Advise(_) | Plan::Configure { .. })
             || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }
@@ -252,4 +284,33 @@ fn call_exprs(call: &AggregateCall) -> impl Iterator<Item = &Expr> {
 fn call_exprs_mut(call: &mut AggregateCall) -> impl Iterator<Item = &mut Expr> {
     let order = call.order.iter_mut().map(|k: &mut SortKey| &mut k.expr);
     call.args.iter_mut().chain(&mut call.filter).chain(order)
+}
+
+fn window_exprs(w: &Window) -> Vec<&Expr> {
+    let order = w.order.iter().map(|k| &k.expr);
+    let bounds = w
+        .frame
+        .start
+        .offset()
+        .into_iter()
+        .chain(w.frame.end.offset());
+    let calls = w.calls.iter().flat_map(|c| c.args.iter().chain(&c.filter));
+    w.partition
+        .iter()
+        .chain(order)
+        .chain(bounds)
+        .chain(calls)
+        .collect()
+}
+
+fn window_exprs_mut(w: &mut Window) -> Vec<&mut Expr> {
+    let order = w.order.iter_mut().map(|k| &mut k.expr);
+    let start = w.frame.start.offset_mut().into_iter();
+    let bounds = start.chain(w.frame.end.offset_mut());
+    let calls = w
+        .calls
+        .iter_mut()
+        .flat_map(|c| c.args.iter_mut().chain(&mut c.filter));
+    let keys = w.partition.iter_mut().chain(order);
+    keys.chain(bounds).chain(calls).collect()
 }

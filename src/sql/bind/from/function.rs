@@ -3,7 +3,7 @@
 //! Owns: column names of a function's rows, WITH ORDINALITY, and scalar functions used as one-row tables.
 
 use super::super::scope::{Entry, Relation, Scope};
-use super::super::{Binder, Clause, Cx, unsupported};
+use super::super::{Binder, Clause, Cx, syntax};
 use super::{Source, apply_alias, ordinality};
 use crate::sql::bind::function::{function_name, positional};
 use engine::exec::resolve;
@@ -22,6 +22,9 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         let name = function_name(name)?;
         let args = positional(args, &name)?;
+        if matches!(name.as_str(), "jsonb_to_record" | "jsonb_to_recordset") {
+            return self.record_rows(&name, &args, with_ordinality, alias);
+        }
         self.function_rows(&name, &args, with_ordinality, alias)
     }
 
@@ -31,11 +34,43 @@ impl<'a> Binder<'a> {
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
-        if arrays.len() != 1 {
-            return Err(unsupported("UNNEST of several arrays"));
+        let name = "unnest";
+        if let [array] = arrays {
+            return self.function_rows(name, &[array], with_ordinality, alias);
         }
-        let args: Vec<&ast::Expr> = arrays.iter().collect();
-        self.function_rows("unnest", &args, with_ordinality, alias)
+        let mut cx = Cx::new(Rc::default(), Clause::FromFunction);
+        let mut functions = Vec::with_capacity(arrays.len());
+        for array in arrays {
+            let array = self.expr(array, &mut cx)?;
+            functions.push(self.rows_of(name, vec![array])?);
+        }
+        let mut functions = functions.into_iter();
+        let Some(mut first) = functions.next() else {
+            return Err(resolve::undefined(name, &[]));
+        };
+        first.beside = functions.collect();
+        first.ordinality = with_ordinality;
+        let columns = first.all_columns().cloned().collect();
+        self.function_relation(name, Plan::Function(first), columns, with_ordinality, alias)
+    }
+
+    /// A call of a set-returning function.
+    fn rows_of(&mut self, name: &str, args: Vec<Expr>) -> Result<TableFunction> {
+        let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
+        let (arg_types, columns) = resolve::table_function(name, &types)?;
+        let args = args
+            .into_iter()
+            .zip(arg_types)
+            .map(|(e, ty)| self.coerce_arg(e, ty))
+            .collect::<Result<Vec<_>>>()?;
+        let columns = columns.into_iter().map(|(n, ty)| Column::new(n, ty));
+        Ok(TableFunction {
+            name: name.to_string(),
+            args,
+            columns: columns.collect(),
+            ordinality: false,
+            beside: Vec::new(),
+        })
     }
 
     fn function_rows(
@@ -52,21 +87,11 @@ impl<'a> Binder<'a> {
             .collect::<Result<Vec<_>>>()?;
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let (plan, mut columns) = match resolve::table_function(name, &types) {
-            Ok((arg_types, columns)) => {
-                let args = args
-                    .into_iter()
-                    .zip(arg_types)
-                    .map(|(e, ty)| self.coerce_arg(e, ty))
-                    .collect::<Result<Vec<_>>>()?;
-                let columns = columns.into_iter().map(|(n, ty)| Column::new(n, ty));
-                let columns: Vec<Column> = columns.collect();
-                let plan = Plan::Function(TableFunction {
-                    name: name.to_string(),
-                    args,
-                    columns: columns.clone(),
-                    ordinality: with_ordinality,
-                });
-                (plan, columns)
+            Ok(_) => {
+                let mut function = self.rows_of(name, args)?;
+                function.ordinality = with_ordinality;
+                let columns = function.columns.clone();
+                (Plan::Function(function), columns)
             }
             Err(e) if e.code() == SqlState::UNDEFINED_FUNCTION => {
                 self.scalar_rows(name, args, with_ordinality)?
@@ -78,6 +103,24 @@ impl<'a> Binder<'a> {
             && only.name == name
         {
             only.name = crate::sql::bind::names::ident(&alias.name);
+        }
+        self.function_relation(name, plan, columns, with_ordinality, alias)
+    }
+
+    fn function_relation(
+        &mut self,
+        name: &str,
+        plan: Plan,
+        mut columns: Vec<Column>,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
+        if let Some(alias) = alias
+            && alias.columns.iter().any(|c| c.data_type.is_some())
+        {
+            return Err(syntax(
+                "a column definition list is only allowed for functions returning \"record\"",
+            ));
         }
         if with_ordinality {
             columns.push(ordinality());

@@ -38,7 +38,18 @@ impl<'a> Binder<'a> {
                 "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
             ));
         }
-        let (right, lateral) = self.right_side(&left, lateral, |b| b.factor(&join.relation))?;
+        let padded = matches!(kind, JoinKind::Left | JoinKind::Full);
+        let (right, lateral) = self.banned(padded.then_some("an outer join"), |b| {
+            b.right_side(&left, lateral, |b| b.factor(&join.relation))
+        })?;
+        if matches!(kind, JoinKind::Right | JoinKind::Full)
+            && super::super::with::reads_work(&left.0)
+        {
+            return Err(Error::new(
+                SqlState::INVALID_RECURSION,
+                "recursive reference to a query must not appear within an outer join",
+            ));
+        }
         self.combine_sources(left, right, kind, lateral, constraint)
     }
 

@@ -22,6 +22,10 @@ const TABLE_ROWS: f64 = 1_000.0;
 const FUNCTION_ROWS: f64 = 1_000.0;
 /// Rows of a table of the system.
 const SYSTEM_ROWS: f64 = 200.0;
+/// Of a WITH query that is read more than once: what it reads is not looked at from here.
+const WITH_ROWS: f64 = 1_000.0;
+/// How many times the rows it begins with a recursive query has, as PostgreSQL supposes.
+const ROUNDS: f64 = 10.0;
 /// Different values of a column of which nothing is known, as in PostgreSQL.
 pub(super) const DISTINCT: f64 = 200.0;
 
@@ -181,6 +185,47 @@ impl<'a> Estimator<'a> {
                     rows,
                     columns: unknown(plan, rows),
                 }
+            }
+            Plan::Configure { input } => {
+                let rows = self.output(input).rows;
+                Output {
+                    rows,
+                    columns: unknown(plan, rows),
+                }
+            }
+            Plan::Window(window) => {
+                let mut out = self.output(&window.input);
+                let rows = out.rows;
+                let calls = window.calls.iter();
+                out.columns
+                    .extend(calls.map(|c| Column::unknown(c.ty, rows)));
+                out
+            }
+            Plan::With(with) => self.output(&with.input),
+            Plan::WithScan(_) | Plan::WorkTable(_) => Output {
+                rows: WITH_ROWS,
+                columns: unknown(plan, WITH_ROWS),
+            },
+            Plan::Recursive(recursive) => {
+                let rows = self.output(&recursive.base).rows * ROUNDS;
+                Output {
+                    rows,
+                    columns: unknown(plan, rows),
+                }
+            }
+            Plan::Expand {
+                input,
+                groups,
+                sets,
+            } => {
+                let mut out = self.output(input);
+                let groups = projected(&out, groups).columns;
+                out.columns.extend(groups);
+                let rows = out.rows * sets.len() as f64;
+                let set = Column::unknown(types::DataType::Int4, sets.len() as f64);
+                out.columns.push(set);
+                out.rows = rows;
+                out
             }
         }
     }

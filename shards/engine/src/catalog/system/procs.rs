@@ -10,13 +10,15 @@ use crate::exec::aggregates;
 use crate::exec::functions::{
     self, ANY, ANY_ARRAY, ANY_ELEMENT, ANY_NONARRAY, Function, Volatility,
 };
+use crate::exec::resolve;
 use std::sync::LazyLock;
 use types::{DataType, Row, Value};
 
 /// `pg_language.oid` of what is built in.
 const INTERNAL: u32 = 12;
-/// First oids of aggregates and operators, by position; functions have theirs from `functions::oid`.
+/// First oids of aggregates, window functions and operators, by position; functions have theirs from `functions::oid`.
 const AGGREGATE_FIRST: u32 = 12_000;
+const WINDOW_FIRST: u32 = 12_800;
 const OPERATOR_FIRST: u32 = 13_000;
 
 const CSTRING: u32 = 2275;
@@ -469,6 +471,9 @@ static PROCS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     }
     for (f, id) in aggregates::all().zip(AGGREGATE_FIRST..) {
         rows.push(function_row(id, f, "a"));
+    }
+    for (f, id) in resolve::window_functions().zip(WINDOW_FIRST..) {
+        rows.push(function_row(id, f, "w"));
     }
     rows
 });

@@ -8,7 +8,11 @@
 
 mod collect;
 mod numbers;
+mod ordered;
+mod pairs;
 mod simple;
+
+pub use ordered::direct_args;
 
 use super::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, Function};
 use DataType::*;
@@ -18,6 +22,10 @@ use types::{DataType, Error, Result, Value};
 pub trait Accumulator {
     /// Takes one row's arguments, already of the resolved types.
     fn update(&mut self, args: &[Value]) -> Result<()>;
+    /// Takes the oldest row's arguments out again; `false` when this state cannot do that exactly.
+    fn remove(&mut self, _args: &[Value]) -> Result<bool> {
+        Ok(false)
+    }
     /// The state as a value that can travel between shards and to disk. NULL only where no row changed it.
     fn partial(&self) -> Value;
     /// Adds another state of the same aggregate, over rows that came later.
@@ -39,6 +47,8 @@ pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
     simple::accumulator(func)
         .or_else(|| numbers::accumulator(func))
         .or_else(|| collect::accumulator(func))
+        .or_else(|| pairs::accumulator(func))
+        .or_else(|| ordered::accumulator(func))
         .ok_or_else(|| unknown(func))
 }
 
@@ -48,7 +58,8 @@ fn unknown(func: &str) -> Error {
 
 /// Whether states made in different places may be merged: not where the result depends on the order of the rows.
 pub fn is_mergeable(func: &str) -> bool {
-    !(func.starts_with("array_agg") || func.starts_with("string_agg") || func.starts_with("jsonb_"))
+    let ordered = func.starts_with("array_agg") || func.starts_with("string_agg");
+    !(ordered || func.starts_with("jsonb_") || direct_args(func, 0).is_some())
 }
 
 /// An aggregate's signature; its body is an `Accumulator`, so being called as a function is a broken invariant.
@@ -145,6 +156,60 @@ static OTHERS: &[Function] = &[
     aggregate("string_agg", "string_agg", &[Text, Text], Text),
     aggregate("string_agg_bytea", "string_agg", &[Bytea, Bytea], Bytea),
     aggregate("array_agg", "array_agg", &[ANY_ELEMENT], ANY_ARRAY),
+    aggregate("corr", "corr", &[Float8, Float8], Float8),
+    aggregate("covar_pop", "covar_pop", &[Float8, Float8], Float8),
+    aggregate("covar_samp", "covar_samp", &[Float8, Float8], Float8),
+    aggregate("regr_avgx", "regr_avgx", &[Float8, Float8], Float8),
+    aggregate("regr_avgy", "regr_avgy", &[Float8, Float8], Float8),
+    aggregate("regr_sxx", "regr_sxx", &[Float8, Float8], Float8),
+    aggregate("regr_syy", "regr_syy", &[Float8, Float8], Float8),
+    aggregate("regr_sxy", "regr_sxy", &[Float8, Float8], Float8),
+    aggregate("regr_r2", "regr_r2", &[Float8, Float8], Float8),
+    aggregate("regr_slope", "regr_slope", &[Float8, Float8], Float8),
+    aggregate(
+        "regr_intercept",
+        "regr_intercept",
+        &[Float8, Float8],
+        Float8,
+    ),
+    aggregate("regr_count", "regr_count", &[Float8, Float8], Int8),
+    aggregate(
+        "percentile_cont_float8",
+        "percentile_cont",
+        &[Float8, Float8],
+        Float8,
+    ),
+    aggregate(
+        "percentile_cont_interval",
+        "percentile_cont",
+        &[Float8, Interval],
+        Interval,
+    ),
+    aggregate(
+        "percentile_cont_float8_array",
+        "percentile_cont",
+        &[Float8Array, Float8],
+        Float8Array,
+    ),
+    aggregate(
+        "percentile_cont_interval_array",
+        "percentile_cont",
+        &[Float8Array, Interval],
+        IntervalArray,
+    ),
+    aggregate(
+        "percentile_disc",
+        "percentile_disc",
+        &[Float8, ANY_ELEMENT],
+        ANY_ELEMENT,
+    ),
+    aggregate(
+        "percentile_disc_array",
+        "percentile_disc",
+        &[Float8Array, ANY_ELEMENT],
+        ANY_ARRAY,
+    ),
+    aggregate("mode", "mode", &[ANY_ELEMENT], ANY_ELEMENT),
     aggregate("jsonb_agg", "jsonb_agg", &[ANY], Jsonb),
     aggregate("jsonb_object_agg", "jsonb_object_agg", &[ANY, ANY], Jsonb),
 ];

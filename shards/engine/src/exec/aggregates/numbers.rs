@@ -81,7 +81,11 @@ impl Wanted {
 
 /// sum(smallint), sum(integer): bigint, NULL over no rows.
 #[derive(Default)]
-struct IntegerSum(Option<i64>);
+struct IntegerSum {
+    sum: Option<i64>,
+    /// Rows and states in it.
+    terms: u64,
+}
 
 impl Accumulator for IntegerSum {
     fn update(&mut self, args: &[Value]) -> Result<()> {
@@ -89,7 +93,7 @@ impl Accumulator for IntegerSum {
     }
 
     fn partial(&self) -> Value {
-        self.0.map_or(Value::Null, Value::Int8)
+        self.sum.map_or(Value::Null, Value::Int8)
     }
 
     fn merge(&mut self, partial: &Value) -> Result<()> {
@@ -100,9 +104,23 @@ impl Accumulator for IntegerSum {
                 Err(bad_state(partial))
             };
         };
-        let sum = self.0.unwrap_or(0).checked_add(v);
-        self.0 = Some(sum.ok_or_else(|| out_of_range("bigint out of range"))?);
+        let sum = self.sum.unwrap_or(0).checked_add(v);
+        self.sum = Some(sum.ok_or_else(|| out_of_range("bigint out of range"))?);
+        self.terms += 1;
         Ok(())
+    }
+
+    fn remove(&mut self, args: &[Value]) -> Result<bool> {
+        let Some(v) = args.first().and_then(Value::as_i64) else {
+            return Ok(true);
+        };
+        self.terms = self.terms.saturating_sub(1);
+        self.sum = match self.sum.and_then(|sum| sum.checked_sub(v)) {
+            _ if self.terms == 0 => None,
+            None => return Ok(false),
+            sum => sum,
+        };
+        Ok(true)
     }
 
     fn finish(&self) -> Result<Value> {
@@ -196,6 +214,25 @@ impl Accumulator for Exact {
         }
         self.count += 1;
         Ok(())
+    }
+
+    /// Integers alone: of NUMERIC the scale would stay.
+    fn remove(&mut self, args: &[Value]) -> Result<bool> {
+        let Some(v) = args.first().filter(|v| !v.is_null()) else {
+            return Ok(true);
+        };
+        let Some(wide) = v.as_i64().map(i128::from) else {
+            return Ok(false);
+        };
+        if self.sum.is_some() || self.squares.is_some() {
+            return Ok(false);
+        }
+        self.count -= 1;
+        self.whole -= wide;
+        if self.wanted.needs_squares() {
+            self.whole_squares -= wide * wide;
+        }
+        Ok(true)
     }
 
     fn partial(&self) -> Value {

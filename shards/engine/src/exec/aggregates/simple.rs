@@ -42,6 +42,13 @@ impl Accumulator for Count {
         Ok(())
     }
 
+    fn remove(&mut self, args: &[Value]) -> Result<bool> {
+        if args.first().is_none_or(|v| !v.is_null()) {
+            self.0 -= 1;
+        }
+        Ok(true)
+    }
+
     fn partial(&self) -> Value {
         Value::Int8(self.0)
     }

@@ -44,6 +44,23 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(overlap(args::array(a, 0)?, args::array(a, 1)?).into())
     })
     .op("&&"),
+    Function::new(
+        "array_slice",
+        &[ANY_ARRAY, Int4, Int4],
+        ANY_ARRAY,
+        |_, a| {
+            let array = args::array(a, 0)?;
+            let (from, to) = (args::int4(a, 1)?, args::int4(a, 2)?);
+            let from = usize::try_from(from.max(1)).unwrap_or(1) - 1;
+            let to = usize::try_from(to.max(0))
+                .unwrap_or(0)
+                .min(array.items.len());
+            let items = array.items.get(from..to).unwrap_or_default().to_vec();
+            let element = array.element;
+            Ok(Value::Array(Arc::new(Array { element, items })))
+        },
+    )
+    .sql(""),
     Function::new("array_length", &[ANY_ARRAY, Int4], Int4, |_, a| {
         bound(a, |n| n)
     }),

@@ -201,7 +201,19 @@ fn every() -> impl Iterator<Item = &'static Function> {
         .flat_map(|t| t.iter())
 }
 
+/// The name of what stands for GROUPING(…) until the groups are known.
+pub const GROUPING: &str = "grouping";
+
+/// Never called: the binder replaces it.
+static MARKERS: &[Function] = &[Function::new(GROUPING, &[ANY], DataType::Int4, |_, _| {
+    Err(types::Error::internal("GROUPING without groups"))
+})
+.sql("")
+.variadic()
+.lax()];
+
 static TABLES: &[&[Function]] = &[
+    MARKERS,
     compare::FUNCTIONS,
     integers::ARITHMETIC,
     integers::FUNCTIONS,

@@ -25,6 +25,8 @@ pub(crate) struct HashAggregate {
     /// What `rows` are. Parts are partial groups whatever the input was.
     mode: AggregateMode,
     keys: Exprs,
+    /// Grouping sets whose one group is there before any row.
+    seeds: Vec<i32>,
     calls: Vec<Call>,
     groups: Groups,
     reservation: Reservation,
@@ -56,6 +58,7 @@ impl HashAggregate {
             rows: Rows::live(input),
             mode: spec.mode,
             keys: Exprs::new(&spec.groups),
+            seeds: spec.seeds.clone(),
             calls: spec.aggregates.iter().map(call).collect(),
             groups: Groups::new(&spec.aggregates),
             space: None,
@@ -70,6 +73,11 @@ impl HashAggregate {
     async fn load(&mut self) -> Result<()> {
         if self.keys.is_empty() {
             self.groups.group(&[])?;
+        }
+        for seed in std::mem::take(&mut self.seeds) {
+            let mut key = vec![Value::Null; self.keys.len().saturating_sub(1)];
+            key.push(Value::Int4(seed));
+            self.groups.group(&key)?;
         }
         while let Some(row) = self.rows.next(&self.scope).await? {
             match self.mode {

@@ -8,7 +8,9 @@
 
 mod advise;
 mod aggregate;
+mod configure;
 mod distinct;
+mod expand;
 pub(crate) mod groups;
 mod hash_join;
 mod kept;
@@ -17,6 +19,7 @@ mod limit;
 mod lock_rows;
 mod lookup;
 mod merge;
+mod recursive;
 mod rows;
 mod scope;
 mod set_op;
@@ -24,10 +27,14 @@ mod settle;
 mod simple;
 pub(crate) mod sort;
 mod sources;
+mod spool;
 mod stream;
 mod subquery;
+mod window;
+mod with;
 
 pub use advise::AdvisoryKey;
+pub use configure::Configure;
 pub use lock_rows::Locked;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use subquery::eval_row;
@@ -97,7 +104,10 @@ pub struct Exec {
     pub(crate) temp: Option<TempDir>,
     /// Where operators are measured, when somebody wants to know.
     pub profile: Option<Rc<Profile>>,
+    /// What set_config() does.
+    configure: Option<Rc<Configure>>,
     answers: Answers,
+    shared: with::Shared,
 }
 
 impl Exec {
@@ -114,7 +124,9 @@ impl Exec {
             check,
             temp: None,
             profile: None,
+            configure: None,
             answers: Answers::default(),
+            shared: with::Shared::default(),
         }
     }
 
@@ -126,6 +138,12 @@ impl Exec {
 
     pub fn with_profile(mut self, profile: Option<Rc<Profile>>) -> Exec {
         self.profile = profile;
+        self
+    }
+
+    /// set_config() calls this.
+    pub fn with_configure(mut self, configure: Rc<Configure>) -> Exec {
+        self.configure = Some(configure);
         self
     }
 
@@ -170,6 +188,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         exec: exec.clone(),
         outer: outer.clone(),
     };
+    let below = |input: &Plan| build(input, exec, outer);
     Ok(match plan {
         Plan::Scan(scan) => Box::new(sources::ScanRows::new(scope, scan)),
         Plan::System(table) => Box::new(sources::SystemRows::new(scope, table)),
@@ -177,60 +196,54 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::OneRow => Box::new(Batches::new(vec![Row::new()])),
         Plan::Function(function) => Box::new(sources::FunctionRows::new(scope, function)),
         Plan::Filter { input, predicate } => {
-            let input = build(input, exec, outer)?;
-            Box::new(simple::Filter::new(scope, input, predicate))
+            Box::new(simple::Filter::new(scope, below(input)?, predicate))
         }
         Plan::Project { input, exprs } => {
-            let input = build(input, exec, outer)?;
-            Box::new(simple::Project::new(scope, input, exprs))
+            Box::new(simple::Project::new(scope, below(input)?, exprs))
         }
         Plan::Join(join) if join.lateral => {
-            let left = build(&join.left, exec, outer)?;
-            Box::new(lateral::Lateral::new(scope, left, join))
+            Box::new(lateral::Lateral::new(scope, below(&join.left)?, join))
         }
         Plan::Join(join) => {
-            let left = build(&join.left, exec, outer)?;
-            let right = build(&join.right, exec, outer)?;
+            let (left, right) = (below(&join.left)?, below(&join.right)?);
             Box::new(hash_join::HashJoin::new(scope, left, right, join))
         }
-        Plan::Aggregate(spec) => {
-            let input = build(&spec.input, exec, outer)?;
-            Box::new(aggregate::HashAggregate::new(scope, input, spec))
-        }
+        Plan::Aggregate(spec) => Box::new(aggregate::HashAggregate::new(
+            scope,
+            below(&spec.input)?,
+            spec,
+        )),
         Plan::Sort { input, keys, top } => {
-            let input = build(input, exec, outer)?;
-            Box::new(sort::Sort::new(scope, input, keys, *top))
+            Box::new(sort::Sort::new(scope, below(input)?, keys, *top))
         }
         Plan::Limit {
             input,
             limit,
             offset,
-        } => {
-            let input = build(input, exec, outer)?;
-            Box::new(limit::Limit::new(scope, input, limit, offset))
-        }
-        Plan::Distinct { input } => {
-            let input = build(input, exec, outer)?;
-            Box::new(distinct::Distinct::new(scope, input))
-        }
+        } => Box::new(limit::Limit::new(scope, below(input)?, limit, offset)),
+        Plan::Distinct { input } => Box::new(distinct::Distinct::new(scope, below(input)?)),
         Plan::DistinctOn { input, keys } => {
-            let input = build(input, exec, outer)?;
-            Box::new(distinct::DistinctOn::new(scope, input, keys))
+            Box::new(distinct::DistinctOn::new(scope, below(input)?, keys))
         }
         Plan::SetOp {
             op,
             all,
             left,
             right,
-        } => {
-            let left = build(left, exec, outer)?;
-            let right = build(right, exec, outer)?;
-            set_op::build(scope, *op, *all, left, right)
-        }
+        } => set_op::build(scope, *op, *all, below(left)?, below(right)?),
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
+        Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
+        Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),
+        Plan::Recursive(spec) => Box::new(recursive::Rounds::new(scope, spec)?),
+        Plan::Expand {
+            input,
+            groups,
+            sets,
+        } => Box::new(expand::Expand::new(scope, below(input)?, groups, sets)),
+        Plan::Configure { input } => Box::new(configure::Configured::new(scope, below(input)?)),
+        Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
         Plan::LockRows(spec) => {
-            let input = build(&spec.input, exec, outer)?;
-            Box::new(lock_rows::LockRows::new(scope, input, spec))
+            Box::new(lock_rows::LockRows::new(scope, below(&spec.input)?, spec))
         }
     })
 }

@@ -39,6 +39,11 @@ impl Direction {
             nulls_first: key.nulls_first,
         }
     }
+
+    /// Descending, and NULL before all else.
+    pub(crate) fn parts(self) -> (bool, bool) {
+        (self.descending, self.nulls_first)
+    }
 }
 
 /// The order of two rows' keys.

@@ -123,52 +123,95 @@ impl RowSource for ValueRows {
 
 pub(crate) struct FunctionRows {
     scope: Scope,
+    functions: Vec<Called>,
+    ordinality: bool,
+    started: bool,
+    given: i64,
+}
+
+/// One of the functions that give rows side by side.
+struct Called {
     name: String,
     args: Exprs,
-    ordinality: bool,
+    width: usize,
+    /// `None`: not begun, or no more.
     rows: Option<Box<dyn Iterator<Item = Result<Row>>>>,
-    given: i64,
 }
 
 impl FunctionRows {
     pub(crate) fn new(scope: Scope, function: &TableFunction) -> FunctionRows {
+        let called = |f: &TableFunction| Called {
+            name: f.name.clone(),
+            args: Exprs::new(&f.args),
+            width: f.columns.len(),
+            rows: None,
+        };
+        let all = std::iter::once(function).chain(&function.beside);
         FunctionRows {
             scope,
-            name: function.name.clone(),
-            args: Exprs::new(&function.args),
+            functions: all.map(called).collect(),
             ordinality: function.ordinality,
-            rows: None,
+            started: false,
             given: 0,
         }
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        self.started = true;
+        for f in &mut self.functions {
+            let args = self.scope.row(&f.args, &[]).await?;
+            let ctx = &self.scope.exec.ctx;
+            f.rows = Some(run_table_function(&f.name, &args, ctx)?);
+        }
+        Ok(())
+    }
+
+    /// The next row; `None` when no function has one.
+    fn row(&mut self) -> Result<Option<Row>> {
+        let mut out = Row::new();
+        let mut some = false;
+        for f in &mut self.functions {
+            match f.rows.as_mut().and_then(Iterator::next) {
+                Some(row) => {
+                    out.extend(row?);
+                    some = true;
+                }
+                None => {
+                    f.rows = None;
+                    out.resize(out.len() + f.width, Value::Null);
+                }
+            }
+        }
+        if !some {
+            return Ok(None);
+        }
+        self.given += 1;
+        if self.ordinality {
+            out.push(Value::Int8(self.given));
+        }
+        Ok(Some(out))
+    }
+
+    async fn batch(&mut self) -> Result<Option<RowBatch>> {
+        (self.scope.exec.check)()?;
+        if !self.started {
+            self.start().await?;
+        }
+        let mut batch = RowBatch::new();
+        while !is_full(&batch)
+            && let Some(row) = self.row()?
+        {
+            batch.push(row);
+            if batch.len().is_multiple_of(256) {
+                runtime::yield_if_needed().await;
+            }
+        }
+        Ok((!batch.is_empty()).then_some(batch))
     }
 }
 
 impl RowSource for FunctionRows {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
-        Box::pin(async {
-            (self.scope.exec.check)()?;
-            let rows = match &mut self.rows {
-                Some(rows) => rows,
-                none => {
-                    let args = self.scope.row(&self.args, &[]).await?;
-                    none.insert(run_table_function(&self.name, &args, &self.scope.exec.ctx)?)
-                }
-            };
-            let mut batch = RowBatch::new();
-            while !is_full(&batch)
-                && let Some(row) = rows.next()
-            {
-                let mut row = row?;
-                self.given += 1;
-                if self.ordinality {
-                    row.push(Value::Int8(self.given));
-                }
-                batch.push(row);
-                if batch.len().is_multiple_of(256) {
-                    runtime::yield_if_needed().await;
-                }
-            }
-            Ok((!batch.is_empty()).then_some(batch))
-        })
+        Box::pin(self.batch())
     }
 }

@@ -31,7 +31,7 @@ struct Answer {
     plan: Arc<Plan>,
     /// (depth, column) of enclosing rows that the plan reads.
     reads: Vec<(usize, usize)>,
-    /// Computed anew each time: the plan is correlated and volatile.
+    /// Computed anew each time: the plan is correlated and volatile, or reads what each round of a recursion changes.
     fresh: bool,
     memo: RefCell<Memo>,
 }
@@ -210,7 +210,7 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
             let reads: Vec<_> = plan.outer_refs().into_iter().collect();
             Rc::new(Answer {
                 plan: plan.clone(),
-                fresh: !reads.is_empty() && plan.is_volatile(),
+                fresh: !reads.is_empty() && plan.is_volatile() || plan.any(&mut is_work_table),
                 reads,
                 memo: RefCell::new(Memo {
                     keys: RowSet::default(),
@@ -220,6 +220,10 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
             })
         });
     entry.clone()
+}
+
+fn is_work_table(plan: &Plan) -> bool {
+    matches!(plan, Plan::WorkTable(_))
 }
 
 impl Memo {

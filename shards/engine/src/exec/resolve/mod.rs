@@ -9,9 +9,11 @@ mod aggregate;
 mod polymorphic;
 mod select;
 mod table;
+mod window;
 
 pub use aggregate::{ResolvedAggregate, aggregate, is_aggregate};
 pub use table::{is_table_function, run_table_function, table_function};
+pub use window::{ResolvedWindow, window_function, window_functions};
 
 use super::cast::{CastContext, can_cast, is_preferred};
 use super::functions::{self, Function};
@@ -135,7 +137,7 @@ fn unmatched(a: DataType, b: DataType) -> Error {
 }
 
 /// 42883 for a function, with PostgreSQL's hint.
-fn undefined(name: &str, args: &[DataType]) -> Error {
+pub fn undefined(name: &str, args: &[DataType]) -> Error {
     Error::new(
         SqlState::UNDEFINED_FUNCTION,
         format!("function {} does not exist", signature(name, args)),

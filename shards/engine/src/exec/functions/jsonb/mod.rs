@@ -13,6 +13,17 @@ use DataType::*;
 use types::{DataType, Error, Json, Result, SqlState, Value};
 
 pub static FUNCTIONS: &[Function] = &[
+    // The binder puts it around what jsonb_to_record and jsonb_to_recordset read.
+    Function::new("jsonb_record", &[Jsonb], Jsonb, |_, a| {
+        if matches!(args::jsonb(a, 0)?, Json::Object(_)) {
+            return Ok(a[0].clone());
+        }
+        Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "argument of jsonb_to_recordset must be an array of objects",
+        ))
+    })
+    .sql(""),
     Function::new("jsonb_object_field", &[Jsonb, Text], Jsonb, |_, a| {
         Ok(json_value(field(a)?))
     })

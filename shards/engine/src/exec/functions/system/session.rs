@@ -76,6 +76,13 @@ pub static FUNCTIONS: &[Function] = &[
     )
     .sql("current_setting")
     .stable(),
+    // The binder makes an operator of it.
+    Function::new("set_config_by_name", &[Text, Text, Bool], Text, |_, _| {
+        Err(Error::internal("set_config called for one value"))
+    })
+    .sql("set_config")
+    .lax()
+    .volatile(),
     Function::new("pg_encoding_to_char", &[Int4], Name, |_, a| {
         Ok(match args::int4(a, 0)? {
             6 => "UTF8",

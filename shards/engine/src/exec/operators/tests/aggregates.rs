@@ -10,6 +10,7 @@ fn aggregate(input: Plan, groups: Vec<Expr>, aggregates: Vec<AggregateCall>) -> 
         mode: AggregateMode::Complete,
         groups,
         aggregates,
+        seeds: Vec::new(),
     }))
 }
 
@@ -48,7 +49,8 @@ proptest! {
             mode: AggregateMode::Final,
             groups: groups.iter().enumerate().map(|(i, _)| col(i)).collect(),
             aggregates: calls(),
-        }));
+seeds: Vec::new(),
+}));
         prop_assert_eq!(sorted(bench.rows(split)), sorted(bench.rows(whole)));
     }
 

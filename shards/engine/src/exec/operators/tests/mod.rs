@@ -5,6 +5,7 @@ mod joins;
 mod rows;
 mod spill;
 mod subqueries;
+mod windows;
 
 use super::{Exec, RowSource, Source, open};
 use crate::catalog::{Catalog, ColumnDef, Table};

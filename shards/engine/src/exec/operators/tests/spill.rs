@@ -9,13 +9,13 @@ use types::SqlState;
 const TINY: usize = 128 << 10;
 
 /// Runs a plan within its memory and over it: rows in the first order and in the second.
-fn both(plan: impl Fn() -> Plan) -> (Vec<Row>, Vec<Row>) {
+pub(super) fn both(plan: impl Fn() -> Plan) -> (Vec<Row>, Vec<Row>) {
     let expected = Bench::new().rows(plan());
     (expected, tight(TINY, plan()))
 }
 
 /// The rows with a tiny budget; they must have been put aside, within it.
-fn tight(bytes_max: usize, plan: Plan) -> Vec<Row> {
+pub(super) fn tight(bytes_max: usize, plan: Plan) -> Vec<Row> {
     let mut bench = Bench::new();
     bench.bytes_max = bytes_max;
     bench.temp_bytes_max = Some(1 << 30);
@@ -32,7 +32,7 @@ fn value(max: i32) -> impl Strategy<Value = Value> {
 }
 
 /// Enough rows to be over `TINY`: those drawn, many times over, each copy with a number of its own.
-fn many(drawn: Vec<(Value, Value)>, copies: i32) -> Vec<Row> {
+pub(super) fn many(drawn: Vec<(Value, Value)>, copies: i32) -> Vec<Row> {
     let copy = |n: i32| {
         let drawn = drawn.clone();
         drawn
@@ -89,6 +89,7 @@ fn aggregate(rows: &[Row], groups: Vec<Expr>, aggregates: Vec<AggregateCall>) ->
         mode: AggregateMode::Complete,
         groups,
         aggregates,
+        seeds: Vec::new(),
     }))
 }
 
@@ -332,6 +333,7 @@ fn operators_over_each_other_share_a_budget() {
         mode: AggregateMode::Complete,
         groups: vec![col(1)],
         aggregates: vec![call("count", Vec::new())],
+        seeds: Vec::new(),
     }));
     let plan = Plan::Sort {
         input: Box::new(Plan::Distinct {

@@ -1,0 +1,104 @@
+//! `jsonb_to_record(j) AS r(a int, …)` and `jsonb_to_recordset`: rows whose columns the statement names.
+//!
+//! Owns: reading each named field from the object, as text that is cast, or as it is for `jsonb`. Never: makes arrays of
+//! JSON arrays (0A000). Source: PostgreSQL 15 manual, 9.16.2; `transformRangeFunction`.
+
+use super::super::scope::{Entry, Relation, Scope};
+use super::super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
+use super::Source;
+use engine::exec::functions;
+use engine::exec::resolve;
+use engine::plan::{Expr, FuncRef, Plan, TableFunction};
+use sqlparser::ast::{self, TableAlias};
+use std::rc::Rc;
+use types::{Column, DataType, Error, Result, Value};
+
+impl<'a> Binder<'a> {
+    pub(super) fn record_rows(
+        &mut self,
+        name: &str,
+        args: &[&'a ast::Expr],
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
+        if with_ordinality {
+            return Err(syntax(
+                "WITH ORDINALITY cannot be used with a column definition list",
+            ));
+        }
+        let mut cx = Cx::new(Rc::default(), Clause::FromFunction);
+        let args = args.iter().map(|e| self.expr(e, &mut cx));
+        let args = args.collect::<Result<Vec<_>>>()?;
+        let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
+        let [json] = <[Expr; 1]>::try_from(args).map_err(|_| resolve::undefined(name, &types))?;
+        let json = self.coerce_arg(json, DataType::Jsonb)?;
+        let described = alias.is_some_and(|a| {
+            !a.columns.is_empty() && a.columns.iter().all(|c| c.data_type.is_some())
+        });
+        let (Some(alias), true) = (alias, described) else {
+            return Err(syntax(
+                "a column definition list is required for functions returning \"record\"",
+            ));
+        };
+        let input = if name == "jsonb_to_recordset" {
+            Plan::Function(TableFunction {
+                name: "jsonb_array_elements".into(),
+                args: vec![json],
+                columns: vec![Column::new("value", DataType::Jsonb)],
+                ordinality: false,
+                beside: Vec::new(),
+            })
+        } else {
+            Plan::Project {
+                input: Box::new(Plan::OneRow),
+                exprs: vec![json],
+            }
+        };
+        let mut exprs = Vec::with_capacity(alias.columns.len());
+        let mut columns = Vec::with_capacity(alias.columns.len());
+        for column in &alias.columns {
+            let Some(ty) = &column.data_type else {
+                continue;
+            };
+            let (ty, typmod) = datatype::resolve(ty)?;
+            let name = names::ident(&column.name);
+            exprs.push(self.field(&name, ty, typmod)?);
+            let mut column = Column::new(name, ty);
+            column.typmod = typmod;
+            columns.push(column);
+        }
+        let entries = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
+        let relation = Relation {
+            alias: names::ident(&alias.name),
+            schema: None,
+            table: None,
+            columns: entries.collect(),
+            key: Vec::new(),
+            tableoid: None,
+            base: false,
+        };
+        let input = Box::new(input);
+        Ok((Plan::Project { input, exprs }, Scope::single(relation)))
+    }
+
+    /// A field of the object in column 0.
+    fn field(&mut self, name: &str, ty: DataType, typmod: i32) -> Result<Expr> {
+        let key = Expr::Const(Value::text(name), DataType::Text);
+        let object = Expr::Call {
+            func: FuncRef(
+                functions::by_name("jsonb_record")
+                    .ok_or_else(|| Error::internal("jsonb_record is gone"))?,
+            ),
+            args: vec![Expr::Column(0, DataType::Jsonb)],
+            ty: DataType::Jsonb,
+        };
+        if ty == DataType::Jsonb {
+            return self.infix("->", object, key);
+        }
+        if ty.is_array() {
+            return Err(unsupported("an array from a field of jsonb"));
+        }
+        let text = self.infix("->>", object, key)?;
+        self.explicit_cast(text, ty, typmod)
+    }
+}
