@@ -7,20 +7,33 @@ struct Known {
     is: fn(&str, &Answer, &Answer) -> bool,
 }
 
-const KNOWN: &[Known] = &[Known {
-    heading: "Which of several errors is reported",
-    is: |sql, ours, theirs| {
-        let refused = |answer: &Answer| match answer {
-            Answer::Failed(code, _) => code.starts_with("22") || code.starts_with("23"),
-            Answer::Rows(..) => false,
-        };
-        (sql.starts_with("insert") || sql.starts_with("update")) && refused(ours) && refused(theirs)
+const KNOWN: &[Known] = &[
+    CONFLICTS,
+    Known {
+        heading: "Which of several errors is reported",
+        is: |sql, ours, theirs| {
+            let refused = |answer: &Answer| match answer {
+                Answer::Failed(code, _) => code.starts_with("22") || code.starts_with("23"),
+                Answer::Rows(..) => false,
+            };
+            (sql.starts_with("insert") || sql.starts_with("update"))
+                && refused(ours)
+                && refused(theirs)
+        },
     },
-}];
+];
 
 pub fn is_known(sql: &str, ours: &Answer, theirs: &Answer) -> bool {
     KNOWN.iter().any(|k| (k.is)(sql, ours, theirs))
 }
+
+const CONFLICTS: Known = Known {
+    heading: "NOT NULL and rows that conflict",
+    is: |sql, ours, theirs| {
+        let refused = matches!(theirs, Answer::Failed(code, _) if code == "23502");
+        sql.contains("on conflict do nothing") && refused && matches!(ours, Answer::Rows(..))
+    },
+};
 
 #[test]
 fn every_known_difference_is_documented() {

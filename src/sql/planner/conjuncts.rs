@@ -7,13 +7,38 @@ use engine::exec::functions;
 use engine::plan::{Comparison, Expr, FuncRef, Plan};
 use types::{DataType, Value};
 
-/// The conditions that must all hold, nested ANDs flattened; TRUE is none.
+/// The conditions that must all hold, nested ANDs flattened; TRUE is none. What all branches of an OR demand is demanded.
 pub(super) fn split(e: Expr) -> Vec<Expr> {
     match e {
+        Expr::Or(items) if items.iter().all(|i| matches!(i, Expr::And(_))) => factored(items),
         Expr::And(items) => items.into_iter().flat_map(split).collect(),
         Expr::Const(Value::Bool(true), _) => Vec::new(),
         e => vec![e],
     }
+}
+
+/// `(a AND b) OR (a AND c)` is `a AND (b OR c)`, with NULLs too.
+fn factored(items: Vec<Expr>) -> Vec<Expr> {
+    let branches: Vec<Vec<Expr>> = items.into_iter().map(split).collect();
+    let texts = |branch: &Vec<Expr>| branch.iter().map(|e| format!("{e:?}")).collect();
+    let texts: Vec<Vec<String>> = branches.iter().map(texts).collect();
+    let in_all = |text: &String| texts.iter().all(|branch| branch.contains(text));
+    let (mut common, mut rest) = (Vec::new(), Vec::new());
+    for (at, (branch, texts)) in branches.into_iter().zip(&texts).enumerate() {
+        let mut own = Vec::new();
+        for (condition, text) in branch.into_iter().zip(texts) {
+            match in_all(text) && !condition.is_volatile() {
+                true if at == 0 => common.push(condition),
+                true => {}
+                false => own.push(condition),
+            }
+        }
+        rest.push(own);
+    }
+    if rest.iter().all(|own| !own.is_empty()) {
+        common.push(Expr::Or(rest.into_iter().filter_map(join).collect()));
+    }
+    common
 }
 
 pub(super) fn join(mut conditions: Vec<Expr>) -> Option<Expr> {

@@ -122,3 +122,19 @@ fn estimates_are_shown() {
     let text = explained.text().join("\n");
     assert!(text.contains("rows=50000 width=4)"), "{text}");
 }
+
+#[test]
+fn what_all_branches_of_an_or_demand_joins_by_hash() {
+    let catalog = analyzed(&[]);
+    let sql = "select * from t, u where (t.a = u.t_a and t.b = 1) or (t.a = u.t_a and u.x = 'a')";
+    let text = plan(sql, &catalog);
+    assert!(text.contains("Hash Cond"), "{text}");
+    let all = plan(
+        "select * from t where (a = 1 and b = 2) or (a = 1 and b = 2 and s = 'x')",
+        &catalog,
+    );
+    assert!(
+        all.contains("Index Cond: (a = 1)") && !all.contains(" OR "),
+        "{all}"
+    );
+}
