@@ -7,7 +7,9 @@
 mod assigned;
 mod backup;
 mod copy;
+mod cursor;
 mod execution;
+mod listen;
 mod node;
 mod plans;
 mod portal;
@@ -20,14 +22,17 @@ mod utility;
 pub use node::{Node, Options};
 
 use crate::router::advisory::Advisory;
+use crate::router::notify::Announcements;
 use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
-use engine::exec::{Context, SessionInfo};
+use cursor::Cursor;
+use engine::exec::{Context, CursorInfo, SessionInfo};
 use engine::txn::Stop;
+use listen::Listening;
 use portal::Portal;
 use settings::Settings;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -55,8 +60,14 @@ pub struct Session {
     block: RefCell<Block>,
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,
     portals: RefCell<HashMap<String, Rc<RefCell<Portal>>>>,
+    cursors: RefCell<HashMap<String, Rc<Cursor>>>,
+    /// How many it has declared.
+    declared: Cell<u64>,
+    shown_cursors: RefCell<Option<Arc<Vec<CursorInfo>>>>,
     running: RefCell<Option<Arc<Stop>>>,
     advisory: Rc<Advisory>,
+    announcements: Rc<Announcements>,
+    listening: Listening,
 }
 
 /// A prepared statement.
@@ -102,7 +113,7 @@ impl Session {
                 self.portals.borrow_mut().remove(&name);
                 Ok(Reply::Done)
             }
-            Operation::Sync => self.sync().await.map(|()| Reply::Done),
+            Operation::Sync => self.sync(&stop).await.map(|()| Reply::Done),
             Operation::Failed => {
                 self.fail();
                 Ok(Reply::Done)

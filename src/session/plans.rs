@@ -102,7 +102,7 @@ mod tests {
             version,
             own: None,
             bound: Bound {
-                statement: Statement::Commit,
+                statement: Statement::Commit { chain: false },
                 params: Vec::new(),
                 columns: None,
             },

@@ -5,7 +5,7 @@ use super::plans::{PlanKey, cacheable};
 use super::statement::Running;
 use super::{Planned, Prepared, Session};
 use crate::service::Reply;
-use crate::sql::{self, BindEnv, Parsed};
+use crate::sql::{self, BindEnv, Parsed, Statement};
 use engine::exec::Context;
 use engine::txn::Stop;
 use std::cell::RefCell;
@@ -65,12 +65,20 @@ impl Session {
                 context: ctx,
             },
         )?;
+        let mut bound = bound;
+        let fetch = match &bound.statement {
+            Statement::Fetch { name, moves, .. } => Some((name.clone(), *moves)),
+            _ => None,
+        };
+        if let Some((name, false)) = &fetch {
+            bound.columns = Some(self.cursor(name)?.columns.clone());
+        }
         let planned = Rc::new(Planned {
             version,
             own,
             bound,
         });
-        if let Some(key) = key {
+        if let (Some(key), None) = (key, fetch) {
             self.node.plans.borrow_mut().put(key, planned.clone());
         }
         Ok(planned)
@@ -220,10 +228,10 @@ impl Session {
     }
 
     /// Ends the implicit transaction.
-    pub(super) async fn sync(&self) -> Result<()> {
+    pub(super) async fn sync(&self, stop: &Arc<Stop>) -> Result<()> {
         let implicit = !self.block.borrow().is_explicit();
         if implicit {
-            self.commit_block().await?;
+            self.commit_block(stop).await?;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ pub mod statement;
 pub use bind::bind;
 pub use parse::{Kind, Parsed, parse};
 pub use statement::{
-    BindEnv, Bound, CopyFormat, CopyOptions, Discard, ForceColumns, Isolation, Statement,
+    BindEnv, Bound, CopyFormat, CopyOptions, Discard, ForceColumns, Isolation, Scroll, Statement,
+    Way,
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{Binder, Clause, Cx, agg, datatype, names, syntax, unsupported};
 use engine::exec::cast::{self, CastContext};
 use engine::exec::functions::system::advisory;
 use engine::exec::resolve;
-use engine::plan::{Advise, AdvisoryAct, Expr, FuncRef, Plan, SubqueryKind};
+use engine::plan::{Advise, Expr, FuncRef, Plan, SubqueryKind};
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
@@ -98,8 +98,20 @@ impl<'a> Binder<'a> {
     }
 
     fn plain_function(&mut self, name: &str, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Expr> {
-        if let Some(act) = advisory(name) {
-            return self.advise(name, act, args, cx);
+        if let Some((act, shared, for_transaction)) = advisory(name) {
+            return self.beside(name, args, cx, |input| {
+                Plan::Advise(Box::new(Advise {
+                    input,
+                    act,
+                    shared,
+                    for_transaction,
+                }))
+            });
+        }
+        if name == "pg_notify" {
+            return self.beside(name, args, cx, |input| Plan::Notify {
+                input: Box::new(input),
+            });
         }
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
@@ -123,13 +135,14 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Advisory locks are an operator, which works beside the expressions: a query of one row inside this one's.
-    fn advise(
+    /// Advisory locks and notifications are operators, which work beside the expressions: a query of one row inside this
+    /// one's.
+    fn beside(
         &mut self,
         name: &str,
-        (act, shared, for_transaction): (AdvisoryAct, bool, bool),
         args: &'a [FunctionArg],
         cx: &Cx,
+        operator: impl FnOnce(Plan) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
         let (key, correlated) = self.inside(cx.scope.clone(), |b| {
@@ -141,15 +154,10 @@ impl<'a> Binder<'a> {
         let Expr::Call { args, ty, .. } = self.call(name, key)? else {
             return Err(unsupported("a type of that name"));
         };
-        let plan = Plan::Advise(Box::new(Advise {
-            input: Plan::Project {
-                input: Box::new(Plan::OneRow),
-                exprs: args,
-            },
-            act,
-            shared,
-            for_transaction,
-        }));
+        let plan = operator(Plan::Project {
+            input: Box::new(Plan::OneRow),
+            exprs: args,
+        });
         Ok(Expr::Subquery {
             plan: Arc::new(plan),
             kind: SubqueryKind::Scalar,

@@ -21,6 +21,7 @@ mod group;
 mod insert;
 mod literal;
 mod lock;
+mod merge;
 mod modify;
 pub mod names;
 mod operator;
@@ -71,9 +72,12 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let mut binder = Binder {
         env,
         lines: &parsed.lines,
+        text: parsed.text.clone(),
         params: env.param_types.to_vec(),
         frames: Vec::new(),
         ctes: Vec::new(),
+        changes: Vec::new(),
+        depth: 0,
         relations: 0,
         copied: 0,
     };
@@ -81,6 +85,7 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
         Ast::Sql(s) => binder.statement(s)?,
         Ast::Command(c) => binder.command(c)?,
     };
+    let statement = binder.with_changes(statement);
     let params = binder.settled_params()?;
     let columns = columns_of(&statement);
     Ok(Bound {
@@ -94,9 +99,11 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
 fn columns_of(statement: &Statement) -> Option<Arc<Vec<Column>>> {
     match statement {
         Statement::Query(q) => Some(q.columns.clone()),
-        Statement::Insert(i) => i.returning.as_ref().map(|r| r.columns.clone()),
-        Statement::Update(u) => u.returning.as_ref().map(|r| r.columns.clone()),
-        Statement::Delete(d) => d.returning.as_ref().map(|r| r.columns.clone()),
+        Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Merge(_) => statement.returning().map(|r| r.columns.clone()),
+        Statement::With { main, .. } => columns_of(main),
         Statement::Explain { .. } => {
             Some(Arc::new(vec![Column::new("QUERY PLAN", DataType::Text)]))
         }
@@ -127,12 +134,18 @@ fn shown_name(name: &str) -> String {
 struct Binder<'a> {
     env: &'a BindEnv<'a>,
     lines: &'a Lines,
+    /// The statement's own.
+    text: Arc<str>,
     /// `$1` …: given, inferred, or not known yet.
     params: Vec<Option<DataType>>,
     /// Rows of enclosing queries, nearest last.
     frames: Vec<Frame>,
     /// WITH queries in sight, innermost last.
     ctes: Vec<Cte<'a>>,
+    /// Changes in WITH, with their names.
+    changes: Vec<(String, Statement)>,
+    /// Queries around the one that is bound now; 0 is the statement itself.
+    depth: usize,
     relations: usize,
     copied: usize,
 }
@@ -149,6 +162,8 @@ struct Cte<'a> {
     name: String,
     columns: Vec<String>,
     query: &'a ast::Query,
+    /// What a change returns: its number and columns, if it returns rows.
+    change: Option<(usize, Option<Vec<Column>>)>,
     /// How many WITH queries and frames were in sight where it was written.
     ctes_before: usize,
     frames_before: usize,
@@ -179,10 +194,12 @@ enum Clause {
     Filter,
     Aggregate,
     Update,
+    MergeWhen,
     Returning,
     Check,
     Default,
     Execute,
+    CopyWhere,
 }
 
 impl Clause {
@@ -200,10 +217,12 @@ impl Clause {
             Clause::Filter => "FILTER",
             Clause::Aggregate => "aggregate arguments",
             Clause::Update => "UPDATE",
+            Clause::MergeWhen => "MERGE WHEN conditions",
             Clause::Returning => "RETURNING",
             Clause::Check => "check constraints",
             Clause::Default => "DEFAULT expressions",
             Clause::Execute => "EXECUTE parameters",
+            Clause::CopyWhere => "COPY FROM WHERE conditions",
         }
     }
 }
@@ -229,6 +248,7 @@ impl<'a> Binder<'a> {
             ast::Statement::Insert(i) => self.insert(i),
             ast::Statement::Update(u) => self.update(u),
             ast::Statement::Delete(d) => self.delete(d),
+            ast::Statement::Merge(m) => self.merge_statement(m),
             ast::Statement::CreateTable(t) => self.create_table(t),
             ast::Statement::CreateIndex(i) => self.create_index(i),
             ast::Statement::AlterTable(t) => self.alter_table(t),
@@ -284,7 +304,10 @@ impl<'a> Binder<'a> {
 /// `WITH … INSERT`, UPDATE or DELETE: the grammar crate makes it the body of a query.
 fn changed_by(q: &ast::Query) -> Option<&ast::Statement> {
     match &*q.body {
-        ast::SetExpr::Insert(s) | ast::SetExpr::Update(s) | ast::SetExpr::Delete(s) => Some(s),
+        ast::SetExpr::Insert(s)
+        | ast::SetExpr::Update(s)
+        | ast::SetExpr::Delete(s)
+        | ast::SetExpr::Merge(s) => Some(s),
         _ => None,
     }
 }

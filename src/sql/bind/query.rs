@@ -9,7 +9,7 @@ use super::scope::{Entry, Scope};
 use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, walk};
 use crate::sql::statement::Statement;
 use engine::exec::cast::CastContext;
-use engine::plan::{Expr, Plan, Query, SortKey};
+use engine::plan::{Expr, Given, Merge, MergeWord, Plan, Query, SortKey};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,10 +56,14 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error after the query"));
         }
         let before = self.ctes.len();
-        if let Some(with) = &q.with {
-            self.with(with)?;
-        }
-        let out = self.query_body(q, keep_unknown);
+        self.depth += 1;
+        let out = match &q.with {
+            Some(with) => self
+                .with(with, self.depth == 1)
+                .and_then(|()| self.query_body(q, keep_unknown)),
+            None => self.query_body(q, keep_unknown),
+        };
+        self.depth -= 1;
         self.ctes.truncate(before);
         out
     }
@@ -73,15 +77,67 @@ impl<'a> Binder<'a> {
         if q.order_by.is_some() || q.limit_clause.is_some() || q.fetch.is_some() {
             return Err(syntax("syntax error after the statement"));
         }
+        let before = self.ctes.len();
         if let Some(with) = &q.with {
-            self.with(with)?;
+            self.with(with, self.depth == 0)?;
         }
         let out = self.statement(inner);
-        self.ctes.clear();
+        self.ctes.truncate(before);
         out
     }
 
-    fn with(&mut self, with: &'a ast::With) -> Result<()> {
+    /// The statement behind the changes in its WITH.
+    pub(super) fn with_changes(&mut self, statement: Statement) -> Statement {
+        let changes = std::mem::take(&mut self.changes);
+        match (changes.is_empty(), statement) {
+            (true, statement) => statement,
+            (
+                false,
+                Statement::Explain {
+                    statement,
+                    analyze,
+                    json,
+                },
+            ) => Statement::Explain {
+                statement: Box::new(Statement::With {
+                    changes,
+                    main: statement,
+                }),
+                analyze,
+                json,
+            },
+            (false, main) => Statement::With {
+                changes,
+                main: Box::new(main),
+            },
+        }
+    }
+
+    /// A change in WITH: it is carried out once, whoever reads it.
+    fn change_in_with(
+        &mut self,
+        name: &str,
+        query: &'a ast::Query,
+        inner: &'a ast::Statement,
+    ) -> Result<(usize, Option<Vec<Column>>)> {
+        self.depth += 1;
+        let change = self.with_before(query, inner);
+        self.depth -= 1;
+        let change = change?;
+        if let Statement::Merge(Merge {
+            word: MergeWord::Merge,
+            ..
+        }) = change
+        {
+            return Err(unsupported_merge());
+        }
+        let columns = change.returning().map(|r| r.columns.to_vec());
+        self.changes.push((name.to_string(), change));
+        Ok((self.changes.len() - 1, columns))
+    }
+
+    /// `top`: it is the statement's own, where changes may stand.
+    fn with(&mut self, with: &'a ast::With, top: bool) -> Result<()> {
         if with.recursive {
             return Err(unsupported("WITH RECURSIVE"));
         }
@@ -94,23 +150,30 @@ impl<'a> Binder<'a> {
                     format!("WITH query name \"{name}\" specified more than once"),
                 ));
             }
-            if matches!(
-                &*cte.query.body,
-                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
-            ) {
-                return Err(unsupported("a data-modifying statement in WITH"));
-            }
+            let change = match super::changed_by(&cte.query) {
+                None => None,
+                Some(_) if !top => {
+                    return Err(Error::unsupported(
+                        "WITH clause containing a data-modifying statement must be at the top level",
+                    ));
+                }
+                Some(inner) => Some(self.change_in_with(&name, &cte.query, inner)?),
+            };
+            let is_change = change.is_some();
             let columns = cte.alias.columns.iter().map(|c| names::ident(&c.name));
             let columns = columns.collect();
             self.ctes.push(Cte {
                 name,
                 columns,
                 query: &cte.query,
+                change,
                 ctes_before: self.ctes.len(),
                 frames_before: self.frames.len(),
             });
             // PostgreSQL checks a WITH query even when nothing reads it.
-            self.cte(self.ctes.len() - 1)?;
+            if !is_change {
+                self.cte(self.ctes.len() - 1)?;
+            }
         }
         Ok(())
     }
@@ -122,16 +185,23 @@ impl<'a> Binder<'a> {
         };
         let (query, columns, name) = (cte.query, cte.columns.clone(), cte.name.clone());
         let (ctes_before, frames_before) = (cte.ctes_before, cte.frames_before);
-        let later_ctes = self.ctes.split_off(ctes_before);
-        let later_frames = self.frames.split_off(frames_before.min(self.frames.len()));
-        let out = self.query(query);
-        self.ctes.extend(later_ctes);
-        let between = later_frames.len();
-        self.frames.extend(later_frames);
-        let mut rel = out?;
-        if between > 0 {
-            self.deepen(&mut rel.plan, between)?;
-        }
+        let change = cte.change.clone();
+        let mut rel = match change {
+            Some((slot, given)) => returned(slot, given, &name)?,
+            None => {
+                let later_ctes = self.ctes.split_off(ctes_before);
+                let later_frames = self.frames.split_off(frames_before.min(self.frames.len()));
+                let out = self.query(query);
+                self.ctes.extend(later_ctes);
+                let between = later_frames.len();
+                self.frames.extend(later_frames);
+                let mut rel = out?;
+                if between > 0 {
+                    self.deepen(&mut rel.plan, between)?;
+                }
+                rel
+            }
+        };
         if columns.len() > rel.columns.len() {
             return Err(Error::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
@@ -373,6 +443,29 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
+}
+
+/// What a change in WITH has returned.
+fn returned(slot: usize, columns: Option<Vec<Column>>, name: &str) -> Result<Rel> {
+    let Some(columns) = columns else {
+        return Err(Error::unsupported(format!(
+            "WITH query \"{name}\" does not have a RETURNING clause"
+        )));
+    };
+    let given = Given {
+        name: name.to_string(),
+        slot,
+        columns: columns.clone(),
+    };
+    Ok(Rel {
+        plan: Plan::Given(given),
+        columns,
+    })
+}
+
+/// PostgreSQL 15 has no MERGE in WITH.
+fn unsupported_merge() -> Error {
+    Error::unsupported("MERGE not supported in WITH query")
 }
 
 /// `ORDER BY 2`: the 0-based column; `None` for anything but a number.

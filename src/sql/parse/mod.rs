@@ -10,6 +10,7 @@ mod copy;
 mod cursor;
 mod errors;
 mod maintenance;
+mod portals;
 mod rewrite;
 mod settings;
 mod split;
@@ -23,7 +24,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, limits};
 
-use super::statement::{CopyOptions, Discard, Isolation};
+use super::statement::{CopyOptions, Discard, Isolation, Scroll, Way};
 
 /// One statement of a script, read but not bound.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub enum Kind {
     Insert,
     Update,
     Delete,
+    Merge,
     Ddl,
     Explain,
     Copy,
@@ -57,6 +59,11 @@ pub enum Kind {
     Prepare,
     Execute,
     Deallocate,
+    /// DECLARE, FETCH, MOVE and CLOSE.
+    Cursor,
+    /// Also UNLISTEN.
+    Listen,
+    Lock,
     Maintenance,
     Other,
 }
@@ -75,8 +82,12 @@ pub(super) enum Command {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     },
-    Commit,
-    Rollback,
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint {
         name: String,
     },
@@ -119,6 +130,7 @@ pub(super) enum Command {
     Copy {
         source: CopySource,
         from: bool,
+        filter: Option<Box<ast::Expr>>,
         options: CopyOptions,
     },
     Vacuum {
@@ -128,6 +140,12 @@ pub(super) enum Command {
     Analyze {
         tables: Vec<ast::ObjectName>,
     },
+    /// `exclusive`: nobody else may write.
+    Lock {
+        tables: Vec<ast::ObjectName>,
+        exclusive: bool,
+        nowait: bool,
+    },
     Truncate {
         tables: Vec<ast::ObjectName>,
     },
@@ -136,8 +154,30 @@ pub(super) enum Command {
         name: String,
         base: Option<String>,
     },
-    Nothing {
-        tag: &'static str,
+    Declare {
+        name: String,
+        scroll: Scroll,
+        hold: bool,
+        query: Box<ast::Query>,
+    },
+    Fetch {
+        name: String,
+        way: Way,
+        /// MOVE: no rows are wanted.
+        moves: bool,
+    },
+    Close {
+        name: Option<String>,
+    },
+    Listen {
+        channel: String,
+    },
+    Unlisten {
+        channel: Option<String>,
+    },
+    Notify {
+        channel: String,
+        text: String,
     },
     /// Answered with its error when its turn comes, as any statement that cannot be carried out.
     Refused(Error),
@@ -217,11 +257,13 @@ fn kind_of(ast: &Ast) -> Kind {
                 ast::SetExpr::Insert(_) => Kind::Insert,
                 ast::SetExpr::Update(_) => Kind::Update,
                 ast::SetExpr::Delete(_) => Kind::Delete,
+                ast::SetExpr::Merge(_) => Kind::Merge,
                 _ => Kind::Query,
             },
             ast::Statement::Insert(_) => Kind::Insert,
             ast::Statement::Update(_) => Kind::Update,
             ast::Statement::Delete(_) => Kind::Delete,
+            ast::Statement::Merge(_) => Kind::Merge,
             ast::Statement::CreateTable(_)
             | ast::Statement::CreateIndex(_)
             | ast::Statement::AlterTable(_)
@@ -231,8 +273,8 @@ fn kind_of(ast: &Ast) -> Kind {
         },
         Ast::Command(c) => match c {
             Command::Begin { .. } => Kind::Begin,
-            Command::Commit => Kind::Commit,
-            Command::Rollback => Kind::Rollback,
+            Command::Commit { .. } => Kind::Commit,
+            Command::Rollback { .. } => Kind::Rollback,
             Command::RollbackTo { .. } => Kind::RollbackTo,
             Command::Savepoint { .. } | Command::Release { .. } => Kind::Savepoint,
             Command::Set { .. } | Command::SetTransaction { .. } | Command::Reset { .. } => {
@@ -244,11 +286,15 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
             Command::Truncate { .. } => Kind::Ddl,
+            Command::Lock { .. } => Kind::Lock,
             Command::Vacuum { .. }
             | Command::Analyze { .. }
             | Command::Checkpoint
             | Command::Backup { .. } => Kind::Maintenance,
-            Command::Discard(_) | Command::Nothing { .. } | Command::Refused(_) => Kind::Other,
+            Command::Declare { .. } | Command::Fetch { .. } | Command::Close { .. } => Kind::Cursor,
+            Command::Listen { .. } | Command::Unlisten { .. } => Kind::Listen,
+            Command::Notify { .. } => Kind::Other,
+            Command::Discard(_) | Command::Refused(_) => Kind::Other,
         },
     }
 }

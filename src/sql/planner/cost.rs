@@ -97,11 +97,13 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
                 (SetOp::Union, true) => on.rows(plan) * OUT,
                 _ => on.rows(plan) * KEEP,
             },
-            Plan::LockRows(_) | Plan::Advise(_) => first(on) * LOOKUP,
+            Plan::LockRows(_) | Plan::Advise(_) | Plan::Notify { .. } => first(on) * LOOKUP,
             Plan::Limit { .. } => 0.0,
-            Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_) => {
-                on.rows(plan) * OUT
-            }
+            Plan::System(_)
+            | Plan::Values { .. }
+            | Plan::OneRow
+            | Plan::Given(_)
+            | Plan::Function(_) => on.rows(plan) * OUT,
         }
 }
 

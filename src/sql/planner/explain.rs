@@ -10,7 +10,7 @@ use crate::sql::Statement;
 use engine::catalog::{Catalog, Table, system};
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
-    KeyRange, Plan, Scan, SetOp,
+    KeyRange, MergeWord, Plan, Scan, SetOp, When,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -36,6 +36,8 @@ struct Node {
     /// What JSON says of the title apart: relation, index, join type.
     facts: Vec<(&'static str, String)>,
     details: Vec<(&'static str, String)>,
+    /// Changes in WITH.
+    ctes: Vec<(String, Node)>,
     /// Subqueries of its expressions.
     subplans: Vec<Node>,
     children: Vec<Node>,
@@ -82,6 +84,10 @@ impl Node {
         for (label, text) in &self.details {
             lines.push(format!("{}{label}: {text}", " ".repeat(inner)));
         }
+        for (name, cte) in &self.ctes {
+            lines.push(format!("{}CTE {name}", " ".repeat(inner)));
+            cte.write(inner + 2, lines);
+        }
         for (i, subplan) in self.subplans.iter().enumerate() {
             lines.push(format!("{}SubPlan {}", " ".repeat(inner), i + 1));
             subplan.write(inner + 2, lines);
@@ -97,12 +103,15 @@ impl Node {
         for (label, text) in self.facts.iter().chain(&self.details) {
             map.insert((*label).into(), text.clone().into());
         }
+        let ctes = self.ctes.iter().map(|(name, n)| {
+            let mut json = n.related("InitPlan");
+            json["Subplan Name"] = format!("CTE {name}").into();
+            json
+        });
         let subplans = self.subplans.iter().map(|n| (n, "SubPlan"));
         let children = self.children.iter().map(|n| (n, "Outer"));
-        let plans: Vec<Json> = subplans
-            .chain(children)
-            .map(|(n, r)| n.related(r))
-            .collect();
+        let others = subplans.chain(children).map(|(n, r)| n.related(r));
+        let plans: Vec<Json> = ctes.chain(others).collect();
         if !plans.is_empty() {
             map.insert("Plans".into(), Json::Array(plans));
         }
@@ -123,6 +132,27 @@ fn node(statement: &Statement, catalog: &Catalog) -> Node {
         Statement::Insert(insert) => shown.insert(insert),
         Statement::Update(u) => shown.change("Update", &u.table, &u.access, &u.filter),
         Statement::Delete(d) => shown.change("Delete", &d.table, &d.access, &d.filter),
+        Statement::Merge(m) => {
+            let word = match m.word {
+                MergeWord::Update => "Update",
+                MergeWord::Delete => "Delete",
+                MergeWord::Merge => "Merge",
+            };
+            let mut node = on(word, &m.table);
+            node.children.push(shown.plan(&m.source));
+            m.whens
+                .iter()
+                .flat_map(When::exprs)
+                .for_each(|e| shown.subplans(e, &mut node));
+            node
+        }
+        Statement::With { changes, main } => {
+            let mut top = node(main, catalog);
+            for (name, change) in changes {
+                top.ctes.push((name.clone(), node(change, catalog)));
+            }
+            top
+        }
         Statement::Explain { statement, .. } => node(statement, catalog),
         _ => Node::new("Utility Statement"),
     }
@@ -266,6 +296,13 @@ impl Shown<'_> {
                 right,
             } => self.set_op(*op, *all, left, right),
             Plan::LockRows(lock) => self.over(Node::new("LockRows"), &[&lock.input]),
+            Plan::Given(given) => {
+                let mut node = Node::new("CTE Scan");
+                node.title = format!("CTE Scan on {}", given.name);
+                node.facts.push(("CTE Name", given.name.clone()));
+                node
+            }
+            Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
     }
@@ -444,11 +481,22 @@ fn table_names(table: &Table) -> Vec<String> {
     table.columns.iter().map(qualified).collect()
 }
 
+fn named_columns(name: &str, columns: &[types::Column]) -> Vec<String> {
+    columns
+        .iter()
+        .map(|c| format!("{name}.{}", c.name))
+        .collect()
+}
+
 /// What the columns of a plan's output are called in conditions above it.
 fn names(plan: &Plan) -> Vec<String> {
     match plan {
         Plan::Scan(scan) => {
-            let own = table_names(&scan.table);
+            let mut own = table_names(&scan.table);
+            if scan.addressed {
+                // As PostgreSQL names it, though no query can.
+                own.push(format!("{}.ctid", scan.table.name));
+            }
             let printer = Printer::new(&own);
             if let Some(partial) = &scan.partial {
                 let groups = partial.groups.iter().map(|e| printer.print(e));
@@ -470,10 +518,7 @@ fn names(plan: &Plan) -> Vec<String> {
             (1..=width).map(|i| format!("column{i}")).collect()
         }
         Plan::OneRow => Vec::new(),
-        Plan::Function(function) => {
-            let name = |c: &types::Column| format!("{}.{}", function.name, c.name);
-            function.columns.iter().map(name).collect()
-        }
+        Plan::Function(function) => named_columns(&function.name, &function.columns),
         Plan::Project { input, exprs } => {
             let below = names(input);
             let printer = Printer::new(&below);
@@ -502,7 +547,9 @@ fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::Notify { .. } => vec!["pg_notify".to_owned()],
         Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
+        Plan::Given(given) => named_columns(&given.name, &given.columns),
         Plan::LockRows(lock) => {
             let columns = lock.table.columns.iter();
             columns.map(|c| c.name.clone()).collect()

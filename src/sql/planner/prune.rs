@@ -86,15 +86,18 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         mut plan @ (Plan::Distinct { .. }
         | Plan::SetOp { .. }
         | Plan::LockRows(_)
+        | Plan::Notify { .. }
         | Plan::Advise(_)) => {
             for input in plan.inputs_mut() {
                 *input = prune(std::mem::take(input));
             }
             (plan, Layout::SAME)
         }
-        plan @ (Plan::System(_) | Plan::Values { .. } | Plan::OneRow | Plan::Function(_)) => {
-            (plan, Layout::SAME)
-        }
+        plan @ (Plan::System(_)
+        | Plan::Values { .. }
+        | Plan::OneRow
+        | Plan::Given(_)
+        | Plan::Function(_)) => (plan, Layout::SAME),
     }
 }
 

@@ -7,7 +7,7 @@ use engine::plan::{JoinKind, Plan, Scan};
 use types::DataType;
 
 /// The type of each output column.
-pub(super) fn types(plan: &Plan) -> Vec<DataType> {
+pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
     match plan {
         Plan::Scan(scan) => scan_types(scan),
         Plan::System(table) => {
@@ -43,7 +43,9 @@ pub(super) fn types(plan: &Plan) -> Vec<DataType> {
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),
         Plan::LockRows(lock) => lock.table.types(),
+        Plan::Notify { .. } => vec![DataType::Void],
         Plan::Advise(advise) => vec![advise.act.returns()],
+        Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
     }
 }
 

@@ -14,7 +14,7 @@ pub mod operators;
 pub mod resolve;
 mod spill;
 
-pub use context::{Context, SessionInfo};
+pub use context::{Context, CursorInfo, SessionInfo};
 
 #[cfg(test)]
 mod tests;

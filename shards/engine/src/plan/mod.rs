@@ -17,10 +17,10 @@ pub use compare::Comparison;
 pub use ddl::{CreateTable, Ddl, Key};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
-    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Join, JoinKind, KeyRange, LockRows,
-    LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction,
+    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Given, Join, JoinKind, KeyRange,
+    LockRows, LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction,
 };
 pub use statement::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Insert, OnConflict, Query, Returning,
-    Update,
+    Act, Assignment, ConflictAction, ConflictTarget, Delete, Insert, Merge, MergeWord, OnConflict,
+    Query, Returning, Update, When,
 };

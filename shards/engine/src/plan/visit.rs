@@ -69,12 +69,14 @@ macro_rules! plan_parts {
                 | Plan::System(_)
                 | Plan::Values { .. }
                 | Plan::OneRow
+                | Plan::Given(_)
                 | Plan::Function(_) => Vec::new(),
                 Plan::Filter { input, .. }
                 | Plan::Project { input, .. }
                 | Plan::Sort { input, .. }
                 | Plan::Limit { input, .. }
                 | Plan::Distinct { input }
+                | Plan::Notify { input }
                 | Plan::DistinctOn { input, .. } => vec![input],
                 Plan::Join(join) => {
                     let join = &$($mutable)? **join;
@@ -94,6 +96,8 @@ macro_rules! plan_parts {
                 | Plan::OneRow
                 | Plan::Distinct { .. }
                 | Plan::SetOp { .. }
+                | Plan::Given(_)
+                | Plan::Notify { .. }
                 | Plan::Advise(_) => Vec::new(),
                 Plan::Scan(scan) => {
                     let scan = &$($mutable)? **scan;
@@ -197,7 +201,7 @@ impl Plan {
 
     /// Some expression in it may differ from one run to the next.
     pub fn is_volatile(&self) -> bool {
-        matches!(self, Plan::Advise(_))
+        matches!(self, Plan::Advise(_) | Plan::Notify { .. })
             || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }

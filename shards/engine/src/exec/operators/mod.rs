@@ -24,21 +24,25 @@ mod settle;
 mod simple;
 mod sort;
 mod sources;
+pub mod spool;
 mod stream;
 mod subquery;
 
 pub use advise::AdvisoryKey;
 pub use lock_rows::Locked;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
+pub use spool::Spool;
 pub use subquery::eval_row;
 
 use super::Context;
 use super::memory::{Memory, full};
 use super::spill::Space;
-use crate::plan::{Advise, LockRows, Plan, Scan};
+use crate::plan::{Advise, Given, LockRows, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use subquery::Answers;
@@ -72,6 +76,11 @@ pub trait Source {
     ) -> LocalBoxFuture<'a, Result<bool>> {
         Box::pin(async { Err(Error::unsupported("advisory locks here")) })
     }
+
+    /// Announces a text on a channel when the transaction commits.
+    fn notify(&self, _channel: &str, _text: &str) -> Result<()> {
+        Err(Error::unsupported("notifications here"))
+    }
 }
 
 /// A stream of row batches. Dropping it ends what feeds it.
@@ -89,6 +98,8 @@ pub struct Exec {
     pub check: Rc<dyn Fn() -> Result<()>>,
     /// Where operators put rows aside; without it they refuse what does not fit.
     pub(crate) temp: Option<TempDir>,
+    /// What the changes in WITH have returned, by their numbers.
+    given: RefCell<BTreeMap<usize, Rc<Spool>>>,
     answers: Answers,
 }
 
@@ -105,6 +116,7 @@ impl Exec {
             memory,
             check,
             temp: None,
+            given: RefCell::default(),
             answers: Answers::default(),
         }
     }
@@ -113,6 +125,11 @@ impl Exec {
     pub fn with_temp(mut self, temp: TempDir) -> Exec {
         self.temp = Some(temp);
         self
+    }
+
+    /// The rows of a change in WITH.
+    pub fn give(&self, slot: usize, rows: Spool) {
+        self.given.borrow_mut().insert(slot, Rc::new(rows));
     }
 
     /// A temporary file for an operator; 53200 when there is nowhere to make one.
@@ -200,12 +217,16 @@ fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn R
             let right = build(right, exec, outer)?;
             set_op::build(scope, *op, *all, left, right)
         }
+        Plan::Given(given) => given_rows(given, exec)?,
+        Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
-        Plan::LockRows(spec) => {
-            let input = build(&spec.input, exec, outer)?;
-            Box::new(lock_rows::LockRows::new(scope, input, spec))
-        }
+        Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,
     })
+}
+
+fn given_rows(given: &Given, exec: &Exec) -> Result<Box<dyn RowSource>> {
+    let rows = exec.given.borrow().get(&given.slot).cloned();
+    Ok(Box::new(spool::Spooled::new(rows.ok_or_else(lost)?)))
 }
 
 /// A broken invariant: what an operator has just made is gone.
