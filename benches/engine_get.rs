@@ -113,6 +113,7 @@ async fn versioned(partition: &Partition, n: u64, of: u64) -> Duration {
         snapshot: READ,
         isolation: Isolation::ReadCommitted,
         savepoint: 0,
+        apart: 0,
         stop: Stop::at(None),
     };
     let begun = Instant::now();

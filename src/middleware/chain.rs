@@ -2,7 +2,8 @@
 
 use super::measured::{Measured, Permit, Trace};
 use crate::service::{
-    CancelKey, Hello, Operation, Protocol, Reply, Request, Session as Served, TimeZone, TxnStatus,
+    CancelKey, Hello, Notification, Operation, Protocol, Reply, Request, Session as Served,
+    TimeZone, TxnStatus,
 };
 use crate::session::{Node, Session};
 use engine::txn::Stop;
@@ -174,6 +175,14 @@ impl Served for ChainSession {
 
     fn status(&self) -> TxnStatus {
         self.session.status()
+    }
+
+    fn notifications(&self) -> Result<Vec<Notification>> {
+        self.session.notifications()
+    }
+
+    fn notified(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(self.session.notified())
     }
 
     fn parameters(&self) -> Vec<(String, String)> {

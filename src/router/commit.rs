@@ -33,6 +33,9 @@ pub struct Txn {
     participants: RefCell<BTreeSet<PartitionId>>,
     /// What is written now can be taken back to it; 0 is none.
     savepoint: Cell<u32>,
+    /// Statements so far, and the number of the running one if it does not see what it writes.
+    statements: Cell<u32>,
+    apart: Cell<u32>,
     /// Its session's advisory locks, some of which end with it.
     advisory: RefCell<Option<Rc<Advisory>>>,
     ended: Cell<bool>,
@@ -49,6 +52,8 @@ impl Txn {
             fresh: RefCell::new(Vec::new()),
             participants: RefCell::new(BTreeSet::new()),
             savepoint: Cell::new(0),
+            statements: Cell::new(0),
+            apart: Cell::new(0),
             advisory: RefCell::new(None),
             ended: Cell::new(false),
         })
@@ -62,7 +67,14 @@ impl Txn {
             *self.snapshot.borrow_mut() = Some(guard.clone());
         }
         self.at.set(guard.ts);
+        self.statements.set(self.statements.get().wrapping_add(1));
+        self.apart.set(0);
         guard
+    }
+
+    /// The statement that has begun does not see what it writes.
+    pub fn sees_no_own_writes(&self) {
+        self.apart.set(self.statements.get());
     }
 
     /// These trees go if it does not commit. To be said before anything is put into them.
@@ -76,6 +88,7 @@ impl Txn {
             snapshot: self.at.get(),
             isolation: self.isolation,
             savepoint: self.savepoint.get(),
+            apart: self.apart.get(),
             stop: stop.clone(),
         }
     }

@@ -1,22 +1,33 @@
 //! INSERT: rows to the partitions their keys hash to, unique entries to theirs.
 
+use super::conflict::OnTaken;
 use super::modify::{Outcome, WriteEnv};
 use super::unique::UniqueDelta;
 use super::{Router, odd};
 use engine::catalog::{Index, Table};
 use engine::codec::key;
-use engine::plan::{ConflictAction, ConflictTarget, Insert, OnConflict};
+use engine::exec::operators::stash::Stashed;
+use engine::exec::operators::{Stash, open_in_place};
+use engine::plan::{ConflictTarget, Expr, Insert, OnConflict, Plan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, Conflict, InsertCall, Inserted, Load, LoadCall, PartitionCall};
 use engine::shard::entries::row_key;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use types::{PartitionId, Result, Row};
 
 impl Router {
     /// Inserts the rows of the statement's source.
     pub async fn insert(&self, env: &WriteEnv, insert: &Insert) -> Result<Outcome> {
-        let mut source = engine::exec::operators::open_in_place(&insert.source, &env.exec)?;
+        let on_conflict = OnTaken::of(env, insert).await?;
+        let mut source = open_in_place(&insert.source, &env.exec)?;
+        if reads(&insert.source, &insert.table) {
+            // What it inserts must not be found again.
+            let mut found = Stash::new(&env.exec, "rows to insert");
+            found.fill(&mut *source).await?;
+            source = Box::new(Stashed::new(Rc::new(found)));
+        }
         let mut out = Outcome::new(insert.returning.clone());
         let Some(mut batch) = source.next().await? else {
             return Ok(out);
@@ -30,7 +41,7 @@ impl Router {
                 env,
                 &insert.table,
                 batch.rows,
-                insert.on_conflict.as_ref(),
+                on_conflict.as_ref(),
                 only,
                 &mut out,
             )
@@ -48,11 +59,11 @@ impl Router {
         env: &WriteEnv,
         table: &Arc<Table>,
         rows: Vec<Row>,
-        on_conflict: Option<&OnConflict>,
+        on_conflict: Option<&OnTaken>,
         only: bool,
         out: &mut Outcome,
     ) -> Result<()> {
-        let arbiters = arbiters(table, on_conflict);
+        let arbiters = arbiters(table, on_conflict.map(|c| &c.spec));
         if !arbiters.is_empty() {
             for row in rows {
                 self.insert_arbitrated(env, table, row, on_conflict, &arbiters, out)
@@ -60,9 +71,14 @@ impl Router {
             }
             return Ok(());
         }
-        let conflict = conflict(on_conflict);
+        let conflict = on_conflict.map_or(Conflict::Error, |c| c.call.clone());
         let parts = self.by_key(table, rows)?;
-        let fuse = env.fuse && only && parts.len() == 1 && !table.has_unique_indexes();
+        let fuse = env.fuse
+            && only
+            && parts.len() == 1
+            && !table.has_unique_indexes()
+            // What becomes of a row whose place is taken is written by a call of its own.
+            && !matches!(conflict, Conflict::Lock);
         for (partition, rows) in parts {
             let call = InsertCall {
                 txn: env.by.clone(),
@@ -73,7 +89,8 @@ impl Router {
                 on_conflict: conflict.clone(),
                 commit: fuse,
             };
-            self.send_insert(env, partition, call, out).await?;
+            self.send_insert(env, partition, call, on_conflict, out)
+                .await?;
         }
         if fuse {
             env.txn.committed_by_call();
@@ -87,7 +104,7 @@ impl Router {
         env: &WriteEnv,
         table: &Arc<Table>,
         row: Row,
-        on_conflict: Option<&OnConflict>,
+        on_conflict: Option<&OnTaken>,
         arbiters: &[Arc<Index>],
         out: &mut Outcome,
     ) -> Result<()> {
@@ -99,9 +116,12 @@ impl Router {
             }
         }
         let (partition, existing, action) = match holder {
-            Some(at) => (at.partition, Some(vec![at.key]), conflict(on_conflict)),
+            Some(at) => {
+                let act = on_conflict.map_or(Conflict::Error, |c| c.call.clone());
+                (at.partition, Some(vec![at.key]), act)
+            }
             None => {
-                let any = on_conflict.is_some_and(|c| c.target.is_none());
+                let any = on_conflict.is_some_and(|c| c.spec.target.is_none());
                 let action = if any {
                     Conflict::Nothing
                 } else {
@@ -119,7 +139,8 @@ impl Router {
             on_conflict: action,
             commit: false,
         };
-        self.send_insert(env, partition, call, out).await
+        self.send_insert(env, partition, call, on_conflict, out)
+            .await
     }
 
     async fn send_insert(
@@ -127,6 +148,7 @@ impl Router {
         env: &WriteEnv,
         partition: PartitionId,
         call: InsertCall,
+        on_conflict: Option<&OnTaken>,
         out: &mut Outcome,
     ) -> Result<()> {
         let table = call.table.clone();
@@ -135,14 +157,22 @@ impl Router {
             return Err(odd());
         };
         let mut delta = UniqueDelta::default();
+        let mut taken = Vec::new();
         for row in rows {
             match row {
                 Inserted::Skipped => {}
                 Inserted::Row { key, row } => {
+                    let address = Address { partition, key };
+                    if let Some(on) = on_conflict {
+                        on.touch(&address)?;
+                    }
                     if table.has_unique_indexes() {
-                        delta.row(&table, &Address { partition, key }, None, Some(&row))?;
+                        delta.row(&table, &address, None, Some(&row))?;
                     }
                     out.took(env, row).await?;
+                }
+                Inserted::Taken { key, old, excluded } => {
+                    taken.push((Address { partition, key }, (old, excluded)));
                 }
                 Inserted::Updated(change) => {
                     let address = Address {
@@ -150,6 +180,9 @@ impl Router {
                         key: change.key,
                     };
                     let Some(new) = change.new else { continue };
+                    if let Some(on) = on_conflict {
+                        on.touch(&address)?;
+                    }
                     if table.has_unique_indexes() {
                         delta.row(&table, &address, Some(&change.old), Some(&new))?;
                     }
@@ -159,6 +192,11 @@ impl Router {
         }
         if !delta.is_empty() {
             self.settle_unique(&env.txn, &env.by, &table, delta).await?;
+        }
+        for (at, rows) in taken {
+            if let Some(on) = on_conflict {
+                self.update_taken(env, &table, on, at, rows, out).await?;
+            }
         }
         Ok(())
     }
@@ -218,25 +256,20 @@ impl Router {
     }
 }
 
+/// Whether a plan reads the table, itself or in a subquery.
+fn reads(plan: &Plan, table: &Table) -> bool {
+    let inside =
+        |e: &Expr| e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if reads(plan, table)));
+    matches!(plan, Plan::Scan(scan) if scan.table.id == table.id)
+        || plan.exprs().into_iter().any(inside)
+        || plan.inputs().into_iter().any(|p| reads(p, table))
+}
+
 /// Unique indexes that must be asked before the row itself is tried.
 fn arbiters(table: &Table, on_conflict: Option<&OnConflict>) -> Vec<Arc<Index>> {
     match on_conflict.map(|c| &c.target) {
         None | Some(Some(ConflictTarget::PrimaryKey)) => Vec::new(),
         Some(Some(ConflictTarget::Unique(index))) => vec![index.clone()],
         Some(None) => table.indexes.iter().filter(|i| i.unique).cloned().collect(),
-    }
-}
-
-fn conflict(on_conflict: Option<&OnConflict>) -> Conflict {
-    match on_conflict.map(|c| &c.action) {
-        None => Conflict::Error,
-        Some(ConflictAction::Nothing) => Conflict::Nothing,
-        Some(ConflictAction::Update {
-            assignments,
-            filter,
-        }) => Conflict::Update {
-            assignments: Arc::new(assignments.clone()),
-            filter: filter.clone(),
-        },
     }
 }

@@ -1,16 +1,51 @@
 //! Row locks of a query: to the partitions of the rows, answered in the rows' order.
 
-use super::odd;
+use super::modify::WriteEnv;
 use super::scan::TxnSource;
+use super::{Router, odd};
+use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::operators::Locked;
 use engine::plan::LockRows;
 use engine::shard::Reply;
-use engine::shard::call::{LockRowsCall, PartitionCall};
+use engine::shard::call::{HoldTableCall, LockRowsCall, PartitionCall};
 use engine::shard::entries::decode_address;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{PartitionId, Result};
+use types::{Error, PartitionId, Result, SqlState};
+
+impl Router {
+    /// LOCK TABLE, in every partition and in their order, so that two of them do not wait for each other.
+    pub async fn hold_table(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        exclusive: bool,
+        nowait: bool,
+    ) -> Result<()> {
+        for partition in self.partition_ids() {
+            env.txn.takes_part(partition);
+            let call = HoldTableCall {
+                txn: env.by.clone(),
+                table: table.clone(),
+                exclusive,
+                waits: !nowait,
+            };
+            let call = PartitionCall::HoldTable(call);
+            match self.call(partition, call).await? {
+                Reply::Count(1..) => {}
+                Reply::Count(_) => {
+                    return Err(Error::new(
+                        SqlState::LOCK_NOT_AVAILABLE,
+                        format!("could not obtain lock on relation \"{}\"", table.name),
+                    ));
+                }
+                _ => return Err(odd()),
+            }
+        }
+        Ok(())
+    }
+}
 
 impl TxnSource {
     /// One partition after the other, so that two statements over the same rows do not wait for each other.

@@ -8,11 +8,14 @@
 pub mod advisory;
 pub mod backup;
 pub mod commit;
+mod conflict;
 pub mod deadlock;
 mod define;
 mod insert;
 mod lock;
+mod merge;
 pub mod modify;
+pub mod notify;
 mod route;
 pub mod scan;
 mod statistics;
@@ -30,6 +33,7 @@ use runtime::mesh::{BoundPort, CallError};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 use types::{Error, PartitionId, Result, ShardId, SqlState, Ts, Xid, limits};
 
 /// What shards send each other.
@@ -39,6 +43,8 @@ pub enum Message {
     Cancel(CancelKey),
     /// The front's numbers and the engine's.
     Metrics,
+    /// For the listeners of the shard.
+    Notify(Arc<[notify::Note]>),
 }
 
 pub enum Answer {

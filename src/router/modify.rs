@@ -1,25 +1,27 @@
 //! UPDATE and DELETE: to the partitions that may hold their rows; what does not stay with the row is done here.
 //!
-//! Owns: rows whose key changed (inserted where the new key belongs), unique entries, RETURNING, and the path for
-//! expressions with correlated subqueries, which only the coordinator can evaluate.
+//! Owns: rows whose key changed (inserted where the new key belongs), unique entries, RETURNING. What reads other tables row
+//! by row is `merge`.
 
 use super::commit::Txn;
 use super::route::{Route, route};
 use super::scan::by_partition;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
+use crate::sql::Statement;
 use engine::catalog::Table;
-use engine::exec::operators::{Exec, eval_row, settle_access, settle_expr};
-use engine::exec::{Context, eval};
+use engine::exec::Context;
+use engine::exec::operators::stash::Stashed;
+use engine::exec::operators::{Exec, RowSource, Stash, eval_row, settle_access, settle_expr};
 use engine::plan::{Access, Assignment, Delete, Expr, Returning, Update};
 use engine::shard::Reply;
 use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
 };
-use engine::txn::{Isolation, TxnRef};
+use engine::txn::TxnRef;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{PartitionId, Result, Row, RowBatch, Value};
+use types::{PartitionId, Result, Row};
 
 /// What a statement that writes works in.
 pub struct WriteEnv {
@@ -34,18 +36,17 @@ pub struct WriteEnv {
 /// What a statement did.
 pub struct Outcome {
     pub count: u64,
-    pub rows: RowBatch,
+    /// What RETURNING says of the rows.
+    pub rows: Option<Stash>,
     returning: Option<Returning>,
-    held: Option<engine::exec::memory::Reservation>,
 }
 
 impl Outcome {
     pub fn new(returning: Option<Returning>) -> Outcome {
         Outcome {
             count: 0,
-            rows: RowBatch::new(),
+            rows: None,
             returning,
-            held: None,
         }
     }
 
@@ -59,12 +60,10 @@ impl Outcome {
         for e in &returning.exprs {
             out.push(eval_row(e, &row, &env.exec, &[]).await?);
         }
-        let before = self.rows.bytes;
-        self.rows.push(out);
-        let held = self
-            .held
-            .get_or_insert_with(|| env.exec.memory.consumer("RETURNING"));
-        held.grow(self.rows.bytes - before)
+        let rows = self
+            .rows
+            .get_or_insert_with(|| Stash::new(&env.exec, "RETURNING"));
+        rows.push(out).await
     }
 
     pub fn wants_rows(&self) -> bool {
@@ -73,6 +72,17 @@ impl Outcome {
 }
 
 impl Router {
+    /// Any statement that changes rows.
+    pub async fn change(&self, env: &WriteEnv, statement: &Statement) -> Result<Outcome> {
+        match statement {
+            Statement::Insert(insert) => self.insert(env, insert).await,
+            Statement::Update(update) => self.update(env, update).await,
+            Statement::Delete(delete) => self.delete(env, delete).await,
+            Statement::Merge(merge) => self.merge(env, merge).await,
+            _ => Err(types::Error::internal("not a change of rows")),
+        }
+    }
+
     pub async fn update(&self, env: &WriteEnv, update: &Update) -> Result<Outcome> {
         let mut out = Outcome::new(update.returning.clone());
         let table = &update.table;
@@ -84,15 +94,6 @@ impl Router {
                 expr: settle_expr(&a.expr, &env.exec, &[]).await?,
             });
         }
-        let correlated = filter
-            .iter()
-            .chain(assignments.iter().map(|a| &a.expr))
-            .any(eval::has_subquery);
-        if correlated {
-            self.update_here(env, update, filter.as_ref(), &assignments, &mut out)
-                .await?;
-            return Ok(out);
-        }
         let parts = self.write_parts(env, table, &update.access).await?;
         let moves = assignments
             .iter()
@@ -100,7 +101,7 @@ impl Router {
         let rows_wanted = out.wants_rows() || table.has_unique_indexes();
         let fuse = env.fuse && parts.len() == 1 && !moves && !rows_wanted;
         let assignments = Arc::new(assignments);
-        let mut moved = Vec::new();
+        let mut moved = Stash::new(&env.exec, "rows to move");
         for (partition, reach) in parts {
             env.txn.takes_part(partition);
             let mut resume = None;
@@ -144,11 +145,6 @@ impl Router {
         let mut out = Outcome::new(delete.returning.clone());
         let table = &delete.table;
         let filter = settle(delete.filter.as_ref(), env).await?;
-        if filter.as_ref().is_some_and(eval::has_subquery) {
-            self.delete_here(env, table, filter.as_ref(), &mut out)
-                .await?;
-            return Ok(out);
-        }
         let parts = self.write_parts(env, table, &delete.access).await?;
         let rows_wanted = out.wants_rows() || table.has_unique_indexes();
         let fuse = env.fuse && parts.len() == 1 && !rows_wanted;
@@ -204,7 +200,7 @@ impl Router {
                     partition,
                     done,
                     rows_wanted,
-                    &mut Vec::new(),
+                    &mut Stash::new(&env.exec, "rows to move"),
                     out,
                 )
                 .await?;
@@ -223,7 +219,7 @@ impl Router {
         partition: PartitionId,
         done: Modified,
         rows_wanted: bool,
-        moved: &mut Vec<Row>,
+        moved: &mut Stash,
         out: &mut Outcome,
     ) -> Result<Option<Resume>> {
         let mut delta = UniqueDelta::default();
@@ -247,7 +243,7 @@ impl Router {
                 )?;
             }
             match new {
-                Some(row) if away => moved.push(row),
+                Some(row) if away => moved.push(row).await?,
                 Some(row) => out.took(env, row).await?,
                 None => out.took(env, old).await?,
             }
@@ -262,13 +258,16 @@ impl Router {
         &self,
         env: &WriteEnv,
         table: &Arc<Table>,
-        moved: Vec<Row>,
+        mut moved: Stash,
         out: &mut Outcome,
     ) -> Result<()> {
-        if moved.is_empty() {
-            return Ok(());
+        moved.seal().await?;
+        let mut rows = Stashed::new(Rc::new(moved));
+        while let Some(batch) = rows.next().await? {
+            self.insert_rows(env, table, batch.rows, None, false, out)
+                .await?;
         }
-        self.insert_rows(env, table, moved, None, false, out).await
+        Ok(())
     }
 
     async fn write_parts(
@@ -291,138 +290,9 @@ impl Router {
             )),
         }
     }
-
-    /// Row by row at the coordinator. A row that changed since the snapshot fails with 40001, since what was computed
-    /// from it here no longer holds.
-    async fn update_here(
-        &self,
-        env: &WriteEnv,
-        update: &Update,
-        filter: Option<&Expr>,
-        assignments: &[Assignment],
-        out: &mut Outcome,
-    ) -> Result<()> {
-        let table = &update.table;
-        let mut moved = Vec::new();
-        for partition in self.partition_ids() {
-            for (key, row) in self.matching(env, table, partition, filter).await? {
-                let mut values = Vec::with_capacity(assignments.len());
-                for a in assignments {
-                    let value: Value = eval_row(&a.expr, &row, &env.exec, &[]).await?;
-                    values.push(Assignment {
-                        column: a.column,
-                        expr: Expr::Const(value, a.expr.ty()),
-                    });
-                }
-                env.txn.takes_part(partition);
-                let call = UpdateCall {
-                    txn: TxnRef {
-                        isolation: strict(env.by.isolation),
-                        ..env.by.clone()
-                    },
-                    ctx: env.ctx.clone(),
-                    table: table.clone(),
-                    reach: Reach::Keys(vec![key]),
-                    filter: None,
-                    assignments: Arc::new(values),
-                    rows_wanted: true,
-                    commit: false,
-                    resume: None,
-                };
-                let done = modified(self.call(partition, PartitionCall::Update(call)).await?)?;
-                self.changed(env, table, partition, done, true, &mut moved, out)
-                    .await?;
-            }
-        }
-        self.insert_moved(env, table, moved, out).await
-    }
-
-    async fn delete_here(
-        &self,
-        env: &WriteEnv,
-        table: &Arc<Table>,
-        filter: Option<&Expr>,
-        out: &mut Outcome,
-    ) -> Result<()> {
-        for partition in self.partition_ids() {
-            let rows = self.matching(env, table, partition, filter).await?;
-            let keys: Vec<Vec<u8>> = rows.into_iter().map(|(key, _)| key).collect();
-            if keys.is_empty() {
-                continue;
-            }
-            let strict = WriteEnv {
-                txn: env.txn.clone(),
-                by: TxnRef {
-                    isolation: strict(env.by.isolation),
-                    ..env.by.clone()
-                },
-                ctx: env.ctx.clone(),
-                exec: env.exec.clone(),
-                fuse: false,
-            };
-            self.delete_in(
-                &strict,
-                table,
-                partition,
-                Reach::Keys(keys),
-                None,
-                true,
-                false,
-                out,
-            )
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// The rows of a partition that a filter only the coordinator can evaluate lets through.
-    async fn matching(
-        &self,
-        env: &WriteEnv,
-        table: &Arc<Table>,
-        partition: PartitionId,
-        filter: Option<&Expr>,
-    ) -> Result<Vec<(Vec<u8>, Row)>> {
-        let mut held = env.exec.memory.consumer("rows to change");
-        let mut out = Vec::new();
-        let mut resume = None;
-        loop {
-            let call = PartitionCall::Export {
-                txn: env.by.clone(),
-                table: table.clone(),
-                resume,
-            };
-            let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
-                return Err(odd());
-            };
-            for (key, row) in rows {
-                let keep = match filter {
-                    Some(f) => eval_row(f, &row, &env.exec, &[]).await? == Value::Bool(true),
-                    None => true,
-                };
-                if keep {
-                    held.grow(key.len() + types::row::row_bytes(&row))?;
-                    out.push((key, row));
-                }
-            }
-            env.by.stop.check()?;
-            resume = next;
-            if resume.is_none() {
-                return Ok(out);
-            }
-        }
-    }
 }
 
-/// At least what fails where a row has changed since the snapshot.
-fn strict(isolation: Isolation) -> Isolation {
-    match isolation {
-        Isolation::ReadCommitted => Isolation::RepeatableRead,
-        kept => kept,
-    }
-}
-
-fn modified(reply: Reply) -> Result<Modified> {
+pub(super) fn modified(reply: Reply) -> Result<Modified> {
     match reply {
         Reply::Modified(done) => Ok(done),
         _ => Err(odd()),

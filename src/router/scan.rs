@@ -4,6 +4,7 @@
 //! consumer holds back every partition. Dropping a scan drops its calls.
 
 use super::advisory::Advisory;
+use super::notify::Announcements;
 use super::route::{Route, route};
 use super::{Router, Txn, odd};
 use engine::exec::Context;
@@ -30,6 +31,9 @@ pub struct TxnSource {
     pub owner: Rc<Txn>,
     /// Of its session.
     pub advisory: Rc<Advisory>,
+    pub announcements: Rc<Announcements>,
+    /// The session's.
+    pub pid: i32,
     /// Keeps what the statement sees from being collected.
     pub snapshot: Rc<SnapshotGuard>,
     /// What shards do is to be counted.
@@ -82,6 +86,10 @@ impl Source for TxnSource {
         key: AdvisoryKey,
     ) -> LocalBoxFuture<'a, Result<bool>> {
         Box::pin(self.advised(spec, key))
+    }
+
+    fn notify(&self, channel: &str, text: &str) -> Result<()> {
+        self.announcements.add(channel, text, self.pid)
     }
 }
 

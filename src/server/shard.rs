@@ -174,6 +174,10 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
                     node.cancel(key);
                     Answer::Done
                 }
+                Message::Notify(notes) => {
+                    node.tell_listeners(&notes);
+                    Answer::Done
+                }
                 Message::Metrics => numbers::answer(&node).await,
             }
         }

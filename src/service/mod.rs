@@ -44,12 +44,28 @@ pub trait Session {
     fn silence_max(&self) -> Option<Duration> {
         None
     }
+    /// Notifications that the client is to be told of now: none while it is in a transaction. An error ends the connection.
+    fn notifications(&self) -> Result<Vec<Notification>> {
+        Ok(Vec::new())
+    }
+    /// Resolves when there are some.
+    fn notified(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
     /// Parameters to report at start (`ParameterStatus`): server_version, client_encoding, DateStyle, TimeZone …
     fn parameters(&self) -> Vec<(String, String)>;
     /// Types of a prepared statement's parameters, for decoding Bind. 26000 when unknown.
     fn parameter_types(&self, statement: &str) -> Result<Arc<[DataType]>>;
     /// The session's TimeZone setting, for printing timestamptz.
     fn time_zone(&self) -> TimeZone;
+}
+
+/// What NOTIFY announces: on which channel, by the session of which pid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    pub channel: Arc<str>,
+    pub text: Arc<str>,
+    pub pid: i32,
 }
 
 /// For formatting `timestamptz`; jiff's zone.

@@ -1,12 +1,13 @@
 //! Parameters that a transaction block has set, and what becomes of them when it ends.
 //!
 //! Owns: their values before. SET LOCAL ends with the block, SET is taken back when it is rolled back. Asked by: `utility`.
-//! Never: knows savepoints: ROLLBACK TO takes no parameter back. Bounds: two values a parameter.
+//! ROLLBACK TO takes back what was set since its savepoint. Bounds: two values a parameter, and one more a savepoint.
 //! Source: PostgreSQL 15, SET.
 
 use super::Session;
 use types::{Error, Result, SqlState};
 
+#[derive(Clone)]
 struct Before {
     name: String,
     value: Option<String>,
@@ -14,7 +15,7 @@ struct Before {
 }
 
 /// Oldest first. Of each parameter at most one SET, and one SET LOCAL after it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Assigned(Vec<Before>);
 
 impl Assigned {
@@ -32,6 +33,13 @@ impl Assigned {
         }
         self.0.push(Before { name, value, local });
     }
+}
+
+/// Those that the block has set, as they were at a savepoint, and what they were before the block.
+#[derive(Clone, Default)]
+pub struct Parameters {
+    assigned: Assigned,
+    values: Vec<(String, Option<String>)>,
 }
 
 /// What the client is to be told: changed parameters.
@@ -71,6 +79,43 @@ impl Session {
             (Some(_), Some(value)) => Ok(value.to_owned()),
             _ => self.settings.borrow().show(name),
         }
+    }
+
+    pub(super) fn parameters_now(&self) -> Parameters {
+        let assigned = self.assigned.borrow().clone();
+        let settings = self.settings.borrow();
+        let mut values: Vec<(String, Option<String>)> = Vec::new();
+        for Before { name, .. } in &assigned.0 {
+            if let (true, Ok(value)) = (values.iter().all(|(n, _)| n != name), settings.own(name)) {
+                values.push((name.clone(), value));
+            }
+        }
+        Parameters { assigned, values }
+    }
+
+    /// As at a savepoint. Answers what the client is to be told.
+    pub(super) fn parameters_back(&self, to: Parameters) -> Told {
+        let since = std::mem::replace(&mut *self.assigned.borrow_mut(), to.assigned).0;
+        if since.is_empty() {
+            return Vec::new();
+        }
+        let mut settings = self.settings.borrow_mut();
+        let mut told = Told::new();
+        for before in since.iter().rev() {
+            // The oldest value, unless the savepoint knows a later one.
+            told.extend(
+                settings
+                    .put(&before.name, before.value.as_deref())
+                    .ok()
+                    .flatten(),
+            );
+        }
+        for (name, value) in &to.values {
+            told.extend(settings.put(name, value.as_deref()).ok().flatten());
+        }
+        drop(settings);
+        self.settings_changed();
+        told
     }
 
     /// The block has ended. Answers what the client is to be told.

@@ -413,7 +413,7 @@ impl Execution {
             Source::Portal { .. } => false,
         };
         if alone && !self.session.block.borrow().is_explicit() {
-            self.session.commit_block().await?;
+            self.session.commit_block(&self.stop).await?;
         }
         let metrics = &self.session.node.metrics;
         metrics.statement(self.kind, self.began.elapsed());
@@ -429,7 +429,7 @@ impl Execution {
 
     async fn end_of_script(&mut self) -> Result<()> {
         if !self.session.block.borrow().is_explicit() {
-            self.session.commit_block().await?;
+            self.session.commit_block(&self.stop).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Owns: the statement's run with every operator measured; its rows are thrown away. Never: shows what was not measured.
 
 use super::Session;
-use super::statement::{Started, Work};
+use super::statement::{Started, Work, reads_beside};
 use super::utility::listing;
 use crate::sql::planner::{Explained, Took};
 use crate::sql::{ExplainOptions, Statement};
@@ -11,7 +11,7 @@ use engine::exec::operators::open_in_place;
 use engine::exec::profile::{Measured, Profile};
 use std::rc::Rc;
 use std::time::Duration;
-use types::Result;
+use types::{Error, Result};
 
 impl Session {
     /// `planning`: what planning the statement took.
@@ -63,17 +63,23 @@ impl Session {
         work: &Work<'_>,
     ) -> Result<Option<u64>> {
         let router = &self.node.router;
-        let env = || work.write_env_for(Some(profile.clone()));
+        let env = || work.write_env_for(Some(profile.clone()), reads_beside(statement));
         let out = match statement {
             Statement::Query(query) => {
-                let exec = work.exec_for(Some(profile.clone()));
+                let exec = work.exec_for(Some(profile.clone()), false);
                 let mut rows = open_in_place(&query.plan, &exec)?;
                 while rows.next().await?.is_some() {}
                 return Ok(None);
             }
-            Statement::Insert(insert) => router.insert(&env(), insert).await?,
-            Statement::Update(update) => router.update(&env(), update).await?,
-            Statement::Delete(delete) => router.delete(&env(), delete).await?,
+            Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Merge(_) => router.change(&env(), statement).await?,
+            Statement::With { .. } => {
+                return Err(Error::unsupported(
+                    "EXPLAIN ANALYZE of a data-modifying statement in WITH is not supported",
+                ));
+            }
             _ => return Ok(None),
         };
         Ok(Some(out.count))

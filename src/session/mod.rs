@@ -7,8 +7,10 @@
 mod assigned;
 mod backup;
 mod copy;
+mod cursor;
 mod execution;
 mod explain;
+mod listen;
 mod node;
 mod plans;
 mod portal;
@@ -21,15 +23,18 @@ mod utility;
 pub use node::{Node, Options};
 
 use crate::router::advisory::Advisory;
+use crate::router::notify::Announcements;
 use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
-use engine::exec::{Context, SessionInfo};
+use cursor::Cursor;
+use engine::exec::{Context, CursorInfo, SessionInfo};
 use engine::plan::Plan;
 use engine::txn::Stop;
+use listen::Listening;
 use portal::Portal;
 use settings::Settings;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -57,8 +62,14 @@ pub struct Session {
     block: RefCell<Block>,
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,
     portals: RefCell<HashMap<String, Rc<RefCell<Portal>>>>,
+    cursors: RefCell<HashMap<String, Rc<Cursor>>>,
+    /// How many it has declared.
+    declared: Cell<u64>,
+    shown_cursors: RefCell<Option<Arc<Vec<CursorInfo>>>>,
     running: RefCell<Option<Arc<Stop>>>,
     advisory: Rc<Advisory>,
+    announcements: Rc<Announcements>,
+    listening: Listening,
 }
 
 /// A prepared statement.
@@ -108,7 +119,7 @@ impl Session {
                 self.portals.borrow_mut().remove(&name);
                 Ok(Reply::Done)
             }
-            Operation::Sync => self.sync().await.map(|()| Reply::Done),
+            Operation::Sync => self.sync(&stop).await.map(|()| Reply::Done),
             Operation::Failed => {
                 self.fail();
                 Ok(Reply::Done)

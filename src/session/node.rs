@@ -1,14 +1,16 @@
 //! What the sessions of one shard share, and the register by which a cancel request finds its session.
 
+use super::listen::Listening;
 use super::plans::PlanCache;
 use super::settings::Settings;
 use super::transaction::Block;
 use super::{Session, now_micros};
 use crate::router::Router;
 use crate::router::advisory::Advisory;
+use crate::router::notify::Note;
 use crate::service::{CancelKey, Hello};
 use crate::telemetry::Metrics;
-use engine::exec::SessionInfo;
+use engine::exec::{CursorInfo, SessionInfo};
 use runtime::TempDir;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -41,6 +43,8 @@ pub struct Node {
     pub options: Options,
     pub(super) plans: RefCell<PlanCache>,
     sessions: RefCell<HashMap<i32, Weak<Session>>>,
+    /// Those that listen to something.
+    listeners: RefCell<HashMap<i32, Weak<Session>>>,
     next: Cell<u32>,
 }
 
@@ -61,6 +65,7 @@ impl Node {
             options,
             plans: RefCell::new(PlanCache::new()),
             sessions: RefCell::new(HashMap::new()),
+            listeners: RefCell::default(),
             next: Cell::new(1),
         })
     }
@@ -89,7 +94,7 @@ impl Node {
             settings.set_at_start(name, value)?;
         }
         let key = self.new_key();
-        let info = self.info(&hello, key, &settings);
+        let info = self.info(&hello, key, &settings, None);
         let session = Rc::new_cyclic(|me| Session {
             node: self.clone(),
             me: me.clone(),
@@ -101,8 +106,13 @@ impl Node {
             block: RefCell::new(Block::Idle),
             prepared: RefCell::default(),
             portals: RefCell::default(),
+            cursors: RefCell::default(),
+            declared: Cell::new(0),
+            shown_cursors: RefCell::new(None),
             running: RefCell::new(None),
             advisory: Advisory::new(self.router.clone()),
+            announcements: Rc::default(),
+            listening: Listening::default(),
         });
         self.sessions
             .borrow_mut()
@@ -116,6 +126,7 @@ impl Node {
         hello: &Hello,
         key: CancelKey,
         settings: &Settings,
+        cursors: Option<Arc<Vec<CursorInfo>>>,
     ) -> Arc<SessionInfo> {
         Arc::new(SessionInfo {
             user: hello.user.clone(),
@@ -126,6 +137,7 @@ impl Node {
             server_start_micros: self.options.started_micros,
             time_zone: settings.time_zone(),
             settings: settings.all(),
+            cursors,
         })
     }
 
@@ -168,7 +180,29 @@ impl Node {
 
     pub(super) fn left(&self, key: CancelKey) {
         self.sessions.borrow_mut().remove(&key.pid);
+        self.listeners.borrow_mut().remove(&key.pid);
         self.metrics.sessions_open.add(-1);
+    }
+
+    /// The session listens to something, or no longer.
+    pub(super) fn listens(&self, session: &Session, any: bool) {
+        let pid = session.cancel_key().pid;
+        let mut listeners = self.listeners.borrow_mut();
+        match any {
+            true => listeners.insert(pid, session.me.clone()),
+            false => listeners.remove(&pid),
+        };
+    }
+
+    /// Notifications that were committed, to the sessions here that listen.
+    pub fn tell_listeners(&self, notes: &[Note]) {
+        let all: Vec<Rc<Session>> = self
+            .listeners
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        all.iter().for_each(|s| s.listening.hear(notes));
     }
 
     pub fn uptime_micros(&self) -> i64 {

@@ -118,7 +118,7 @@ mod tests {
 
     fn plan(version: u64) -> Rc<Planned> {
         let bound = Bound {
-            statement: Statement::Commit,
+            statement: Statement::Commit { chain: false },
             params: Vec::new(),
             columns: None,
         };

@@ -5,7 +5,7 @@ use super::plans::{PlanKey, cacheable};
 use super::statement::Running;
 use super::{Planned, Prepared, Session};
 use crate::service::Reply;
-use crate::sql::{self, BindEnv, Parsed};
+use crate::sql::{self, BindEnv, Parsed, Statement};
 use engine::exec::Context;
 use engine::plan::{Plan, Query};
 use engine::txn::Stop;
@@ -68,8 +68,16 @@ impl Session {
                 context: ctx,
             },
         )?;
+        let mut bound = bound;
+        let fetch = match &bound.statement {
+            Statement::Fetch { name, moves, .. } => Some((name.clone(), *moves)),
+            _ => None,
+        };
+        if let Some((name, false)) = &fetch {
+            bound.columns = Some(self.cursor(name)?.columns.clone());
+        }
         let planned = Rc::new(Planned::new(version, own, bound, began.elapsed()));
-        if let Some(key) = key {
+        if let (Some(key), None) = (key, fetch) {
             let mut plans = self.node.plans.borrow_mut();
             if plans.comes_again(&key) {
                 plans.put(key, planned.clone());
@@ -222,10 +230,10 @@ impl Session {
     }
 
     /// Ends the implicit transaction.
-    pub(super) async fn sync(&self) -> Result<()> {
+    pub(super) async fn sync(&self, stop: &Arc<Stop>) -> Result<()> {
         let implicit = !self.block.borrow().is_explicit();
         if implicit {
-            self.commit_block().await?;
+            self.commit_block(stop).await?;
         }
         Ok(())
     }

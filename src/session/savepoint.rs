@@ -5,6 +5,7 @@
 //! Bounds: `SAVEPOINTS_MAX` a transaction. Source: PostgreSQL 15, SAVEPOINT.
 
 use super::Session;
+use super::assigned::{Parameters, Told};
 use super::transaction::{Block, aborted};
 use engine::catalog::Catalog;
 use std::collections::BTreeSet;
@@ -21,6 +22,11 @@ pub struct Changes {
     pub fresh: BTreeSet<TreeId>,
     /// Trees that the transaction had made.
     pub made: usize,
+    /// Cursors that the session had declared.
+    pub cursors: u64,
+    /// Notifications announced, and channels asked for.
+    pub notes: (usize, usize),
+    pub parameters: Parameters,
 }
 
 struct Savepoint {
@@ -75,7 +81,10 @@ impl Session {
                 format!("a transaction can have at most {SAVEPOINTS_MAX} savepoints"),
             ));
         }
-        let changes = active.changes();
+        let mut changes = active.changes();
+        changes.cursors = self.declared.get();
+        changes.notes = (self.announcements.mark(), self.listening.acts());
+        changes.parameters = self.parameters_now();
         let savepoints = &mut active.savepoints;
         savepoints.last += 1;
         savepoints.open.push(Savepoint {
@@ -97,8 +106,8 @@ impl Session {
     }
 
     /// Also out of a failed block.
-    pub(super) async fn rollback_to(&self, name: &str) -> Result<()> {
-        let (txn, id, made) = {
+    pub(super) async fn rollback_to(&self, name: &str) -> Result<Told> {
+        let (txn, id, changes) = {
             let mut block = self.block.borrow_mut();
             if let Block::Failed { saved, .. } = &mut *block {
                 match saved.take() {
@@ -112,12 +121,14 @@ impl Session {
             active.savepoints.rollbacks += 1;
             let savepoint = &active.savepoints.open[at];
             let (id, changes) = (savepoint.id, savepoint.changes.clone());
-            let made = changes.made;
-            active.go_back(changes);
+            active.go_back(changes.clone());
             active.txn.at_savepoint(id);
-            (active.txn.clone(), id, made)
+            (active.txn.clone(), id, changes)
         };
-        if let Err(e) = txn.rollback_to(id, made).await {
+        self.forget_cursors(changes.cursors);
+        self.announcements.back_to(changes.notes.0);
+        self.listening.back_to(changes.notes.1);
+        if let Err(e) = txn.rollback_to(id, changes.made).await {
             // Nobody knows how much was taken back: only the whole of it can be.
             txn.abort();
             if let Some(active) = self.block.borrow_mut().active_mut() {
@@ -125,7 +136,7 @@ impl Session {
             }
             return Err(e);
         }
-        Ok(())
+        Ok(self.parameters_back(changes.parameters))
     }
 }
 

@@ -13,9 +13,10 @@ use crate::sql::{self, Kind, Parsed, Statement};
 use crate::telemetry::StatementKind;
 use engine::exec::Context;
 use engine::exec::memory::Memory;
-use engine::exec::operators::{Exec, RowSource, open};
+use engine::exec::operators::stash::Stashed;
+use engine::exec::operators::{Exec, RowSource, Stash, open};
 use engine::exec::profile::Profile;
-use engine::plan::{Plan, Query};
+use engine::plan::{Expr, MergeWord, Plan, Query};
 use engine::shard::call::STALE;
 use engine::txn::{Isolation, Stop};
 use std::rc::Rc;
@@ -58,6 +59,16 @@ pub struct Running {
     rows: u64,
     /// The one its operators look at.
     stop: Arc<Stop>,
+    end: End,
+}
+
+/// What the end of a query is called.
+enum End {
+    /// By its kind and rows.
+    Plain,
+    Known(String),
+    /// FETCH, and how many rows.
+    Counted(&'static str),
 }
 
 impl Running {
@@ -67,6 +78,21 @@ impl Running {
             source: Some(source),
             rows: 0,
             stop: stop.clone(),
+            end: End::Plain,
+        }
+    }
+
+    /// Its end tells its rows under this name.
+    pub fn counted(source: Box<dyn RowSource>, stop: &Arc<Stop>, name: &'static str) -> Running {
+        let mut running = Running::new(source, stop);
+        running.end = End::Counted(name);
+        running
+    }
+
+    /// What was begun for an earlier request ends with this one.
+    pub fn goes_on_for(&self, stop: &Arc<Stop>) {
+        if !Arc::ptr_eq(&self.stop, stop) {
+            self.stop.go_on_for(stop);
         }
     }
 
@@ -76,12 +102,15 @@ impl Running {
         if let Some(running) = &running {
             running.stop.go_on_for(stop);
         }
-        let (source, stop) = running.map_or((None, stop.clone()), |r| (r.source, r.stop));
+        let (source, stop, end) = running.map_or((None, stop.clone(), End::Plain), |r| {
+            (r.source, r.stop, r.end)
+        });
         Running {
             left,
             source,
             rows: 0,
             stop,
+            end,
         }
     }
 
@@ -126,9 +155,11 @@ impl Running {
     }
 
     pub fn tag(&self, kind: StatementKind) -> String {
-        match kind {
-            StatementKind::Utility => "EXPLAIN".into(),
-            _ => format!("SELECT {}", self.rows),
+        match (&self.end, kind) {
+            (End::Known(tag), _) => tag.clone(),
+            (End::Counted(name), _) => format!("{name} {}", self.rows),
+            (End::Plain, StatementKind::Utility) => "EXPLAIN".into(),
+            (End::Plain, _) => format!("SELECT {}", self.rows),
         }
     }
 }
@@ -146,17 +177,22 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// The operators' surroundings, at a snapshot taken now (or the transaction's).
     pub fn exec(&self) -> Rc<Exec> {
-        self.exec_for(None)
+        self.exec_for(None, false)
     }
 
-    /// As `exec`, where operators are measured.
-    pub fn exec_for(&self, profile: Option<Rc<Profile>>) -> Rc<Exec> {
+    /// With `profile` operators are measured. `apart`: the statement does not see what it writes.
+    pub fn exec_for(&self, profile: Option<Rc<Profile>>, apart: bool) -> Rc<Exec> {
         let snapshot = self.txn.statement();
+        if apart {
+            self.txn.sees_no_own_writes();
+        }
         let source = TxnSource {
             router: self.session.node.router.clone(),
             txn: self.txn.reference(self.stop),
             owner: self.txn.clone(),
             advisory: self.session.advisory.clone(),
+            announcements: self.session.announcements.clone(),
+            pid: self.session.key.pid,
             snapshot,
             measured: profile.is_some(),
         };
@@ -180,12 +216,12 @@ impl Work<'_> {
     }
 
     pub fn write_env(&self) -> WriteEnv {
-        self.write_env_for(None)
+        self.write_env_for(None, false)
     }
 
-    /// As `write_env`, where operators are measured.
-    pub fn write_env_for(&self, profile: Option<Rc<Profile>>) -> WriteEnv {
-        let exec = self.exec_for(profile);
+    /// As `exec_for`.
+    pub fn write_env_for(&self, profile: Option<Rc<Profile>>, apart: bool) -> WriteEnv {
+        let exec = self.exec_for(profile, apart);
         WriteEnv {
             txn: self.txn.clone(),
             by: self.txn.reference(self.stop),
@@ -336,7 +372,9 @@ impl Session {
                 ),
             ));
         }
-        let router = self.node.router.clone();
+        if statement.writes() && !self.cursors.borrow().is_empty() {
+            self.settle_cursors(work.stop).await?;
+        }
         match statement {
             Statement::Query(query) => {
                 let columns = query.columns.clone();
@@ -347,41 +385,117 @@ impl Session {
                     columns,
                 })
             }
-            Statement::Insert(insert) => {
-                let out = router.insert(&work.write_env(), insert).await?;
-                let columns = insert.returning.as_ref().map(|r| r.columns.clone());
-                Ok(self.wrote(StatementKind::Insert, "INSERT 0", columns, out))
+            Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Merge(_) => {
+                let env = work.write_env_for(None, reads_beside(statement));
+                self.change(statement, &env, work).await
             }
-            Statement::Update(update) => {
-                let out = router.update(&work.write_env(), update).await?;
-                let columns = update.returning.as_ref().map(|r| r.columns.clone());
-                Ok(self.wrote(StatementKind::Update, "UPDATE", columns, out))
-            }
-            Statement::Delete(delete) => {
-                let out = router.delete(&work.write_env(), delete).await?;
-                let columns = delete.returning.as_ref().map(|r| r.columns.clone());
-                Ok(self.wrote(StatementKind::Delete, "DELETE", columns, out))
+            Statement::With { changes, main } => {
+                let mut env = work.write_env_for(None, true);
+                env.fuse = false;
+                let (read, unread) = in_turn(changes, main);
+                for slot in read {
+                    self.give(&env, slot, &changes[slot].1).await?;
+                }
+                let started = match &**main {
+                    Statement::Query(query) => {
+                        let plan = Arc::new(query.plan.clone());
+                        Ok(Started::Query {
+                            kind: StatementKind::Select,
+                            running: start_in(plan, env.exec.clone(), work.stop).await?,
+                            columns: query.columns.clone(),
+                        })
+                    }
+                    Statement::Insert(_)
+                    | Statement::Update(_)
+                    | Statement::Delete(_)
+                    | Statement::Merge(_) => self.change(main, &env, work).await,
+                    Statement::CopyTo { query, options } => {
+                        let plan = Arc::new(query.plan.clone());
+                        let running = start_in(plan, env.exec.clone(), work.stop).await?;
+                        let copy = CopyOut::of(running, query, options, work);
+                        Ok(Started::CopyOut(Box::new(copy)))
+                    }
+                    _ => Err(Error::unsupported(
+                        "a data-modifying statement in WITH is not supported here",
+                    )),
+                }?;
+                for slot in unread {
+                    self.give(&env, slot, &changes[slot].1).await?;
+                }
+                Ok(started)
             }
             other => self.utility(other, planned.took, work).await,
         }
     }
 
-    fn wrote(
+    /// Carries out a change in WITH, for others to read what it returns.
+    async fn give(&self, env: &WriteEnv, slot: usize, change: &Statement) -> Result<()> {
+        let out = self.node.router.change(env, change).await?;
+        let stash = || Stash::new(&env.exec, "RETURNING");
+        let mut rows = out.rows.unwrap_or_else(stash);
+        rows.seal().await?;
+        env.exec.give(slot, rows);
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        statement: &Statement,
+        env: &WriteEnv,
+        work: &Work<'_>,
+    ) -> Result<Started> {
+        let out = self.node.router.change(env, statement).await?;
+        let columns = statement.returning().map(|r| r.columns.clone());
+        let (kind, verb) = match statement {
+            Statement::Insert(_) => (StatementKind::Insert, "INSERT 0"),
+            Statement::Delete(_) => (StatementKind::Delete, "DELETE"),
+            Statement::Merge(m) => match m.word {
+                MergeWord::Update => (StatementKind::Update, "UPDATE"),
+                MergeWord::Delete => (StatementKind::Delete, "DELETE"),
+                MergeWord::Merge => (StatementKind::Merge, "MERGE"),
+            },
+            _ => (StatementKind::Update, "UPDATE"),
+        };
+        self.wrote(kind, verb, columns, out, work).await
+    }
+
+    async fn wrote(
         &self,
         kind: StatementKind,
         verb: &str,
         columns: Option<Arc<Vec<Column>>>,
         out: Outcome,
-    ) -> Started {
+        work: &Work<'_>,
+    ) -> Result<Started> {
         self.node.metrics.rows_affected.add(out.count);
         let tag = format!("{verb} {}", out.count);
-        Started::Done {
+        let mut rows = RowBatch::new();
+        if let (Some(mut stash), Some(columns)) = (out.rows, &columns) {
+            match stash.take_held() {
+                Some(held) => rows = held,
+                None => {
+                    stash.seal().await?;
+                    let source = Box::new(Stashed::new(Rc::new(stash)));
+                    let mut running = Running::new(source, work.stop);
+                    running.end = End::Known(tag);
+                    return Ok(Started::Query {
+                        kind,
+                        running,
+                        columns: columns.clone(),
+                    });
+                }
+            }
+        }
+        Ok(Started::Done {
             kind,
             columns,
-            rows: out.rows,
+            rows,
             tag,
             notices: Vec::new(),
-        }
+        })
     }
 }
 
@@ -391,14 +505,46 @@ pub(super) async fn start_query(query: &Query, work: &Work<'_>) -> Result<Runnin
 }
 
 pub(super) async fn start_plan(plan: Arc<Plan>, work: &Work<'_>) -> Result<Running> {
-    let mut running = Running::new(open(plan, work.exec())?, work.stop);
+    start_in(plan, work.exec(), work.stop).await
+}
+
+pub(super) async fn start_in(plan: Arc<Plan>, exec: Rc<Exec>, stop: &Arc<Stop>) -> Result<Running> {
+    let mut running = Running::new(open(plan, exec)?, stop);
     if let Some(first) = running.next().await? {
         running.left = first;
     }
     Ok(running)
 }
 
-fn is_stale(e: &Error) -> bool {
+/// The changes in WITH before and after the statement behind them: first what it reads, itself or through others.
+/// Before a query, all of them, as its rows are not all there yet when it has started.
+fn in_turn(changes: &[(String, Statement)], main: &Statement) -> (Vec<usize>, Vec<usize>) {
+    if matches!(main, Statement::Query(_) | Statement::CopyTo { .. }) {
+        return ((0..changes.len()).collect(), Vec::new());
+    }
+    let mut read = main.slots();
+    for slot in (0..changes.len()).rev() {
+        if read.contains(&slot) {
+            read.extend(changes[slot].1.slots());
+        }
+    }
+    (0..changes.len()).partition(|slot| read.contains(slot))
+}
+
+/// Its expressions read tables while it changes rows, so it must not see what it does.
+pub(super) fn reads_beside(statement: &Statement) -> bool {
+    let subquery = |e: &Expr| e.any(&mut |e| matches!(e, Expr::Subquery { .. }));
+    let returning = statement.returning().into_iter().flat_map(|r| &r.exprs);
+    let conflict = match statement {
+        Statement::Insert(i) => i.on_conflict.as_ref().map(|c| &c.action),
+        _ => None,
+    };
+    returning.into_iter().any(subquery)
+        || conflict.is_some_and(|action| action.exprs().into_iter().any(subquery))
+        || matches!(statement, Statement::Merge(m) if m.exprs().into_iter().any(subquery))
+}
+
+pub(super) fn is_stale(e: &Error) -> bool {
     e.code() == SqlState::SERIALIZATION_FAILURE && e.message() == STALE
 }
 
@@ -407,6 +553,12 @@ fn verb(statement: &Statement) -> &'static str {
         Statement::Insert(_) => "INSERT",
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
+        Statement::Merge(m) => match m.word {
+            MergeWord::Update => "UPDATE",
+            MergeWord::Delete => "DELETE",
+            MergeWord::Merge => "MERGE",
+        },
+        Statement::With { changes, .. } => changes.first().map_or("this command", |(_, c)| verb(c)),
         Statement::CopyFrom { .. } => "COPY FROM",
         Statement::Query(_) => "SELECT FOR UPDATE or FOR SHARE",
         _ => "this command",
@@ -424,6 +576,9 @@ fn needs_a_session(kind: Kind) -> Option<&'static str> {
         Kind::Prepare => "PREPARE",
         Kind::Execute => "EXECUTE",
         Kind::Deallocate => "DEALLOCATE",
+        Kind::Cursor => "a cursor",
+        Kind::Listen => "LISTEN",
+        Kind::Lock => "LOCK TABLE",
         _ => return None,
     })
 }

@@ -3,13 +3,16 @@
 //! Owns: when a transaction begins and ends, its own catalog, and what is published after its commit.
 //! Source: PostgreSQL 15 manual, 55.2.2.1 (multiple statements) and 55.2.3 (Sync).
 
+use super::assigned::Parameters;
+use super::listen::announce;
 use super::savepoint::{Changes, Savepoints};
 use super::{Session, now_micros};
 use crate::router::Txn;
+use crate::router::notify::Note;
 use crate::service::TxnStatus;
 use crate::sql::Isolation;
 use engine::catalog::{Catalog, Change};
-use engine::txn;
+use engine::txn::{self, Stop};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,10 +26,15 @@ pub enum Block {
     /// Rolled back already; an explicit one waits for the client to say so, an implicit one for Sync.
     Failed {
         explicit: bool,
+        /// What it was like, for AND CHAIN.
+        like: Characteristics,
         /// Not rolled back: the client can go back to a savepoint.
         saved: Option<Active>,
     },
 }
+
+/// Isolation and whether it only reads.
+pub type Characteristics = (Option<txn::Isolation>, bool);
 
 /// A running transaction.
 pub struct Active {
@@ -41,6 +49,10 @@ pub struct Active {
 }
 
 impl Active {
+    fn like(&self) -> Characteristics {
+        (Some(self.txn.isolation), self.read_only)
+    }
+
     /// What SAVEPOINT keeps and ROLLBACK TO brings back.
     pub(super) fn changes(&self) -> Changes {
         Changes {
@@ -48,6 +60,9 @@ impl Active {
             dropped: self.dropped.clone(),
             fresh: self.fresh.clone(),
             made: self.txn.made(),
+            cursors: 0,
+            notes: (0, 0),
+            parameters: Parameters::default(),
         }
     }
 
@@ -212,6 +227,37 @@ impl Session {
         Ok(None)
     }
 
+    /// AND CHAIN: what the next transaction will be like.
+    pub(super) fn chained(&self, word: &str, chain: bool) -> Result<Option<Characteristics>> {
+        if !chain {
+            return Ok(None);
+        }
+        let block = self.block.borrow();
+        match &*block {
+            Block::Explicit(active) => Ok(Some((Some(active.txn.isolation), active.read_only))),
+            Block::Failed {
+                explicit: true,
+                like,
+                ..
+            } => Ok(Some(*like)),
+            Block::Idle | Block::Implicit(_) | Block::Failed { .. } => Err(Error::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{word} AND CHAIN can only be used in transaction blocks"),
+            )),
+        }
+    }
+
+    pub(super) fn begin_chained(&self, like: Option<Characteristics>) -> Result<()> {
+        if let Some((isolation, read_only)) = like {
+            let mut active = self.begin(None, Some(read_only))?;
+            if let Some(isolation) = isolation {
+                active.txn = Txn::begin(self.node.router.clone(), isolation);
+            }
+            *self.block.borrow_mut() = Block::Explicit(active);
+        }
+        Ok(())
+    }
+
     /// SET TRANSACTION: replaces the transaction if nothing has happened in it.
     pub(super) fn set_transaction(
         &self,
@@ -249,62 +295,100 @@ impl Session {
     }
 
     /// Ends the block: commits, or ends what has failed. Answers the command tag.
-    pub(super) async fn commit_block(&self) -> Result<&'static str> {
+    pub(super) async fn commit_block(&self, stop: &Arc<Stop>) -> Result<&'static str> {
+        if !self.block.borrow().is_failed()
+            && let Err(e) = self.hold_cursors(stop).await
+        {
+            self.rollback_block();
+            return Err(e);
+        }
         let block = self.block.replace(Block::Idle);
         self.portals.borrow_mut().clear();
         match block {
             Block::Idle => Ok("COMMIT"),
             Block::Failed { .. } => {
+                self.nothing_of_it();
                 self.node.metrics.transactions_aborted.inc();
                 Ok("ROLLBACK")
             }
             Block::Implicit(active) | Block::Explicit(active) => {
-                self.commit_active(active).await?;
+                self.commit_active(active, stop).await?;
                 Ok("COMMIT")
             }
         }
     }
 
-    async fn commit_active(&self, active: Active) -> Result<()> {
+    async fn commit_active(&self, active: Active, stop: &Arc<Stop>) -> Result<()> {
         let metrics = &self.node.metrics;
+        let notes = self.announcements.take();
+        let outcome = match self.listening.commit() {
+            Ok(before) => {
+                self.listens_or_not();
+                let outcome = self.commit_with(active, notes, stop).await;
+                if let (Err(_), Some(before)) = (&outcome, before) {
+                    self.listening.restore(before);
+                    self.listens_or_not();
+                }
+                outcome
+            }
+            Err(e) => {
+                active.txn.abort();
+                Err(e)
+            }
+        };
+        if outcome.is_ok() {
+            metrics.transactions_committed.inc()
+        } else {
+            metrics.transactions_aborted.inc()
+        }
+        outcome
+    }
+
+    async fn commit_with(&self, active: Active, notes: Vec<Note>, stop: &Arc<Stop>) -> Result<()> {
         let Active {
             txn,
             catalog,
             dropped,
             ..
         } = active;
-        let Some(catalog) = catalog else {
-            let outcome = txn.commit().await;
-            if outcome.is_ok() {
-                metrics.transactions_committed.inc()
-            } else {
-                metrics.transactions_aborted.inc()
-            }
-            return outcome;
-        };
-        // Commit and publication belong together, whatever becomes of this session.
+        if catalog.is_none() && notes.is_empty() {
+            return txn.commit().await;
+        }
         let router = self.node.router.clone();
+        let turn = match notes.is_empty() {
+            true => None,
+            false => Some(router.notify_turn(txn.reference(stop)).await?),
+        };
+        // Commit, publication and what is announced belong together, whatever becomes of this session.
+        let node = self.node.clone();
         let (done, outcome) = runtime::oneshot::channel();
         runtime::spawn(async move {
             let result = txn.commit().await;
             if result.is_ok() {
-                router.publish(catalog, dropped).await;
+                if let Some(catalog) = catalog {
+                    router.publish(catalog, dropped).await;
+                }
+                if !notes.is_empty() {
+                    announce(&node, notes).await;
+                }
             }
+            drop(turn);
             let _ = done.send(result);
         })
         .detach();
-        let result = outcome.await.unwrap_or_else(|_| {
+        outcome.await.unwrap_or_else(|_| {
             Err(Error::new(
                 SqlState::ADMIN_SHUTDOWN,
                 "the shard is stopping",
             ))
-        });
-        if result.is_ok() {
-            metrics.transactions_committed.inc()
-        } else {
-            metrics.transactions_aborted.inc()
-        }
-        result
+        })
+    }
+
+    /// What the session was to do when its transaction commits, it will not.
+    fn nothing_of_it(&self) {
+        self.forget_cursors(0);
+        self.announcements.back_to(0);
+        self.listening.back_to(0);
     }
 
     /// Whether a transaction is open, whatever its state.
@@ -316,6 +400,7 @@ impl Session {
     pub(super) fn rollback_block(&self) {
         let block = self.block.replace(Block::Idle);
         self.portals.borrow_mut().clear();
+        self.nothing_of_it();
         if let Block::Implicit(active)
         | Block::Explicit(active)
         | Block::Failed {
@@ -337,13 +422,16 @@ impl Session {
             failed @ Block::Failed { .. } => failed,
             Block::Explicit(active) if !active.savepoints.is_empty() => Block::Failed {
                 explicit,
+                like: active.like(),
                 saved: Some(active),
             },
             Block::Implicit(active) | Block::Explicit(active) => {
                 active.txn.abort();
+                self.nothing_of_it();
                 self.node.metrics.transactions_aborted.inc();
                 Block::Failed {
                     explicit,
+                    like: active.like(),
                     saved: None,
                 }
             }

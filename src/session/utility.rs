@@ -33,18 +33,24 @@ impl Session {
                 let warning = self.begin_block(*isolation, *read_only)?;
                 ended("BEGIN", warning)
             }
-            Statement::Commit => {
+            Statement::Commit { chain } => {
+                let next = self.chained("COMMIT", *chain)?;
                 let warning = self.no_block();
-                let outcome = self.commit_block().await;
+                let outcome = self.commit_block(stop).await;
                 if outcome.is_err() {
                     self.end_assigned(false);
                 }
-                self.block_ended(outcome?, warning)
+                let ended = self.block_ended(outcome?, warning);
+                self.begin_chained(next)?;
+                ended
             }
-            Statement::Rollback => {
+            Statement::Rollback { chain } => {
+                let next = self.chained("ROLLBACK", *chain)?;
                 let warning = self.no_block();
                 self.rollback_block();
-                self.block_ended("ROLLBACK", warning)
+                let ended = self.block_ended("ROLLBACK", warning);
+                self.begin_chained(next)?;
+                ended
             }
             Statement::Savepoint { name } => {
                 self.savepoint(name)?;
@@ -55,9 +61,22 @@ impl Session {
                 ended("RELEASE", None)
             }
             Statement::RollbackTo { name } => {
-                self.rollback_to(name).await?;
-                ended("ROLLBACK", None)
+                let parameters = self.rollback_to(name).await?;
+                match parameters.is_empty() {
+                    true => ended("ROLLBACK", None),
+                    false => Started::Told {
+                        parameters,
+                        tag: "ROLLBACK".into(),
+                    },
+                }
             }
+            Statement::Fetch { name, way, moves } => {
+                if self.block.borrow().is_failed() {
+                    return Err(super::transaction::aborted());
+                }
+                self.fetch(name, *way, *moves, stop).await?
+            }
+            Statement::Close { name } => self.close(name.as_deref())?,
             Statement::SetTransaction {
                 isolation,
                 read_only,
@@ -153,6 +172,7 @@ impl Session {
             Statement::CopyFrom {
                 table,
                 columns,
+                filter,
                 options,
             } => {
                 let fresh = self.block.borrow().is_fresh(table.tree) && !table.has_unique_indexes();
@@ -162,6 +182,7 @@ impl Session {
                     table.clone(),
                     columns.clone(),
                     options,
+                    filter.as_ref(),
                     fresh,
                 )?;
                 Ok(Started::CopyIn(Box::new(copy)))
@@ -169,11 +190,50 @@ impl Session {
             Statement::CopyTo { query, options } => Ok(Started::CopyOut(Box::new(
                 CopyOut::start(query, options, work).await?,
             ))),
+            Statement::LockTable {
+                tables,
+                exclusive,
+                nowait,
+            } => self.lock_tables(tables, *exclusive, *nowait, work).await,
+            Statement::Listen { channel } => {
+                self.listen(channel);
+                Ok(ended("LISTEN", None))
+            }
+            Statement::Unlisten { channel } => {
+                self.unlisten(channel.as_deref());
+                Ok(ended("UNLISTEN", None))
+            }
+            Statement::Notify { channel, text } => {
+                self.announcements.add(channel, text, self.key.pid)?;
+                Ok(ended("NOTIFY", None))
+            }
+            Statement::Declare { .. } => self.declare(statement, work).await,
             Statement::ExecutePrepared { name, args } => {
                 self.execute_prepared(name, args, work).await
             }
             _ => Err(Error::unsupported("this statement is not supported")),
         }
+    }
+
+    async fn lock_tables(
+        &self,
+        tables: &[Arc<Table>],
+        exclusive: bool,
+        nowait: bool,
+        work: &Work<'_>,
+    ) -> Result<Started> {
+        if !self.block.borrow().is_explicit() {
+            return Err(Error::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "LOCK TABLE can only be used in transaction blocks",
+            ));
+        }
+        let env = work.write_env();
+        for table in tables {
+            let router = &self.node.router;
+            router.hold_table(&env, table, exclusive, nowait).await?;
+        }
+        Ok(ended("LOCK TABLE", None))
     }
 
     async fn execute_prepared(
@@ -244,9 +304,12 @@ impl Session {
     }
 
     pub(super) fn settings_changed(&self) {
-        let info = self
-            .node
-            .info(&self.hello, self.key, &self.settings.borrow());
+        let info = self.node.info(
+            &self.hello,
+            self.key,
+            &self.settings.borrow(),
+            self.shown_cursors.borrow().clone(),
+        );
         *self.info.borrow_mut() = info;
     }
 
@@ -294,6 +357,8 @@ impl Session {
                 self.settings_changed();
                 self.prepared.borrow_mut().clear();
                 self.portals.borrow_mut().clear();
+                self.close_all();
+                self.unlisten_now();
             }
             // A session keeps no plan of its own, no sequence and no temporary table.
             Discard::Plans | Discard::Sequences | Discard::Temp => {}

@@ -14,7 +14,7 @@ pub use bind::bind;
 pub use parse::{Kind, Parsed, parse};
 pub use statement::{
     BindEnv, Bound, CopyFormat, CopyOptions, Discard, ExplainOptions, ForceColumns, Isolation,
-    Statement,
+    Scroll, Statement, Way,
 };
 
 #[cfg(test)]

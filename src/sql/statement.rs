@@ -5,7 +5,8 @@
 
 use engine::catalog::{Catalog, Table};
 use engine::exec::Context;
-use engine::plan::{Ddl, Delete, Expr, Insert, Query, Update};
+use engine::plan::{Ddl, Delete, Expr, Insert, Merge, Plan, Query, Returning, Update};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Column, DataType};
 
@@ -50,6 +51,12 @@ pub enum Statement {
     Insert(Insert),
     Update(Update),
     Delete(Delete),
+    Merge(Merge),
+    /// Changes in WITH, in their order and with their names, and the statement that may read what they return.
+    With {
+        changes: Vec<(String, Statement)>,
+        main: Box<Statement>,
+    },
     Ddl(Ddl),
     Explain {
         statement: Box<Statement>,
@@ -59,6 +66,8 @@ pub enum Statement {
     CopyFrom {
         table: Arc<Table>,
         columns: Vec<usize>,
+        /// Over the table's row: whether it is wanted.
+        filter: Option<Expr>,
         options: CopyOptions,
     },
     CopyTo {
@@ -69,8 +78,13 @@ pub enum Statement {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     },
-    Commit,
-    Rollback,
+    /// `chain`: another transaction like it begins at once.
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint {
         name: String,
     },
@@ -130,10 +144,65 @@ pub enum Statement {
         /// Only what was logged since this one.
         base: Option<String>,
     },
-    /// CLOSE ALL and UNLISTEN *: there never is a cursor or a channel to end, so only the answer remains.
+    /// `text`: the statement's own.
+    Declare {
+        name: String,
+        query: Query,
+        scroll: Scroll,
+        hold: bool,
+        text: Arc<str>,
+    },
+    Fetch {
+        name: String,
+        way: Way,
+        /// MOVE: no rows are wanted.
+        moves: bool,
+    },
+    /// `None` for CLOSE ALL.
+    Close {
+        name: Option<String>,
+    },
+    LockTable {
+        tables: Vec<Arc<Table>>,
+        /// Nobody else may write.
+        exclusive: bool,
+        nowait: bool,
+    },
+    Listen {
+        channel: String,
+    },
+    /// `None` for UNLISTEN *.
+    Unlisten {
+        channel: Option<String>,
+    },
+    Notify {
+        channel: String,
+        text: String,
+    },
+    /// The empty statement of a portal.
     Nothing {
         tag: &'static str,
     },
+}
+
+/// Whether a cursor can go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scroll {
+    Yes,
+    No,
+    /// If that costs little.
+    Unsaid,
+}
+
+/// Where FETCH and MOVE go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// So many rows; negative: back. `None`: all that are left.
+    Forward(Option<i64>),
+    BackwardAll,
+    /// To this row, and no other; negative: from the end.
+    Absolute(i64),
+    Relative(i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,13 +291,70 @@ impl CopyOptions {
     }
 }
 
+fn slots(plan: &Plan, out: &mut BTreeSet<usize>) {
+    if let Plan::Given(given) = plan {
+        out.insert(given.slot);
+    }
+    plan.exprs().into_iter().for_each(|e| slots_inside(e, out));
+    plan.inputs().into_iter().for_each(|p| slots(p, out));
+}
+
+fn slots_inside(e: &Expr, out: &mut BTreeSet<usize>) {
+    e.each(&mut |e| {
+        if let Expr::Subquery { plan, .. } = e {
+            slots(plan, out);
+        }
+    });
+}
+
 impl Statement {
+    /// Of a change.
+    pub fn returning(&self) -> Option<&Returning> {
+        match self {
+            Statement::Insert(i) => i.returning.as_ref(),
+            Statement::Update(u) => u.returning.as_ref(),
+            Statement::Delete(d) => d.returning.as_ref(),
+            Statement::Merge(m) => m.returning.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The changes in WITH whose rows it reads.
+    pub fn slots(&self) -> BTreeSet<usize> {
+        let mut out = BTreeSet::new();
+        let mut exprs: Vec<&Expr> = self
+            .returning()
+            .into_iter()
+            .flat_map(|r| &r.exprs)
+            .collect();
+        match self {
+            Statement::Query(q) => slots(&q.plan, &mut out),
+            Statement::Insert(i) => {
+                slots(&i.source, &mut out);
+                exprs.extend(i.on_conflict.iter().flat_map(|c| c.action.exprs()));
+            }
+            Statement::Update(u) => {
+                exprs.extend(u.assignments.iter().map(|a| &a.expr).chain(&u.filter));
+            }
+            Statement::Delete(d) => exprs.extend(&d.filter),
+            Statement::Merge(m) => {
+                slots(&m.source, &mut out);
+                exprs.extend(m.exprs());
+            }
+            _ => {}
+        }
+        exprs.into_iter().for_each(|e| slots_inside(e, &mut out));
+        out
+    }
+
     /// It changes rows or the catalog: refused in a read-only transaction.
     pub fn writes(&self) -> bool {
         match self {
             Statement::Insert(_)
             | Statement::Update(_)
             | Statement::Delete(_)
+            | Statement::Merge(_)
+            | Statement::With { .. }
             | Statement::Ddl(_)
             | Statement::CopyFrom { .. } => true,
             Statement::Query(query) => query.plan.locks_rows(),

@@ -57,6 +57,7 @@ pub enum StatementKind {
     Insert,
     Update,
     Delete,
+    Merge,
     Copy,
     Ddl,
     /// BEGIN, COMMIT, ROLLBACK, savepoints.
@@ -66,11 +67,12 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
-    pub const ALL: [StatementKind; 8] = [
+    pub const ALL: [StatementKind; 9] = [
         StatementKind::Select,
         StatementKind::Insert,
         StatementKind::Update,
         StatementKind::Delete,
+        StatementKind::Merge,
         StatementKind::Copy,
         StatementKind::Ddl,
         StatementKind::Transaction,
@@ -83,6 +85,7 @@ impl StatementKind {
             StatementKind::Insert => "insert",
             StatementKind::Update => "update",
             StatementKind::Delete => "delete",
+            StatementKind::Merge => "merge",
             StatementKind::Copy => "copy",
             StatementKind::Ddl => "ddl",
             StatementKind::Transaction => "transaction",

@@ -99,6 +99,7 @@ impl Database {
             snapshot: snapshot.ts,
             isolation: Isolation::RepeatableRead,
             savepoint: 0,
+            apart: 0,
             stop: Stop::at(None),
         };
         let text = |e: Error| e.to_string();

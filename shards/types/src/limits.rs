@@ -56,6 +56,15 @@ pub const TXN_WRITE_BYTES_MAX: usize = 512 << 20;
 pub const TXN_LOCK_BYTES_MAX: usize = 512 << 20;
 /// Prepared statements of a session. One more: 54000.
 pub const PREPARED_MAX: usize = 1_000;
+/// The text of one NOTIFY, as in PostgreSQL. One more: 22023.
+pub const NOTICE_BYTES_MAX: usize = 7_999;
+/// What one transaction may announce with NOTIFY until it commits. More: 54000.
+pub const NOTICES_ANNOUNCED_BYTES_MAX: usize = 4 << 20;
+/// Notifications that wait for one client to take them: about 40,000 short ones. More: its connection ends with 53400, so that it
+/// knows that it has missed some.
+pub const NOTICES_WAITING_BYTES_MAX: usize = 4 << 20;
+/// Channels that one session listens to. One more: 54000.
+pub const CHANNELS_MAX: usize = 10_000;
 /// Plans kept by a shard; the least recently used goes.
 pub const PLAN_CACHE_MAX: usize = 10_000;
 /// Requests waiting or running in a process. One more: 53400 / 429.
@@ -71,6 +80,7 @@ pub const LANE_CREDITS: usize = 1_024;
 
 const _: () = assert!(FRAME_BYTES_MAX >= STATEMENT_BYTES_MAX);
 const _: () = assert!(KEY_BYTES_MAX * 3 < 4096);
+const _: () = assert!(NOTICE_BYTES_MAX < NOTICES_ANNOUNCED_BYTES_MAX);
 const _: () = assert!(PREPARED_MAX < PLAN_CACHE_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < QUERY_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= PARTIAL_BYTES_MAX && PARTIAL_BYTES_MAX < QUERY_BYTES_MAX);

@@ -91,6 +91,7 @@ pub fn to_json(error: &Error, request_id: &str) -> String {
     put("message", Some(error.message()));
     put("detail", error.detail());
     put("hint", error.hint());
+    put("context", error.context());
     put("table", error.table());
     put("column", error.column());
     put("constraint", error.constraint());

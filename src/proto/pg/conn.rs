@@ -267,19 +267,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             return Ok(frame);
         }
         let silence_max = self.session.silence_max();
-        let frame = pin!(self.wire.frame());
-        let next = select(frame, &mut self.draining);
-        let next = match silence_max {
-            Some(most) => match net::timeout(most, next).await {
-                Ok(next) => next,
-                Err(_) => return Err(End::Fatal(silent_too_long())),
-            },
-            None => next.await,
-        };
-        match next {
-            Either::Left((frame, _)) => Ok(frame?),
-            Either::Right(_) => Err(End::Fatal(ProtocolError::Draining.into())),
+        let session = self.session.clone();
+        loop {
+            // Only between requests: within an extended sequence they would come before its ReadyForQuery.
+            let between = self.between;
+            let told = async {
+                match between {
+                    true => session.notified().await,
+                    false => std::future::pending().await,
+                }
+            };
+            {
+                let frame = pin!(self.wire.frame());
+                let told = pin!(told);
+                let other = select(&mut self.draining, told);
+                let next = select(frame, other);
+                let next = match silence_max {
+                    Some(most) => match net::timeout(most, next).await {
+                        Ok(next) => next,
+                        Err(_) => return Err(End::Fatal(silent_too_long())),
+                    },
+                    None => next.await,
+                };
+                match next {
+                    Either::Left((frame, _)) => return Ok(frame?),
+                    Either::Right((Either::Left(_), _)) => {
+                        return Err(End::Fatal(ProtocolError::Draining.into()));
+                    }
+                    Either::Right((Either::Right(_), _)) => {}
+                }
+            }
+            self.tell().await?;
+            self.wire.flush().await?;
         }
+    }
+
+    /// Notifications that the client may have now.
+    async fn tell(&mut self) -> Result<(), End> {
+        for note in self.session.notifications().map_err(End::Fatal)? {
+            self.wire
+                .put(|out| out.notification_response(&note))
+                .await?;
+        }
+        Ok(())
     }
 
     async fn message(&mut self, tag: u8, body: Bytes) -> Result<(), End> {
@@ -342,6 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
         let status = self.session.status();
+        self.tell().await?;
         self.wire.put(|out| out.ready_for_query(status)).await?;
         self.between = true;
         Ok(self.wire.flush().await?)

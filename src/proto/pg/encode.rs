@@ -8,7 +8,7 @@
 
 use super::codec::{Format, Formats};
 use super::error::{self, Severity};
-use crate::service::{CancelKey, TxnStatus};
+use crate::service::{CancelKey, Notification, TxnStatus};
 use std::cell::RefCell;
 use types::{Column, DataType, Error};
 
@@ -246,6 +246,14 @@ impl Output {
         self.end();
     }
 
+    pub fn notification_response(&mut self, note: &Notification) {
+        self.begin(b'A');
+        self.i32(note.pid);
+        self.string(&note.channel);
+        self.string(&note.text);
+        self.end();
+    }
+
     /// CopyData, of which `length` bytes follow.
     pub fn copy_data(&mut self, length: usize) {
         self.head(b'd', length);
@@ -275,6 +283,7 @@ impl Output {
             (b'D', error.detail()),
             (b'H', error.hint()),
             (b'P', position.as_deref()),
+            (b'W', error.context()),
             // There is no other schema that has constraints.
             (b's', error.table().map(|_| "public")),
             (b't', error.table()),

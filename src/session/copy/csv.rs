@@ -3,7 +3,7 @@
 //! Source: PostgreSQL 15 manual, COPY, "CSV Format".
 
 use super::text::{check_header, extra, missing, utf8};
-use super::{Decoder, Reader, Record};
+use super::{Decoder, Reader, Record, of_line};
 use crate::sql::CopyOptions;
 use types::{Error, Result, SqlState, Value};
 
@@ -114,7 +114,8 @@ impl Decoder for Csv {
                     .iter()
                     .map(|f| utf8(&f.bytes))
                     .collect::<Result<Vec<_>>>()?;
-                check_header(names.into_iter(), &reader.fields)?;
+                check_header(names.into_iter(), &reader.fields)
+                    .map_err(|e| of_line(e, &input[..taken]))?;
             }
             return Ok(Some((taken, Record::Skip)));
         }
@@ -122,7 +123,7 @@ impl Decoder for Csv {
         let mut values = Vec::with_capacity(reader.fields.len());
         for field in &reader.fields {
             let Some(found) = raw.next() else {
-                return Err(missing(field));
+                return Err(of_line(missing(field), &input[..taken]));
             };
             let text = utf8(&found.bytes)?;
             let null =
@@ -134,7 +135,7 @@ impl Decoder for Csv {
             });
         }
         if raw.next().is_some() {
-            return Err(extra());
+            return Err(of_line(extra(), &input[..taken]));
         }
         Ok(Some((taken, Record::Row(values))))
     }

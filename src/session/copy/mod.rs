@@ -16,7 +16,7 @@ use crate::sql::{CopyFormat, CopyOptions};
 use encode::Encoder;
 use engine::catalog::Table;
 use engine::exec::eval::{self, Env};
-use engine::plan::Query;
+use engine::plan::{Expr, Query};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, ROW_BYTES_MAX};
@@ -68,6 +68,32 @@ impl Reader {
             now_micros: self.now_micros,
         };
         types::text::parse(text, field.ty, field.typmod, &env)
+            .map_err(|e| e.with_context(format!("column {}: \"{}\"", field.name, shown(text))))
+    }
+}
+
+/// What PostgreSQL shows of data in an error.
+const SHOWN_BYTES: usize = 100;
+
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN_BYTES {
+        return text.to_owned();
+    }
+    let mut end = SHOWN_BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", &text[..end])
+}
+
+/// An error about the whole line, unless it is about one of its columns.
+fn of_line(e: Error, line: &[u8]) -> Error {
+    match (e.context(), std::str::from_utf8(line)) {
+        (None, Ok(line)) => {
+            let line = line.trim_end_matches(['\n', '\r']);
+            e.with_context(format!("\"{}\"", shown(line)))
+        }
+        _ => e,
     }
 }
 
@@ -89,6 +115,8 @@ pub struct CopyIn {
     count: u64,
     line: u64,
     ended: bool,
+    /// Over the table's row: whether it is wanted.
+    filter: Option<Expr>,
 }
 
 impl CopyIn {
@@ -98,6 +126,7 @@ impl CopyIn {
         table: Arc<Table>,
         columns: Vec<usize>,
         options: &CopyOptions,
+        filter: Option<&Expr>,
         fresh: bool,
     ) -> Result<CopyIn> {
         let named = |list: &[String], name: &str| list.iter().any(|n| n == name);
@@ -139,6 +168,7 @@ impl CopyIn {
             count: 0,
             line: 0,
             ended: false,
+            filter: filter.cloned(),
         })
     }
 
@@ -195,6 +225,9 @@ impl CopyIn {
                 Record::Skip => {}
                 Record::Row(values) => {
                     let row = self.whole(values)?;
+                    if !self.wants(&row)? {
+                        continue;
+                    }
                     self.rows.push(row);
                     self.bytes += taken;
                     if self.rows.len() >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX {
@@ -204,6 +237,17 @@ impl CopyIn {
             }
         }
         Ok(used)
+    }
+
+    fn wants(&self, row: &Row) -> Result<bool> {
+        let env = Env {
+            ctx: &self.env.ctx,
+            outer: &[],
+        };
+        match &self.filter {
+            Some(filter) => eval::eval_bool(filter, row, &env),
+            None => Ok(true),
+        }
     }
 
     /// A row of the table: columns that COPY does not name get their default.
@@ -251,14 +295,13 @@ impl CopyIn {
     }
 
     fn at_line(&self, e: Error) -> Error {
-        if e.detail().is_some() {
-            return e;
-        }
-        e.with_detail(format!(
-            "COPY {}, line {}",
-            self.reader.relation,
-            self.line + 1
-        ))
+        let place = format!("COPY {}, line {}", self.reader.relation, self.line + 1);
+        let context = match e.context() {
+            None => place,
+            Some(line) if line.starts_with('"') => format!("{place}: {line}"),
+            Some(column) => format!("{place}, {column}"),
+        };
+        e.with_context(context)
     }
 }
 
@@ -277,15 +320,25 @@ impl CopyOut {
         options: &CopyOptions,
         work: &Work<'_>,
     ) -> Result<CopyOut> {
-        let encoder = Encoder::new(options, query.columns.clone(), work.session.time_zone());
         let running = start_query(query, work).await?;
-        Ok(CopyOut {
+        Ok(CopyOut::of(running, query, options, work))
+    }
+
+    /// Of a query that has started.
+    pub(super) fn of(
+        running: Running,
+        query: &Query,
+        options: &CopyOptions,
+        work: &Work<'_>,
+    ) -> CopyOut {
+        let encoder = Encoder::new(options, query.columns.clone(), work.session.time_zone());
+        CopyOut {
             running,
             encoder,
             rows: 0,
             begun: false,
             ended: false,
-        })
+        }
     }
 
     pub fn columns(&self) -> usize {

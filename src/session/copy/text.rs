@@ -2,7 +2,7 @@
 //!
 //! Source: PostgreSQL 15 manual, COPY, "Text Format".
 
-use super::{Decoder, Field, Reader, Record};
+use super::{Decoder, Field, Reader, Record, of_line};
 use crate::sql::CopyOptions;
 use types::{Error, Result, SqlState, Value};
 
@@ -40,12 +40,14 @@ impl Decoder for Text {
         let line = utf8(line)?;
         if std::mem::replace(&mut self.header, false) {
             if self.header_match {
-                check_header(line.split(char::from(self.delimiter)), &reader.fields)?;
+                check_header(line.split(char::from(self.delimiter)), &reader.fields)
+                    .map_err(|e| of_line(e, line.as_bytes()))?;
             }
             return Ok(Some((taken, Record::Skip)));
         }
         self.fields(line, reader)
             .map(|values| Some((taken, Record::Row(values))))
+            .map_err(|e| of_line(e, line.as_bytes()))
     }
 }
 
@@ -170,23 +172,26 @@ pub fn extra() -> Error {
     )
 }
 
-pub fn check_header<'a>(mut names: impl Iterator<Item = &'a str>, fields: &[Field]) -> Result<()> {
-    for field in fields {
-        if names.next() != Some(&field.name) {
-            return Err(Error::new(
-                SqlState::BAD_COPY_FILE_FORMAT,
-                format!(
-                    "column name mismatch in header line: expected \"{}\"",
-                    field.name
-                ),
-            ));
+pub fn check_header<'a>(names: impl Iterator<Item = &'a str>, fields: &[Field]) -> Result<()> {
+    let names: Vec<&str> = names.collect();
+    let refused = |what: String| Error::new(SqlState::BAD_COPY_FILE_FORMAT, what);
+    if names.len() != fields.len() {
+        return Err(refused(format!(
+            "wrong number of fields in header line: got {}, expected {}",
+            names.len(),
+            fields.len()
+        )));
+    }
+    for (n, (name, field)) in names.into_iter().zip(fields).enumerate() {
+        if name != field.name {
+            return Err(refused(format!(
+                "column name mismatch in header line field {}: got \"{name}\", expected \"{}\"",
+                n + 1,
+                field.name
+            )));
         }
     }
-    if names.next().is_some() {
-        Err(extra())
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 
 use super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
 use crate::sql::parse::{Command, CopySource};
-use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Statement};
+use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Scroll, Statement};
 use engine::catalog::Table;
-use engine::plan::{Ddl, Expr, Plan, Query};
+use engine::plan::{Ddl, Expr, Given, Plan, Query};
 use sqlparser::ast;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,51 +14,37 @@ use types::{Error, Result, SqlState};
 
 impl<'a> Binder<'a> {
     pub(super) fn command(&mut self, c: &'a Command) -> Result<Statement> {
+        if let Some(statement) = as_written(c) {
+            return Ok(statement);
+        }
         Ok(match c {
-            Command::Begin {
-                isolation,
-                read_only,
-            } => Statement::Begin {
-                isolation: *isolation,
-                read_only: *read_only,
-            },
-            Command::Commit => Statement::Commit,
-            Command::Rollback => Statement::Rollback,
-            Command::Savepoint { name } => Statement::Savepoint { name: name.clone() },
-            Command::Release { name } => Statement::Release { name: name.clone() },
-            Command::RollbackTo { name } => Statement::RollbackTo { name: name.clone() },
-            Command::SetTransaction {
-                isolation,
-                read_only,
-                session,
-            } => Statement::SetTransaction {
-                isolation: *isolation,
-                read_only: *read_only,
-                session: *session,
-            },
-            Command::Set { name, value, local } => Statement::Set {
-                name: name.clone(),
-                value: value.clone(),
-                local: *local,
-            },
-            Command::Show { name } => Statement::Show { name: name.clone() },
-            Command::Reset { name } => Statement::Reset { name: name.clone() },
-            Command::Discard(what) => Statement::Discard(*what),
-            Command::Deallocate { name } => Statement::Deallocate { name: name.clone() },
-            Command::Prepare { name, types, text } => Statement::Prepare {
-                name: name.clone(),
-                types: types
-                    .iter()
-                    .map(|t| datatype::resolve(t).map(|(ty, _)| ty))
-                    .collect::<Result<_>>()?,
-                text: text.clone(),
-            },
+            Command::Begin { .. }
+            | Command::Commit { .. }
+            | Command::Rollback { .. }
+            | Command::Savepoint { .. }
+            | Command::Release { .. }
+            | Command::RollbackTo { .. }
+            | Command::SetTransaction { .. }
+            | Command::Set { .. }
+            | Command::Show { .. }
+            | Command::Reset { .. }
+            | Command::Discard(_)
+            | Command::Deallocate { .. }
+            | Command::Fetch { .. }
+            | Command::Close { .. }
+            | Command::Listen { .. }
+            | Command::Unlisten { .. }
+            | Command::Notify { .. } => {
+                return Err(Error::internal("a command that names nothing"));
+            }
+            Command::Prepare { name, types, text } => prepare(name, types, text)?,
             Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
                 source,
                 from,
+                filter,
                 options,
-            } => self.copy_command(source, *from, options)?,
+            } => self.copy_command(source, *from, filter.as_deref(), options)?,
             Command::Vacuum { tables, analyze } => Statement::Vacuum {
                 tables: self.table_names(tables)?,
                 analyze: *analyze,
@@ -66,6 +52,11 @@ impl<'a> Binder<'a> {
             Command::Analyze { tables } => Statement::Analyze {
                 tables: self.table_names(tables)?,
             },
+            Command::Lock {
+                tables,
+                exclusive,
+                nowait,
+            } => self.lock_command(tables, *exclusive, *nowait)?,
             Command::Truncate { tables } => Statement::Ddl(Ddl::Truncate {
                 names: self.table_names(tables)?,
             }),
@@ -74,8 +65,70 @@ impl<'a> Binder<'a> {
                 name: name.clone(),
                 base: base.clone(),
             },
-            Command::Nothing { tag } => Statement::Nothing { tag },
+            Command::Declare {
+                name,
+                scroll,
+                hold,
+                query,
+            } => self.declare(name, *scroll, *hold, query)?,
             Command::Refused(e) => return Err(e.clone()),
+        })
+    }
+
+    fn lock_command(
+        &self,
+        tables: &[ast::ObjectName],
+        exclusive: bool,
+        nowait: bool,
+    ) -> Result<Statement> {
+        let tables = tables.iter().map(|t| self.base_table(t));
+        Ok(Statement::LockTable {
+            tables: tables.collect::<Result<_>>()?,
+            exclusive,
+            nowait,
+        })
+    }
+
+    fn declare(
+        &mut self,
+        name: &str,
+        scroll: Scroll,
+        hold: bool,
+        q: &'a ast::Query,
+    ) -> Result<Statement> {
+        if super::changed_by(q).is_some() {
+            return Err(syntax("syntax error in DECLARE CURSOR"));
+        }
+        let query = self.top_query(q)?;
+        if !self.changes.is_empty() {
+            return Err(Error::unsupported(
+                "DECLARE CURSOR must not contain data-modifying statements in WITH",
+            ));
+        }
+        if query.plan.locks_rows() {
+            let word = match &q.locks.first().map(|l| &l.lock_type) {
+                Some(ast::LockType::Share) => "FOR SHARE",
+                _ => "FOR UPDATE",
+            };
+            if hold {
+                return Err(Error::unsupported(format!(
+                    "DECLARE CURSOR WITH HOLD ... {word} is not supported"
+                ))
+                .with_detail("Holdable cursors must be READ ONLY."));
+            }
+            if scroll == Scroll::Yes {
+                return Err(Error::unsupported(format!(
+                    "DECLARE SCROLL CURSOR ... {word} is not supported"
+                ))
+                .with_detail("Scrollable cursors must be READ ONLY."));
+            }
+        }
+        Ok(Statement::Declare {
+            name: name.to_string(),
+            query,
+            scroll,
+            hold,
+            text: self.text.clone(),
         })
     }
 
@@ -84,7 +137,8 @@ impl<'a> Binder<'a> {
             ast::Statement::Query(_)
             | ast::Statement::Insert(_)
             | ast::Statement::Update(_)
-            | ast::Statement::Delete(_) => Ok(Statement::Explain {
+            | ast::Statement::Delete(_)
+            | ast::Statement::Merge(_) => Ok(Statement::Explain {
                 statement: Box::new(self.statement(s)?),
                 options,
             }),
@@ -101,12 +155,16 @@ impl<'a> Binder<'a> {
         &mut self,
         source: &'a CopySource,
         from: bool,
+        filter: Option<&'a ast::Expr>,
         options: &CopyOptions,
     ) -> Result<Statement> {
         let options = options.clone();
         let (name, columns) = match source {
             CopySource::Query(q) => {
-                let query = self.top_query(q)?;
+                let query = match super::changed_by(q) {
+                    Some(inner) => self.copied_change(q, inner)?,
+                    None => self.top_query(q)?,
+                };
                 let names: Vec<&str> = query.columns.iter().map(|c| c.name.as_str()).collect();
                 check_forced(&options, &names)?;
                 return Ok(Statement::CopyTo { query, options });
@@ -129,9 +187,14 @@ impl<'a> Binder<'a> {
             .collect();
         check_forced(&options, &listed)?;
         if from {
+            let filter = match filter {
+                Some(e) => Some(self.copied(e, &table)?),
+                None => None,
+            };
             return Ok(Statement::CopyFrom {
                 table,
                 columns,
+                filter,
                 options,
             });
         }
@@ -149,6 +212,40 @@ impl<'a> Binder<'a> {
             },
         };
         Ok(Statement::CopyTo { query, options })
+    }
+
+    /// COPY (INSERT … RETURNING …): what the change returns.
+    fn copied_change(&mut self, q: &'a ast::Query, inner: &'a ast::Statement) -> Result<Query> {
+        let change = self.with_before(q, inner)?;
+        let Some(returning) = change.returning() else {
+            return Err(Error::unsupported(
+                "COPY query must have a RETURNING clause",
+            ));
+        };
+        let columns = returning.columns.clone();
+        let given = Given {
+            name: "copied".into(),
+            slot: self.changes.len(),
+            columns: columns.to_vec(),
+        };
+        self.changes.push(("copied".into(), change));
+        Ok(Query {
+            plan: Plan::Given(given),
+            columns,
+        })
+    }
+
+    /// The condition of COPY FROM … WHERE.
+    fn copied(&mut self, e: &'a ast::Expr, table: &Table) -> Result<Expr> {
+        let mut cx = Cx::new(self.table_scope(table, None), Clause::CopyWhere);
+        let e = self.expr(e, &mut cx)?;
+        let e = self.condition(e, "WHERE")?;
+        if e.any(&mut |e| matches!(e, Expr::Subquery { .. })) {
+            return Err(Error::unsupported(
+                "cannot use subquery in COPY FROM WHERE condition",
+            ));
+        }
+        Ok(e)
     }
 
     /// COPY TO reads system relations too: those come back as a query.
@@ -223,6 +320,78 @@ impl<'a> Binder<'a> {
         let (_, name) = names::qualified(name)?;
         Ok(Statement::ExecutePrepared { name, args })
     }
+}
+
+fn prepare(name: &str, types: &[ast::DataType], text: &Arc<str>) -> Result<Statement> {
+    let types = types.iter().map(|t| datatype::resolve(t).map(|(ty, _)| ty));
+    Ok(Statement::Prepare {
+        name: name.to_owned(),
+        types: types.collect::<Result<_>>()?,
+        text: text.clone(),
+    })
+}
+
+/// A command in which there is nothing to look up.
+fn as_written(c: &Command) -> Option<Statement> {
+    Some(match c {
+        Command::Begin {
+            isolation,
+            read_only,
+        } => Statement::Begin {
+            isolation: *isolation,
+            read_only: *read_only,
+        },
+        Command::Commit { chain } => Statement::Commit { chain: *chain },
+        Command::Rollback { chain } => Statement::Rollback { chain: *chain },
+        Command::Savepoint { name } => Statement::Savepoint { name: name.clone() },
+        Command::Release { name } => Statement::Release { name: name.clone() },
+        Command::RollbackTo { name } => Statement::RollbackTo { name: name.clone() },
+        Command::SetTransaction {
+            isolation,
+            read_only,
+            session,
+        } => Statement::SetTransaction {
+            isolation: *isolation,
+            read_only: *read_only,
+            session: *session,
+        },
+        Command::Set { name, value, local } => Statement::Set {
+            name: name.clone(),
+            value: value.clone(),
+            local: *local,
+        },
+        Command::Show { name } => Statement::Show { name: name.clone() },
+        Command::Reset { name } => Statement::Reset { name: name.clone() },
+        Command::Discard(what) => Statement::Discard(*what),
+        Command::Deallocate { name } => Statement::Deallocate { name: name.clone() },
+        Command::Fetch { name, way, moves } => Statement::Fetch {
+            name: name.clone(),
+            way: *way,
+            moves: *moves,
+        },
+        Command::Close { name } => Statement::Close { name: name.clone() },
+        Command::Listen { channel } => Statement::Listen {
+            channel: channel.clone(),
+        },
+        Command::Unlisten { channel } => Statement::Unlisten {
+            channel: channel.clone(),
+        },
+        Command::Notify { channel, text } => Statement::Notify {
+            channel: channel.clone(),
+            text: text.clone(),
+        },
+        Command::Prepare { .. }
+        | Command::Explain { .. }
+        | Command::Copy { .. }
+        | Command::Vacuum { .. }
+        | Command::Analyze { .. }
+        | Command::Lock { .. }
+        | Command::Truncate { .. }
+        | Command::Checkpoint
+        | Command::Backup { .. }
+        | Command::Declare { .. }
+        | Command::Refused(_) => return None,
+    })
 }
 
 /// FORCE_QUOTE and its like name columns of the data.

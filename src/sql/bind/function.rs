@@ -7,7 +7,7 @@ use super::{Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsup
 use engine::exec::cast::{self, CastContext};
 use engine::exec::functions::system::advisory;
 use engine::exec::resolve;
-use engine::plan::{Advise, AdvisoryAct, Expr, FuncRef, Plan, SubqueryKind, WindowFunc};
+use engine::plan::{Advise, Expr, FuncRef, Plan, SubqueryKind, WindowFunc};
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
@@ -142,10 +142,24 @@ impl<'a> Binder<'a> {
 
     fn plain_function(&mut self, name: &str, args: &'a [FunctionArg], cx: &mut Cx) -> Result<Expr> {
         if name == "set_config" {
-            return self.beside(name, args, cx, |input| Plan::Configure { input });
+            return self.beside(name, args, cx, |input| Plan::Configure {
+                input: Box::new(input),
+            });
         }
-        if let Some(act) = advisory(name) {
-            return self.advise(name, act, args, cx);
+        if let Some((act, shared, for_transaction)) = advisory(name) {
+            return self.beside(name, args, cx, |input| {
+                Plan::Advise(Box::new(Advise {
+                    input,
+                    act,
+                    shared,
+                    for_transaction,
+                }))
+            });
+        }
+        if name == "pg_notify" {
+            return self.beside(name, args, cx, |input| Plan::Notify {
+                input: Box::new(input),
+            });
         }
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
@@ -168,31 +182,14 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Advisory locks.
-    fn advise(
-        &mut self,
-        name: &str,
-        (act, shared, for_transaction): (AdvisoryAct, bool, bool),
-        args: &'a [FunctionArg],
-        cx: &Cx,
-    ) -> Result<Expr> {
-        self.beside(name, args, cx, |input| {
-            Plan::Advise(Box::new(Advise {
-                input: *input,
-                act,
-                shared,
-                for_transaction,
-            }))
-        })
-    }
-
-    /// What does something is an operator, which works beside the expressions: a query of one row inside this one's.
+    /// Advisory locks and notifications are operators, which work beside the expressions: a query of one row inside this
+    /// one's.
     fn beside(
         &mut self,
         name: &str,
         args: &'a [FunctionArg],
         cx: &Cx,
-        operator: impl FnOnce(Box<Plan>) -> Plan,
+        operator: impl FnOnce(Plan) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
         let (key, correlated) = self.inside(cx.scope.clone(), |b| {
@@ -204,10 +201,10 @@ impl<'a> Binder<'a> {
         let Expr::Call { args, ty, .. } = self.call(name, key)? else {
             return Err(unsupported("a type of that name"));
         };
-        let plan = operator(Box::new(Plan::Project {
+        let plan = operator(Plan::Project {
             input: Box::new(Plan::OneRow),
             exprs: args,
-        }));
+        });
         Ok(Expr::Subquery {
             plan: Arc::new(plan),
             kind: SubqueryKind::Scalar,

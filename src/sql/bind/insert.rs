@@ -33,7 +33,7 @@ impl<'a> Binder<'a> {
             Some(_) => return Err(syntax("syntax error after VALUES")),
         };
         let returning = match &i.returning {
-            Some(items) => Some(self.returning(items, &table, alias)?),
+            Some(items) => Some(self.returning(items, self.table_scope(&table, alias))?),
             None => None,
         };
         Ok(Statement::Insert(Insert {
@@ -45,7 +45,11 @@ impl<'a> Binder<'a> {
     }
 
     /// Ordinals of the named columns; all of them when none is named.
-    fn insert_columns(&self, table: &Table, columns: &[ast::ObjectName]) -> Result<Vec<usize>> {
+    pub(super) fn insert_columns(
+        &self,
+        table: &Table,
+        columns: &[ast::ObjectName],
+    ) -> Result<Vec<usize>> {
         if columns.is_empty() {
             return Ok((0..table.columns.len()).collect());
         }
@@ -104,7 +108,10 @@ impl<'a> Binder<'a> {
         {
             return self.insert_values(values, table, targets, named);
         }
-        let rel = self.query_in(q, true)?;
+        self.depth += 1;
+        let rel = self.query_in(q, true);
+        self.depth -= 1;
+        let rel = rel?;
         check_width(rel.columns.len(), targets.len(), named)?;
         self.widen(rel, table, targets)
     }
@@ -123,17 +130,29 @@ impl<'a> Binder<'a> {
             if row.content.len() != width {
                 return Err(syntax("VALUES lists must all be the same length"));
             }
-            check_width(width, targets.len(), named)?;
-            let mut given = Vec::with_capacity(width);
-            for (e, target) in row.content.iter().zip(targets) {
-                let Some(column) = table.columns.get(*target) else {
-                    return Err(Error::internal("a target column out of range"));
-                };
-                given.push(self.assigned(e, column, &mut cx)?);
-            }
-            rows.push(whole_row(table, targets, given));
+            rows.push(self.insert_row(&row.content, table, targets, named, &mut cx)?);
         }
         Ok(Plan::Values { rows })
+    }
+
+    /// One row of VALUES as a row of the table.
+    pub(super) fn insert_row(
+        &mut self,
+        values: &'a [ast::Expr],
+        table: &Table,
+        targets: &[usize],
+        named: bool,
+        cx: &mut Cx,
+    ) -> Result<Vec<Expr>> {
+        check_width(values.len(), targets.len(), named)?;
+        let mut given = Vec::with_capacity(values.len());
+        for (e, target) in values.iter().zip(targets) {
+            let Some(column) = table.columns.get(*target) else {
+                return Err(Error::internal("a target column out of range"));
+            };
+            given.push(self.assigned(e, column, cx)?);
+        }
+        Ok(whole_row(table, targets, given))
     }
 
     /// A value for a column: DEFAULT or an expression, cast to the column's type.

@@ -21,6 +21,7 @@ mod group;
 mod insert;
 mod literal;
 mod lock;
+mod merge;
 mod modify;
 pub mod names;
 mod operator;
@@ -76,11 +77,14 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let mut binder = Binder {
         env,
         lines: &parsed.lines,
+        text: parsed.text.clone(),
         params: env.param_types.to_vec(),
         frames: Vec::new(),
         ctes: Vec::new(),
         with_ids: 0,
         ban: None,
+        changes: Vec::new(),
+        depth: 0,
         relations: 0,
         copied: 0,
     };
@@ -88,6 +92,7 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
         Ast::Sql(s) => binder.statement(s)?,
         Ast::Command(c) => binder.command(c)?,
     };
+    let statement = binder.with_changes(statement);
     let params = binder.settled_params()?;
     let columns = columns_of(&statement);
     Ok(Bound {
@@ -101,9 +106,11 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
 fn columns_of(statement: &Statement) -> Option<Arc<Vec<Column>>> {
     match statement {
         Statement::Query(q) => Some(q.columns.clone()),
-        Statement::Insert(i) => i.returning.as_ref().map(|r| r.columns.clone()),
-        Statement::Update(u) => u.returning.as_ref().map(|r| r.columns.clone()),
-        Statement::Delete(d) => d.returning.as_ref().map(|r| r.columns.clone()),
+        Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Merge(_) => statement.returning().map(|r| r.columns.clone()),
+        Statement::With { main, .. } => columns_of(main),
         Statement::Explain { .. } => {
             Some(Arc::new(vec![Column::new("QUERY PLAN", DataType::Text)]))
         }
@@ -134,6 +141,8 @@ fn shown_name(name: &str) -> String {
 struct Binder<'a> {
     env: &'a BindEnv<'a>,
     lines: &'a Lines,
+    /// The statement's own.
+    text: Arc<str>,
     /// `$1` …: given, inferred, or not known yet.
     params: Vec<Option<DataType>>,
     /// Rows of enclosing queries, nearest last.
@@ -144,6 +153,10 @@ struct Binder<'a> {
     with_ids: u32,
     /// Where this is inside of, when a recursive query must not read itself there.
     ban: Option<&'static str>,
+    /// Changes in WITH, with their names.
+    changes: Vec<(String, Statement)>,
+    /// Queries around the one that is bound now; 0 is the statement itself.
+    depth: usize,
     relations: usize,
     copied: usize,
 }
@@ -160,6 +173,8 @@ struct Cte<'a> {
     name: String,
     columns: Vec<String>,
     query: &'a ast::Query,
+    /// What a change returns: its number and columns, if it returns rows.
+    change: Option<(usize, Option<Vec<Column>>)>,
     /// How many WITH queries and frames were in sight where it was written.
     ctes_before: usize,
     frames_before: usize,
@@ -197,6 +212,7 @@ enum Clause {
     Filter,
     Aggregate,
     Update,
+    MergeWhen,
     Returning,
     Check,
     Default,
@@ -206,6 +222,7 @@ enum Clause {
     WindowRows,
     WindowRange,
     WindowGroups,
+    CopyWhere,
 }
 
 impl Clause {
@@ -223,6 +240,7 @@ impl Clause {
             Clause::Filter => "FILTER",
             Clause::Aggregate => "aggregate arguments",
             Clause::Update => "UPDATE",
+            Clause::MergeWhen => "MERGE WHEN conditions",
             Clause::Returning => "RETURNING",
             Clause::Check => "check constraints",
             Clause::Default => "DEFAULT expressions",
@@ -232,6 +250,7 @@ impl Clause {
             Clause::WindowRows => "window ROWS",
             Clause::WindowRange => "window RANGE",
             Clause::WindowGroups => "window GROUPS",
+            Clause::CopyWhere => "COPY FROM WHERE conditions",
         }
     }
 }
@@ -258,6 +277,7 @@ impl<'a> Binder<'a> {
             ast::Statement::Insert(i) => self.insert(i),
             ast::Statement::Update(u) => self.update(u),
             ast::Statement::Delete(d) => self.delete(d),
+            ast::Statement::Merge(m) => self.merge_statement(m),
             ast::Statement::CreateTable(t) => self.create_table(t),
             ast::Statement::CreateIndex(i) => self.create_index(i),
             ast::Statement::AlterTable(t) => self.alter_table(t),
@@ -313,7 +333,10 @@ impl<'a> Binder<'a> {
 /// `WITH … INSERT`, UPDATE or DELETE: the grammar crate makes it the body of a query.
 fn changed_by(q: &ast::Query) -> Option<&ast::Statement> {
     match &*q.body {
-        ast::SetExpr::Insert(s) | ast::SetExpr::Update(s) | ast::SetExpr::Delete(s) => Some(s),
+        ast::SetExpr::Insert(s)
+        | ast::SetExpr::Update(s)
+        | ast::SetExpr::Delete(s)
+        | ast::SetExpr::Merge(s) => Some(s),
         _ => None,
     }
 }

@@ -3,11 +3,14 @@
 //! Owns: assignments. Source: `transformUpdateStmt`, `transformDeleteStmt`.
 
 use super::insert::is_default;
-use super::{Binder, Clause, Cx, names, rows, syntax, unsupported};
+use super::scope::Scope;
+use super::{Binder, Clause, Cx, merge, names, rows, syntax};
 use crate::sql::statement::Statement;
-use engine::catalog::Table;
-use engine::plan::{Access, Assignment, Delete, Expr, Returning, Update};
-use sqlparser::ast::{self, AssignmentTarget, FromTable, SelectItem, TableFactor, TableWithJoins};
+use engine::catalog::{ColumnDef, Table};
+use engine::plan::{Access, Assignment, Delete, Expr, MergeWord, Returning, Update};
+use sqlparser::ast::{
+    self, AssignmentTarget, FromTable, SelectItem, TableFactor, TableWithJoins, UpdateTableFromKind,
+};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, Result, SqlState};
@@ -17,19 +20,30 @@ impl<'a> Binder<'a> {
         if u.or.is_some() || u.output.is_some() || !u.order_by.is_empty() || u.limit.is_some() {
             return Err(syntax("syntax error in UPDATE"));
         }
-        if u.from.is_some() {
-            return Err(
-                unsupported("UPDATE … FROM").with_hint("Use a subquery in SET and WHERE instead.")
-            );
-        }
+        let from = match &u.from {
+            None => None,
+            Some(UpdateTableFromKind::AfterSet(items)) => Some(items.as_slice()),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(syntax("syntax error at or near \"FROM\""));
+            }
+        };
         let (table, alias) = self.changed_table(&u.table)?;
-        let mut cx = Cx::new(self.table_scope(&table, alias), Clause::Update);
+        let sides = self.sides(&table, alias, from)?;
+        let mut cx = Cx::new(sides.scope.clone(), Clause::Update);
         let assignments = self.assignments(&u.assignments, &table, &mut cx)?;
         let filter = self.where_clause(u.selection.as_ref(), &mut cx)?;
         let returning = match &u.returning {
-            Some(items) => Some(self.returning(items, &table, alias)?),
+            Some(items) => Some(self.returning(items, sides.scope.clone())?),
             None => None,
         };
+        let row_by_row = assignments.iter().map(|a| &a.expr).chain(&filter);
+        if sides.source.is_some()
+            || row_by_row.clone().any(merge::reads_row_inside)
+            || assignments.iter().any(|a| merge::is_packed(&a.expr))
+        {
+            let word = MergeWord::Update;
+            return Ok(self.found_change(word, table, sides, filter, assignments, returning));
+        }
         Ok(Statement::Update(Update {
             table,
             access: Access::Full,
@@ -53,16 +67,18 @@ impl<'a> Binder<'a> {
         if foreign {
             return Err(syntax("syntax error in DELETE"));
         }
-        if d.using.is_some() {
-            return Err(unsupported("DELETE … USING").with_hint("Use a subquery in WHERE instead."));
-        }
         let (table, alias) = self.changed_table(table)?;
-        let mut cx = Cx::new(self.table_scope(&table, alias), Clause::Where);
+        let sides = self.sides(&table, alias, d.using.as_deref())?;
+        let mut cx = Cx::new(sides.scope.clone(), Clause::Where);
         let filter = self.where_clause(d.selection.as_ref(), &mut cx)?;
         let returning = match &d.returning {
-            Some(items) => Some(self.returning(items, &table, alias)?),
+            Some(items) => Some(self.returning(items, sides.scope.clone())?),
             None => None,
         };
+        if sides.source.is_some() || filter.iter().any(merge::reads_row_inside) {
+            let word = MergeWord::Delete;
+            return Ok(self.found_change(word, table, sides, filter, Vec::new(), returning));
+        }
         Ok(Statement::Delete(Delete {
             table,
             access: Access::Full,
@@ -116,6 +132,16 @@ impl<'a> Binder<'a> {
                     self.one_assignment(name, &a.value, table, cx, &mut out)?;
                 }
                 AssignmentTarget::Tuple(targets) => {
+                    if let (Some(q), true) = (subquery_of(&a.value), targets.len() > 1) {
+                        let values = self.packed_subquery(q, targets.len(), cx)?;
+                        for (name, value) in targets.iter().zip(values) {
+                            let column = self.free_column(name, table, &out)?;
+                            let def = column_of(table, column)?;
+                            let expr = self.assign(value, def)?;
+                            out.push(Assignment { column, expr });
+                        }
+                        continue;
+                    }
                     let Some(values) = rows::items(&a.value) else {
                         if let ([only], false) = (
                             targets.as_slice(),
@@ -124,7 +150,9 @@ impl<'a> Binder<'a> {
                             self.one_assignment(only, &a.value, table, cx, &mut out)?;
                             continue;
                         }
-                        return Err(unsupported("assigning a subquery's row to several columns"));
+                        return Err(Error::unsupported(
+                            "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+                        ));
                     };
                     if values.len() != targets.len() {
                         return Err(syntax("number of columns does not match number of values"));
@@ -146,16 +174,8 @@ impl<'a> Binder<'a> {
         cx: &mut Cx,
         out: &mut Vec<Assignment>,
     ) -> Result<()> {
-        let column = self.target_column(table, name)?;
-        if out.iter().any(|a| a.column == column) {
-            let shown = names::first_last(name).unwrap_or_default();
-            return Err(syntax(format!(
-                "multiple assignments to same column \"{shown}\""
-            )));
-        }
-        let Some(def) = table.columns.get(column) else {
-            return Err(Error::internal("a target column out of range"));
-        };
+        let column = self.free_column(name, table, out)?;
+        let def = column_of(table, column)?;
         let mut inner = value;
         while let ast::Expr::Nested(x) = inner {
             inner = x;
@@ -171,14 +191,29 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    /// RETURNING over the stored row.
+    /// A column that nothing has been assigned to yet.
+    fn free_column(
+        &self,
+        name: &ast::ObjectName,
+        table: &Table,
+        out: &[Assignment],
+    ) -> Result<usize> {
+        let column = self.target_column(table, name)?;
+        if out.iter().any(|a| a.column == column) {
+            let shown = names::first_last(name).unwrap_or_default();
+            return Err(syntax(format!(
+                "multiple assignments to same column \"{shown}\""
+            )));
+        }
+        Ok(column)
+    }
+
+    /// RETURNING over the stored row, or it and those it was found by.
     pub(super) fn returning(
         &mut self,
         items: &'a [SelectItem],
-        table: &Table,
-        alias: Option<&ast::Ident>,
+        scope: Rc<Scope>,
     ) -> Result<Returning> {
-        let scope: Rc<_> = self.table_scope(table, alias);
         let mut cx = Cx::new(scope, Clause::Returning);
         let targets = self.targets(items, &mut cx)?;
         let mut exprs = Vec::with_capacity(targets.len());
@@ -194,5 +229,19 @@ impl<'a> Binder<'a> {
             exprs,
             columns: Arc::new(columns),
         })
+    }
+}
+
+fn column_of(table: &Table, column: usize) -> Result<&ColumnDef> {
+    let def = table.columns.get(column);
+    def.ok_or_else(|| Error::internal("a target column out of range"))
+}
+
+/// `(SELECT …)`, in any number of parentheses.
+fn subquery_of(e: &ast::Expr) -> Option<&ast::Query> {
+    match e {
+        ast::Expr::Nested(inner) => subquery_of(inner),
+        ast::Expr::Subquery(q) => Some(q),
+        _ => None,
     }
 }

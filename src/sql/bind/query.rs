@@ -6,10 +6,10 @@
 use super::agg::sort_key;
 use super::lock::Locking;
 use super::scope::{Entry, Scope};
-use super::{Binder, Clause, Cte, Cx, names, syntax, unsupported, with};
+use super::{Binder, Clause, Cte, Cx, names, syntax, with};
 use crate::sql::statement::Statement;
 use engine::exec::cast::CastContext;
-use engine::plan::{Expr, Plan, Query, SortKey, WithScan};
+use engine::plan::{Expr, Given, Merge, MergeWord, Plan, Query, SortKey, WithScan};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,8 +56,16 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error after the query"));
         }
         let before = self.ctes.len();
+        self.depth += 1;
+        let out = self.query_with(q, keep_unknown, before);
+        self.depth -= 1;
+        self.ctes.truncate(before);
+        out
+    }
+
+    fn query_with(&mut self, q: &'a ast::Query, keep_unknown: bool, before: usize) -> Result<Rel> {
         if let Some(with) = &q.with {
-            self.with(with, true)?;
+            self.with(with, true, self.depth == 1)?;
         }
         let mut rel = self.query_body(q, keep_unknown)?;
         let queries = self.ctes.split_off(before);
@@ -74,16 +82,60 @@ impl<'a> Binder<'a> {
         if q.order_by.is_some() || q.limit_clause.is_some() || q.fetch.is_some() {
             return Err(syntax("syntax error after the statement"));
         }
+        let before = self.ctes.len();
         if let Some(with) = &q.with {
-            self.with(with, false)?;
+            self.with(with, false, self.depth == 0)?;
         }
         let out = self.statement(inner);
-        self.ctes.clear();
+        self.ctes.truncate(before);
         out
     }
 
-    /// Brings WITH queries in sight; `share`: each runs once, however often it is read.
-    pub(super) fn with(&mut self, with: &'a ast::With, share: bool) -> Result<()> {
+    /// The statement behind the changes in its WITH.
+    pub(super) fn with_changes(&mut self, statement: Statement) -> Statement {
+        let changes = std::mem::take(&mut self.changes);
+        match (changes.is_empty(), statement) {
+            (true, statement) => statement,
+            (false, Statement::Explain { statement, options }) => Statement::Explain {
+                statement: Box::new(Statement::With {
+                    changes,
+                    main: statement,
+                }),
+                options,
+            },
+            (false, main) => Statement::With {
+                changes,
+                main: Box::new(main),
+            },
+        }
+    }
+
+    /// A change in WITH: it is carried out once, whoever reads it.
+    fn change_in_with(
+        &mut self,
+        name: &str,
+        query: &'a ast::Query,
+        inner: &'a ast::Statement,
+    ) -> Result<(usize, Option<Vec<Column>>)> {
+        self.depth += 1;
+        let change = self.with_before(query, inner);
+        self.depth -= 1;
+        let change = change?;
+        if let Statement::Merge(Merge {
+            word: MergeWord::Merge,
+            ..
+        }) = change
+        {
+            return Err(unsupported_merge());
+        }
+        let columns = change.returning().map(|r| r.columns.to_vec());
+        self.changes.push((name.to_string(), change));
+        Ok((self.changes.len() - 1, columns))
+    }
+
+    /// Brings WITH queries in sight; `share`: each runs once, however often it is read. `top`: it is the statement's own, where
+    /// changes may stand.
+    pub(super) fn with(&mut self, with: &'a ast::With, share: bool, top: bool) -> Result<()> {
         let first = self.ctes.len();
         for cte in &with.cte_tables {
             let name = names::ident(&cte.alias.name);
@@ -93,18 +145,23 @@ impl<'a> Binder<'a> {
                     format!("WITH query name \"{name}\" specified more than once"),
                 ));
             }
-            if matches!(
-                &*cte.query.body,
-                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
-            ) {
-                return Err(unsupported("a data-modifying statement in WITH"));
-            }
+            let change = match super::changed_by(&cte.query) {
+                None => None,
+                Some(_) if !top => {
+                    return Err(Error::unsupported(
+                        "WITH clause containing a data-modifying statement must be at the top level",
+                    ));
+                }
+                Some(inner) => Some(self.change_in_with(&name, &cte.query, inner)?),
+            };
+            let is_change = change.is_some();
             let columns = cte.alias.columns.iter().map(|c| names::ident(&c.name));
             let columns = columns.collect();
             self.ctes.push(Cte {
                 name,
                 columns,
                 query: &cte.query,
+                change,
                 ctes_before: self.ctes.len(),
                 frames_before: self.frames.len(),
                 recursive: with.recursive,
@@ -113,9 +170,9 @@ impl<'a> Binder<'a> {
                 work: None,
             });
             let index = self.ctes.len() - 1;
-            if share {
+            if share && !is_change {
                 self.share(index)?;
-            } else {
+            } else if !is_change {
                 // PostgreSQL checks a WITH query even when nothing reads it.
                 self.cte(index)?;
             }
@@ -143,19 +200,26 @@ impl<'a> Binder<'a> {
         let recursive = cte.recursive;
         let ctes_before = cte.ctes_before + usize::from(recursive);
         let frames_before = cte.frames_before;
-        let later_ctes = self.ctes.split_off(ctes_before);
-        let later_frames = self.frames.split_off(frames_before.min(self.frames.len()));
-        let out = match recursive {
-            true => self.recursive(index),
-            false => self.query(query),
+        let change = cte.change.clone();
+        let mut rel = match change {
+            Some((slot, given)) => returned(slot, given, &name)?,
+            None => {
+                let later_ctes = self.ctes.split_off(ctes_before);
+                let later_frames = self.frames.split_off(frames_before.min(self.frames.len()));
+                let out = match recursive {
+                    true => self.recursive(index),
+                    false => self.query(query),
+                };
+                self.ctes.extend(later_ctes);
+                let between = later_frames.len();
+                self.frames.extend(later_frames);
+                let mut rel = out?;
+                if between > 0 && with::deepen(&mut rel.plan, between)? {
+                    self.frames.iter().for_each(|f| f.crossed.set(true));
+                }
+                rel
+            }
         };
-        self.ctes.extend(later_ctes);
-        let between = later_frames.len();
-        self.frames.extend(later_frames);
-        let mut rel = out?;
-        if between > 0 && with::deepen(&mut rel.plan, between)? {
-            self.frames.iter().for_each(|f| f.crossed.set(true));
-        }
         if columns.len() > rel.columns.len() {
             return Err(Error::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
@@ -378,6 +442,29 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
+}
+
+/// What a change in WITH has returned.
+fn returned(slot: usize, columns: Option<Vec<Column>>, name: &str) -> Result<Rel> {
+    let Some(columns) = columns else {
+        return Err(Error::unsupported(format!(
+            "WITH query \"{name}\" does not have a RETURNING clause"
+        )));
+    };
+    let given = Given {
+        name: name.to_string(),
+        slot,
+        columns: columns.clone(),
+    };
+    Ok(Rel {
+        plan: Plan::Given(given),
+        columns,
+    })
+}
+
+/// PostgreSQL 15 has no MERGE in WITH.
+fn unsupported_merge() -> Error {
+    Error::unsupported("MERGE not supported in WITH query")
 }
 
 /// `ORDER BY 2`: the 0-based column; `None` for anything but a number.

@@ -84,7 +84,7 @@ impl<'a> Binder<'a> {
         };
         let before = self.ctes.len();
         if let Some(with) = &query.with {
-            self.with(with, true)?;
+            self.with(with, true, false)?;
         }
         self.work(index, Work::at(Phase::Base));
         let mut base = self.set_expr(left, true)?;

@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15 manual, part VI.
 
 use super::cursor::Cursor;
-use super::{Command, copy, maintenance, settings};
+use super::{Command, copy, maintenance, portals, settings};
 use crate::sql::statement::{Discard, Isolation};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
@@ -37,9 +37,14 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "vacuum" => maintenance::vacuum,
         "analyze" | "analyse" => maintenance::analyze,
         "truncate" => maintenance::truncate,
+        "lock" => maintenance::lock,
         "checkpoint" => maintenance::checkpoint,
         "backup" => maintenance::backup,
-        "close" => close,
+        "declare" => portals::declare,
+        "fetch" | "move" => portals::fetch,
+        "close" => portals::close,
+        "listen" => listen,
+        "notify" => notify,
         "unlisten" => unlisten,
         "prepare" => return prepare(c, text).map(Some),
         _ => return Ok(None),
@@ -55,12 +60,21 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
         Some(Token::Word(w)) => w.value.to_ascii_lowercase(),
         _ => String::new(),
     };
+    let no_language = |what: &str| {
+        Some(
+            Error::unsupported(format!("{what} is not supported")).with_hint(
+                "There is no procedural language here: send the statements from the client.",
+            ),
+        )
+    };
     let unsupported = |what: String| Some(Error::unsupported(format!("{what} is not supported")));
     match word {
-        "declare" | "fetch" | "move" => Some(Error::unsupported("cursors are not supported")),
-        "listen" | "notify" | "lock" | "do" | "call" | "grant" | "revoke" | "comment"
-        | "cluster" | "reindex" | "refresh" | "security" | "import" | "reassign" | "merge"
-        | "load" => unsupported(word.to_ascii_uppercase()),
+        "grant" | "revoke" | "comment" | "cluster" | "reindex" | "refresh" | "security"
+        | "import" | "reassign" | "load" => unsupported(word.to_ascii_uppercase()),
+        "do" | "call" => no_language(&word.to_ascii_uppercase()),
+        "create" if matches!(second.as_str(), "function" | "procedure" | "trigger") => {
+            no_language(&format!("CREATE {}", second.to_ascii_uppercase()))
+        }
         "create" => match second.as_str() {
             "" | "table" | "index" | "unique" => None,
             "temp" | "temporary" | "local" | "global" => {
@@ -148,19 +162,20 @@ fn isolation_level(c: &mut Cursor) -> Result<Isolation> {
 
 fn commit(c: &mut Cursor) -> Result<Command> {
     c.next();
-    end_of_transaction(c)?;
-    Ok(Command::Commit)
+    Ok(Command::Commit {
+        chain: end_of_transaction(c)?,
+    })
 }
 
 fn rollback(c: &mut Cursor) -> Result<Command> {
     let abort = c.is("abort");
     c.next();
-    end_of_transaction(c)?;
-    if !abort && c.accept("to") {
+    let chain = end_of_transaction(c)?;
+    if !abort && !chain && c.accept("to") {
         c.accept("savepoint");
         return Ok(Command::RollbackTo { name: c.name()? });
     }
-    Ok(Command::Rollback)
+    Ok(Command::Rollback { chain })
 }
 
 fn savepoint(c: &mut Cursor) -> Result<Command> {
@@ -174,16 +189,15 @@ fn release(c: &mut Cursor) -> Result<Command> {
     Ok(Command::Release { name: c.name()? })
 }
 
-fn end_of_transaction(c: &mut Cursor) -> Result<()> {
+/// Whether it says AND CHAIN.
+fn end_of_transaction(c: &mut Cursor) -> Result<bool> {
     let _ = c.accept("work") || c.accept("transaction");
     if c.accept("and") {
         let no = c.accept("no");
         c.expect("chain")?;
-        if !no {
-            return Err(Error::unsupported("AND CHAIN is not supported"));
-        }
+        return Ok(!no);
     }
-    Ok(())
+    Ok(false)
 }
 
 fn discard(c: &mut Cursor) -> Result<Command> {
@@ -258,24 +272,26 @@ pub(super) fn boolean(c: &mut Cursor, option: &str) -> Result<bool> {
     }
 }
 
-fn close(c: &mut Cursor) -> Result<Command> {
+fn listen(c: &mut Cursor) -> Result<Command> {
     c.next();
-    if c.accept("all") {
-        return Ok(Command::Nothing {
-            tag: "CLOSE CURSOR ALL",
-        });
-    }
-    let name = c.name()?;
-    Ok(Command::Refused(Error::new(
-        SqlState::INVALID_CURSOR_NAME,
-        format!("cursor \"{name}\" does not exist"),
-    )))
+    Ok(Command::Listen { channel: c.name()? })
+}
+
+fn notify(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    let channel = c.name()?;
+    let text = match c.accept_token(&Token::Comma) {
+        true => c.string()?,
+        false => String::new(),
+    };
+    Ok(Command::Notify { channel, text })
 }
 
 fn unlisten(c: &mut Cursor) -> Result<Command> {
     c.next();
-    if !c.accept_token(&Token::Mul) {
-        c.name()?;
-    }
-    Ok(Command::Nothing { tag: "UNLISTEN" })
+    let channel = match c.accept_token(&Token::Mul) {
+        true => None,
+        false => Some(c.name()?),
+    };
+    Ok(Command::Unlisten { channel })
 }

@@ -56,12 +56,21 @@ pub(super) fn read(c: &mut Cursor) -> Result<Command> {
     }
     target(c, from)?;
     options(c, &mut written)?;
-    if c.is("where") {
-        return Err(Error::unsupported("COPY FROM with WHERE is not supported"));
-    }
+    let filter = match c.accept("where") {
+        true if !from => {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "WHERE clause not allowed with COPY TO",
+            )
+            .with_hint("Try the COPY (SELECT ... WHERE ...) TO variant."));
+        }
+        true => Some(Box::new(c.sub(|p| p.parse_expr())?)),
+        false => None,
+    };
     Ok(Command::Copy {
         source,
         from,
+        filter,
         options: checked(written, from)?,
     })
 }

@@ -115,3 +115,42 @@ pub(super) fn backup(c: &mut Cursor) -> Result<Command> {
     };
     Ok(Command::Backup { name, base })
 }
+
+/// LOCK [TABLE] [ONLY] names [IN … MODE] [NOWAIT]. Readers are never kept out, so there are two kinds: beside other writers, or
+/// instead of them.
+pub(super) fn lock(c: &mut Cursor) -> Result<Command> {
+    c.next();
+    c.accept("table");
+    c.accept("only");
+    let tables = c.object_names()?;
+    c.accept_token(&Token::Mul);
+    let mut exclusive = true;
+    if c.accept("in") {
+        exclusive = if c.accept("access") {
+            let exclusive = c.accept("exclusive");
+            if !exclusive {
+                c.expect("share")?;
+            }
+            exclusive
+        } else if c.accept("row") {
+            if !c.accept("share") {
+                c.expect("exclusive")?;
+            }
+            false
+        } else if c.accept("share") {
+            if c.accept("update") || c.accept("row") {
+                c.expect("exclusive")?;
+            }
+            true
+        } else {
+            c.expect("exclusive")?;
+            true
+        };
+        c.expect("mode")?;
+    }
+    Ok(Command::Lock {
+        tables,
+        exclusive,
+        nowait: c.accept("nowait"),
+    })
+}

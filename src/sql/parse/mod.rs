@@ -12,6 +12,7 @@ mod errors;
 mod explain;
 mod frame;
 mod maintenance;
+mod portals;
 mod rewrite;
 mod settings;
 mod split;
@@ -25,7 +26,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, limits};
 
-use super::statement::{CopyOptions, Discard, ExplainOptions, Isolation};
+use super::statement::{CopyOptions, Discard, ExplainOptions, Isolation, Scroll, Way};
 
 /// One statement of a script, read but not bound.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub enum Kind {
     Insert,
     Update,
     Delete,
+    Merge,
     Ddl,
     Explain,
     Copy,
@@ -59,6 +61,11 @@ pub enum Kind {
     Prepare,
     Execute,
     Deallocate,
+    /// DECLARE, FETCH, MOVE and CLOSE.
+    Cursor,
+    /// Also UNLISTEN.
+    Listen,
+    Lock,
     Maintenance,
     Other,
 }
@@ -77,8 +84,12 @@ pub(super) enum Command {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     },
-    Commit,
-    Rollback,
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint {
         name: String,
     },
@@ -120,6 +131,7 @@ pub(super) enum Command {
     Copy {
         source: CopySource,
         from: bool,
+        filter: Option<Box<ast::Expr>>,
         options: CopyOptions,
     },
     Vacuum {
@@ -129,6 +141,12 @@ pub(super) enum Command {
     Analyze {
         tables: Vec<ast::ObjectName>,
     },
+    /// `exclusive`: nobody else may write.
+    Lock {
+        tables: Vec<ast::ObjectName>,
+        exclusive: bool,
+        nowait: bool,
+    },
     Truncate {
         tables: Vec<ast::ObjectName>,
     },
@@ -137,8 +155,30 @@ pub(super) enum Command {
         name: String,
         base: Option<String>,
     },
-    Nothing {
-        tag: &'static str,
+    Declare {
+        name: String,
+        scroll: Scroll,
+        hold: bool,
+        query: Box<ast::Query>,
+    },
+    Fetch {
+        name: String,
+        way: Way,
+        /// MOVE: no rows are wanted.
+        moves: bool,
+    },
+    Close {
+        name: Option<String>,
+    },
+    Listen {
+        channel: String,
+    },
+    Unlisten {
+        channel: Option<String>,
+    },
+    Notify {
+        channel: String,
+        text: String,
     },
     /// Answered with its error when its turn comes, as any statement that cannot be carried out.
     Refused(Error),
@@ -218,11 +258,13 @@ fn kind_of(ast: &Ast) -> Kind {
                 ast::SetExpr::Insert(_) => Kind::Insert,
                 ast::SetExpr::Update(_) => Kind::Update,
                 ast::SetExpr::Delete(_) => Kind::Delete,
+                ast::SetExpr::Merge(_) => Kind::Merge,
                 _ => Kind::Query,
             },
             ast::Statement::Insert(_) => Kind::Insert,
             ast::Statement::Update(_) => Kind::Update,
             ast::Statement::Delete(_) => Kind::Delete,
+            ast::Statement::Merge(_) => Kind::Merge,
             ast::Statement::CreateTable(_)
             | ast::Statement::CreateIndex(_)
             | ast::Statement::AlterTable(_)
@@ -232,8 +274,8 @@ fn kind_of(ast: &Ast) -> Kind {
         },
         Ast::Command(c) => match c {
             Command::Begin { .. } => Kind::Begin,
-            Command::Commit => Kind::Commit,
-            Command::Rollback => Kind::Rollback,
+            Command::Commit { .. } => Kind::Commit,
+            Command::Rollback { .. } => Kind::Rollback,
             Command::RollbackTo { .. } => Kind::RollbackTo,
             Command::Savepoint { .. } | Command::Release { .. } => Kind::Savepoint,
             Command::Set { .. } | Command::SetTransaction { .. } | Command::Reset { .. } => {
@@ -245,11 +287,15 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
             Command::Truncate { .. } => Kind::Ddl,
+            Command::Lock { .. } => Kind::Lock,
             Command::Vacuum { .. }
             | Command::Analyze { .. }
             | Command::Checkpoint
             | Command::Backup { .. } => Kind::Maintenance,
-            Command::Discard(_) | Command::Nothing { .. } | Command::Refused(_) => Kind::Other,
+            Command::Declare { .. } | Command::Fetch { .. } | Command::Close { .. } => Kind::Cursor,
+            Command::Listen { .. } | Command::Unlisten { .. } => Kind::Listen,
+            Command::Notify { .. } => Kind::Other,
+            Command::Discard(_) | Command::Refused(_) => Kind::Other,
         },
     }
 }

@@ -22,6 +22,10 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         }
         weaker_lock(&token.token, &mut out);
         frame::respell(&mut token.token, &mut out);
+        if is(&token.token, Keyword::VALUES) && of_defaults(&mut out, token.span) {
+            last = Some(out.len() - 1);
+            continue;
+        }
         let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
         if is_string(&token.token) && !copy {
             if matches!(before, Some(b) if is_string(b)) {
@@ -42,10 +46,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             Token::DoubleExclamationMark => return Err(source.at_token(Some(&token))),
             Token::Word(w) if w.quote_style.is_none() => {
                 if w.value.eq_ignore_ascii_case("isnull") && last.is_some() {
-                    let span = token.span;
-                    out.push(keyword(Keyword::IS, "IS", span));
-                    out.push(blank(span));
-                    out.push(keyword(Keyword::NULL, "NULL", span));
+                    out.extend(is_null(token.span));
                     last = Some(out.len() - 1);
                     continue;
                 }
@@ -54,10 +55,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
                 }
                 if w.keyword == Keyword::TABLE && last.is_none() {
                     let span = token.span;
-                    out.push(keyword(Keyword::SELECT, "SELECT", span));
-                    out.push(blank(span));
-                    out.push(TokenWithSpan::new(Token::Mul, span));
-                    out.push(blank(span));
+                    out.extend(select_all(span));
                     token = keyword(Keyword::FROM, "FROM", span);
                 } else if w.value.eq_ignore_ascii_case("symmetric")
                     && matches!(before, Some(b) if is(b, Keyword::BETWEEN))
@@ -78,6 +76,42 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         out.push(token);
     }
     Ok(out)
+}
+
+fn is_null(span: sqlparser::tokenizer::Span) -> [TokenWithSpan; 3] {
+    let (is, null) = (Keyword::IS, Keyword::NULL);
+    [
+        keyword(is, "IS", span),
+        blank(span),
+        keyword(null, "NULL", span),
+    ]
+}
+
+fn select_all(span: sqlparser::tokenizer::Span) -> [TokenWithSpan; 4] {
+    [
+        keyword(Keyword::SELECT, "SELECT", span),
+        blank(span),
+        TokenWithSpan::new(Token::Mul, span),
+        blank(span),
+    ]
+}
+
+/// `INSERT DEFAULT VALUES` of MERGE: what VALUES does not name gets its default.
+fn of_defaults(out: &mut Vec<TokenWithSpan>, span: sqlparser::tokenizer::Span) -> bool {
+    let seen = |t: &(usize, &TokenWithSpan)| !matches!(t.1.token, Token::Whitespace(_));
+    let mut before = out.iter().enumerate().rev().filter(seen);
+    let (Some((at, default)), Some((_, insert))) = (before.next(), before.next()) else {
+        return false;
+    };
+    if !is(&default.token, Keyword::DEFAULT) || !is(&insert.token, Keyword::INSERT) {
+        return false;
+    }
+    out.truncate(at);
+    out.push(keyword(Keyword::VALUES, "VALUES", span));
+    out.push(TokenWithSpan::new(Token::LParen, span));
+    out.push(keyword(Keyword::DEFAULT, "DEFAULT", span));
+    out.push(TokenWithSpan::new(Token::RParen, span));
+    true
 }
 
 /// FOR NO KEY UPDATE and FOR KEY SHARE: the same lock as without.

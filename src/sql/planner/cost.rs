@@ -110,7 +110,9 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
                 (SetOp::Union, true) => on.rows(plan) * OUT,
                 _ => on.rows(plan) * KEEP,
             },
-            Plan::LockRows(_) | Plan::Advise(_) | Plan::Configure { .. } => first(on) * LOOKUP,
+            Plan::LockRows(_) | Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. } => {
+                first(on) * LOOKUP
+            }
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,
             Plan::Limit { .. } | Plan::With(_) => 0.0,
@@ -118,6 +120,7 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::System(_)
             | Plan::Values { .. }
             | Plan::OneRow
+            | Plan::Given(_)
             | Plan::Function(_)
             | Plan::WithScan(_)
             | Plan::WorkTable(_) => on.rows(plan) * OUT,

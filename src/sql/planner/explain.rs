@@ -14,7 +14,7 @@ use engine::catalog::{Catalog, Table, system};
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
-    KeyRange, Plan, Scan, SetOp, Window, WindowCall, WindowFunc,
+    KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
 };
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -89,6 +89,14 @@ impl Shown<'_> {
             Statement::Insert(insert) => self.insert(insert),
             Statement::Update(u) => self.change("Update", &u.table, &u.access, &u.filter),
             Statement::Delete(d) => self.change("Delete", &d.table, &d.access, &d.filter),
+            Statement::Merge(m) => self.merge(m),
+            Statement::With { changes, main } => {
+                let mut top = self.statement(main);
+                for (name, change) in changes {
+                    top.queries.push((name.clone(), self.statement(change)));
+                }
+                top
+            }
             Statement::Explain { statement, .. } => self.statement(statement),
             _ => Node::new("Utility Statement"),
         }
@@ -110,6 +118,19 @@ impl Shown<'_> {
             node.detail("Conflict Arbiter Indexes", arbiter);
         }
         node.children.push(self.plan(&insert.source));
+        self.changed(node)
+    }
+
+    fn merge(&self, m: &Merge) -> Node {
+        let word = match m.word {
+            MergeWord::Update => "Update",
+            MergeWord::Delete => "Delete",
+            MergeWord::Merge => "Merge",
+        };
+        let mut node = on(word, &m.table);
+        node.children.push(self.plan(&m.source));
+        let exprs = m.whens.iter().flat_map(When::exprs);
+        exprs.for_each(|e| self.subplans(e, &mut node));
         self.changed(node)
     }
 
@@ -270,6 +291,13 @@ impl Shown<'_> {
             Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
             Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
+            Plan::Given(given) => {
+                let mut node = Node::new("CTE Scan");
+                node.title = format!("CTE Scan on {}", given.name);
+                node.facts.push(("CTE Name", given.name.clone()));
+                node
+            }
+            Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
     }
@@ -464,6 +492,13 @@ fn table_names(table: &Table) -> Vec<String> {
     table.columns.iter().map(qualified).collect()
 }
 
+fn named_columns(name: &str, columns: &[types::Column]) -> Vec<String> {
+    columns
+        .iter()
+        .map(|c| format!("{name}.{}", c.name))
+        .collect()
+}
+
 /// What the columns of a plan's output are called in conditions above it.
 fn names(plan: &Plan) -> Vec<String> {
     match plan {
@@ -520,6 +555,8 @@ fn names(plan: &Plan) -> Vec<String> {
         Plan::Configure { .. } => vec!["set_config".to_owned()],
         Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
         Plan::Window(window) => window_names(window),
+        Plan::Notify { .. } => vec!["pg_notify".to_owned()],
+        Plan::Given(given) => named_columns(&given.name, &given.columns),
         Plan::LockRows(lock) => {
             let columns = lock.table.columns.iter();
             columns.map(|c| c.name.clone()).collect()
@@ -528,7 +565,11 @@ fn names(plan: &Plan) -> Vec<String> {
 }
 
 fn scan_names(scan: &Scan) -> Vec<String> {
-    let own = table_names(&scan.table);
+    let mut own = table_names(&scan.table);
+    if scan.addressed {
+        // As PostgreSQL names it, though no query can.
+        own.push(format!("{}.ctid", scan.table.name));
+    }
     let printer = Printer::new(&own);
     if let Some(partial) = &scan.partial {
         let groups = partial.groups.iter().map(|e| printer.print(e));

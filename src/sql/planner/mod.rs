@@ -27,13 +27,14 @@ mod sides;
 mod tests;
 
 pub use explain::{Explained, Took};
+pub(super) use rename::renamed;
 pub(super) use shape::types;
 
 use super::Statement;
 use engine::catalog::{Catalog, Table};
 use engine::exec::eval::fold;
 use engine::plan::{
-    Access, Assignment, ConflictAction, Delete, Expr, Insert, Plan, Query, Returning, Update,
+    Access, Assignment, ConflictAction, Delete, Expr, Insert, Merge, Plan, Query, Returning, Update,
 };
 use estimate::Estimator;
 use std::sync::Arc;
@@ -53,6 +54,27 @@ fn optimized(statement: Statement, on: &Estimator) -> Statement {
         Statement::Insert(insert) => Statement::Insert(optimize_insert(insert, on)),
         Statement::Update(update) => Statement::Update(optimize_update(update, on)),
         Statement::Delete(delete) => Statement::Delete(optimize_delete(delete, on)),
+        Statement::Merge(merge) => Statement::Merge(optimize_merge(merge, on)),
+        Statement::Declare {
+            name,
+            query,
+            scroll,
+            hold,
+            text,
+        } => Statement::Declare {
+            name,
+            query: optimize_query(query, on),
+            scroll,
+            hold,
+            text,
+        },
+        Statement::With { changes, main } => Statement::With {
+            changes: changes
+                .into_iter()
+                .map(|(name, change)| (name, optimized(change, on)))
+                .collect(),
+            main: Box::new(optimized(*main, on)),
+        },
         Statement::Explain { statement, options } => Statement::Explain {
             statement: Box::new(optimized(*statement, on)),
             options,
@@ -142,6 +164,15 @@ fn optimize_delete(mut delete: Delete, on: &Estimator) -> Delete {
     optimize_returning(&mut delete.returning, on);
     (delete.access, delete.filter) = find(&delete.table, delete.access, delete.filter, on);
     delete
+}
+
+fn optimize_merge(mut merge: Merge, on: &Estimator) -> Merge {
+    merge.source = optimize_plan(merge.source, on);
+    for e in merge.exprs_mut() {
+        folded(e);
+        optimize_inside(e, on);
+    }
+    merge
 }
 
 /// The whole filter stays: a row is checked again when it is changed, and where it reads subqueries only by it.

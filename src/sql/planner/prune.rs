@@ -88,6 +88,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         | Plan::SetOp { .. }
         | Plan::LockRows(_)
         | Plan::Advise(_)
+        | Plan::Notify { .. }
         | Plan::Configure { .. }
         | Plan::Recursive(_)) => {
             for input in plan.inputs_mut() {
@@ -100,6 +101,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         plan @ (Plan::System(_)
         | Plan::Values { .. }
         | Plan::OneRow
+        | Plan::Given(_)
         | Plan::Function(_)
         | Plan::WithScan(_)
         | Plan::WorkTable(_)) => (plan, Layout::SAME),

@@ -59,6 +59,8 @@ pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
             types.extend(window.calls.iter().map(|c| c.ty));
             types
         }
+        Plan::Notify { .. } => vec![DataType::Void],
+        Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
     }
 }
 

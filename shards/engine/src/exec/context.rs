@@ -31,4 +31,17 @@ pub struct SessionInfo {
     pub time_zone: jiff::tz::TimeZone,
     /// Current settings as SHOW prints them, for `current_setting()` and `pg_settings`.
     pub settings: Vec<(String, String)>,
+    /// Its cursors, where it has some, for `pg_cursors`.
+    pub cursors: Option<Arc<Vec<CursorInfo>>>,
+}
+
+/// What is shown of a cursor.
+#[derive(Clone, Debug)]
+pub struct CursorInfo {
+    pub name: String,
+    pub statement: String,
+    pub is_holdable: bool,
+    pub is_scrollable: bool,
+    /// When it was declared, microseconds since 2000-01-01 UTC.
+    pub micros: i64,
 }

@@ -15,7 +15,7 @@ pub mod profile;
 pub mod resolve;
 mod spill;
 
-pub use context::{Context, SessionInfo};
+pub use context::{Context, CursorInfo, SessionInfo};
 
 #[cfg(test)]
 mod tests;

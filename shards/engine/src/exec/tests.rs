@@ -22,6 +22,7 @@ fn context() -> Context {
         transaction_micros: 0,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
+            cursors: None,
             user: "rustydb".to_owned(),
             database: "rustydb".to_owned(),
             backend_pid: 1,

@@ -19,12 +19,12 @@ pub use compare::Comparison;
 pub use ddl::{CreateTable, Ddl, Key};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
-    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Join, JoinKind, KeyRange, LockRows,
-    LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction, Top,
+    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Given, Join, JoinKind, KeyRange,
+    LockRows, LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction, Top,
 };
 pub use statement::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Insert, OnConflict, Query, Returning,
-    Update,
+    Act, Assignment, ConflictAction, ConflictTarget, Delete, Insert, Merge, MergeWord, OnConflict,
+    Query, Returning, Update, When,
 };
 pub use window::{Frame, FrameBound, FrameExclude, FrameUnits, Window, WindowCall, WindowFunc};
 pub use with::{Recursive, With, WithQuery, WithScan};

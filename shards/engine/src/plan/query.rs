@@ -79,6 +79,20 @@ pub enum Plan {
         /// For each set, which of the groups it has.
         sets: Vec<Vec<bool>>,
     },
+    /// The rows that a change in WITH has returned.
+    Given(Given),
+    /// `pg_notify`: a channel and a text a row, announced when the transaction commits. Output: what the function answers.
+    Notify {
+        input: Box<Plan>,
+    },
+}
+
+/// Which of the statement's changes, and what its rows look like.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Given {
+    pub name: String,
+    pub slot: usize,
+    pub columns: Vec<Column>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -71,6 +71,7 @@ macro_rules! plan_parts {
                 | Plan::OneRow
                 | Plan::Function(_)
                 | Plan::WithScan(_)
+                | Plan::Given(_)
                 | Plan::WorkTable(_) => Vec::new(),
                 Plan::Filter { input, .. }
                 | Plan::Project { input, .. }
@@ -78,6 +79,7 @@ macro_rules! plan_parts {
                 | Plan::Limit { input, .. }
                 | Plan::Distinct { input }
                 | Plan::DistinctOn { input, .. }
+                | Plan::Notify { input }
                 | Plan::Configure { input }
                 | Plan::Expand { input, .. } => vec![input],
                 Plan::Join(join) => {
@@ -109,6 +111,8 @@ macro_rules! plan_parts {
                 | Plan::Distinct { .. }
                 | Plan::SetOp { .. }
                 | Plan::Advise(_)
+                | Plan::Given(_)
+                | Plan::Notify { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
                 | Plan::WithScan(_)
@@ -229,8 +233,10 @@ impl Plan {
 
     /// Some expression in it may differ from one run to the next.
     pub fn is_volatile(&self) -> bool {
-        matches!(self, Plan::Advise(_) | Plan::Configure { .. })
-            || self.exprs().into_iter().any(Expr::is_volatile)
+        matches!(
+            self,
+            Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. }
+        ) || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }
 

@@ -84,6 +84,8 @@ pub enum PartitionCall {
     Insert(InsertCall),
     Update(UpdateCall),
     Delete(DeleteCall),
+    /// Rows that are locked get their new values, or go: `Modified`, with all of them in their order.
+    Rewrite(RewriteCall),
     /// Entries of unique indexes whose columns hash to this partition.
     Unique(UniqueCall),
     /// Looks up entries of one index: the keys of their rows.
@@ -118,6 +120,8 @@ pub enum PartitionCall {
         /// Of the catalog that will follow.
         version: u64,
     },
+    /// LOCK TABLE, until the transaction ends: `Count(1)` when it has it.
+    HoldTable(HoldTableCall),
     /// Partition 0: no other change of the catalog until the transaction ends. Answers the newest catalog.
     LockCatalog {
         txn: TxnRef,
@@ -182,6 +186,7 @@ impl PartitionCall {
             PartitionCall::Insert(c) => &c.txn,
             PartitionCall::Update(c) => &c.txn,
             PartitionCall::Delete(c) => &c.txn,
+            PartitionCall::Rewrite(c) => &c.txn,
             PartitionCall::Unique(c) => &c.txn,
             PartitionCall::Load(c) => &c.txn,
             PartitionCall::LockTable { txn, .. }
@@ -267,6 +272,8 @@ pub enum Conflict {
         assignments: Arc<Vec<Assignment>>,
         filter: Option<Expr>,
     },
+    /// Locks the existing row and answers it: the caller decides.
+    Lock,
 }
 
 pub struct UpdateCall {
@@ -291,6 +298,14 @@ pub struct DeleteCall {
     pub rows_wanted: bool,
     pub commit: bool,
     pub resume: Option<Resume>,
+}
+
+pub struct RewriteCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    /// By their keys; `None`: it is deleted.
+    pub rows: Vec<(Vec<u8>, Option<Row>)>,
 }
 
 pub struct UniqueCall {
@@ -331,6 +346,14 @@ pub struct AdviseCall {
     pub txn: TxnRef,
     pub key: AdvisoryKey,
     pub shared: bool,
+    pub waits: bool,
+}
+
+pub struct HoldTableCall {
+    pub txn: TxnRef,
+    pub table: Arc<Table>,
+    /// Nobody else may write.
+    pub exclusive: bool,
     pub waits: bool,
 }
 
@@ -425,6 +448,12 @@ pub enum Inserted {
     Skipped,
     /// ON CONFLICT DO UPDATE took the other way.
     Updated(Change),
+    /// Its place is taken by the row of this key, which is locked.
+    Taken {
+        key: Vec<u8>,
+        old: Row,
+        excluded: Row,
+    },
 }
 
 /// A row before and after; `new` is `None` when it was deleted.

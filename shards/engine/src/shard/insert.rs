@@ -63,6 +63,17 @@ impl Shard {
     }
 }
 
+/// 21000.
+pub fn second_time() -> Error {
+    Error::new(
+        SqlState::CARDINALITY_VIOLATION,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+    )
+    .with_hint(
+        "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+    )
+}
+
 struct Insert<'a> {
     shard: &'a Shard,
     p: &'a Rc<Partition>,
@@ -94,11 +105,13 @@ impl Insert<'_> {
                             tz,
                         ))
                     }
-                    Conflict::Nothing | Conflict::Update { .. } => self.conflict(key, row).await,
+                    Conflict::Nothing | Conflict::Update { .. } | Conflict::Lock => {
+                        self.conflict(key, row).await
+                    }
                 };
             }
         }
-        if matches!(self.call.on_conflict, Conflict::Update { .. }) {
+        if self.updates() {
             self.touched.push(key.clone());
         }
         self.put(&key, None, &row)?;
@@ -107,24 +120,13 @@ impl Insert<'_> {
 
     /// What ON CONFLICT says for a row whose place the row of `key` has.
     async fn conflict(&mut self, key: Vec<u8>, excluded: Row) -> Result<Inserted> {
-        let Conflict::Update {
-            assignments,
-            filter,
-        } = &self.call.on_conflict
-        else {
+        let act = self.call.on_conflict.clone();
+        if matches!(act, Conflict::Error | Conflict::Nothing) {
             return Ok(Inserted::Skipped);
-        };
-        if self.touched.contains(&key) {
-            return Err(Error::new(
-                SqlState::CARDINALITY_VIOLATION,
-                "ON CONFLICT DO UPDATE command cannot affect row a second time",
-            )
-            .with_hint(
-                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
-            ));
         }
-        let (assignments, filter) = (assignments.clone(), filter.clone());
-        self.touched.push(key.clone());
+        if self.touched.contains(&key) {
+            return Err(second_time());
+        }
         self.p
             .lock_row(
                 &self.call.txn,
@@ -138,7 +140,21 @@ impl Insert<'_> {
         let Some(old) = self.current(&key).await? else {
             return Ok(Inserted::Skipped);
         };
-        self.update(key, old, excluded, &assignments, filter.as_ref())
+        match act {
+            Conflict::Error | Conflict::Nothing => Ok(Inserted::Skipped),
+            Conflict::Lock => Ok(Inserted::Taken { key, old, excluded }),
+            Conflict::Update {
+                assignments,
+                filter,
+            } => {
+                let done =
+                    self.update(key.clone(), old, excluded, &assignments, filter.as_ref())?;
+                if matches!(done, Inserted::Updated(_)) {
+                    self.touched.push(key);
+                }
+                Ok(done)
+            }
+        }
     }
 
     fn update(
@@ -173,6 +189,13 @@ impl Insert<'_> {
         }))
     }
 
+    fn updates(&self) -> bool {
+        matches!(
+            self.call.on_conflict,
+            Conflict::Update { .. } | Conflict::Lock
+        )
+    }
+
     fn put(&self, key: &[u8], old: Option<&Row>, new: &Row) -> Result<()> {
         let table = &self.call.table;
         let mut bytes = Vec::new();
@@ -190,8 +213,7 @@ impl Insert<'_> {
             None => match self.p.latest(table.tree, key).await? {
                 Some((ts, payload)) => {
                     let newer = ts > txn.snapshot && payload.is_some();
-                    let updates = matches!(self.call.on_conflict, Conflict::Update { .. });
-                    if newer && updates && txn.isolation.keeps_snapshot() {
+                    if newer && self.updates() && txn.isolation.keeps_snapshot() {
                         bump(&self.p.counters.conflicts);
                         return Err(super::update::concurrent());
                     }

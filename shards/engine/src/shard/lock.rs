@@ -1,16 +1,16 @@
 //! Locking rows for SELECT … FOR UPDATE and FOR SHARE, and answering them as they are under their locks. Advisory locks.
 
-use super::call::{AdviseCall, LockRowsCall, Reply, stale};
+use super::call::{AdviseCall, HoldTableCall, LockRowsCall, Reply, stale};
 use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::operators::Locked;
 use crate::plan::{LockWait, RowLock};
-use crate::txn::Partition;
 use crate::txn::locks::Mode;
 use crate::txn::partition::bump;
 use crate::txn::state::TxnState;
+use crate::txn::{Partition, TxnRef};
 use std::rc::Rc;
-use types::{DataType, Error, Result, SqlState};
+use types::{DataType, Error, Result, SqlState, TableId};
 
 impl Shard {
     pub(super) async fn lock_rows(&self, p: &Rc<Partition>, call: LockRowsCall) -> ShardReply {
@@ -69,9 +69,11 @@ async fn lock_row(
         let own = own
             .map(|payload| row::decode(&payload, types))
             .transpose()?;
+        let again = state.wrote_apart(txn, table.tree, key);
         return Ok(own.map(|row| Locked {
             row,
             changed: false,
+            again,
         }));
     }
     let Some((ts, payload)) = p.latest(table.tree, key).await? else {
@@ -85,7 +87,11 @@ async fn lock_row(
     let row = payload
         .map(|payload| row::decode(&payload, types))
         .transpose()?;
-    Ok(row.map(|row| Locked { row, changed }))
+    Ok(row.map(|row| Locked {
+        row,
+        changed,
+        again: false,
+    }))
 }
 
 pub(super) async fn advise(p: &Partition, call: AdviseCall) -> ShardReply {
@@ -96,4 +102,31 @@ pub(super) async fn advise(p: &Partition, call: AdviseCall) -> ShardReply {
     let locks = &p.locks;
     let has = locks.advisory(&call.txn, &call.key, mode, call.waits);
     Ok(Reply::Count(u64::from(has.await?)))
+}
+
+/// LOCK TABLE.
+pub(super) async fn hold_table(partition: &Partition, call: HoldTableCall) -> ShardReply {
+    let mode = match call.exclusive {
+        true => Mode::Exclusive,
+        false => Mode::Shared,
+    };
+    let (txn, table) = (&call.txn, call.table.id);
+    let state = partition.txn(txn);
+    if !call.waits && !partition.locks.try_table(txn, table, mode)? {
+        return Ok(Reply::Count(0));
+    }
+    partition.lock_table(txn, &state, table, mode).await?;
+    Ok(Reply::Count(1))
+}
+
+/// For a change of the table's definition.
+pub(super) async fn bar_table(
+    partition: &Partition,
+    txn: &TxnRef,
+    table: TableId,
+    version: u64,
+) -> ShardReply {
+    let state = partition.txn(txn);
+    partition.bar_table(txn, &state, table, version).await?;
+    Ok(Reply::Done)
 }

@@ -10,12 +10,13 @@ mod constraints;
 mod cursor;
 mod delete;
 pub mod entries;
-mod insert;
+pub mod insert;
 pub mod layout;
 pub mod load;
 mod lock;
 mod meter;
 pub mod repartition;
+mod rewrite;
 mod sample;
 mod scan;
 mod unique;
@@ -264,6 +265,7 @@ impl Shard {
             PartitionCall::Insert(c) => self.insert(partition, c).await,
             PartitionCall::Update(c) => self.update(partition, c).await,
             PartitionCall::Delete(c) => self.delete(partition, c).await,
+            PartitionCall::Rewrite(c) => self.rewrite(partition, c).await,
             PartitionCall::Unique(c) => self.unique(partition, c).await,
             PartitionCall::LockRows(c) => self.lock_rows(partition, c).await,
             PartitionCall::Entries(c) => self.entries(partition, c).await,
@@ -280,11 +282,8 @@ impl Shard {
                 txn,
                 table,
                 version,
-            } => {
-                let state = partition.txn(&txn);
-                partition.bar_table(&txn, &state, table, version).await?;
-                Ok(Reply::Done)
-            }
+            } => lock::bar_table(partition, &txn, table, version).await,
+            PartitionCall::HoldTable(c) => lock::hold_table(partition, c).await,
             PartitionCall::LockCatalog { txn } => self.lock_catalog(partition, &txn).await,
             PartitionCall::WriteCatalog { txn, cells } => {
                 let state = partition.txn(&txn);

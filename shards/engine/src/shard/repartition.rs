@@ -96,6 +96,7 @@ impl Load<'_> {
             snapshot: self.at,
             isolation: Isolation::ReadCommitted,
             savepoint: 0,
+            apart: 0,
             stop: Stop::at(None),
         };
         let mut cursor = Cursor::open(partition, &reader, table.tree, Vec::new(), None).await?;

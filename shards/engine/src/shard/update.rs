@@ -84,15 +84,25 @@ fn update_row(
     old: Row,
     assignments: &[Assignment],
 ) -> Result<Change> {
-    let (table, state) = (target.table, target.state);
+    let table = target.table;
     let new = assign(&old, &old, assignments, target.ctx)?;
-    check(table, &new, target.ctx)?;
-    if table.has_key()
-        && assignments
-            .iter()
-            .any(|a| table.primary_key.contains(&a.column))
-        && row_key(table, &new)? != key
-    {
+    let moves = assignments
+        .iter()
+        .any(|a| table.primary_key.contains(&a.column));
+    put(target.state, (table, target.ctx), key, old, new, moves)
+}
+
+/// Writes a row's new version. `moves`: its key may be another one.
+pub fn put(
+    state: &TxnState,
+    (table, ctx): (&Table, &Context),
+    key: Vec<u8>,
+    old: Row,
+    new: Row,
+    moves: bool,
+) -> Result<Change> {
+    check(table, &new, ctx)?;
+    if moves && table.has_key() && row_key(table, &new)? != key {
         write_local(state, table, &key, Some(&old), None)?;
         state.write(table.tree, key.clone(), None)?;
         return Ok(Change {
@@ -252,12 +262,16 @@ impl Target<'_> {
         }
     }
 
-    /// Locks a candidate and answers the row as it is now, if the statement still wants it.
+    /// Locks a candidate and answers the row as it is now, if the statement still wants it. What the same statement has
+    /// changed already, by another of its parts, it leaves alone.
     pub async fn lock(&self, key: &[u8]) -> Result<Option<Row>> {
         let tree = self.table.tree;
         self.p
             .lock_row(self.txn, self.state, self.table.id, tree, key)
             .await?;
+        if self.state.wrote_apart(self.txn, tree, key) {
+            return Ok(None);
+        }
         if let Some(own) = self.state.get(tree, key).await? {
             return own
                 .map(|payload| row::decode(&payload, &self.types))

@@ -215,6 +215,17 @@ impl LockTable {
         Ok(true)
     }
 
+    /// As `table`, but `false` where it would have to wait.
+    pub fn try_table(&self, txn: &TxnRef, table: TableId, mode: Mode) -> Result<bool> {
+        let mut state = self.state.borrow_mut();
+        let target = Target::Table(table);
+        if !state.is_free(txn.xid, &target, mode) {
+            return Ok(false);
+        }
+        state.request(txn.xid, target, mode)?;
+        Ok(true)
+    }
+
     /// `true` when it had to wait.
     pub async fn table(&self, txn: &TxnRef, table: TableId, mode: Mode) -> Result<bool> {
         self.acquire(txn, Target::Table(table), mode).await

@@ -10,6 +10,7 @@
 //! a commit in flight at or below S waits until that is durable, and then reads its writes over the trees (Clock-SI, Du et
 //! al. 2013, for the waiting).
 
+mod apart;
 pub mod backup;
 pub mod clock;
 pub mod commit;
@@ -60,6 +61,8 @@ pub struct TxnRef {
     pub isolation: Isolation,
     /// What is written can be taken back to here; 0 is the transaction's beginning.
     pub savepoint: u32,
+    /// The number of a statement that does not see what it writes itself; 0 of one that may.
+    pub apart: u32,
     pub stop: Arc<Stop>,
 }
 

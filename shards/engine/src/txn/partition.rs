@@ -175,6 +175,7 @@ impl Partition {
             .or_insert_with(|| Rc::new(self.new_txn(txn.xid)))
             .clone();
         state.at_savepoint(txn.savepoint);
+        state.at_statement(txn.apart);
         let serializable = txn.isolation == Isolation::Serializable;
         state.serializable.set(serializable);
         state

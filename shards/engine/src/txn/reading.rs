@@ -25,6 +25,8 @@ const RUN: usize = 512;
 pub struct Layers {
     tree: TreeId,
     states: Vec<Rc<TxnState>>,
+    reader: Xid,
+    apart: u32,
 }
 
 impl Partition {
@@ -76,12 +78,17 @@ impl Partition {
         self.settle(txn, txn.snapshot, tree, None).await?;
         let mut states = self.decided(txn, tree);
         states.extend(self.txn_if_any(txn.xid).filter(|own| own.touches(tree)));
-        Ok(Layers { tree, states })
+        Ok(Layers {
+            tree,
+            states,
+            reader: txn.xid,
+            apart: txn.apart,
+        })
     }
 
     /// The row as the transaction sees it: its own write, else the newest version at or before its snapshot.
     pub async fn read(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        if let Some(own) = self.own(txn.xid, tree, key).await? {
+        if let Some(own) = self.own(txn, tree, key).await? {
             return Ok(own);
         }
         self.reads_key(txn, tree, key);
@@ -108,10 +115,10 @@ impl Partition {
         versions::newest(&self.store, tree, key, Ts(u64::MAX)).await
     }
 
-    /// What the transaction itself wrote: `Some(None)` = deleted.
-    pub async fn own(&self, xid: Xid, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
-        match self.txn_if_any(xid) {
-            Some(state) => state.get(tree, key).await,
+    /// What the transaction itself wrote, as its statement sees it: `Some(None)` = deleted.
+    async fn own(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
+        match self.txn_if_any(txn.xid) {
+            Some(state) => state.seen(txn.apart, tree, key).await,
             None => Ok(None),
         }
     }
@@ -139,7 +146,11 @@ impl Layers {
                 runs.push((run.entries, run.next));
             }
             // Later than what was staged, and so over it.
-            runs.push(in_memory(state, self.tree, from, upper));
+            let apart = match state.xid == self.reader {
+                true => self.apart,
+                false => 0,
+            };
+            runs.push(in_memory(state, apart, self.tree, from, upper)?);
             for (entries, next) in runs {
                 merged = overlaid(merged, entries);
                 end = match (end, next) {
@@ -157,21 +168,29 @@ impl Layers {
 
 fn in_memory(
     state: &TxnState,
+    apart: u32,
     tree: TreeId,
     from: &[u8],
     upper: Option<&[u8]>,
-) -> (Vec<Entry>, Option<Vec<u8>>) {
+) -> Result<(Vec<Entry>, Option<Vec<u8>>)> {
     let writes = state.writes.borrow();
     let upper = upper.map_or(Bound::Unbounded, Bound::Excluded);
     let (mut entries, mut bytes) = (Vec::new(), 0);
-    for (key, payload) in writes.range(tree, Bound::Included(from), upper) {
-        if entries.len() >= RUN || bytes >= BATCH_BYTES_MAX {
-            return (entries, Some(key.clone()));
+    let all = writes.range(tree, Bound::Included(from), upper);
+    for (n, (key, payload)) in all.enumerate() {
+        if n >= RUN || bytes >= BATCH_BYTES_MAX {
+            return Ok((entries, Some(key.clone())));
         }
+        let payload = match state.before(apart, tree, key)? {
+            None => payload.clone(),
+            Some(Some(before)) => before,
+            // Below it is what the statement sees.
+            Some(None) => continue,
+        };
         bytes += key.len() + payload.as_ref().map_or(0, Vec::len);
-        entries.push((key.clone(), payload.clone()));
+        entries.push((key.clone(), payload));
     }
-    (entries, None)
+    Ok((entries, None))
 }
 
 /// Both in key order; where both have a key, `over` wins.

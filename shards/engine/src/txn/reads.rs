@@ -325,6 +325,7 @@ mod tests {
             snapshot: Ts(xid),
             isolation: Isolation::Serializable,
             savepoint: 0,
+            apart: 0,
             stop: Stop::at(None),
         }
     }

@@ -33,8 +33,8 @@ impl Partition {
     pub async fn relieve(&self, state: &TxnState) -> Result<()> {
         let own = state.writes.borrow().bytes();
         let crowded = self.writes_in_memory.get() > self.txn_memory_bytes;
-        // What was staged could not be taken back.
-        if state.savepoint.get() > 0 {
+        // What was staged could not be taken back, nor be told from what was there before.
+        if state.stays_in_memory() {
             return Ok(());
         }
         if own <= KEPT_BYTES || (own <= self.txn_memory_bytes / 4 && !crowded) {

@@ -4,6 +4,8 @@
 //! write. Never: outlives what it staged: the tree goes when the last holder lets go of the state.
 //! Bounds: the writes in memory by `WriteSet`.
 
+use super::TxnRef;
+use super::apart::Before;
 use super::staged::Staged;
 use super::writes::{Payload, WriteSet};
 use std::cell::{Cell, RefCell};
@@ -19,7 +21,7 @@ pub enum Status {
 }
 
 /// One write and what was there before: `None` = nothing in memory.
-struct Before {
+struct Undone {
     savepoint: u32,
     tree: TreeId,
     key: Vec<u8>,
@@ -30,13 +32,13 @@ struct Before {
 /// What takes writes back, newest last.
 #[derive(Default)]
 struct Undo {
-    writes: Vec<Before>,
+    writes: Vec<Undone>,
     bytes: usize,
 }
 
 /// Of one transaction in one partition, since its first savepoint: what is written under one stays in memory.
 pub const UNDO_BYTES_MAX: usize = 64 << 20;
-const UNDO_OVERHEAD: usize = 96;
+pub(super) const UNDO_OVERHEAD: usize = 96;
 
 impl Undo {
     fn push(
@@ -60,7 +62,7 @@ impl Undo {
             .with_hint("Release the savepoint, or write without one."));
         }
         self.bytes += bytes;
-        self.writes.push(Before {
+        self.writes.push(Undone {
             savepoint,
             tree,
             key,
@@ -71,7 +73,7 @@ impl Undo {
     }
 
     /// The newest write since the savepoint.
-    fn pop(&mut self, savepoint: u32) -> Option<Before> {
+    fn pop(&mut self, savepoint: u32) -> Option<Undone> {
         let write = self.writes.pop_if(|w| w.savepoint >= savepoint)?;
         self.bytes -= write.bytes;
         Some(write)
@@ -86,6 +88,7 @@ pub struct TxnState {
     pub(super) serializable: Cell<bool>,
     pub(super) savepoint: Cell<u32>,
     undo: RefCell<Undo>,
+    before: RefCell<Before>,
     /// Calls that write for it and have not ended. Counted while there is a savepoint.
     pub(super) calls: Cell<u32>,
     /// Where writes go that outgrew memory. What is in `writes` is newer.
@@ -112,6 +115,7 @@ impl TxnState {
             serializable: Cell::new(false),
             savepoint: Cell::new(0),
             undo: RefCell::default(),
+            before: RefCell::default(),
             calls: Cell::new(0),
             staged: RefCell::new(None),
             staging: Cell::new(false),
@@ -144,7 +148,52 @@ impl TxnState {
             let mut undo = self.undo.borrow_mut();
             undo.push(savepoint, tree, key.clone(), before, written)?;
         }
-        self.writes.borrow_mut().put(tree, key, value)
+        let mut writes = self.writes.borrow_mut();
+        let mut before = self.before.borrow_mut();
+        if before.keeps() {
+            before.keep(tree, &key, writes.get(tree, &key));
+        }
+        writes.put(tree, key, value)
+    }
+
+    /// Writes from now on are this statement's.
+    pub(super) fn at_statement(&self, apart: u32) {
+        self.before.borrow_mut().at(apart);
+    }
+
+    /// What is in memory has to stay there.
+    pub(super) fn stays_in_memory(&self) -> bool {
+        self.savepoint.get() > 0 || self.before.borrow().keeps()
+    }
+
+    /// The statement, which does not see what it writes itself, has written the key.
+    pub fn wrote_apart(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> bool {
+        self.before.borrow().has(txn.apart, tree, key)
+    }
+
+    /// What lay in memory before the statement that reads: `None` = what lies there now.
+    pub(super) fn before(
+        &self,
+        apart: u32,
+        tree: TreeId,
+        key: &[u8],
+    ) -> Result<Option<Option<Payload>>> {
+        let before = self.before.borrow();
+        Ok(before.of(apart, tree, key)?.cloned())
+    }
+
+    /// As `get`, as the statement sees it.
+    pub(super) async fn seen(
+        &self,
+        apart: u32,
+        tree: TreeId,
+        key: &[u8],
+    ) -> Result<Option<Payload>> {
+        match self.before(apart, tree, key)? {
+            None => self.get(tree, key).await,
+            Some(Some(payload)) => Ok(Some(payload)),
+            Some(None) => self.get_staged(tree, key).await,
+        }
     }
 
     /// Writes from now on can be taken back to this savepoint; to none when it is 0.
@@ -188,6 +237,10 @@ impl TxnState {
         if let Some(payload) = self.writes.borrow().get(tree, key) {
             return Ok(Some(payload.clone()));
         }
+        self.get_staged(tree, key).await
+    }
+
+    async fn get_staged(&self, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
         let staged = self.staged.borrow().clone();
         match staged {
             Some(staged) if staged.touches(tree) => staged.get(tree, key).await,

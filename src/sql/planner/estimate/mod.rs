@@ -20,6 +20,8 @@ use types::Value;
 const TABLE_ROWS: f64 = 1_000.0;
 /// Rows of a function in FROM whose arguments are not known, as in PostgreSQL.
 const FUNCTION_ROWS: f64 = 1_000.0;
+/// What a change in WITH returns.
+const GIVEN_ROWS: f64 = 100.0;
 /// Rows of a table of the system.
 const SYSTEM_ROWS: f64 = 200.0;
 /// Of a WITH query that is read more than once: what it reads is not looked at from here.
@@ -178,6 +180,17 @@ impl<'a> Estimator<'a> {
                 let rows = self.output(&lock.input).rows;
                 let table = self.table(&lock.table);
                 table.thinned(rows)
+            }
+            Plan::Given(_) => Output {
+                rows: GIVEN_ROWS,
+                columns: unknown(plan, GIVEN_ROWS),
+            },
+            Plan::Notify { input } => {
+                let rows = self.output(input).rows;
+                Output {
+                    rows,
+                    columns: unknown(plan, rows),
+                }
             }
             Plan::Advise(advise) => {
                 let rows = self.output(&advise.input).rows;

@@ -90,6 +90,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
         transaction_micros: 0,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
+            cursors: None,
             user: "rustydb".into(),
             database: "rustydb".into(),
             backend_pid: 1,

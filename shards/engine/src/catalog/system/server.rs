@@ -4,7 +4,7 @@
 
 use super::definitions::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID};
 use super::values::{OWNER, ch, int4, null, oid, proc, text, yes};
-use crate::exec::Context;
+use crate::exec::{Context, CursorInfo};
 use jiff::tz::{Offset, TimeZone};
 use types::time::zone;
 use types::{Interval, Row, Value};
@@ -129,6 +129,25 @@ pub(super) fn settings(ctx: &Context) -> Vec<Row> {
         row
     };
     ctx.session.settings.iter().map(row).collect()
+}
+
+/// The session's cursors.
+pub(super) fn cursors(ctx: &Context) -> Vec<Row> {
+    let row = |c: &CursorInfo| -> Row {
+        vec![
+            text(&c.name),
+            text(&c.statement),
+            yes(c.is_holdable),
+            yes(false),
+            yes(c.is_scrollable),
+            Value::Timestamptz(c.micros),
+        ]
+    };
+    ctx.session
+        .cursors
+        .iter()
+        .flat_map(|all| all.iter().map(row))
+        .collect()
 }
 
 /// The backup that is being taken, if one is. There is one tablespace.

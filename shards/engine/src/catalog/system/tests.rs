@@ -72,6 +72,7 @@ fn context() -> Context {
         backup: None,
         statement_micros: 759_326_400_000_000,
         session: Arc::new(SessionInfo {
+            cursors: None,
             user: "ada".into(),
             database: "rustydb".into(),
             backend_pid: 7,

@@ -20,6 +20,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
     transaction_micros: 0,
     statement_micros: 0,
     session: Arc::new(SessionInfo {
+        cursors: None,
         user: String::new(),
         database: String::new(),
         backend_pid: 0,

@@ -1,11 +1,11 @@
-//! Advisory locks: a row in, a lock asked for or given back, the answer out.
+//! Advisory locks: a row in, a lock asked for or given back, the answer out. And `pg_notify`: a row in, an announcement.
 //!
 //! Owns: what is a key. Asked by: `build`. Never: asks for a lock when a part of its key is NULL (the answer is NULL then, as of
 //! any strict function). Bounds: one input batch. Source: PostgreSQL 15, "Advisory Lock Functions".
 
 use super::scope::Scope;
 use super::{Batches, Exec, RowSource};
-use crate::plan::Advise;
+use crate::plan::{Advise, Plan};
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
 use types::{Error, Result, Row, RowBatch, Value};
@@ -57,6 +57,49 @@ impl Advisory {
 }
 
 impl RowSource for Advisory {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
+        Box::pin(self.batch())
+    }
+}
+
+/// Each row's channel and text are announced.
+struct Announce {
+    scope: Scope,
+    input: Box<dyn RowSource>,
+}
+
+pub(super) fn announce(
+    scope: Scope,
+    input: &Plan,
+    exec: &Rc<Exec>,
+    outer: &Rc<Vec<Row>>,
+) -> Result<Box<dyn RowSource>> {
+    let input = super::build(input, exec, outer)?;
+    Ok(Box::new(Announce { scope, input }))
+}
+
+impl Announce {
+    async fn batch(&mut self) -> Result<Option<RowBatch>> {
+        let Some(batch) = self.input.next().await? else {
+            return Ok(None);
+        };
+        let mut out: Vec<Row> = Vec::with_capacity(batch.rows.len());
+        for row in batch.rows {
+            (self.scope.exec.check)()?;
+            let text = |at: usize| match row.get(at) {
+                Some(Value::Text(text)) => Ok(&**text),
+                // A NULL is an empty text, as PostgreSQL has it.
+                Some(Value::Null) => Ok(""),
+                _ => Err(Error::internal("a notification of another type")),
+            };
+            self.scope.exec.source.notify(text(0)?, text(1)?)?;
+            out.push(vec![Value::Text("".into())]);
+        }
+        Ok(Batches::new(out).take())
+    }
+}
+
+impl RowSource for Announce {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.batch())
     }

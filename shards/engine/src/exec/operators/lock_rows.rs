@@ -22,9 +22,11 @@ pub struct Locked {
     pub row: Row,
     /// It is another one than the snapshot has.
     pub changed: bool,
+    /// The statement itself has written it: of one that does not see what it writes.
+    pub again: bool,
 }
 
-pub(crate) struct LockRows {
+struct LockRows {
     scope: Scope,
     input: Box<dyn RowSource>,
     spec: Rc<Spec>,
@@ -32,16 +34,21 @@ pub(crate) struct LockRows {
     waiting: std::vec::IntoIter<Row>,
 }
 
-impl LockRows {
-    pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, spec: &Spec) -> LockRows {
-        LockRows {
-            scope,
-            input,
-            spec: Rc::new(spec.clone()),
-            waiting: Vec::new().into_iter(),
-        }
-    }
+pub(super) fn build(
+    scope: Scope,
+    spec: &Spec,
+    exec: &Rc<Exec>,
+    outer: &Rc<Vec<Row>>,
+) -> Result<Box<dyn RowSource>> {
+    Ok(Box::new(LockRows {
+        scope,
+        input: super::build(&spec.input, exec, outer)?,
+        spec: Rc::new(spec.clone()),
+        waiting: Vec::new().into_iter(),
+    }))
+}
 
+impl LockRows {
     async fn addresses(&mut self) -> Result<Vec<Vec<u8>>> {
         let most = if self.spec.one_by_one { 1 } else { TOGETHER };
         loop {
@@ -73,7 +80,7 @@ impl LockRows {
                 .lock(&self.spec, addresses, exec.ctx.clone())
                 .await?;
             let mut out = RowBatch::new();
-            for Locked { row, changed } in rows.into_iter().flatten() {
+            for Locked { row, changed, .. } in rows.into_iter().flatten() {
                 let keep = match &self.spec.filter {
                     Some(filter) if changed => {
                         let kept = eval_row(filter, &row, exec, &self.scope.outer).await?;

@@ -28,6 +28,7 @@ mod simple;
 pub(crate) mod sort;
 mod sources;
 mod spool;
+pub mod stash;
 mod stream;
 mod subquery;
 mod window;
@@ -37,16 +38,19 @@ pub use advise::AdvisoryKey;
 pub use configure::Configure;
 pub use lock_rows::Locked;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
+pub use stash::Stash;
 pub use subquery::eval_row;
 
 use super::Context;
 use super::memory::{Memory, full};
 use super::profile::{Profile, Reached};
 use super::spill::Space;
-use crate::plan::{Advise, LockRows, Plan, Scan};
+use crate::plan::{Advise, Given, LockRows, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use subquery::Answers;
@@ -80,6 +84,11 @@ pub trait Source {
     ) -> LocalBoxFuture<'a, Result<bool>> {
         Box::pin(async { Err(Error::unsupported("advisory locks here")) })
     }
+
+    /// Announces a text on a channel when the transaction commits.
+    fn notify(&self, _channel: &str, _text: &str) -> Result<()> {
+        Err(Error::unsupported("notifications here"))
+    }
 }
 
 /// A stream of row batches. Dropping it ends what feeds it.
@@ -106,6 +115,8 @@ pub struct Exec {
     pub profile: Option<Rc<Profile>>,
     /// What set_config() does.
     configure: Option<Rc<Configure>>,
+    /// What the changes in WITH have returned, by their numbers.
+    given: RefCell<BTreeMap<usize, Rc<Stash>>>,
     answers: Answers,
     shared: with::Shared,
 }
@@ -125,6 +136,7 @@ impl Exec {
             temp: None,
             profile: None,
             configure: None,
+            given: RefCell::default(),
             answers: Answers::default(),
             shared: with::Shared::default(),
         }
@@ -145,6 +157,11 @@ impl Exec {
     pub fn with_configure(mut self, configure: Rc<Configure>) -> Exec {
         self.configure = Some(configure);
         self
+    }
+
+    /// The rows of a change in WITH.
+    pub fn give(&self, slot: usize, rows: Stash) {
+        self.given.borrow_mut().insert(slot, Rc::new(rows));
     }
 
     /// A temporary file for an operator; 53200 when there is nowhere to make one.
@@ -231,6 +248,8 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
             left,
             right,
         } => set_op::build(scope, *op, *all, below(left)?, below(right)?),
+        Plan::Given(given) => given_rows(given, exec)?,
+        Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),
@@ -242,10 +261,13 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         } => Box::new(expand::Expand::new(scope, below(input)?, groups, sets)),
         Plan::Configure { input } => Box::new(configure::Configured::new(scope, below(input)?)),
         Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
-        Plan::LockRows(spec) => {
-            Box::new(lock_rows::LockRows::new(scope, below(&spec.input)?, spec))
-        }
+        Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,
     })
+}
+
+fn given_rows(given: &Given, exec: &Exec) -> Result<Box<dyn RowSource>> {
+    let rows = exec.given.borrow().get(&given.slot).cloned();
+    Ok(Box::new(stash::Stashed::new(rows.ok_or_else(lost)?)))
 }
 
 /// A broken invariant: what an operator has just made is gone.

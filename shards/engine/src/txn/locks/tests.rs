@@ -11,6 +11,7 @@ fn txn(n: u64) -> TxnRef {
         snapshot: Ts(0),
         isolation: Isolation::ReadCommitted,
         savepoint: 0,
+        apart: 0,
         stop: Stop::at(None),
     }
 }

@@ -103,6 +103,13 @@ pub(super) const VIEWS: &[Definition] = &[
          tablespaces_streamed int8",
     ),
     view(
+        12077,
+        "pg_cursors",
+        server::cursors,
+        "name text, statement text, is_holdable bool, is_binary bool, is_scrollable bool, creation_time \
+         timestamptz",
+    ),
+    view(
         12081,
         "pg_available_extensions",
         none,

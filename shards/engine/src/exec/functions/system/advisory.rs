@@ -1,4 +1,4 @@
-//! The names of the functions that take and give back advisory locks. `operators::advise` does what they say.
+//! The names of the functions that take and give back advisory locks, and `pg_notify`. `operators::advise` does what they say.
 
 use super::Function;
 use crate::plan::AdvisoryAct;
@@ -17,6 +17,7 @@ macro_rules! advisory {
                     .volatile(),
             )*
             Function::new("pg_advisory_unlock_all", &[], Void, |_, _| Err(elsewhere())).volatile(),
+            Function::new("pg_notify", &[Text, Text], Void, |_, _| Err(no_notices())).volatile(),
         ];
     };
 }
@@ -32,6 +33,10 @@ advisory! {
     "pg_try_advisory_xact_lock_shared": Bool,
     "pg_advisory_unlock": Bool,
     "pg_advisory_unlock_shared": Bool,
+}
+
+fn no_notices() -> Error {
+    Error::unsupported("notifications are not supported here")
 }
 
 /// Where no statement runs: defaults, checks and indexes of tables.

@@ -96,6 +96,7 @@ pub(super) fn context() -> Arc<Context> {
         backup: None,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
+            cursors: None,
             user: "rustydb".into(),
             database: "rustydb".into(),
             backend_pid: 1,
