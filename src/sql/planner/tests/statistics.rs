@@ -7,8 +7,11 @@ use engine::catalog::statistics::Statistics;
 use std::sync::Arc;
 use types::{Row, Value};
 
+/// A table's name, how many rows it has, and what they are.
+type Filled<'a> = (&'a str, u64, &'a dyn Fn(i32) -> Row);
+
 /// The catalog after ANALYZE of tables with these rows.
-fn analyzed(tables: &[(&str, u64, &dyn Fn(i32) -> Row)]) -> Catalog {
+fn analyzed(tables: &[Filled]) -> Catalog {
     let mut catalog = Catalog::clone(&catalog());
     for (name, rows, row) in tables {
         let table = catalog.table_by_name(None, name).unwrap().clone();
