@@ -291,12 +291,7 @@ impl Shown<'_> {
             Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
             Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
-            Plan::Given(given) => {
-                let mut node = Node::new("CTE Scan");
-                node.title = format!("CTE Scan on {}", given.name);
-                node.facts.push(("CTE Name", given.name.clone()));
-                node
-            }
+            Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
         }
