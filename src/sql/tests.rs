@@ -386,14 +386,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "42712 table name \"t\" specified more than once",
     ),
     (
-        "select row_number() over () from t",
-        "0A000 a window function is not supported",
-    ),
-    (
-        "with recursive q as (select 1) select 1",
-        "0A000 WITH RECURSIVE is not supported",
-    ),
-    (
         "select distinct a from t for update",
         "0A000 FOR UPDATE is not allowed with DISTINCT clause",
     ),

@@ -259,6 +259,7 @@ impl<'a> Binder<'a> {
                     "a WITH query was put in two places at once",
                 ));
             };
+            self.charge(&mut own)?;
             *query = Some(own.clone());
             self.renumber(&mut own);
             deepen(&mut own, level)?;
@@ -293,6 +294,19 @@ impl<'a> Binder<'a> {
             *correlated |= outer;
         }
         walk::parts(e, &mut |x| self.inline_inside(x, level, id, query, outer))
+    }
+
+    /// A copy of a query counts against the statement's budget: they would otherwise double with each level.
+    fn charge(&mut self, query: &mut Plan) -> Result<()> {
+        let mut nodes = 0;
+        each_plan(query, &mut |p| {
+            nodes += 1 + p.exprs().into_iter().map(walk::size).sum::<usize>();
+        });
+        self.copied = self.copied.saturating_add(nodes);
+        match self.copied > super::COPIED_NODES_MAX {
+            true => Err(super::too_complex("WITH queries copied too often")),
+            false => Ok(()),
+        }
     }
 
     /// Copies of one query must not take each other's rows.
