@@ -28,7 +28,7 @@ fn every_scenario_ends_the_same_over_both_protocols() {
         2,
         &[
             "--statement-timeout",
-            "300ms",
+            "2s",
             "--query-bytes-max",
             "1MiB",
             "--temp-bytes-max",
