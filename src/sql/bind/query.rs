@@ -137,6 +137,9 @@ impl<'a> Binder<'a> {
     /// changes may stand.
     pub(super) fn with(&mut self, with: &'a ast::With, share: bool, top: bool) -> Result<()> {
         let first = self.ctes.len();
+        // A change beside it is carried out by itself, and reads what it reads by itself.
+        let alone = |c: &ast::Cte| super::changed_by(&c.query).is_none();
+        let share = share && with.cte_tables.iter().all(alone);
         for cte in &with.cte_tables {
             let name = names::ident(&cte.alias.name);
             if self.ctes.iter().skip(first).any(|c| c.name == name) {

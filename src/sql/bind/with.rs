@@ -1,7 +1,8 @@
 //! WITH queries: those that are read more than once run once, the others stand where they are read; and recursive ones.
 //!
 //! Owns: that choice, and the forms that PostgreSQL allows to a query that reads itself. Asked by: `query`.
-//! Never: binds a WITH query twice, except in front of INSERT, UPDATE and DELETE, where each reference stands for itself.
+//! Never: binds a WITH query twice, except in front of INSERT, UPDATE and DELETE and beside changes in WITH, where each
+//! reference stands for itself.
 //! Source: `parse_cte.c` (`checkWellFormedRecursion`), `transformSetOperationTree`, `inline_cte`.
 
 use super::query::Rel;
