@@ -1,7 +1,7 @@
 //! What a plan costs, in rows read where they are.
 //!
 //! Owns: the weights of the operators' steps, and how they add up. Asked by: the rules that choose, and EXPLAIN. The unit is
-//! one row of a table visited by its shard; the other weights are relative to it, from measurements of the operators.
+//! one row of a table visited by its shard; the other weights are relative to it, and guesses: nothing has been measured for them.
 //! Never: a time; what is slow here is slow on any machine.
 
 use super::estimate::Estimator;
