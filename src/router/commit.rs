@@ -2,7 +2,8 @@
 //!
 //! Owns: the list of partitions that have a part in it. One participant: one `Commit` call and no other message. Several:
 //! all but the first prepare; the first then writes the decision with its own part, and that record is the commit. What the
-//! others still have to do is done in the background; recovery does it when the process dies meanwhile.
+//! others still have to do is done in the background; recovery does it when the process dies meanwhile. Where it has only
+//! locked rows it keeps the locks until the commit is durable: what they guard is what it has written elsewhere.
 //! Never: leaves a prepared participant without an answer while this process lives, unless the decision's own outcome
 //! is unknown (its partition was fenced in the middle): then only recovery may answer.
 
@@ -31,6 +32,8 @@ pub struct Txn {
     /// Trees made by it, which only it can reach: dropped when it does not commit.
     fresh: RefCell<Vec<TreeId>>,
     participants: RefCell<BTreeSet<PartitionId>>,
+    /// Where it has locked rows, and perhaps written nothing.
+    lockers: RefCell<BTreeSet<PartitionId>>,
     /// What is written now can be taken back to it; 0 is none.
     savepoint: Cell<u32>,
     /// Statements so far, and the number of the running one if it does not see what it writes.
@@ -51,6 +54,7 @@ impl Txn {
             at: Cell::new(Ts(0)),
             fresh: RefCell::new(Vec::new()),
             participants: RefCell::new(BTreeSet::new()),
+            lockers: RefCell::new(BTreeSet::new()),
             savepoint: Cell::new(0),
             statements: Cell::new(0),
             apart: Cell::new(0),
@@ -93,9 +97,21 @@ impl Txn {
         }
     }
 
-    /// To be said before a call that writes or locks there is sent.
+    /// To be said before a call that writes there is sent.
     pub fn takes_part(&self, partition: PartitionId) {
         self.participants.borrow_mut().insert(partition);
+    }
+
+    /// To be said before a call that only locks rows there is sent.
+    pub fn locks_in(&self, partition: PartitionId) {
+        self.lockers.borrow_mut().insert(partition);
+    }
+
+    /// Where it has locked rows and written nothing, which is forgotten here.
+    fn take_lockers(&self, writers: &[PartitionId]) -> Vec<PartitionId> {
+        let lockers = std::mem::take(&mut *self.lockers.borrow_mut());
+        let only = lockers.into_iter().filter(|p| !writers.contains(p));
+        only.collect()
     }
 
     /// Statements from now on are under this savepoint; under none when it is 0.
@@ -130,13 +146,17 @@ impl Txn {
     }
 
     pub fn has_participants(&self) -> bool {
-        !self.participants.borrow().is_empty()
+        !self.participants.borrow().is_empty() || !self.lockers.borrow().is_empty()
     }
 
-    /// Nothing of it is left anywhere: a fused statement has committed.
+    /// A fused statement has committed all that was written: only locks may be left.
     pub fn committed_by_call(&self) {
-        self.participants.borrow_mut().clear();
+        let writers: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut())
+            .into_iter()
+            .collect();
         self.ended.set(true);
+        let lockers = self.take_lockers(&writers);
+        release(&self.router, self.xid, Ts(0), lockers);
         self.unadvise();
     }
 
@@ -172,16 +192,20 @@ impl Txn {
         let mut readers = router.take_readers(xid);
         readers.retain(|p| !participants.contains(p));
         let readers: Vec<PartitionId> = readers.into_iter().collect();
+        let mut lockers = self.take_lockers(&participants);
         let Some((first, others)) = participants.split_first() else {
             // What has only read is serial at its snapshot.
-            forget_reads(router, xid, readers);
+            forget_reads(router.clone(), xid, readers);
+            commit_in(&router, xid, Ts(0), &lockers).await;
             return Ok(());
         };
+        lockers.retain(|p| !readers.contains(p));
         let (first, others) = (*first, others.to_vec());
         let parts = Parts {
             first,
             others,
             readers,
+            lockers,
         };
         let fresh = self.fresh.take();
         // Reads are remembered while the snapshot is held.
@@ -208,6 +232,7 @@ impl Txn {
         }
         let (router, xid, fresh) = (self.router.clone(), self.xid, self.fresh.take());
         let mut participants = std::mem::take(&mut *self.participants.borrow_mut());
+        participants.append(&mut self.lockers.borrow_mut());
         participants.append(&mut router.take_readers(xid));
         if participants.is_empty() {
             return;
@@ -229,14 +254,20 @@ struct Parts {
     first: PartitionId,
     /// They have written too.
     others: Vec<PartitionId>,
-    /// A serializable transaction has only read there.
+    /// A serializable transaction has only read there, or locked too.
     readers: Vec<PartitionId>,
+    /// It has only locked rows there.
+    lockers: Vec<PartitionId>,
 }
 
 impl Parts {
     fn all(&self) -> Vec<PartitionId> {
+        self.not_first().chain([self.first]).collect()
+    }
+
+    fn not_first(&self) -> impl Iterator<Item = PartitionId> {
         let others = self.others.iter().chain(&self.readers);
-        others.chain([&self.first]).copied().collect()
+        others.chain(&self.lockers).copied()
     }
 }
 
@@ -266,7 +297,10 @@ async fn commit(router: &Rc<Router>, xid: Xid, parts: Parts, fresh: Vec<TreeId>)
     };
     let call = PartitionCall::Commit { xid, decides };
     match router.call(coordinator, call).await {
-        Ok(Reply::At(_)) if parts.others.is_empty() && parts.readers.is_empty() => Ok(()),
+        Ok(Reply::At(ts)) if parts.others.is_empty() && parts.readers.is_empty() => {
+            release(router, xid, ts, parts.lockers);
+            Ok(())
+        }
         Ok(Reply::At(ts)) => {
             let router = router.clone();
             runtime::spawn(async move { carry_out(&router, xid, ts, parts).await }).detach();
@@ -288,10 +322,29 @@ fn forget_reads(router: Rc<Router>, xid: Xid, readers: Vec<PartitionId>) {
     }
 }
 
+/// Gives back, in the background, the locks where nothing was written.
+fn release(router: &Rc<Router>, xid: Xid, ts: Ts, lockers: Vec<PartitionId>) {
+    if !lockers.is_empty() {
+        let router = router.clone();
+        runtime::spawn(async move { commit_in(&router, xid, ts, &lockers).await }).detach();
+    }
+}
+
+async fn commit_in(router: &Rc<Router>, xid: Xid, ts: Ts, partitions: &[PartitionId]) {
+    let calls = partitions
+        .iter()
+        .map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
+    for outcome in futures_util::future::join_all(calls).await {
+        if let Err(e) = outcome {
+            tracing::debug!(%xid, error = %e, "locks not given back");
+        }
+    }
+}
+
 /// Tells the participants, and when all have it on disk lets the coordinator forget the decision.
 async fn carry_out(router: &Rc<Router>, xid: Xid, ts: Ts, parts: Parts) {
-    let others = parts.others.iter().chain(&parts.readers);
-    let calls = others.map(|p| router.call(*p, PartitionCall::CommitPrepared { xid, ts }));
+    let others = parts.not_first();
+    let calls = others.map(|p| router.call(p, PartitionCall::CommitPrepared { xid, ts }));
     let outcomes = futures_util::future::join_all(calls).await;
     match outcomes.into_iter().find_map(Result::err) {
         None => {

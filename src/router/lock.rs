@@ -65,7 +65,7 @@ impl TxnSource {
             part.1.push(address.key);
         }
         for (partition, (places, keys)) in parts {
-            self.owner.takes_part(partition);
+            self.owner.locks_in(partition);
             let call = LockRowsCall {
                 txn: self.txn.clone(),
                 ctx: ctx.clone(),

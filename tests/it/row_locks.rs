@@ -234,3 +234,44 @@ fn what_cannot_be_locked_is_refused_with_its_reason() {
         assert!(lines.iter().any(|l| l.contains("LockRows")), "{lines:?}");
     });
 }
+
+#[test]
+fn what_a_row_lock_guards_is_seen_by_whoever_gets_it_next() {
+    for (cores, partitions) in PLACES {
+        let flags = ["--partitions", partitions];
+        on_server(cores, &flags, async |server, client| {
+            let tables = "create table p (id int primary key, open bool not null);
+                create table c (id int primary key, p int not null);
+                insert into p select g, true from generate_series(1, 60) g";
+            client.batch_execute(tables).await.unwrap();
+            let other = server.connect().await;
+            // One adds to what is open; the other closes what has nothing.
+            let adds = async {
+                for id in 1..=60 {
+                    let lock = format!("select open from p where id = {id} for share");
+                    client.batch_execute("begin").await.unwrap();
+                    if value::<bool>(&client, &lock).await {
+                        let add = format!("insert into c values ({id}, {id})");
+                        client.batch_execute(&add).await.unwrap();
+                    }
+                    client.batch_execute("commit").await.unwrap();
+                }
+            };
+            let closes = async {
+                for id in 1..=60 {
+                    let lock = format!("begin; select open from p where id = {id} for update");
+                    other.batch_execute(&lock).await.unwrap();
+                    let has = format!("select count(*) from c where p = {id}");
+                    if value::<i64>(&other, &has).await == 0 {
+                        let close = format!("update p set open = false where id = {id}");
+                        other.batch_execute(&close).await.unwrap();
+                    }
+                    other.batch_execute("commit").await.unwrap();
+                }
+            };
+            tokio::join!(adds, closes);
+            let wrong = "select count(*) from c join p on p.id = c.p where not p.open";
+            assert_eq!(value::<i64>(&client, wrong).await, 0);
+        });
+    }
+}

@@ -94,9 +94,8 @@ impl Partition {
         };
         let locks_tables = !state.exclusive.borrow().is_empty();
         if state.is_empty() && !state.loaded.get() && !locks_tables {
-            // It only locked rows here: nothing to decide.
+            // It only locked rows here: nothing to decide. What it writes elsewhere is not there to see yet, so they stay.
             self.reads.validate(xid)?;
-            self.end(&state);
             return Ok(self.clock.now());
         }
         let this = self.clone();
@@ -133,6 +132,10 @@ impl Partition {
         let Some(state) = self.txn_if_any(xid) else {
             return Ok(());
         };
+        if state.status.get() == Status::Active && state.is_empty() {
+            self.end(&state);
+            return Ok(());
+        }
         let this = self.clone();
         to_the_end(async move {
             let end = this.append(&state, &record::commit_prepared(xid, ts))?;
