@@ -12,7 +12,7 @@ use crate::sql::{Scroll, Statement, Way};
 use crate::telemetry::StatementKind;
 use engine::exec::CursorInfo;
 use engine::exec::operators::stash::Place;
-use engine::exec::operators::{RowSource, Stash, open};
+use engine::exec::operators::{RowSource, Stash, open_in_place};
 use engine::plan::{Plan, Query};
 use engine::txn::Stop;
 use futures_util::future::LocalBoxFuture;
@@ -365,11 +365,14 @@ impl Session {
         };
         let exec = work.exec();
         let kept = Stash::new(&exec, "a cursor");
-        let plan = Arc::new(query.plan.clone());
+        let plan = &query.plan;
         let (running, failed) = match locks {
             // Its rows are locked when they are fetched.
-            true => (Some(Running::new(open(plan, exec)?, work.stop)), None),
-            false => match start_in(plan, exec, work.stop).await {
+            true => (
+                Some(Running::new(open_in_place(plan, &exec)?, work.stop)),
+                None,
+            ),
+            false => match start_in(plan, &exec, work.stop).await {
                 Ok(running) => (Some(running), None),
                 Err(e) if is_stale(&e) => return Err(e),
                 Err(e) => (None, Some(e)),

@@ -29,12 +29,11 @@ use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
 use cursor::Cursor;
 use engine::exec::{Context, CursorInfo, SessionInfo};
-use engine::plan::Plan;
 use engine::txn::Stop;
 use listen::Listening;
 use portal::Portal;
 use settings::Settings;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -87,8 +86,6 @@ pub struct Planned {
     /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
     own: Option<(Xid, u32)>,
     bound: Bound,
-    /// A query's plan as its operators share it, from its first run on.
-    shared: OnceCell<Arc<Plan>>,
 }
 
 impl Session {

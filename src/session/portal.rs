@@ -7,9 +7,8 @@ use super::{Planned, Prepared, Session};
 use crate::service::Reply;
 use crate::sql::{self, BindEnv, Parsed, Statement};
 use engine::exec::Context;
-use engine::plan::{Plan, Query};
 use engine::txn::Stop;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,13 +260,6 @@ impl Planned {
             version,
             own,
             bound,
-            shared: OnceCell::new(),
         }
-    }
-
-    /// `query` is this statement.
-    pub(super) fn plan_of(&self, query: &Query) -> Arc<Plan> {
-        let shared = self.shared.get_or_init(|| Arc::new(query.plan.clone()));
-        shared.clone()
     }
 }

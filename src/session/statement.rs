@@ -14,7 +14,7 @@ use crate::telemetry::StatementKind;
 use engine::exec::Context;
 use engine::exec::memory::Memory;
 use engine::exec::operators::stash::Stashed;
-use engine::exec::operators::{Exec, RowSource, Stash, open};
+use engine::exec::operators::{Exec, RowSource, Stash, open_in_place};
 use engine::exec::profile::Profile;
 use engine::plan::{Expr, MergeWord, Plan, Query};
 use engine::shard::call::STALE;
@@ -378,7 +378,7 @@ impl Session {
         match statement {
             Statement::Query(query) => {
                 let columns = query.columns.clone();
-                let running = start_plan(planned.plan_of(query), work).await?;
+                let running = start_query(query, work).await?;
                 Ok(Started::Query {
                     kind: StatementKind::Select,
                     running,
@@ -400,21 +400,17 @@ impl Session {
                     self.give(&env, slot, &changes[slot].1).await?;
                 }
                 let started = match &**main {
-                    Statement::Query(query) => {
-                        let plan = Arc::new(query.plan.clone());
-                        Ok(Started::Query {
-                            kind: StatementKind::Select,
-                            running: start_in(plan, env.exec.clone(), work.stop).await?,
-                            columns: query.columns.clone(),
-                        })
-                    }
+                    Statement::Query(query) => Ok(Started::Query {
+                        kind: StatementKind::Select,
+                        running: start_in(&query.plan, &env.exec, work.stop).await?,
+                        columns: query.columns.clone(),
+                    }),
                     Statement::Insert(_)
                     | Statement::Update(_)
                     | Statement::Delete(_)
                     | Statement::Merge(_) => self.change(main, &env, work).await,
                     Statement::CopyTo { query, options } => {
-                        let plan = Arc::new(query.plan.clone());
-                        let running = start_in(plan, env.exec.clone(), work.stop).await?;
+                        let running = start_in(&query.plan, &env.exec, work.stop).await?;
                         let copy = CopyOut::of(running, query, options, work);
                         Ok(Started::CopyOut(Box::new(copy)))
                     }
@@ -501,15 +497,11 @@ impl Session {
 
 /// Opens a query and takes its first rows, so that a stale plan shows before anything is sent.
 pub(super) async fn start_query(query: &Query, work: &Work<'_>) -> Result<Running> {
-    start_plan(Arc::new(query.plan.clone()), work).await
+    start_in(&query.plan, &work.exec(), work.stop).await
 }
 
-pub(super) async fn start_plan(plan: Arc<Plan>, work: &Work<'_>) -> Result<Running> {
-    start_in(plan, work.exec(), work.stop).await
-}
-
-pub(super) async fn start_in(plan: Arc<Plan>, exec: Rc<Exec>, stop: &Arc<Stop>) -> Result<Running> {
-    let mut running = Running::new(open(plan, exec)?, stop);
+pub(super) async fn start_in(plan: &Plan, exec: &Rc<Exec>, stop: &Arc<Stop>) -> Result<Running> {
+    let mut running = Running::new(open_in_place(plan, exec)?, stop);
     if let Some(first) = running.next().await? {
         running.left = first;
     }
