@@ -9,6 +9,7 @@
 
 use super::Router;
 use super::advisory::Advisory;
+use super::references::pending::Pending;
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::commit::Decides;
@@ -39,6 +40,8 @@ pub struct Txn {
     /// Statements so far, and the number of the running one if it does not see what it writes.
     statements: Cell<u32>,
     apart: Cell<u32>,
+    /// What it owes its foreign keys.
+    pub references: Pending,
     /// Its session's advisory locks, some of which end with it.
     advisory: RefCell<Option<Rc<Advisory>>>,
     ended: Cell<bool>,
@@ -58,6 +61,7 @@ impl Txn {
             savepoint: Cell::new(0),
             statements: Cell::new(0),
             apart: Cell::new(0),
+            references: Pending::default(),
             advisory: RefCell::new(None),
             ended: Cell::new(false),
         })

@@ -182,6 +182,7 @@ impl Router {
             delta.row(table, &Address { partition, key }, Some(&old), kept)?;
             self.settle_unique(&env.txn, &env.by, table, delta).await?;
         }
+        self.owes(env, table, Some(&old), new.as_ref())?;
         match new {
             Some(row) if moved => {
                 let insert = self.insert_rows(env, table, vec![row], None, false, out);

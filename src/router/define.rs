@@ -5,11 +5,14 @@
 //! After the commit every shard gets the new snapshot before the client gets its answer; old trees are dropped last.
 
 use super::commit::Txn;
+use super::references::Keys;
 use super::{CATALOG, Router, odd};
-use engine::catalog::{Catalog, Change, Index, Table, Work, change, stored};
+use engine::catalog::{Catalog, Change, Check, Index, Table, Work, change, stored};
 use engine::codec::key;
 use engine::exec::Context;
-use engine::plan::Ddl;
+use engine::exec::eval::{self, Env};
+use engine::exec::operators::{Exec, Rows};
+use engine::plan::{Ddl, Expr};
 use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall};
 use engine::shard::load::entry_of;
 use engine::shard::{Reply, ShardCall};
@@ -17,7 +20,7 @@ use engine::txn::{Stop, TxnRef};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Error, PartitionId, Result, Row, SqlState, TreeId};
+use types::{Error, PartitionId, Result, Row, SqlState, TreeId, Value};
 
 /// What a definition works in.
 pub struct DefineEnv {
@@ -26,6 +29,8 @@ pub struct DefineEnv {
     pub stop: Arc<Stop>,
     /// The transaction's own catalog, if it has changed it before.
     pub own: Option<Arc<Catalog>>,
+    /// Where new columns' values are evaluated.
+    pub exec: Rc<Exec>,
 }
 
 impl Router {
@@ -40,7 +45,7 @@ impl Router {
             return Err(odd());
         };
         let base = env.own.clone().unwrap_or(newest);
-        let change = change::plan(&base, ddl)?;
+        let change = change::plan(&base, ddl, &env.ctx)?;
         if change.is_noop() {
             return Ok(change);
         }
@@ -70,7 +75,29 @@ impl Router {
                 Work::BuildIndex { table, index } => {
                     self.build_index(env, &by, table, index).await?
                 }
-                Work::Rewrite { old, new } => self.rewrite(env, &by, old, new).await?,
+                Work::Rewrite { old, new, row } => {
+                    // A new column's sequence is in the new catalog alone.
+                    let exec = env.exec.with_catalog(Arc::new(change.catalog.clone()));
+                    self.rewrite(env, &by, (old, new), row, &exec).await?;
+                }
+                Work::Validate {
+                    table,
+                    checks,
+                    not_null,
+                } => self.validate(env, &by, table, checks, not_null).await?,
+                Work::Refer { table, key } => {
+                    // As it will be, with the key in it.
+                    let ctx = Arc::new(Context {
+                        catalog: Arc::new(change.catalog.clone()),
+                        ..Context::clone(&env.ctx)
+                    });
+                    let keys = Keys {
+                        txn: &env.txn,
+                        by: &by,
+                        ctx: &ctx,
+                    };
+                    self.all_refer(&keys, *table, *key).await?;
+                }
             }
         }
         let cells = stored::encode(&change.catalog, &change.changed)?;
@@ -151,14 +178,21 @@ impl Router {
         Ok(())
     }
 
-    /// Copies the rows of `old` to where `new`'s key puts them.
+    /// Copies the rows of `old` to where `new`'s key puts them, made over by `row`.
     async fn rewrite(
         &self,
         env: &DefineEnv,
         by: &TxnRef,
-        old: &Arc<Table>,
-        new: &Arc<Table>,
+        (old, new): (&Arc<Table>, &Arc<Table>),
+        row: &[Expr],
+        exec: &Rc<Exec>,
     ) -> Result<()> {
+        let same = row.len() == old.columns.len()
+            && row
+                .iter()
+                .enumerate()
+                .all(|(at, e)| matches!(e, Expr::Column(c, _) if *c == at));
+        let scope = Rows::new((!same).then_some(row), exec);
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
@@ -170,12 +204,15 @@ impl Router {
                 let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
                     return Err(odd());
                 };
+                env.stop.check()?;
                 let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
                 for (_, row) in rows {
-                    parts
-                        .entry(self.partition_of(new, &row)?)
-                        .or_default()
-                        .push(row);
+                    let row = scope.over(row).await?;
+                    let to = match new.has_key() {
+                        true => self.partition_of(new, &row)?,
+                        false => partition,
+                    };
+                    parts.entry(to).or_default().push(row);
                 }
                 let calls = parts.into_iter().map(|(to, rows)| {
                     env.txn.takes_part(to);
@@ -194,7 +231,55 @@ impl Router {
                 });
                 futures_util::future::try_join_all(calls)
                     .await
-                    .map_err(|e| key_problem(e, new))?;
+                    .map_err(|e| row_problem(e, new))?;
+                resume = next;
+                if resume.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// 23502 or 23514 for a row that is there already.
+    async fn validate(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        checks: &[Check],
+        not_null: &[usize],
+    ) -> Result<()> {
+        for partition in self.partition_ids() {
+            let mut resume = None;
+            loop {
+                let call = PartitionCall::Export {
+                    txn: by.clone(),
+                    table: table.clone(),
+                    resume,
+                };
+                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
+                    return Err(odd());
+                };
+                env.stop.check()?;
+                for (_, row) in &rows {
+                    if let Some(at) = not_null
+                        .iter()
+                        .find(|at| row.get(**at).is_none_or(Value::is_null))
+                    {
+                        let name = table.columns.get(*at).map_or("", |c| c.name.as_str());
+                        return Err(null_problem(name, table));
+                    }
+                    for check in checks {
+                        let within = Env {
+                            ctx: &env.ctx,
+                            outer: &[],
+                        };
+                        if eval::eval(&check.expr, row, &within)? == Value::Bool(false) {
+                            return Err(check_problem(&check.name, table));
+                        }
+                    }
+                }
                 resume = next;
                 if resume.is_none() {
                     break;
@@ -224,8 +309,8 @@ impl Router {
     }
 }
 
-/// What loading says about a row, in the words of ADD PRIMARY KEY.
-fn key_problem(e: Error, table: &Table) -> Error {
+/// What loading says about a row, in the words of ALTER TABLE.
+fn row_problem(e: Error, table: &Table) -> Error {
     match e.code() {
         SqlState::UNIQUE_VIOLATION => {
             let detail = e
@@ -243,18 +328,32 @@ fn key_problem(e: Error, table: &Table) -> Error {
             .with_table(&table.name)
             .with_constraint(&table.primary_key_name)
         }
-        SqlState::NOT_NULL_VIOLATION => {
-            let column = e.column().unwrap_or_default();
-            Error::new(
-                SqlState::NOT_NULL_VIOLATION,
-                format!(
-                    "column \"{column}\" of relation \"{}\" contains null values",
-                    table.name
-                ),
-            )
-            .with_table(&table.name)
-            .with_column(column)
-        }
+        SqlState::NOT_NULL_VIOLATION => null_problem(e.column().unwrap_or_default(), table),
+        SqlState::CHECK_VIOLATION => check_problem(e.constraint().unwrap_or_default(), table),
         _ => e,
     }
+}
+
+fn null_problem(column: &str, table: &Table) -> Error {
+    Error::new(
+        SqlState::NOT_NULL_VIOLATION,
+        format!(
+            "column \"{column}\" of relation \"{}\" contains null values",
+            table.name
+        ),
+    )
+    .with_table(&table.name)
+    .with_column(column)
+}
+
+fn check_problem(constraint: &str, table: &Table) -> Error {
+    Error::new(
+        SqlState::CHECK_VIOLATION,
+        format!(
+            "check constraint \"{constraint}\" of relation \"{}\" is violated by some row",
+            table.name
+        ),
+    )
+    .with_table(&table.name)
+    .with_constraint(constraint)
 }

@@ -78,7 +78,8 @@ impl Router {
             && parts.len() == 1
             && !table.has_unique_indexes()
             // What becomes of a row whose place is taken is written by a call of its own.
-            && !matches!(conflict, Conflict::Lock);
+            && !matches!(conflict, Conflict::Lock)
+            && table.foreign_keys.is_empty();
         for (partition, rows) in parts {
             let call = InsertCall {
                 txn: env.by.clone(),
@@ -169,6 +170,7 @@ impl Router {
                     if table.has_unique_indexes() {
                         delta.row(&table, &address, None, Some(&row))?;
                     }
+                    self.owes(env, &table, None, Some(&row))?;
                     out.took(env, row).await?;
                 }
                 Inserted::Taken { key, old, excluded } => {
@@ -186,6 +188,7 @@ impl Router {
                     if table.has_unique_indexes() {
                         delta.row(&table, &address, Some(&change.old), Some(&new))?;
                     }
+                    self.owes(env, &table, Some(&change.old), Some(&new))?;
                     out.took(env, new).await?;
                 }
             }
@@ -198,7 +201,7 @@ impl Router {
                 self.update_taken(env, &table, on, at, rows, out).await?;
             }
         }
-        Ok(())
+        self.relieve(env).await
     }
 
     /// Rows straight into the trees of a table that only this transaction can reach.

@@ -275,6 +275,7 @@ impl Running<'_> {
                 let kept = new.as_ref().filter(|_| !moved);
                 delta.row(table, &address, Some(&old), kept)?;
             }
+            self.router.owes(env, table, Some(&old), new.as_ref())?;
             let mut shown = new.unwrap_or(old);
             shown.extend(rest);
             match moved {
@@ -287,7 +288,7 @@ impl Running<'_> {
                 .settle_unique(&env.txn, &env.by, table, delta)
                 .await?;
         }
-        Ok(())
+        self.router.relieve(env).await
     }
 
     /// Rows whose key has changed, where their new keys belong.

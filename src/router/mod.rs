@@ -16,8 +16,10 @@ mod lock;
 mod merge;
 pub mod modify;
 pub mod notify;
+pub mod references;
 mod route;
 pub mod scan;
+pub mod sequence;
 mod statistics;
 mod unique;
 

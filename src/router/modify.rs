@@ -33,6 +33,31 @@ pub struct WriteEnv {
     pub fuse: bool,
 }
 
+impl WriteEnv {
+    /// The same transaction, as another reference to it sees it.
+    pub(super) fn within(&self, by: TxnRef) -> WriteEnv {
+        WriteEnv {
+            txn: self.txn.clone(),
+            by,
+            ctx: self.ctx.clone(),
+            exec: self.exec.clone(),
+            fuse: false,
+        }
+    }
+
+    /// Whether foreign keys begin or end at columns that are assigned: the rows are looked at when the statement ends.
+    pub(super) fn touches_keys(&self, table: &Table, assignments: &[Assignment]) -> bool {
+        let changes = |c: &usize| {
+            let generated = table.columns.get(*c).is_some_and(|c| c.generated.is_some());
+            generated || assignments.iter().any(|a| a.column == *c)
+        };
+        let catalog = &self.ctx.catalog;
+        let mut own = table.foreign_keys.iter();
+        own.any(|k| k.columns.iter().any(changes))
+            || (catalog.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
+    }
+}
+
 /// What a statement did.
 pub struct Outcome {
     pub count: u64,
@@ -98,7 +123,8 @@ impl Router {
         let moves = assignments
             .iter()
             .any(|a| table.primary_key.contains(&a.column));
-        let rows_wanted = out.wants_rows() || table.has_unique_indexes();
+        let rows_wanted =
+            out.wants_rows() || table.has_unique_indexes() || env.touches_keys(table, &assignments);
         let fuse = env.fuse && parts.len() == 1 && !moves && !rows_wanted;
         let assignments = Arc::new(assignments);
         let mut moved = Stash::new(&env.exec, "rows to move");
@@ -146,7 +172,8 @@ impl Router {
         let table = &delete.table;
         let filter = settle(delete.filter.as_ref(), env).await?;
         let parts = self.write_parts(env, table, &delete.access).await?;
-        let rows_wanted = out.wants_rows() || table.has_unique_indexes();
+        let referenced = env.ctx.catalog.is_referenced(table.id);
+        let rows_wanted = out.wants_rows() || table.has_unique_indexes() || referenced;
         let fuse = env.fuse && parts.len() == 1 && !rows_wanted;
         for (partition, reach) in parts {
             self.delete_in(
@@ -168,7 +195,7 @@ impl Router {
     }
 
     #[allow(clippy::too_many_arguments)]
-    async fn delete_in(
+    pub(super) async fn delete_in(
         &self,
         env: &WriteEnv,
         table: &Arc<Table>,
@@ -212,7 +239,7 @@ impl Router {
 
     /// Takes in what a partition changed: unique entries, RETURNING, rows that must move.
     #[allow(clippy::too_many_arguments)]
-    async fn changed(
+    pub(super) async fn changed(
         &self,
         env: &WriteEnv,
         table: &Arc<Table>,
@@ -242,6 +269,7 @@ impl Router {
                     if away { None } else { new.as_ref() },
                 )?;
             }
+            self.owes(env, table, Some(&old), new.as_ref())?;
             match new {
                 Some(row) if away => moved.push(row).await?,
                 Some(row) => out.took(env, row).await?,
@@ -251,10 +279,11 @@ impl Router {
         if !delta.is_empty() {
             self.settle_unique(&env.txn, &env.by, table, delta).await?;
         }
+        self.relieve(env).await?;
         Ok(done.resume)
     }
 
-    async fn insert_moved(
+    pub(super) async fn insert_moved(
         &self,
         env: &WriteEnv,
         table: &Arc<Table>,

@@ -85,7 +85,7 @@ fn index_route(
     ctx: &Context,
     partitions: u16,
 ) -> Result<Route> {
-    let Some(span) = span(range, &table.types_of(&index.columns), ctx)? else {
+    let Some(span) = span(range, &table.types_of(&index.columns()), ctx)? else {
         return Ok(Route::Nowhere);
     };
     if !index.unique {
@@ -98,7 +98,7 @@ fn index_route(
         ));
     }
     // All columns given: the entry can be in one partition only.
-    let partitions = if range.prefix.len() == index.columns.len() {
+    let partitions = if range.prefix.len() == index.parts.len() {
         vec![key::partition(&span.lower, partitions)]
     } else {
         (0..partitions).map(PartitionId).collect()

@@ -6,11 +6,12 @@
 use super::advisory::Advisory;
 use super::notify::Announcements;
 use super::route::{Route, route};
+use super::sequence::Sequences;
 use super::{Router, Txn, odd};
 use engine::exec::Context;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
 use engine::exec::profile::{Pages, Reached, ShardWork};
-use engine::plan::{Advise, LockRows, Scan};
+use engine::plan::{Advise, LockRows, Scan, SequenceFunction};
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
 use engine::txn::TxnRef;
@@ -21,7 +22,7 @@ use futures_util::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{PartitionId, Result, RowBatch};
+use types::{PartitionId, Result, Row, RowBatch, Value};
 
 /// The rows one statement of one transaction sees.
 pub struct TxnSource {
@@ -34,6 +35,8 @@ pub struct TxnSource {
     pub announcements: Rc<Announcements>,
     /// The session's.
     pub pid: i32,
+    /// Of its session.
+    pub sequences: Rc<Sequences>,
     /// Keeps what the statement sees from being collected.
     pub snapshot: Rc<SnapshotGuard>,
     /// What shards do is to be counted.
@@ -90,6 +93,15 @@ impl Source for TxnSource {
 
     fn notify(&self, channel: &str, text: &str) -> Result<()> {
         self.announcements.add(channel, text, self.pid)
+    }
+
+    fn sequence<'a>(
+        &'a self,
+        function: SequenceFunction,
+        args: &'a [Value],
+        ctx: &'a Context,
+    ) -> LocalBoxFuture<'a, Result<Row>> {
+        Box::pin(self.of_sequence(function, args, ctx))
     }
 }
 

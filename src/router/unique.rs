@@ -66,7 +66,7 @@ fn change(index: &Arc<Index>, key: Vec<u8>, row: &Row, change: EntryChange) -> U
         index: index.clone(),
         key,
         change,
-        values: pick(row, &index.columns),
+        values: pick(row, &index.columns()),
     }
 }
 
@@ -123,12 +123,12 @@ impl Router {
         index: &Arc<Index>,
         row: &Row,
     ) -> Result<Option<Address>> {
-        let values = pick(row, &index.columns);
+        let values = pick(row, &index.columns());
         if values.iter().any(Value::is_null) {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        key::encode(&values, &table.types_of(&index.columns), &mut bytes)?;
+        key::encode(&values, &table.types_of(&index.columns()), &mut bytes)?;
         let check = UniqueChange {
             index: index.clone(),
             key: bytes,

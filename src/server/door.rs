@@ -137,7 +137,7 @@ fn info(table: &Table) -> TableInfo {
     };
     let index = |i: &std::sync::Arc<engine::catalog::Index>| IndexInfo {
         name: i.name.clone(),
-        columns: i.columns.iter().map(name).collect(),
+        columns: i.columns().iter().map(name).collect(),
         unique: i.unique,
     };
     TableInfo {

@@ -407,6 +407,7 @@ impl Execution {
 
     /// A statement is done: its transaction too, if it was one by itself.
     async fn complete(&mut self, tag: String) -> Result<()> {
+        self.session.settle_statement(&self.stop).await?;
         let alone = match &self.source {
             Source::Script { alone, .. } => *alone,
             Source::Single { .. } => true,

@@ -6,6 +6,7 @@
 
 mod assigned;
 mod backup;
+mod constraints;
 mod copy;
 mod cursor;
 mod execution;
@@ -24,6 +25,7 @@ pub use node::{Node, Options};
 
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;
+use crate::router::sequence::Sequences;
 use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
@@ -69,6 +71,7 @@ pub struct Session {
     advisory: Rc<Advisory>,
     announcements: Rc<Announcements>,
     listening: Listening,
+    sequences: Rc<Sequences>,
 }
 
 /// A prepared statement.

@@ -113,6 +113,7 @@ impl Node {
             advisory: Advisory::new(self.router.clone()),
             announcements: Rc::default(),
             listening: Listening::default(),
+            sequences: Rc::default(),
         });
         self.sessions
             .borrow_mut()

@@ -18,6 +18,8 @@ pub struct PlanKey {
     pub types: Vec<Option<DataType>>,
     /// Literals are read in it.
     pub time_zone: String,
+    /// Names are looked up in it.
+    pub search_path: String,
 }
 
 pub struct PlanCache {
@@ -113,6 +115,7 @@ mod tests {
             text: format!("select {n}").into(),
             types: Vec::new(),
             time_zone: String::new(),
+            search_path: String::new(),
         }
     }
 

@@ -50,6 +50,11 @@ impl Session {
             text: parsed.text.clone(),
             types: types.to_vec(),
             time_zone: self.settings.borrow().show("TimeZone").unwrap_or_default(),
+            search_path: self
+                .settings
+                .borrow()
+                .show("search_path")
+                .unwrap_or_default(),
         });
         if let Some(key) = &key
             && let Some(hit) = self.node.plans.borrow_mut().get(key, version)

@@ -402,17 +402,7 @@ impl Definition {
                 )
             }),
             Rule::TimeZone => zone(value).map(|_| canonical_zone(value)),
-            Rule::SearchPath
-                if lower
-                    .split(',')
-                    .any(|s| s.trim().trim_matches('"') == "public")
-                    || lower.is_empty() =>
-            {
-                Ok(value.to_string())
-            }
-            Rule::SearchPath => Err(Error::unsupported(
-                "search_path must contain \"public\", the only schema for tables",
-            )),
+            Rule::SearchPath => Ok(value.to_string()),
         }
     }
 

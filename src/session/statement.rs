@@ -193,6 +193,7 @@ impl Work<'_> {
             advisory: self.session.advisory.clone(),
             announcements: self.session.announcements.clone(),
             pid: self.session.key.pid,
+            sequences: self.session.sequences.clone(),
             snapshot,
             measured: profile.is_some(),
         };

@@ -93,6 +93,11 @@ impl Block {
         }
     }
 
+    /// The running transaction.
+    pub(super) fn txn(&self) -> Option<Rc<Txn>> {
+        self.active().map(|a| a.txn.clone())
+    }
+
     /// The transaction's own catalog, if it has one.
     pub fn catalog(&self) -> Option<Arc<Catalog>> {
         self.active()?.catalog.clone()
@@ -296,9 +301,11 @@ impl Session {
 
     /// Ends the block: commits, or ends what has failed. Answers the command tag.
     pub(super) async fn commit_block(&self, stop: &Arc<Stop>) -> Result<&'static str> {
-        if !self.block.borrow().is_failed()
-            && let Err(e) = self.hold_cursors(stop).await
-        {
+        let settled = match self.settle_all().await {
+            Ok(()) if !self.block.borrow().is_failed() => self.hold_cursors(stop).await,
+            settled => settled,
+        };
+        if let Err(e) = settled {
             self.rollback_block();
             return Err(e);
         }
@@ -420,11 +427,14 @@ impl Session {
         *block = match std::mem::replace(&mut *block, Block::Idle) {
             Block::Idle => Block::Idle,
             failed @ Block::Failed { .. } => failed,
-            Block::Explicit(active) if !active.savepoints.is_empty() => Block::Failed {
-                explicit,
-                like: active.like(),
-                saved: Some(active),
-            },
+            Block::Explicit(active) if !active.savepoints.is_empty() => {
+                active.txn.references.forget_statement();
+                Block::Failed {
+                    explicit,
+                    like: active.like(),
+                    saved: Some(active),
+                }
+            }
             Block::Implicit(active) | Block::Explicit(active) => {
                 active.txn.abort();
                 self.nothing_of_it();

@@ -2,14 +2,15 @@
 
 use super::Session;
 use super::copy::{CopyIn, CopyOut};
-use super::statement::{Started, Work};
+use super::statement::{Started, Work, start_query};
 use crate::router::DefineEnv;
+use crate::router::modify::Outcome;
 use crate::sql::{self, Discard, Statement};
 use crate::telemetry::StatementKind;
 use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
-use engine::plan::{Ddl, Expr};
+use engine::plan::{Ddl, Expr, QualifiedName, Query};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::Stop;
@@ -165,9 +166,13 @@ impl Session {
         match statement {
             Statement::Analyze { tables } => self.analyze(tables, "ANALYZE", work).await,
             Statement::Vacuum { tables, .. } => self.analyze(tables, "VACUUM", work).await,
-            Statement::Ddl(ddl) => self.define(ddl, work).await,
+            Statement::Ddl(ddl) => self.define(ddl, work).await.map(|(started, _)| started),
+            Statement::Fill { ddl, query } => self.fill(ddl, query, work).await,
             Statement::Explain { statement, options } => {
                 self.explain(statement, *options, took, work).await
+            }
+            Statement::SetConstraints { names, deferred } => {
+                self.set_constraints(names, *deferred, work).await
             }
             Statement::CopyFrom {
                 table,
@@ -175,7 +180,9 @@ impl Session {
                 filter,
                 options,
             } => {
-                let fresh = self.block.borrow().is_fresh(table.tree) && !table.has_unique_indexes();
+                let fresh = self.block.borrow().is_fresh(table.tree)
+                    && !table.has_unique_indexes()
+                    && table.foreign_keys.is_empty();
                 let copy = CopyIn::new(
                     self.this()?,
                     work,
@@ -359,9 +366,11 @@ impl Session {
                 self.portals.borrow_mut().clear();
                 self.close_all();
                 self.unlisten_now();
+                self.sequences.forget();
             }
-            // A session keeps no plan of its own, no sequence and no temporary table.
-            Discard::Plans | Discard::Sequences | Discard::Temp => {}
+            Discard::Sequences => self.sequences.forget(),
+            // A session keeps no plan of its own and no temporary table.
+            Discard::Plans | Discard::Temp => {}
         }
         Ok(Started::Told {
             parameters: told,
@@ -383,29 +392,84 @@ impl Session {
         }
     }
 
-    async fn define(&self, ddl: &Ddl, work: &Work<'_>) -> Result<Started> {
+    /// Also answers the table that is to be filled with rows.
+    async fn define(&self, ddl: &Ddl, work: &Work<'_>) -> Result<(Started, Option<Arc<Table>>)> {
         let own = self.block.borrow().catalog();
         let env = DefineEnv {
             txn: work.txn.clone(),
             ctx: work.ctx.clone(),
             stop: work.stop.clone(),
             own,
+            exec: work.exec(),
         };
         let mut change = self.node.router.define(&env, ddl).await?;
         let notices = std::mem::take(&mut change.notices);
         let tag = change.tag.to_string();
+        let fills = change.fills.take();
         self.defined(change);
-        Ok(Started::Done {
+        let started = Started::Done {
             kind: StatementKind::Ddl,
             columns: None,
             rows: RowBatch::new(),
             tag,
             notices: self.wanted(notices),
+        };
+        Ok((started, fills))
+    }
+
+    /// Makes a relation, and puts the query's rows into it.
+    async fn fill(&self, ddl: &Ddl, query: &Query, work: &Work<'_>) -> Result<Started> {
+        // Before the relation is there: it is not among what the query reads.
+        let mut rows = start_query(query, work).await?;
+        let (started, fills) = self.define(ddl, work).await?;
+        let Some(table) = fills else {
+            return Ok(started);
+        };
+        let work = Work {
+            session: self,
+            txn: work.txn.clone(),
+            ctx: self.context(work.ctx.params.clone()),
+            stop: work.stop,
+            alone: false,
+        };
+        let env = work.write_env();
+        let router = &self.node.router;
+        let fresh = self.block.borrow().is_fresh(table.tree) && !table.has_unique_indexes();
+        let mut count = 0;
+        while let Some(batch) = rows.next().await? {
+            count += batch.len();
+            if fresh {
+                router.load_rows(&env, &table, batch.rows).await?;
+            } else {
+                let mut out = Outcome::new(None);
+                router
+                    .insert_rows(&env, &table, batch.rows, None, false, &mut out)
+                    .await?;
+            }
+        }
+        Ok(match (started, ddl) {
+            (
+                Started::Done {
+                    kind,
+                    columns,
+                    rows,
+                    notices,
+                    ..
+                },
+                Ddl::CreateTable(_),
+            ) => Started::Done {
+                kind,
+                columns,
+                rows,
+                tag: format!("SELECT {count}"),
+                notices,
+            },
+            (started, _) => started,
         })
     }
 
     /// Collects the versions nobody can see, now.
-    async fn vacuum(&self, tables: &[String], ctx: &Context) -> Result<Started> {
+    async fn vacuum(&self, tables: &[QualifiedName], ctx: &Context) -> Result<Started> {
         if self.block.borrow().is_explicit() {
             return Err(in_block("VACUUM"));
         }
@@ -428,7 +492,7 @@ impl Session {
     }
 
     /// Those named, or all there are.
-    fn tables(&self, names: &[String], ctx: &Context) -> Result<Vec<Arc<Table>>> {
+    fn tables(&self, names: &[QualifiedName], ctx: &Context) -> Result<Vec<Arc<Table>>> {
         if names.is_empty() {
             return Ok(ctx.catalog.tables.values().cloned().collect());
         }
@@ -436,7 +500,12 @@ impl Session {
     }
 
     /// ANALYZE, on its own or as the end of VACUUM ANALYZE.
-    async fn analyze(&self, names: &[String], tag: &str, work: &Work<'_>) -> Result<Started> {
+    async fn analyze(
+        &self,
+        names: &[QualifiedName],
+        tag: &str,
+        work: &Work<'_>,
+    ) -> Result<Started> {
         let mut tables = Vec::new();
         for table in self.tables(names, &work.ctx)? {
             let found = self.node.router.statistics(&work.txn, work.stop, &table);
@@ -444,7 +513,7 @@ impl Session {
         }
         self.define(&Ddl::Statistics { tables }, work)
             .await
-            .map(|started| match started {
+            .map(|(started, _)| match started {
                 Started::Done {
                     kind,
                     columns,
@@ -462,14 +531,14 @@ impl Session {
             })
     }
 
-    fn table(&self, name: &str, ctx: &Context) -> Result<Arc<Table>> {
+    fn table(&self, name: &QualifiedName, ctx: &Context) -> Result<Arc<Table>> {
         ctx.catalog
-            .table_by_name(None, name)
+            .table_by_name(Some(&name.schema), &name.name)
             .cloned()
             .ok_or_else(|| {
                 Error::new(
                     SqlState::UNDEFINED_TABLE,
-                    format!("relation \"{name}\" does not exist"),
+                    format!("relation \"{}\" does not exist", name.name),
                 )
             })
     }
@@ -504,7 +573,7 @@ fn word(what: Discard) -> &'static str {
     }
 }
 
-fn ended(tag: &str, notice: Option<Error>) -> Started {
+pub(super) fn ended(tag: &str, notice: Option<Error>) -> Started {
     let kind = match tag {
         "BEGIN" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => StatementKind::Transaction,
         _ => StatementKind::Utility,

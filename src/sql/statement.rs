@@ -5,7 +5,9 @@
 
 use engine::catalog::{Catalog, Table};
 use engine::exec::Context;
-use engine::plan::{Ddl, Delete, Expr, Insert, Merge, Plan, Query, Returning, Update};
+use engine::plan::{
+    Ddl, Delete, Expr, Insert, Merge, Plan, QualifiedName, Query, Returning, Update,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Column, DataType};
@@ -58,6 +60,11 @@ pub enum Statement {
         main: Box<Statement>,
     },
     Ddl(Ddl),
+    /// Makes the relation and fills it with the query's rows.
+    Fill {
+        ddl: Ddl,
+        query: Query,
+    },
     Explain {
         statement: Box<Statement>,
         options: ExplainOptions,
@@ -100,6 +107,11 @@ pub enum Statement {
         read_only: Option<bool>,
         session: bool,
     },
+    /// SET CONSTRAINTS; no names: ALL.
+    SetConstraints {
+        names: Vec<String>,
+        deferred: bool,
+    },
     /// `value` None = DEFAULT. Lists are joined by `, ` as SHOW prints them.
     Set {
         name: String,
@@ -131,12 +143,12 @@ pub enum Statement {
     },
     /// Empty: every table.
     Vacuum {
-        tables: Vec<String>,
+        tables: Vec<QualifiedName>,
         analyze: bool,
     },
     /// Empty: every table.
     Analyze {
-        tables: Vec<String>,
+        tables: Vec<QualifiedName>,
     },
     Checkpoint,
     Backup {
@@ -356,6 +368,7 @@ impl Statement {
             | Statement::Merge(_)
             | Statement::With { .. }
             | Statement::Ddl(_)
+            | Statement::Fill { .. }
             | Statement::CopyFrom { .. } => true,
             Statement::Query(query) => query.plan.locks_rows(),
             Statement::Explain { statement, options } => options.analyze && statement.writes(),

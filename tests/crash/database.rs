@@ -111,7 +111,7 @@ impl Database {
             let mut expected = Vec::new();
             for (p, rows) in rows.iter().enumerate() {
                 for (key, row) in rows {
-                    let values = entries::pick(row, &index.columns);
+                    let values = entries::pick(row, &index.columns());
                     expected.push((values.iter().map(sortable).collect(), p, key.clone()));
                 }
             }

@@ -112,3 +112,41 @@ fn what_is_read_after_a_kill_is_there_after_a_power_failure() {
         assert_eq!(count(&third, "t"), 291, "killed after {upto} events");
     }
 }
+
+#[test]
+fn no_crash_leaves_a_child_without_its_parent() {
+    let disk = Disk::new();
+    sim::run(7, &disk, async move {
+        let database = Database::open().await.unwrap();
+        let client = database.client().unwrap();
+        let tables = "create table p (id int primary key);
+            create table c (id int primary key, p int references p on delete cascade);
+            create index on c (p)";
+        client.run(tables).await.unwrap();
+        for step in [
+            "insert into p select g from generate_series(1, 12) g",
+            "insert into c select g, g % 12 + 1 from generate_series(1, 60) g",
+            "delete from p where id < 5; checkpoint",
+            "begin; insert into p values (1), (2); insert into c values (100, 1), (101, 2); commit",
+            "update c set p = 2 where p = 7; delete from p where id in (1, 8, 9)",
+            "delete from p",
+        ] {
+            client.run(step).await.unwrap();
+        }
+    });
+    let events = disk.log();
+    let mut image = sim::Image::new();
+    for (n, event) in events.iter().enumerate() {
+        image.apply(event);
+        // Tables come first; each boundary costs a start of the whole database.
+        if n % 7 != 0 {
+            continue;
+        }
+        let crashed = Disk::of(image.crash(Crash::Least));
+        let there = "pg_class where relname = 'c'";
+        if count(&crashed, there) == 1 {
+            let orphans = "c left join p on p.id = c.p where p.id is null";
+            assert_eq!(count(&crashed, orphans), 0, "after {n} events");
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! Real clients against the real server: psql, psycopg, asyncpg, node-postgres, tokio-postgres.
+//! Real clients against the real server: psql, psycopg, asyncpg, SQLAlchemy, Django, node-postgres, postgres.js with Drizzle,
+//! tokio-postgres.
 //!
 //! Each client's checks are in a file of its own, in the client's language, and were first run against
 //! PostgreSQL 15, whose answers they expect. A client that is not installed is skipped with a word on stderr,
@@ -94,6 +95,18 @@ fn asyncpg_works() {
     python("asyncpg");
 }
 
+#[test]
+#[ignore = "its reflection needs json_build_object"]
+fn sqlalchemy_works() {
+    python("sqlalchemy");
+}
+
+#[test]
+#[ignore = "its migrations need operator classes"]
+fn django_works() {
+    python("django");
+}
+
 fn python(package: &str) {
     let python = std::env::var("DRIVERS_PYTHON").unwrap_or_else(|_| "python3".into());
     let import = format!("import {package}");
@@ -109,16 +122,23 @@ fn python(package: &str) {
 
 #[test]
 fn node_postgres_works() {
-    if !installed(
-        "node pg",
-        Command::new("node").args(["-e", "require('pg')"]),
-    ) {
+    node("node pg", "require('pg')", "node_client.js");
+}
+
+#[test]
+fn postgres_js_and_drizzle_work() {
+    let probe = "require('postgres'); require('drizzle-orm/postgres-js')";
+    node("postgres.js", probe, "postgres_js_client.mjs");
+}
+
+fn node(client: &str, probe: &str, script: &str) {
+    if !installed(client, Command::new("node").args(["-e", probe])) {
         return;
     }
     let server = Server::start();
-    let script = folder().join("node_client.js");
+    let script = folder().join(script);
     let output = server.client("node").arg(script).output().unwrap();
-    succeeds("node pg", &output);
+    succeeds(client, &output);
     server.stop();
 }
 

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use storage::{Options, Store};
 use types::TreeId;
 
-const GOLDEN: &str = include_str!("../format/catalog1.txt");
+const GOLDEN: &str = include_str!("../format/catalog2.txt");
 const CATALOG: TreeId = TreeId(1);
 /// Bytes of a version's timestamp at the end of a key.
 const STAMP: usize = 8;

@@ -14,6 +14,7 @@ mod changes;
 mod damage;
 mod durability;
 mod explain;
+mod foreign_keys;
 mod format;
 mod full_disk;
 mod hermitage;

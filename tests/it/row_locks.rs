@@ -74,6 +74,39 @@ fn a_locked_row_is_waited_for_refused_or_skipped() {
 }
 
 #[test]
+fn a_row_of_a_join_is_looked_at_again_and_the_tables_that_are_not_named_stay_free() {
+    for (cores, partitions) in PLACES {
+        let flags = ["--partitions", partitions];
+        on_server(cores, &flags, async |server, client| {
+            let other = "create table u (id int primary key, t int, m int);
+                insert into u select g, g, g * 10 from generate_series(1, 40) g";
+            client.batch_execute(TABLE).await.unwrap();
+            client.batch_execute(other).await.unwrap();
+            let change = "update t set n = 5 where id = 2; update t set n = 50 where id = 3; delete from t where id = 4";
+            let holder = begun(server, change).await;
+            let sql = "select t.id, t.n + u.m from u join t on t.id = u.t and t.n < 10 where u.id < 6 order by u.id desc for update of t";
+            let mut rows = std::pin::pin!(client.query(sql, &[]));
+            let early = tokio::time::timeout(Duration::from_millis(150), &mut rows).await;
+            assert!(early.is_err());
+            holder.batch_execute("commit").await.unwrap();
+            let rows = rows.await.unwrap();
+            let got: Vec<(i32, i32)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+            assert_eq!(got, [(5, 50), (2, 25), (1, 10)]);
+            let join = "select 1 from u join t on t.id = u.t where u.id = 7";
+            let _holder = begun(server, &format!("{join} for update of t")).await;
+            let nowait = "select 1 from t where id = 7 for update nowait";
+            assert_eq!(refusal(&client, nowait).await, "55P03");
+            client
+                .batch_execute("update u set m = 1 where id = 7")
+                .await
+                .unwrap();
+            let skip = "select t.id from u join t on t.id = u.t where u.id between 6 and 8 order by 1 for share of u for update of t skip locked";
+            assert_eq!(ids(&client, skip).await, [6, 8]);
+        });
+    }
+}
+
+#[test]
 fn sharers_share_and_keep_writers_out() {
     on_server(2, &["--partitions", "2"], async |server, client| {
         client.batch_execute(TABLE).await.unwrap();
@@ -199,7 +232,14 @@ fn what_cannot_be_locked_is_refused_with_its_reason() {
             ("select count(*) from t for update", "0A000"),
             ("select n from t group by n for share", "0A000"),
             ("select id from t union select 2 from t for update", "0A000"),
-            ("select * from t a, t b for update", "0A000"),
+            (
+                "select * from t a left join t b using (id) for update",
+                "0A000",
+            ),
+            (
+                "select * from t a, lateral (select a.n) b for update of a",
+                "0A000",
+            ),
             ("select * from (select * from t) x for update", "0A000"),
             ("select * from t for update of u", "42P01"),
             ("select * from t a for update of t", "42P01"),

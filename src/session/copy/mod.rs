@@ -15,8 +15,11 @@ use crate::service::CopyRows;
 use crate::sql::{CopyFormat, CopyOptions};
 use encode::Encoder;
 use engine::catalog::Table;
+use engine::catalog::change::identity_value;
 use engine::exec::eval::{self, Env};
+use engine::exec::operators::Rows;
 use engine::plan::{Expr, Query};
+use engine::shard::generate;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, ROW_BYTES_MAX};
@@ -107,6 +110,8 @@ pub struct CopyIn {
     reader: Reader,
     decoder: Box<dyn Decoder>,
     binary: bool,
+    /// Of columns that are not among them.
+    defaults: Rows,
     /// The table's trees are this transaction's alone.
     fresh: bool,
     unread: Vec<u8>,
@@ -153,8 +158,19 @@ impl CopyIn {
         };
         let mut env = work.write_env();
         env.fuse = false;
+        let ordinals = table.columns.iter().enumerate();
+        let defaults: Vec<Expr> = ordinals
+            .map(
+                |(at, c)| match (columns.contains(&at), &c.default, &c.identity) {
+                    (false, Some(default), _) => default.expr.clone(),
+                    (false, None, Some(identity)) => identity_value(identity.sequence, c.ty),
+                    _ => Expr::Const(Value::Null, c.ty),
+                },
+            )
+            .collect();
         Ok(CopyIn {
             session,
+            defaults: Rows::new(Some(&defaults), &env.exec),
             env,
             table,
             columns,
@@ -224,7 +240,7 @@ impl CopyIn {
                 Record::End => self.ended = true,
                 Record::Skip => {}
                 Record::Row(values) => {
-                    let row = self.whole(values)?;
+                    let row = self.whole(values).await?;
                     if !self.wants(&row)? {
                         continue;
                     }
@@ -251,27 +267,18 @@ impl CopyIn {
     }
 
     /// A row of the table: columns that COPY does not name get their default.
-    fn whole(&self, values: Vec<Value>) -> Result<Row> {
+    async fn whole(&self, values: Vec<Value>) -> Result<Row> {
         let all = self.columns.len() == self.table.columns.len();
         if all && self.columns.iter().enumerate().all(|(i, c)| i == *c) {
             return Ok(values);
         }
-        let mut row: Row = Vec::with_capacity(self.table.columns.len());
-        let env = Env {
-            ctx: &self.env.ctx,
-            outer: &[],
-        };
-        for (ordinal, column) in self.table.columns.iter().enumerate() {
-            row.push(match (&column.default, self.columns.contains(&ordinal)) {
-                (Some(default), false) => eval::eval(&default.expr, &[], &env)?,
-                _ => Value::Null,
-            });
-        }
+        let mut row = self.defaults.over(Row::new()).await?;
         for (ordinal, value) in self.columns.iter().zip(values) {
             if let Some(slot) = row.get_mut(*ordinal) {
                 *slot = value;
             }
         }
+        generate(&self.table, &mut row, &self.env.ctx)?;
         Ok(row)
     }
 

@@ -6,7 +6,7 @@ use super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
 use crate::sql::parse::{Command, CopySource};
 use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Scroll, Statement};
 use engine::catalog::Table;
-use engine::plan::{Ddl, Expr, Given, Plan, Query};
+use engine::plan::{Expr, Given, Plan, QualifiedName, Query};
 use sqlparser::ast;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ impl<'a> Binder<'a> {
             | Command::Savepoint { .. }
             | Command::Release { .. }
             | Command::RollbackTo { .. }
+            | Command::SetConstraints { .. }
             | Command::SetTransaction { .. }
             | Command::Set { .. }
             | Command::Show { .. }
@@ -57,9 +58,7 @@ impl<'a> Binder<'a> {
                 exclusive,
                 nowait,
             } => self.lock_command(tables, *exclusive, *nowait)?,
-            Command::Truncate { tables } => Statement::Ddl(Ddl::Truncate {
-                names: self.table_names(tables)?,
-            }),
+            Command::Define(definition) => self.define(definition)?,
             Command::Checkpoint => Statement::Checkpoint,
             Command::Backup { name, base } => Statement::Backup {
                 name: name.clone(),
@@ -146,8 +145,13 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn table_names(&self, tables: &[ast::ObjectName]) -> Result<Vec<String>> {
-        let name = |t| self.base_table(t).map(|t| t.name.clone());
+    fn table_names(&self, tables: &[ast::ObjectName]) -> Result<Vec<QualifiedName>> {
+        let name = |t| {
+            self.base_table(t).map(|t| QualifiedName {
+                schema: t.schema.clone(),
+                name: t.name.clone(),
+            })
+        };
         tables.iter().map(name).collect()
     }
 
@@ -262,7 +266,9 @@ impl<'a> Binder<'a> {
 
     fn copied_columns(&self, table: &Table, columns: &[ast::Ident]) -> Result<Vec<usize>> {
         if columns.is_empty() {
-            return Ok((0..table.columns.len()).collect());
+            let columns = table.columns.iter().enumerate();
+            let given = columns.filter(|(_, c)| c.generated.is_none());
+            return Ok(given.map(|(at, _)| at).collect());
         }
         let mut out = Vec::with_capacity(columns.len());
         for i in columns {
@@ -277,6 +283,17 @@ impl<'a> Binder<'a> {
                 );
                 self.at(e, i.span)
             })?;
+            if table
+                .columns
+                .get(ordinal)
+                .is_some_and(|c| c.generated.is_some())
+            {
+                return Err(Error::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    format!("column \"{name}\" is a generated column"),
+                )
+                .with_detail("Generated columns cannot be used in COPY."));
+            }
             if out.contains(&ordinal) {
                 return Err(Error::new(
                     SqlState::DUPLICATE_COLUMN,
@@ -334,6 +351,10 @@ fn prepare(name: &str, types: &[ast::DataType], text: &Arc<str>) -> Result<State
 /// A command in which there is nothing to look up.
 fn as_written(c: &Command) -> Option<Statement> {
     Some(match c {
+        Command::SetConstraints { names, deferred } => Statement::SetConstraints {
+            names: names.clone(),
+            deferred: *deferred,
+        },
         Command::Begin {
             isolation,
             read_only,
@@ -386,7 +407,7 @@ fn as_written(c: &Command) -> Option<Statement> {
         | Command::Vacuum { .. }
         | Command::Analyze { .. }
         | Command::Lock { .. }
-        | Command::Truncate { .. }
+        | Command::Define(_)
         | Command::Checkpoint
         | Command::Backup { .. }
         | Command::Declare { .. }

@@ -95,7 +95,7 @@ impl<'a> Binder<'a> {
             return Ok(ConflictTarget::PrimaryKey);
         }
         let mut unique = table.indexes.iter().filter(|i| i.unique);
-        match unique.find(|i| same(&i.columns)) {
+        match unique.find(|i| same(&i.columns())) {
             Some(i) => Ok(ConflictTarget::Unique(i.clone())),
             None => Err(Error::new(
                 SqlState::INVALID_COLUMN_REFERENCE,

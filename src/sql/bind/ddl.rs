@@ -1,17 +1,21 @@
-//! Definitions: CREATE TABLE, CREATE INDEX, ALTER TABLE … ADD key, DROP.
+//! Definitions: CREATE, ALTER, DROP, COMMENT, TRUNCATE.
 //!
 //! Owns: what a definition must satisfy before the catalog is asked: names, types, keys, checks. Never: looks whether the
 //! name is taken (the catalog's writer decides that). `WITH (fillfactor = n)` is the one storage parameter taken: PostgreSQL
 //! itself calls it a hint about free space in pages, and pages here choose their own. Source: `parse_utilcmd.c`.
 
+mod alter;
+mod foreign;
+mod sequence;
 mod table;
 
 use super::{Binder, names, syntax, unsupported};
+use crate::sql::parse::define::{self, Definition};
 use crate::sql::statement::Statement;
-use engine::plan::Ddl;
-use sqlparser::ast::{
-    self, AlterTableOperation, IndexColumn, IndexType, ObjectType, TableConstraint,
-};
+use engine::catalog::{Table, path};
+use engine::plan::QualifiedName;
+use engine::plan::ddl::{CommentTarget, Ddl, Drop, ObjectKind};
+use sqlparser::ast::{self, IndexColumn, IndexType};
 use types::{Error, Result, SqlState, limits};
 
 impl<'a> Binder<'a> {
@@ -35,7 +39,7 @@ impl<'a> Binder<'a> {
         if !i.with.is_empty() || !i.index_options.is_empty() || !i.alter_options.is_empty() {
             return Err(unsupported("an index's storage parameters"));
         }
-        let table = self.base_table(&i.table_name)?;
+        let table = self.indexed_table(&i.table_name)?;
         let columns = index_columns(&i.columns)?;
         for c in &columns {
             if table.column(c).is_none() {
@@ -46,7 +50,7 @@ impl<'a> Binder<'a> {
             }
         }
         let name = match &i.name {
-            Some(n) => Some(own_name(n)?),
+            Some(n) => Some(names::qualified(n)?.1),
             None if i.if_not_exists => {
                 return Err(syntax("syntax error at or near \"on\""));
             }
@@ -54,91 +58,160 @@ impl<'a> Binder<'a> {
         };
         Ok(Statement::Ddl(Ddl::CreateIndex {
             name,
-            table: table.name.clone(),
+            table: name_of(&table),
             columns,
             unique: i.unique,
             if_not_exists: i.if_not_exists,
         }))
     }
 
-    pub(super) fn alter_table(&mut self, a: &'a ast::AlterTable) -> Result<Statement> {
-        let [AlterTableOperation::AddConstraint { constraint, .. }] = a.operations.as_slice()
-        else {
-            return Err(unsupported("this ALTER TABLE"));
-        };
-        if a.if_exists {
-            return Err(unsupported("ALTER TABLE IF EXISTS"));
+    pub(super) fn define(&mut self, d: &'a Definition) -> Result<Statement> {
+        match d {
+            Definition::Table(t) => self.create_table(t),
+            Definition::View(v) => self.create_view(v),
+            Definition::Sequence(s) => self.create_sequence(s),
+            Definition::Schema {
+                name,
+                if_not_exists,
+            } => Ok(Statement::Ddl(Ddl::CreateSchema {
+                name: names::ident(name),
+                if_not_exists: *if_not_exists,
+                temporary: false,
+            })),
+            Definition::Alter(a) => self.alter(a),
+            Definition::Drop(d) => self.drop(d),
+            Definition::Truncate {
+                tables,
+                restart,
+                cascade,
+            } => {
+                let table = |t| self.base_table(t).map(|t| name_of(&t));
+                Ok(Statement::Ddl(Ddl::Truncate {
+                    tables: tables.iter().map(table).collect::<Result<_>>()?,
+                    restart: *restart,
+                    cascade: *cascade,
+                }))
+            }
+            Definition::Comment { on, text } => {
+                let on = self.comment_target(on)?;
+                let text = text.clone();
+                Ok(Statement::Ddl(Ddl::Comment { on, text }))
+            }
+            Definition::Refresh { name, with_data } => self.refresh(name, *with_data),
         }
-        let table = self.base_table(&a.name)?;
-        let known = |columns: &[String]| {
-            for c in columns {
-                if table.column(c).is_none() {
-                    return Err(table::no_key_column(c));
-                }
-            }
-            Ok(())
-        };
-        let ddl = match constraint {
-            TableConstraint::PrimaryKey(k) => {
-                if table.has_key() {
-                    return Err(table::second_key(&table.name));
-                }
-                let columns = index_columns(&k.columns)?;
-                known(&columns)?;
-                Ddl::AddPrimaryKey {
-                    table: table.name.clone(),
-                    name: k.name.as_ref().map(names::ident),
-                    columns,
-                }
-            }
-            TableConstraint::Unique(k) => {
-                let columns = index_columns(&k.columns)?;
-                known(&columns)?;
-                Ddl::AddUnique {
-                    table: table.name.clone(),
-                    name: k.name.as_ref().map(names::ident),
-                    columns,
-                }
-            }
-            TableConstraint::ForeignKey(_) => return Err(unsupported("FOREIGN KEY")),
-            _ => return Err(unsupported("this ALTER TABLE")),
-        };
-        Ok(Statement::Ddl(ddl))
     }
 
-    pub(super) fn drop(&mut self, s: &'a ast::Statement) -> Result<Statement> {
-        let ast::Statement::Drop {
-            object_type,
-            if_exists,
-            names: list,
-            purge: false,
-            temporary: false,
-            table: None,
-            ..
-        } = s
-        else {
-            return Err(syntax("syntax error in DROP"));
+    fn drop(&mut self, d: &define::DropDef) -> Result<Statement> {
+        let name = |n: &ast::ObjectName| match d.kind {
+            define::ObjectKind::Schema => {
+                let (_, name) = names::qualified(n)?;
+                let schema = String::new();
+                Ok(QualifiedName { schema, name })
+            }
+            _ => self.named(n),
         };
-        let names = list.iter().map(own_name).collect::<Result<Vec<_>>>()?;
-        let if_exists = *if_exists;
-        match object_type {
-            ObjectType::Table => Ok(Statement::Ddl(Ddl::DropTable { names, if_exists })),
-            ObjectType::Index => Ok(Statement::Ddl(Ddl::DropIndex { names, if_exists })),
-            other => Err(unsupported(&format!("DROP {other}"))),
+        let names = d.names.iter().map(name).collect::<Result<_>>()?;
+        Ok(Statement::Ddl(Ddl::Drop(Drop {
+            kind: kind(d.kind),
+            names,
+            if_exists: d.if_exists,
+            cascade: d.cascade,
+        })))
+    }
+
+    fn comment_target(&self, on: &define::CommentOn) -> Result<CommentTarget> {
+        Ok(match on {
+            define::CommentOn::Object(define::ObjectKind::Schema, name) => {
+                let (_, name) = names::qualified(name)?;
+                let schema = String::new();
+                CommentTarget::Object(ObjectKind::Schema, QualifiedName { schema, name })
+            }
+            define::CommentOn::Object(k, name) => {
+                CommentTarget::Object(kind(*k), self.named(name)?)
+            }
+            define::CommentOn::Column(name) => {
+                let mut parts = name.0.clone();
+                let column = ast::ObjectName(parts.pop().into_iter().collect());
+                let (_, column) = names::qualified(&column)?;
+                if parts.is_empty() {
+                    return Err(syntax("column name must be qualified"));
+                }
+                let relation = self.named(&ast::ObjectName(parts))?;
+                CommentTarget::Column { relation, column }
+            }
+            define::CommentOn::Constraint { name, table } => CommentTarget::Constraint {
+                table: self.named(table)?,
+                name: names::ident(name),
+            },
+            define::CommentOn::Database => CommentTarget::Database,
+        })
+    }
+
+    /// An existing relation by its name: where it was found, else where it would be made.
+    pub(super) fn named(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
+        let (schema, base) = names::qualified(name)?;
+        if let Some(found) = self.find(schema.as_deref(), &base) {
+            return Ok(QualifiedName {
+                schema: found.schema().to_owned(),
+                name: base,
+            });
         }
+        let schema = match schema {
+            Some(schema) => schema,
+            None => path::creation(self.env.context).unwrap_or_else(|_| "public".into()),
+        };
+        Ok(QualifiedName { schema, name: base })
+    }
+
+    /// Where something of this name is made.
+    pub(super) fn creation(
+        &self,
+        name: &ast::ObjectName,
+        temporary: bool,
+    ) -> Result<QualifiedName> {
+        let (schema, name) = names::qualified(name)?;
+        let own = path::temporary(self.env.context);
+        let schema = match (schema, temporary) {
+            (None, false) => path::creation(self.env.context)?,
+            (None, true) => own,
+            (Some(s), _) if s == "pg_temp" || s == own => own,
+            (Some(_), true) => {
+                return Err(Error::new(
+                    SqlState::INVALID_TABLE_DEFINITION,
+                    "cannot create temporary relation in non-temporary schema",
+                ));
+            }
+            (Some(s), false) if s == "pg_catalog" || s == "information_schema" => {
+                return Err(Error::new(
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    format!("permission denied to create \"{s}.{name}\""),
+                )
+                .with_detail("System catalog modifications are currently disallowed."));
+            }
+            (Some(s), false) => match self.env.catalog.schema_oid(&s) {
+                Some(_) => s,
+                None => return Err(names::unknown_schema(&s)),
+            },
+        };
+        Ok(QualifiedName { schema, name })
     }
 }
 
-/// A name in `public`, the one schema where things can be made or dropped.
-pub(super) fn own_name(name: &ast::ObjectName) -> Result<String> {
-    let (schema, base) = names::qualified(name)?;
-    match schema.as_deref() {
-        None | Some("public") => Ok(base),
-        Some("pg_catalog" | "information_schema") => Err(Error::new(
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("permission denied to change \"{base}\": system catalogs cannot be modified"),
-        )),
-        Some(other) => Err(names::unknown_schema(other)),
+fn name_of(table: &Table) -> QualifiedName {
+    QualifiedName {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+    }
+}
+
+fn kind(kind: define::ObjectKind) -> ObjectKind {
+    match kind {
+        define::ObjectKind::Table => ObjectKind::Table,
+        define::ObjectKind::View => ObjectKind::View,
+        define::ObjectKind::MaterializedView => ObjectKind::MaterializedView,
+        define::ObjectKind::Sequence => ObjectKind::Sequence,
+        define::ObjectKind::Index => ObjectKind::Index,
+        define::ObjectKind::Schema => ObjectKind::Schema,
     }
 }
 

@@ -9,6 +9,7 @@ mod record;
 
 use super::scope::{Entry, Relation, Scope, rename};
 use super::{Binder, names, syntax, unsupported};
+use engine::catalog::{Relation as Found, Table, TableKind};
 use engine::plan::{Plan, SystemTable};
 use sqlparser::ast::{self, TableAlias, TableFactor, TableWithJoins};
 use std::rc::Rc;
@@ -146,10 +147,15 @@ impl<'a> Binder<'a> {
             let mut relation = named(of, name, columns);
             relation.tableoid = oid.map(Entry::tableoid);
             (plan, relation)
-        } else if let Some(table) = self.env.catalog.table_by_name(schema, name) {
-            (Plan::scan(table.clone()), of_table(table))
         } else {
-            return Err(self.no_relation(schema, name, &shown));
+            match self.find(schema, name) {
+                Some(Found::Table(table)) => self.table_source(schema, name, &table)?,
+                Some(Found::View(view)) => self.view_source(schema, name, &view)?,
+                Some(Found::Sequence(sequence)) => self.sequence_source(&sequence),
+                Some(Found::Index(..) | Found::PrimaryKey(_)) | None => {
+                    return Err(self.no_relation(schema, name, &shown));
+                }
+            }
         };
         if let Some(alias) = alias {
             apply_alias(&mut relation, alias)?;
@@ -157,17 +163,34 @@ impl<'a> Binder<'a> {
         Ok((plan, relation))
     }
 
-    fn no_relation(&self, schema: Option<&str>, name: &str, shown: &str) -> Error {
-        match self.env.catalog.relation_by_name(schema, name) {
-            Some(_) => Error::new(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("cannot open relation \"{name}\""),
-            )
-            .with_detail("This operation is not supported for indexes."),
+    pub(super) fn no_relation(&self, schema: Option<&str>, name: &str, shown: &str) -> Error {
+        match self.find(schema, name) {
+            Some(found) => {
+                let kind = match found {
+                    Found::Index(..) | Found::PrimaryKey(_) => "indexes",
+                    Found::View(_) => "views",
+                    Found::Sequence(_) => "sequences",
+                    Found::Table(_) => "tables",
+                };
+                Error::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("cannot open relation \"{name}\""),
+                )
+                .with_detail(format!("This operation is not supported for {kind}."))
+            }
             None => Error::new(
                 SqlState::UNDEFINED_TABLE,
                 format!("relation \"{shown}\" does not exist"),
             ),
+        }
+    }
+
+    /// A table or materialized view by name, for CREATE INDEX.
+    pub(super) fn indexed_table(&self, name: &ast::ObjectName) -> Result<Arc<Table>> {
+        let (schema, base) = names::qualified(name)?;
+        match self.find(schema.as_deref(), &base) {
+            Some(Found::Table(table)) => Ok(table),
+            _ => self.base_table(name),
         }
     }
 
@@ -183,8 +206,16 @@ impl<'a> Binder<'a> {
                 format!("permission denied: \"{base}\" is a system catalog"),
             ));
         }
-        if let Some(t) = self.env.catalog.table_by_name(schema.as_deref(), &base) {
-            return Ok(t.clone());
+        match self.find(schema.as_deref(), &base) {
+            Some(Found::Table(t)) => return changeable(t),
+            Some(Found::View(v)) => return Err(not_updatable(&v.name)),
+            Some(Found::Sequence(s)) => {
+                return Err(Error::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("cannot change sequence \"{}\"", s.name),
+                ));
+            }
+            Some(Found::Index(..) | Found::PrimaryKey(_)) | None => {}
         }
         let shown = match &schema {
             Some(s) => format!("{s}.{base}"),
@@ -270,6 +301,24 @@ impl<'a> Binder<'a> {
 }
 
 /// A base table's columns and key.
+/// A materialized view has the rows of its query, and no others.
+fn changeable(table: Arc<Table>) -> Result<Arc<Table>> {
+    match table.kind {
+        TableKind::Materialized { .. } => Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("cannot change materialized view \"{}\"", table.name),
+        )),
+        TableKind::Ordinary | TableKind::Temporary(_) => Ok(table),
+    }
+}
+
+fn not_updatable(view: &str) -> Error {
+    Error::unsupported(format!(
+        "changing rows through view \"{view}\" is not supported"
+    ))
+    .with_hint("Change the rows of the tables that it reads.")
+}
+
 pub(super) fn of_table(table: &engine::catalog::Table) -> Relation {
     let columns = table.schema();
     let columns = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
@@ -281,7 +330,7 @@ pub(super) fn of_table(table: &engine::catalog::Table) -> Relation {
     }
 }
 
-fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
+pub(super) fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
     Relation {
         alias: name.to_string(),
         schema: Some(schema.to_string()),

@@ -5,9 +5,9 @@
 
 use super::{Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, window};
 use engine::exec::cast::{self, CastContext};
-use engine::exec::functions::system::advisory;
+use engine::exec::functions::system::{advisory, sequence_function};
 use engine::exec::resolve;
-use engine::plan::{Advise, Expr, FuncRef, Plan, SubqueryKind, WindowFunc};
+use engine::plan::{Advise, Expr, FuncRef, Plan, SequenceCall, SubqueryKind, WindowFunc};
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments,
@@ -159,6 +159,11 @@ impl<'a> Binder<'a> {
         if name == "pg_notify" {
             return self.beside(name, args, cx, |input| Plan::Notify {
                 input: Box::new(input),
+            });
+        }
+        if let Some(function) = sequence_function(name) {
+            return self.beside(name, args, cx, |input| {
+                Plan::Sequence(Box::new(SequenceCall { input, function }))
             });
         }
         let args = if name == "make_interval" {

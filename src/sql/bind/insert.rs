@@ -5,6 +5,7 @@
 use super::query::Rel;
 use super::{Binder, Clause, Cx, names, syntax};
 use crate::sql::statement::Statement;
+use engine::catalog::change::identity_value;
 use engine::catalog::{ColumnDef, Table};
 use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Insert, Plan};
@@ -27,6 +28,7 @@ impl<'a> Binder<'a> {
             Some(q) => self.insert_source(q, &table, &targets, !i.columns.is_empty())?,
         };
         let alias = i.table_alias.as_ref().map(|a| &a.alias);
+        let source = generated(&table, source);
         let on_conflict = match &i.on {
             None => None,
             Some(OnInsert::OnConflict(c)) => Some(self.on_conflict(c, &table, alias)?),
@@ -165,6 +167,9 @@ impl<'a> Binder<'a> {
         if is_default(e) {
             return Ok(default_of(column));
         }
+        if !self.overriding || cx.clause == Clause::Update || column.generated.is_some() {
+            refuse_own_value(column, cx.clause == Clause::Update)?;
+        }
         let bound = self.expr(e, cx)?;
         let out = self.assign(bound, column);
         match literal_span(e) {
@@ -190,6 +195,11 @@ impl<'a> Binder<'a> {
             })
             .collect();
         self.coerce_outputs(&mut rel, &types, CastContext::Assignment)?;
+        for d in &columns {
+            if !self.overriding || d.generated.is_some() {
+                refuse_own_value(d, false)?;
+            }
+        }
         let mut given = Vec::with_capacity(columns.len());
         for (i, (c, d)) in rel.columns.iter().zip(&columns).enumerate() {
             let e = Expr::Column(i, c.ty);
@@ -218,10 +228,52 @@ fn whole_row(table: &Table, targets: &[usize], given: Vec<Expr>) -> Vec<Expr> {
 }
 
 pub(super) fn default_of(column: &ColumnDef) -> Expr {
-    match &column.default {
-        Some(d) => d.expr.clone(),
-        None => Expr::Const(Value::Null, column.ty),
+    match (&column.default, &column.identity) {
+        (Some(d), _) => d.expr.clone(),
+        (None, Some(i)) => identity_value(i.sequence, column.ty),
+        (None, None) => Expr::Const(Value::Null, column.ty),
     }
+}
+
+/// Generated columns are computed from the others.
+fn generated(table: &Table, source: Plan) -> Plan {
+    if table.columns.iter().all(|c| c.generated.is_none()) {
+        return source;
+    }
+    let columns = table.columns.iter().enumerate();
+    let exprs = columns.map(|(at, c)| match &c.generated {
+        Some(g) => g.expr.clone(),
+        None => Expr::Column(at, c.ty),
+    });
+    Plan::Project {
+        exprs: exprs.collect(),
+        input: Box::new(source),
+    }
+}
+
+/// 428C9 for a value that only the column itself may have.
+pub(super) fn refuse_own_value(column: &ColumnDef, update: bool) -> Result<()> {
+    let always = column.identity.is_some_and(|i| i.always);
+    let detail = match (column.generated.is_some(), always) {
+        (true, _) => format!("Column \"{}\" is a generated column.", column.name),
+        (_, true) => format!(
+            "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+            column.name
+        ),
+        _ => return Ok(()),
+    };
+    let message = match update {
+        true => format!("column \"{}\" can only be updated to DEFAULT", column.name),
+        false => format!(
+            "cannot insert a non-DEFAULT value into column \"{}\"",
+            column.name
+        ),
+    };
+    let e = Error::new(SqlState::GENERATED_ALWAYS, message).with_detail(detail);
+    Err(match update || column.generated.is_some() {
+        true => e,
+        false => e.with_hint("Use OVERRIDING SYSTEM VALUE to override."),
+    })
 }
 
 /// The word DEFAULT where a value stands.

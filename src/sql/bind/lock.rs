@@ -2,11 +2,14 @@
 //!
 //! Owns: what a locking clause may stand behind, and the operators it makes: the rows are found, filtered and sorted by what
 //! the snapshot has, then locked one after the other, and what is selected is computed from the rows as they are then.
-//! Never: locks rows of more than one table, or of a subquery in FROM (0A000). Source: PostgreSQL 15, `transformLockingClause`.
+//! Of a join, `join` does it for each table. Never: locks rows of a subquery in FROM (0A000). Source: PostgreSQL 15, `transformLockingClause`.
 
+mod join;
+
+use super::names;
 use super::query::Rel;
+use super::scope::Scope;
 use super::select::Block;
-use super::{names, unsupported};
 use engine::catalog::Table;
 use engine::plan::{Expr, LockRows, LockWait, Plan, RowLock, SortKey};
 use sqlparser::ast::{self, LockType, NonBlock};
@@ -96,17 +99,18 @@ impl Locking<'_> {
 /// Puts the locking between the rows as they are found and what is selected of them.
 pub(super) fn locked(
     input: Plan,
-    alias: Option<&str>,
+    scope: &Scope,
     block: Block,
     locking: Locking<'_>,
 ) -> Result<Rel> {
-    let found = addressed(input);
-    let (Some((input, table, filter)), Some(alias)) = (found, alias) else {
-        let word = locking.word();
-        return Err(unsupported(&format!(
-            "{word} over anything but one table in FROM"
-        )));
+    let (alone, single) = (only_table(&input), scope.relations.as_slice());
+    let (true, [only]) = (alone, single) else {
+        return join::locked(input, scope, block, locking);
     };
+    let Some((input, table, filter)) = addressed(input) else {
+        return Err(Error::internal("a table that is none"));
+    };
+    let alias = only.alias.as_str();
     locking.names_only(alias)?;
     let address = Expr::Column(table.columns.len(), DataType::Bytea);
     let (mut exprs, mut keys): (Vec<Expr>, Vec<SortKey>) = (Vec::new(), Vec::new());
@@ -138,6 +142,7 @@ pub(super) fn locked(
         input: rows,
         table,
         address,
+        within: None,
         filter,
         lock: locking.lock(),
         wait: locking.wait(),
@@ -152,6 +157,14 @@ pub(super) fn locked(
         },
         columns,
     })
+}
+
+fn only_table(plan: &Plan) -> bool {
+    match plan {
+        Plan::Scan(_) => true,
+        Plan::Filter { input, .. } => only_table(input),
+        _ => false,
+    }
 }
 
 /// The scan of one table, perhaps with a filter over it, with the rows' addresses behind their columns.

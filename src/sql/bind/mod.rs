@@ -37,6 +37,7 @@ mod special;
 mod subquery;
 mod targets;
 mod ties;
+mod view;
 mod walk;
 mod window;
 mod with;
@@ -44,11 +45,12 @@ mod with;
 use super::parse::{Ast, Lines, Parsed};
 use super::planner;
 use super::statement::{BindEnv, Bound, Statement};
+use engine::catalog::{Stated, path};
 use engine::plan::Expr;
 use scope::Scope;
 use sqlparser::ast;
 use sqlparser::tokenizer::Span;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{Column, DataType, Error, Result, SqlState, limits};
@@ -74,20 +76,10 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     if env.param_types.len() > limits::PARAMETERS_MAX {
         return Err(too_many_parameters());
     }
-    let mut binder = Binder {
-        env,
-        lines: &parsed.lines,
-        text: parsed.text.clone(),
-        params: env.param_types.to_vec(),
-        frames: Vec::new(),
-        ctes: Vec::new(),
-        with_ids: 0,
-        ban: None,
-        changes: Vec::new(),
-        depth: 0,
-        relations: 0,
-        copied: 0,
-    };
+    let mut binder = Binder::new(env, &parsed.lines);
+    binder.params = env.param_types.to_vec();
+    binder.text = parsed.text.clone();
+    binder.overriding = parsed.overriding;
     let statement = match &parsed.ast {
         Ast::Sql(s) => binder.statement(s)?,
         Ast::Command(c) => binder.command(c)?,
@@ -159,6 +151,16 @@ struct Binder<'a> {
     depth: usize,
     relations: usize,
     copied: usize,
+    /// Schemas that names without one are looked up in.
+    path: Vec<String>,
+    /// The view whose query this is: what its names mean was decided when it was made.
+    view: Option<&'a Stated>,
+    /// What the statement reads, where somebody wants to know.
+    reading: Option<RefCell<view::Reading>>,
+    /// INSERT … OVERRIDING SYSTEM VALUE.
+    overriding: bool,
+    /// The next SELECT may say INTO: it is the statement itself.
+    into: bool,
 }
 
 /// A row that inner queries can refer to.
@@ -216,6 +218,8 @@ enum Clause {
     Returning,
     Check,
     Default,
+    Generated,
+    Transform,
     Execute,
     Window,
     WindowArguments,
@@ -244,6 +248,8 @@ impl Clause {
             Clause::Returning => "RETURNING",
             Clause::Check => "check constraints",
             Clause::Default => "DEFAULT expressions",
+            Clause::Generated => "column generation expressions",
+            Clause::Transform => "transform expressions",
             Clause::Execute => "EXECUTE parameters",
             Clause::Window => "window definitions",
             Clause::WindowArguments => "window function arguments",
@@ -268,20 +274,42 @@ impl Cx {
 }
 
 impl<'a> Binder<'a> {
+    fn new(env: &'a BindEnv<'a>, lines: &'a Lines) -> Binder<'a> {
+        Binder {
+            env,
+            lines,
+            params: Vec::new(),
+            frames: Vec::new(),
+            ctes: Vec::new(),
+            with_ids: 0,
+            ban: None,
+            changes: Vec::new(),
+            depth: 0,
+            text: Arc::from(""),
+            relations: 0,
+            copied: 0,
+            path: path::searched(env.context),
+            view: None,
+            reading: None,
+            overriding: false,
+            into: false,
+        }
+    }
+
     fn statement(&mut self, s: &'a ast::Statement) -> Result<Statement> {
         match s {
             ast::Statement::Query(q) => match changed_by(q) {
                 Some(inner) => self.with_before(q, inner),
-                None => self.top_query(q).map(Statement::Query),
+                None => match into_of(q) {
+                    Some(into) => self.select_into(q, into),
+                    None => self.top_query(q).map(Statement::Query),
+                },
             },
             ast::Statement::Insert(i) => self.insert(i),
             ast::Statement::Update(u) => self.update(u),
             ast::Statement::Delete(d) => self.delete(d),
             ast::Statement::Merge(m) => self.merge_statement(m),
-            ast::Statement::CreateTable(t) => self.create_table(t),
             ast::Statement::CreateIndex(i) => self.create_index(i),
-            ast::Statement::AlterTable(t) => self.alter_table(t),
-            ast::Statement::Drop { .. } => self.drop(s),
             ast::Statement::Execute { .. } => self.execute(s),
             _ => Err(Error::unsupported("this statement is not supported")),
         }
@@ -337,6 +365,14 @@ fn changed_by(q: &ast::Query) -> Option<&ast::Statement> {
         | ast::SetExpr::Update(s)
         | ast::SetExpr::Delete(s)
         | ast::SetExpr::Merge(s) => Some(s),
+        _ => None,
+    }
+}
+
+/// `SELECT … INTO table`.
+fn into_of(q: &ast::Query) -> Option<&ast::SelectInto> {
+    match &*q.body {
+        ast::SetExpr::Select(s) => s.into.as_ref(),
         _ => None,
     }
 }

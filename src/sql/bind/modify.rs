@@ -4,7 +4,7 @@
 
 use super::insert::is_default;
 use super::scope::Scope;
-use super::{Binder, Clause, Cx, merge, names, rows, syntax};
+use super::{Binder, Clause, Cx, merge, names, rows, syntax, unsupported};
 use crate::sql::statement::Statement;
 use engine::catalog::{ColumnDef, Table};
 use engine::plan::{Access, Assignment, Delete, Expr, MergeWord, Returning, Update};
@@ -187,6 +187,10 @@ impl<'a> Binder<'a> {
             ));
         }
         let expr = self.assigned(value, def, cx)?;
+        if super::view::draws_values(&expr) {
+            // What reads no row is computed once, so every row would get the same value.
+            return Err(unsupported("nextval in UPDATE"));
+        }
         out.push(Assignment { column, expr });
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::lock::{Locking, locked};
 use super::query::{Rel, ordinal};
 use super::scope::Scope;
 use super::targets::Target;
-use super::{Binder, Clause, Cx, names, syntax, unsupported, walk, window, with};
+use super::{Binder, Clause, Cx, names, syntax, walk, window, with};
 use engine::exec::aggregates;
 use engine::plan::{Expr, Plan, SortKey, TableFunction};
 use sqlparser::ast::{self, GroupByExpr};
@@ -43,7 +43,7 @@ impl<'a> Binder<'a> {
         keep_unknown: bool,
         locking: Option<Locking<'_>>,
     ) -> Result<Rel> {
-        refuse_others(s)?;
+        refuse_others(s, std::mem::take(&mut self.into))?;
         let (mut plan, scope) = self.from(&s.from)?;
         let self_read = with::reads_work(&plan);
         let mut cx = Cx::new(Rc::new(scope), Clause::Where);
@@ -92,8 +92,7 @@ impl<'a> Binder<'a> {
         }
         if let Some(locking) = locking {
             locking.check(&block, aggregates, !windows.is_empty(), !series.is_empty())?;
-            let alias = cx.scope.relations.first().map(|r| r.alias.as_str());
-            return locked(plan, alias, block, locking);
+            return locked(plan, &cx.scope, block, locking);
         }
         let mut above = Above {
             width: cx.scope.width,
@@ -457,9 +456,12 @@ fn group_is_written(g: &GroupByExpr) -> bool {
 }
 
 /// Clauses of other dialects, and those of PostgreSQL that are not there.
-fn refuse_others(s: &ast::Select) -> Result<()> {
-    if s.into.is_some() {
-        return Err(unsupported("SELECT INTO"));
+fn refuse_others(s: &ast::Select, into: bool) -> Result<()> {
+    if s.into.is_some() && !into {
+        return Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "SELECT ... INTO is not allowed here",
+        ));
     }
     let foreign = s.top.is_some()
         || s.exclude.is_some()

@@ -132,7 +132,10 @@ impl<'a> Binder<'a> {
     /// An unqualified column of this row or the nearest enclosing one that has it.
     pub(super) fn column(&mut self, name: &str, i: &ast::Ident, cx: &Cx) -> Result<Expr> {
         let look = |scope: &Scope| match scope.unqualified(name)? {
-            Found::Column(e) => Ok(Some(e.expr.clone())),
+            Found::Column(e) => {
+                self.saw(e);
+                Ok(Some(e.expr.clone()))
+            }
             _ if scope.relations.iter().any(|r| r.alias == name) => {
                 Err(unsupported("a whole-row reference"))
             }
@@ -181,7 +184,10 @@ impl<'a> Binder<'a> {
         let mut relation_seen = false;
         let mut base = false;
         let mut look = |scope: &Scope| match scope.qualified(schema, table, name)? {
-            Found::Column(e) => Ok(Some(e.expr.clone())),
+            Found::Column(e) => {
+                self.saw(e);
+                Ok(Some(e.expr.clone()))
+            }
             Found::NoSuchColumn => {
                 relation_seen = true;
                 base = scope.has_base_table();

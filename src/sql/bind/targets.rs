@@ -29,6 +29,7 @@ impl<'a> Binder<'a> {
                     if cx.scope.relations.is_empty() && cx.scope.visible.is_empty() {
                         return Err(syntax("SELECT * with no tables specified is not valid"));
                     }
+                    cx.scope.visible.iter().for_each(|e| self.saw(e));
                     out.extend(cx.scope.visible.iter().map(Target::of));
                 }
                 SelectItem::QualifiedWildcard(kind, options) => {
@@ -68,6 +69,7 @@ impl<'a> Binder<'a> {
     ) -> Result<()> {
         let (schema, alias) = names::qualified(name)?;
         if let Some(r) = cx.scope.relation(schema.as_deref(), &alias)? {
+            r.columns.iter().for_each(|e| self.saw(e));
             out.extend(r.columns.iter().map(Target::of));
             return Ok(());
         }

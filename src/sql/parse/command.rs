@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15 manual, part VI.
 
 use super::cursor::Cursor;
-use super::{Command, copy, maintenance, portals, settings};
+use super::{Command, copy, define, maintenance, portals, settings};
 use crate::sql::statement::{Discard, Isolation};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
@@ -21,6 +21,26 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
     if let Some(refused) = refusal(&word, c) {
         return Ok(Some(Command::Refused(refused)));
     }
+    if word == "create" {
+        let Some(definition) = define::create(c, text)? else {
+            return Ok(None);
+        };
+        c.expect_end()?;
+        return Ok(Some(Command::Define(Box::new(definition))));
+    }
+    let define = match word.as_str() {
+        "alter" => Some(define::alter as fn(&mut Cursor) -> Result<define::Definition>),
+        "drop" => Some(define::drop as _),
+        "truncate" => Some(define::truncate as _),
+        "comment" => Some(define::comment as _),
+        "refresh" => Some(define::refresh as _),
+        _ => None,
+    };
+    if let Some(define) = define {
+        let definition = define(c)?;
+        c.expect_end()?;
+        return Ok(Some(Command::Define(Box::new(definition))));
+    }
     let read = match word.as_str() {
         "begin" | "start" => begin,
         "commit" | "end" => commit,
@@ -36,7 +56,6 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "copy" => copy::read,
         "vacuum" => maintenance::vacuum,
         "analyze" | "analyse" => maintenance::analyze,
-        "truncate" => maintenance::truncate,
         "lock" => maintenance::lock,
         "checkpoint" => maintenance::checkpoint,
         "backup" => maintenance::backup,
@@ -69,29 +88,12 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
     };
     let unsupported = |what: String| Some(Error::unsupported(format!("{what} is not supported")));
     match word {
-        "grant" | "revoke" | "comment" | "cluster" | "reindex" | "refresh" | "security"
-        | "import" | "reassign" | "load" => unsupported(word.to_ascii_uppercase()),
+        "grant" | "revoke" | "cluster" | "reindex" | "security" | "import" | "reassign"
+        | "load" => unsupported(word.to_ascii_uppercase()),
         "do" | "call" => no_language(&word.to_ascii_uppercase()),
         "create" if matches!(second.as_str(), "function" | "procedure" | "trigger") => {
             no_language(&format!("CREATE {}", second.to_ascii_uppercase()))
         }
-        "create" => match second.as_str() {
-            "" | "table" | "index" | "unique" => None,
-            "temp" | "temporary" | "local" | "global" => {
-                unsupported("CREATE TEMPORARY TABLE".into())
-            }
-            "unlogged" => unsupported("CREATE UNLOGGED TABLE".into()),
-            "or" => unsupported("CREATE OR REPLACE".into()),
-            other => unsupported(format!("CREATE {}", other.to_ascii_uppercase())),
-        },
-        "drop" => match second.as_str() {
-            "" | "table" | "index" => None,
-            other => unsupported(format!("DROP {}", other.to_ascii_uppercase())),
-        },
-        "alter" => match second.as_str() {
-            "" | "table" => None,
-            other => unsupported(format!("ALTER {}", other.to_ascii_uppercase())),
-        },
         "prepare" | "commit" if matches!(second.as_str(), "transaction" | "prepared") => {
             // PREPARE TRANSACTION 'x'; but COMMIT TRANSACTION is a plain COMMIT.
             if word == "commit" && second == "transaction" {
@@ -270,6 +272,14 @@ pub(super) fn boolean(c: &mut Cursor, option: &str) -> Result<bool> {
             format!("{option} requires a Boolean value"),
         )),
     }
+}
+
+/// A string, or NULL.
+pub(super) fn string_or_null(c: &mut Cursor) -> Result<Option<String>> {
+    if c.accept("null") {
+        return Ok(None);
+    }
+    c.string().map(Some)
 }
 
 fn listen(c: &mut Cursor) -> Result<Command> {

@@ -9,6 +9,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use types::{Error, Result};
 
+#[derive(Clone)]
 pub(super) struct Cursor<'a> {
     tokens: &'a [TokenWithSpan],
     /// Of the next token that is not blank.
@@ -118,6 +119,114 @@ impl<'a> Cursor<'a> {
                 Ok(fold(w))
             }
             _ => Err(self.error()),
+        }
+    }
+
+    /// An identifier as it is written.
+    pub fn ident(&mut self) -> Result<Ident> {
+        let span = self.tokens.get(self.at).map(|t| t.span);
+        match (self.peek(), span) {
+            (Some(Token::Word(w)), Some(span)) => {
+                self.next();
+                Ok(Ident {
+                    value: w.value.clone(),
+                    quote_style: w.quote_style,
+                    span,
+                })
+            }
+            _ => Err(self.error()),
+        }
+    }
+
+    /// A reader of what there is up to the next comma or closing parenthesis that is not inside others.
+    pub fn element(&mut self) -> Cursor<'a> {
+        let mut depth = 0usize;
+        let rest = self.tokens.get(self.at..).unwrap_or(&[]);
+        let ends = |t: &TokenWithSpan| match t.token {
+            Token::LParen | Token::LBracket => {
+                depth += 1;
+                false
+            }
+            Token::RParen | Token::RBracket if depth > 0 => {
+                depth -= 1;
+                false
+            }
+            Token::RParen => true,
+            Token::Comma => depth == 0,
+            _ => false,
+        };
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        let own = rest.get(..length).unwrap_or(rest);
+        self.at += length;
+        self.skip_blanks();
+        let mut element = Cursor {
+            tokens: own,
+            at: 0,
+            source: self.source,
+        };
+        element.skip_blanks();
+        element
+    }
+
+    /// Takes the parentheses that follow the word out of what is left, and answers a reader of what is in them.
+    pub fn cut_after(&self, word: &str) -> Option<(Vec<TokenWithSpan>, Cursor<'a>)> {
+        let rest = self.tokens.get(self.at..)?;
+        let mut depth = 0usize;
+        let (mut begins, mut after_word) = (None, false);
+        for (i, t) in rest.iter().enumerate() {
+            match &t.token {
+                Token::Whitespace(_) => continue,
+                Token::LParen if depth == 0 && after_word => {
+                    begins = Some(i);
+                    depth += 1;
+                }
+                Token::LParen => depth += 1,
+                Token::RParen => {
+                    depth = depth.saturating_sub(1);
+                    if let (0, Some(from)) = (depth, begins) {
+                        let mut left = rest.get(..from)?.to_vec();
+                        left.extend_from_slice(rest.get(i + 1..)?);
+                        let mut inner = Cursor {
+                            tokens: rest.get(from + 1..i)?,
+                            at: 0,
+                            source: self.source,
+                        };
+                        inner.skip_blanks();
+                        return Some((left, inner));
+                    }
+                }
+                _ => {}
+            }
+            after_word = depth == 0 && is_word(Some(&t.token), word);
+        }
+        None
+    }
+
+    /// Nothing is left.
+    pub fn skip_all(&mut self) {
+        self.at = self.tokens.len();
+    }
+
+    /// The tokens that are left.
+    pub fn rest(&self) -> &'a [TokenWithSpan] {
+        self.tokens.get(self.at..).unwrap_or(&[])
+    }
+
+    /// Runs the grammar's parser over all of these tokens, which are of this statement.
+    pub fn whole<T>(
+        &self,
+        tokens: Vec<TokenWithSpan>,
+        read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>,
+    ) -> Result<T> {
+        let mut parser = parser(tokens.clone());
+        let out = read(&mut parser).map_err(|e| self.source.syntax(e, &tokens))?;
+        let left = tokens.get(parser.index()..).unwrap_or(&[]);
+        let mut left = left
+            .iter()
+            .filter(|t| !matches!(t.token, Token::Whitespace(_)));
+        match left.next() {
+            Some(t) => Err(self.source.at_token(Some(t))),
+            None => Ok(out),
         }
     }
 

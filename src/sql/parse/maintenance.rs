@@ -1,4 +1,4 @@
-//! VACUUM, ANALYZE, TRUNCATE, CHECKPOINT and BACKUP.
+//! VACUUM, ANALYZE, CHECKPOINT and BACKUP.
 //!
 //! Owns: their options. Never: looks a table up. Source: PostgreSQL 15 manual, part VI; BACKUP is our own.
 
@@ -75,25 +75,6 @@ fn maintained(c: &mut Cursor) -> Result<Vec<sqlparser::ast::ObjectName>> {
             return Ok(tables);
         }
     }
-}
-
-pub(super) fn truncate(c: &mut Cursor) -> Result<Command> {
-    c.next();
-    c.accept("table");
-    let mut tables = Vec::new();
-    loop {
-        c.accept("only");
-        tables.push(c.object_name()?);
-        c.accept_token(&Token::Mul);
-        if !c.accept_token(&Token::Comma) {
-            break;
-        }
-    }
-    if c.accept("restart") || c.accept("continue") {
-        c.expect("identity")?;
-    }
-    let _ = c.accept("cascade") || c.accept("restrict");
-    Ok(Command::Truncate { tables })
 }
 
 pub(super) fn checkpoint(c: &mut Cursor) -> Result<Command> {

@@ -8,6 +8,7 @@ mod caps;
 mod command;
 mod copy;
 mod cursor;
+pub(in crate::sql) mod define;
 mod errors;
 mod explain;
 mod frame;
@@ -35,6 +36,8 @@ pub struct Parsed {
     /// This statement's own text, without the semicolon.
     pub text: Arc<str>,
     pub kind: Kind,
+    /// INSERT … OVERRIDING SYSTEM VALUE, which the grammar crate does not know.
+    pub(super) overriding: bool,
     /// To turn line and column into a position in the script.
     pub(super) lines: Arc<Lines>,
 }
@@ -104,6 +107,11 @@ pub(super) enum Command {
         read_only: Option<bool>,
         session: bool,
     },
+    /// No names: ALL.
+    SetConstraints {
+        names: Vec<String>,
+        deferred: bool,
+    },
     Set {
         name: String,
         value: Option<String>,
@@ -147,9 +155,7 @@ pub(super) enum Command {
         exclusive: bool,
         nowait: bool,
     },
-    Truncate {
-        tables: Vec<ast::ObjectName>,
-    },
+    Define(Box<define::Definition>),
     Checkpoint,
     Backup {
         name: String,
@@ -211,8 +217,11 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
     for piece in split::statements(sql, tokens) {
         caps::check(&piece.tokens)?;
         let text: Arc<str> = piece.text.into();
-        let ast = read(piece.tokens, &text, sql, &lines)?;
+        let mut tokens = piece.tokens;
+        let overriding = overriding(&mut tokens);
+        let ast = read(tokens, &text, sql, &lines)?;
         out.push(Parsed {
+            overriding,
             kind: kind_of(&ast),
             ast,
             text,
@@ -220,6 +229,25 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
         });
     }
     Ok(out)
+}
+
+/// Takes OVERRIDING SYSTEM VALUE (or USER VALUE, which changes nothing where no value is left out) out of an INSERT.
+fn overriding(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let is = |t: &TokenWithSpan, word: &str| matches!(&t.token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word));
+    let words: Vec<usize> = (0..tokens.len())
+        .filter(|i| !matches!(tokens[*i].token, Token::Whitespace(_)))
+        .collect();
+    if !words.first().is_some_and(|i| is(&tokens[*i], "insert")) {
+        return false;
+    }
+    let found = words.windows(3).find(|w| {
+        is(&tokens[w[0]], "overriding") && is(&tokens[w[1]], "system") && is(&tokens[w[2]], "value")
+    });
+    let Some(&[first, _, last]) = found else {
+        return false;
+    };
+    tokens.drain(first..=last);
+    true
 }
 
 fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
@@ -278,16 +306,17 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Rollback { .. } => Kind::Rollback,
             Command::RollbackTo { .. } => Kind::RollbackTo,
             Command::Savepoint { .. } | Command::Release { .. } => Kind::Savepoint,
-            Command::Set { .. } | Command::SetTransaction { .. } | Command::Reset { .. } => {
-                Kind::Set
-            }
+            Command::Set { .. }
+            | Command::SetConstraints { .. }
+            | Command::SetTransaction { .. }
+            | Command::Reset { .. } => Kind::Set,
             Command::Show { .. } => Kind::Show,
             Command::Prepare { .. } => Kind::Prepare,
             Command::Deallocate { .. } => Kind::Deallocate,
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
-            Command::Truncate { .. } => Kind::Ddl,
             Command::Lock { .. } => Kind::Lock,
+            Command::Define(_) => Kind::Ddl,
             Command::Vacuum { .. }
             | Command::Analyze { .. }
             | Command::Checkpoint

@@ -22,6 +22,10 @@ pub(super) fn set(c: &mut Cursor) -> Result<Command> {
         c.expect("transaction")?;
         return set_transaction(c, true);
     }
+    if c.is("constraints") && !second_assigns(c) {
+        c.next();
+        return set_constraints(c);
+    }
     let mut local = false;
     if (c.is("session") || c.is("local")) && !second_assigns(c) {
         local = c.is("local");
@@ -54,6 +58,28 @@ fn set_transaction(c: &mut Cursor, session: bool) -> Result<Command> {
         read_only,
         session,
     })
+}
+
+/// `{ ALL | name [, …] } { DEFERRED | IMMEDIATE }`. Constraints of one name in several schemas are all meant.
+fn set_constraints(c: &mut Cursor) -> Result<Command> {
+    let mut names = Vec::new();
+    if !c.accept("all") {
+        loop {
+            let mut name = c.name()?;
+            while c.accept_token(&Token::Period) {
+                name = c.name()?;
+            }
+            names.push(name);
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+    }
+    let deferred = c.accept("deferred");
+    if !deferred {
+        c.expect("immediate")?;
+    }
+    Ok(Command::SetConstraints { names, deferred })
 }
 
 /// Settings with a syntax of their own: TIME ZONE, NAMES, SCHEMA, ROLE …
@@ -93,7 +119,7 @@ fn special_setting(c: &mut Cursor, local: bool) -> Result<Option<Command>> {
         let value = quoted(&c.string()?);
         return set("search_path", Some(value));
     }
-    for refused in ["role", "authorization", "constraints", "xml"] {
+    for refused in ["role", "authorization", "xml"] {
         if c.is(refused) {
             let what = format!("SET {} is not supported", refused.to_ascii_uppercase());
             return Err(Error::unsupported(what));

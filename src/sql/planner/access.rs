@@ -69,11 +69,11 @@ fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator
         best = Access::KeyRange(primary);
     }
     for index in &table.indexes {
-        let range = key_range(&index.columns, bounds);
+        let range = key_range(&index.columns(), bounds);
         if !is_bounded(&range) {
             continue;
         }
-        let cost = part(&range, &index.columns) * cost::FETCH;
+        let cost = part(&range, &index.columns()) * cost::FETCH;
         if cost < least {
             least = cost;
             let index = index.clone();
@@ -93,8 +93,8 @@ fn longest(table: &Table, bounds: &[Bound]) -> Access {
     let mut best_score = score(&primary, true);
     let mut best = (best_score > 0).then_some(Access::KeyRange(primary));
     for index in &table.indexes {
-        let range = key_range(&index.columns, bounds);
-        let unique = index.unique && range.prefix.len() == index.columns.len();
+        let range = key_range(&index.columns(), bounds);
+        let unique = index.unique && range.prefix.len() == index.parts.len();
         let score = score(&range, false) + if unique { 100 } else { 0 };
         if score > best_score {
             best_score = score;

@@ -110,9 +110,11 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
                 (SetOp::Union, true) => on.rows(plan) * OUT,
                 _ => on.rows(plan) * KEEP,
             },
-            Plan::LockRows(_) | Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. } => {
-                first(on) * LOOKUP
-            }
+            Plan::LockRows(_)
+            | Plan::Advise(_)
+            | Plan::Configure { .. }
+            | Plan::Notify { .. }
+            | Plan::Sequence(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,
             Plan::Limit { .. } | Plan::With(_) => 0.0,

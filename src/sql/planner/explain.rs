@@ -294,6 +294,7 @@ impl Shown<'_> {
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
+            Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
         }
     }
 
@@ -434,7 +435,7 @@ fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String
         Access::Full => Vec::new(),
         Access::Keys(keys) => vec![keys_text(table, keys, printer)],
         Access::KeyRange(range) => range_texts(&table.primary_key, table, range, printer),
-        Access::Index { index, range } => range_texts(&index.columns, table, range, printer),
+        Access::Index { index, range } => range_texts(&index.columns(), table, range, printer),
     }
 }
 
@@ -552,10 +553,11 @@ fn names(plan: &Plan) -> Vec<String> {
         Plan::Window(window) => window_names(window),
         Plan::Notify { .. } => vec!["pg_notify".to_owned()],
         Plan::Given(given) => named_columns(&given.name, &given.columns),
-        Plan::LockRows(lock) => {
-            let columns = lock.table.columns.iter();
-            columns.map(|c| c.name.clone()).collect()
-        }
+        Plan::Sequence(call) => vec!["nextval".to_owned(); call.function.returns().len()],
+        Plan::LockRows(lock) => match lock.within {
+            Some(_) => names(&lock.input),
+            None => lock.table.columns.iter().map(|c| c.name.clone()).collect(),
+        },
     }
 }
 

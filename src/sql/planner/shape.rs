@@ -51,7 +51,10 @@ pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
             types.push(DataType::Int4);
             types
         }
-        Plan::LockRows(lock) => lock.table.types(),
+        Plan::LockRows(lock) => match lock.within {
+            Some(_) => types(&lock.input),
+            None => lock.table.types(),
+        },
         Plan::Configure { .. } => vec![DataType::Text],
         Plan::Advise(advise) => vec![advise.act.returns()],
         Plan::Window(window) => {
@@ -61,6 +64,7 @@ pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
         }
         Plan::Notify { .. } => vec![DataType::Void],
         Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
+        Plan::Sequence(call) => call.function.returns().to_vec(),
     }
 }
 

@@ -1,13 +1,20 @@
-//! What exists: tables, their columns, indexes and checks, as one immutable versioned snapshot.
+//! What exists: schemas, tables, their columns, indexes and checks, views, sequences, as one immutable versioned snapshot.
 //!
 //! Owns: the model, its changes and its encoding. One writer (the owner of partition 0) publishes; every shard reads the
 //! `Arc<Catalog>` a statement started with. Never: holds rows.
 
 pub mod change;
 pub mod model;
+pub mod objects;
+pub mod path;
+pub mod referrers;
 pub mod statistics;
 pub mod stored;
 pub mod system;
 
 pub use change::{Change, Work};
-pub use model::{Catalog, Check, ColumnDef, Default, Index, Relation, Table};
+pub use model::{
+    Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, Index, KeyPart, OnCommit, PartOf,
+    Relation, SqlExpr, Table, TableKind,
+};
+pub use objects::{ForeignKey, ForeignKeyAction, Schema, Sequence, Stated, UserType, View};

@@ -1,47 +1,96 @@
-//! The catalog's immutable model.
+//! The catalog's immutable model: the catalog itself, tables, their columns and indexes.
+//!
+//! Owns: what a name stands for. Ordinals (`columns`, `primary_key`, `Expr::Column`) count a table's present columns; `number`
+//! is PostgreSQL's `attnum`, never given twice, and says where a stored row has the column (`codec::row`).
 
+use super::objects::{CommentKey, ForeignKey, Function, Schema, Sequence, Stated, UserType, View};
+use super::referrers::Referrers;
 use super::statistics::Statistics;
 use crate::plan::Expr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{Column, DataType, TableId, TreeId};
+use types::{Column, DataType, TableId, TreeId, Value};
 
 /// First oid given to user objects, as in PostgreSQL.
 pub const FIRST_USER_OID: u32 = 16_384;
-/// The only user schema so far.
+/// The schema that there is from the start.
 pub const PUBLIC: &str = "public";
+/// Its oid.
+pub const PUBLIC_OID: u32 = 2_200;
 
-/// All relations of the database at one version.
+/// Everything that has a name, at one version.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Grows by one with each committed change.
     pub version: u64,
     /// How many partitions the data directory has; fixed when it is created.
     pub partitions: u16,
+    /// Schemas besides `public`, by oid.
+    pub schemas: BTreeMap<u32, Arc<Schema>>,
     pub tables: BTreeMap<TableId, Arc<Table>>,
+    pub views: BTreeMap<TableId, Arc<View>>,
+    pub sequences: BTreeMap<TableId, Arc<Sequence>>,
+    /// Enums and domains, by oid.
+    pub types: BTreeMap<u32, Arc<UserType>>,
+    /// By oid.
+    pub functions: BTreeMap<u32, Arc<Function>>,
+    pub comments: BTreeMap<CommentKey, Arc<str>>,
+    /// Made of `tables` (`index_referrers`).
+    pub referrers: Referrers,
     /// What ANALYZE found, of the tables it was run on.
     pub statistics: BTreeMap<TableId, Arc<Statistics>>,
     /// Next oid for a table, index or tree.
     pub next_oid: u32,
 }
 
-/// A base table. Rows live in `tree`, keyed by the primary key or by a hidden row id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A relation with rows. They live in `tree`, keyed by the primary key or by a hidden row id.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Table {
     pub id: TableId,
     pub schema: String,
     pub name: String,
+    pub kind: TableKind,
     /// Changes when the table is truncated or rewritten: the old tree is dropped.
     pub tree: TreeId,
+    /// The present ones, in order of their numbers.
     pub columns: Vec<ColumnDef>,
+    /// Those that are gone but may have values in stored rows, in order of their numbers.
+    pub dropped: Vec<DroppedColumn>,
     /// Ordinals of the key's columns in key order; empty for a table without one.
     pub primary_key: Vec<usize>,
     /// `pg_class` oid and name of the primary key's index; meaningless without a key.
     pub primary_key_id: TableId,
     pub primary_key_name: String,
+    /// Ordinals of the key's columns whose hash says in which partition a row is; empty: the whole key.
+    pub placement: Vec<usize>,
     pub indexes: Vec<Arc<Index>>,
     pub checks: Vec<Check>,
+    /// Those of this table's own columns.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// The version of the catalog in which this definition began.
+    pub since: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum TableKind {
+    #[default]
+    Ordinary,
+    /// Of one session; its schema is that session's.
+    Temporary(OnCommit),
+    Materialized {
+        query: Stated,
+        populated: bool,
+    },
+}
+
+/// What a commit does to a temporary table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCommit {
+    #[default]
+    PreserveRows,
+    DeleteRows,
+    Drop,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,14 +101,40 @@ pub struct ColumnDef {
     pub typmod: i32,
     pub not_null: bool,
     pub default: Option<Default>,
+    /// `attnum`, from 1.
+    pub number: i16,
+    pub identity: Option<Identity>,
+    /// GENERATED ALWAYS AS (…) STORED: over the table's row.
+    pub generated: Option<SqlExpr>,
+    /// What rows have that were stored before the column was added.
+    pub missing: Option<Value>,
+    /// Oid of the domain or enum that the column was declared with; 0 for none.
+    pub declared: u32,
 }
 
-/// A DEFAULT: its text for `pg_get_expr`, and bound (no input columns) and cast to the column's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// GENERATED ALWAYS rather than BY DEFAULT.
+    pub always: bool,
+    pub sequence: TableId,
+}
+
+/// What is left of a dropped column: enough to step over its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedColumn {
+    pub number: i16,
+    pub ty: DataType,
+}
+
+/// An expression: its text for `pg_get_expr`, and bound.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Default {
+pub struct SqlExpr {
     pub sql: String,
     pub expr: Expr,
 }
+
+/// A DEFAULT has no input columns and is cast to the column's type.
+pub type Default = SqlExpr;
 
 /// A CHECK over the table's row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,22 +149,44 @@ pub struct Check {
 /// Not unique: entries live in the partition of their row, key = columns then the row's key.
 /// Unique: entries live in the partition that the indexed columns hash to, key = columns (then the row's key where one is
 /// NULL), value = the row's partition and key, so uniqueness holds over the whole table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Index {
     pub id: TableId,
     pub name: String,
     pub tree: TreeId,
-    /// Ordinals of the indexed columns in index order.
-    pub columns: Vec<usize>,
+    pub parts: Vec<KeyPart>,
+    /// Ordinals of INCLUDE's columns.
+    pub include: Vec<usize>,
     pub unique: bool,
+    /// Two NULLs are the same (unique indexes only).
+    pub nulls_not_distinct: bool,
     /// It backs a UNIQUE constraint (of the same name) rather than a plain CREATE UNIQUE INDEX.
     pub constraint: bool,
+    /// Only rows for which it is true have entries.
+    pub predicate: Option<SqlExpr>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyPart {
+    pub of: PartOf,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum PartOf {
+    /// An ordinal.
+    Column(usize),
+    /// Over the table's row.
+    Expr(SqlExpr),
 }
 
 /// What a name can stand for.
 #[derive(Clone, Debug)]
 pub enum Relation {
     Table(Arc<Table>),
+    View(Arc<View>),
+    Sequence(Arc<Sequence>),
     /// An index of this table.
     Index(Arc<Table>, Arc<Index>),
     /// The primary key's index of this table.
@@ -102,9 +199,8 @@ impl Catalog {
         Catalog {
             version: 1,
             partitions,
-            tables: BTreeMap::new(),
-            statistics: BTreeMap::new(),
             next_oid: FIRST_USER_OID,
+            ..Catalog::default()
         }
     }
 
@@ -120,14 +216,22 @@ impl Catalog {
             .find(|t| t.name == name && t.schema == schema)
     }
 
-    /// Tables, indexes and primary key indexes share one namespace.
+    /// Tables, views, sequences and indexes share one namespace.
     pub fn relation_by_name(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
-        if let Some(t) = self.table_by_name(schema, name) {
+        let schema = schema.unwrap_or(PUBLIC);
+        if let Some(t) = self.table_by_name(Some(schema), name) {
             return Some(Relation::Table(t.clone()));
         }
-        let schema = schema.unwrap_or(PUBLIC);
+        let mut views = self.views.values();
+        if let Some(v) = views.find(|v| v.name == name && v.schema == schema) {
+            return Some(Relation::View(v.clone()));
+        }
+        let mut sequences = self.sequences.values();
+        if let Some(s) = sequences.find(|s| s.name == name && s.schema == schema) {
+            return Some(Relation::Sequence(s.clone()));
+        }
         for t in self.tables.values().filter(|t| t.schema == schema) {
-            if !t.primary_key.is_empty() && t.primary_key_name == name {
+            if t.has_key() && t.primary_key_name == name {
                 return Some(Relation::PrimaryKey(t.clone()));
             }
             if let Some(i) = t.indexes.iter().find(|i| i.name == name) {
@@ -142,8 +246,14 @@ impl Catalog {
         if let Some(t) = self.tables.get(&id) {
             return Some(Relation::Table(t.clone()));
         }
+        if let Some(v) = self.views.get(&id) {
+            return Some(Relation::View(v.clone()));
+        }
+        if let Some(s) = self.sequences.get(&id) {
+            return Some(Relation::Sequence(s.clone()));
+        }
         for t in self.tables.values() {
-            if !t.primary_key.is_empty() && t.primary_key_id == id {
+            if t.has_key() && t.primary_key_id == id {
                 return Some(Relation::PrimaryKey(t.clone()));
             }
             if let Some(i) = t.indexes.iter().find(|i| i.id == id) {
@@ -151,6 +261,55 @@ impl Catalog {
             }
         }
         None
+    }
+
+    /// The oid of a schema that there is.
+    pub fn schema_oid(&self, name: &str) -> Option<u32> {
+        if name == PUBLIC {
+            return Some(PUBLIC_OID);
+        }
+        let mut schemas = self.schemas.values();
+        schemas.find(|s| s.name == name).map(|s| s.oid)
+    }
+}
+
+impl Catalog {
+    /// The schema of that oid.
+    pub fn schema_name(&self, oid: u32) -> Option<&str> {
+        if oid == PUBLIC_OID {
+            return Some(PUBLIC);
+        }
+        self.schemas.get(&oid).map(|s| s.name.as_str())
+    }
+}
+
+impl Relation {
+    pub fn oid(&self) -> u32 {
+        match self {
+            Relation::Table(t) => t.id.0,
+            Relation::View(v) => v.id.0,
+            Relation::Sequence(s) => s.id.0,
+            Relation::Index(_, i) => i.id.0,
+            Relation::PrimaryKey(t) => t.primary_key_id.0,
+        }
+    }
+
+    pub fn schema(&self) -> &str {
+        match self {
+            Relation::Table(t) | Relation::Index(t, _) | Relation::PrimaryKey(t) => &t.schema,
+            Relation::View(v) => &v.schema,
+            Relation::Sequence(s) => &s.schema,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Relation::Table(t) => &t.name,
+            Relation::View(v) => &v.name,
+            Relation::Sequence(s) => &s.name,
+            Relation::Index(_, i) => &i.name,
+            Relation::PrimaryKey(t) => &t.primary_key_name,
+        }
     }
 }
 
@@ -191,17 +350,90 @@ impl Table {
 
     /// The row's columns as a result describes them.
     pub fn schema(&self) -> Vec<Column> {
-        let describe = |(i, c): (usize, &ColumnDef)| Column {
+        let describe = |c: &ColumnDef| Column {
             name: c.name.clone(),
             ty: c.ty,
             typmod: c.typmod,
             table: self.id.0,
-            attnum: i as i16 + 1,
+            attnum: c.number,
         };
-        self.columns.iter().enumerate().map(describe).collect()
+        self.columns.iter().map(describe).collect()
     }
 
     pub fn has_key(&self) -> bool {
         !self.primary_key.is_empty()
+    }
+
+    /// The number that a column added now gets.
+    pub fn next_number(&self) -> i16 {
+        let present = self.columns.last().map_or(0, |c| c.number);
+        let dropped = self.dropped.last().map_or(0, |c| c.number);
+        present.max(dropped).saturating_add(1)
+    }
+
+    /// The ordinal of the column with this `attnum`.
+    pub fn ordinal(&self, number: i16) -> Option<usize> {
+        self.columns
+            .binary_search_by_key(&number, |c| c.number)
+            .ok()
+    }
+
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.kind, TableKind::Temporary(_))
+    }
+
+    /// How its rows lie in its tree.
+    pub fn layout(&self) -> crate::codec::row::Layout {
+        crate::codec::row::Layout::of(self)
+    }
+}
+
+impl ColumnDef {
+    /// A column that is nothing but its type.
+    pub fn new(name: impl Into<String>, ty: DataType, number: i16) -> ColumnDef {
+        ColumnDef {
+            name: name.into(),
+            ty,
+            typmod: -1,
+            not_null: false,
+            default: None,
+            number,
+            identity: None,
+            generated: None,
+            missing: None,
+            declared: 0,
+        }
+    }
+}
+
+impl Index {
+    /// Whether every row has an entry, which begins with the values of its first `n` columns as keys have them.
+    pub fn finds_all(&self, n: usize) -> bool {
+        let plain = |p: &KeyPart| p.column().is_some() && !p.descending && !p.nulls_first;
+        let first = self.parts.get(..n);
+        self.predicate.is_none() && first.is_some_and(|parts| parts.iter().all(plain))
+    }
+
+    /// The ordinals of its key's columns; what is an expression is passed over.
+    pub fn columns(&self) -> Vec<usize> {
+        self.parts.iter().filter_map(KeyPart::column).collect()
+    }
+}
+
+impl KeyPart {
+    /// Ascending, NULLs last.
+    pub fn ascending(column: usize) -> KeyPart {
+        KeyPart {
+            of: PartOf::Column(column),
+            descending: false,
+            nulls_first: false,
+        }
+    }
+
+    pub fn column(&self) -> Option<usize> {
+        match &self.of {
+            PartOf::Column(c) => Some(*c),
+            PartOf::Expr(_) => None,
+        }
     }
 }

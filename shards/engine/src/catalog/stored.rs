@@ -1,9 +1,14 @@
 //! The catalog on disk: one tree of partition 0.
 //!
-//! Owns: that tree's keys and values. `[0]` holds the header (version, next oid); `[1]` and a table's oid big-endian hold
-//! the table, `[2]` and its oid its statistics, postcard-encoded. Versions and recovery are those of any other tree, so a change of the catalog commits
-//! together with the rows of its transaction.
+//! Owns: that tree's keys and values (docs/format.md). `[0]` holds the header; a kind's number and an oid big-endian hold one
+//! object. Each value begins with the number of its form and goes on with the object, postcard-encoded. Values of the first
+//! form (`first`) had no number; they are told apart by their first byte, and written anew when their object changes.
+//! Versions and recovery are those of any other tree, so a change of the catalog commits together with the rows of its
+//! transaction.
 
+mod first;
+
+use super::objects::CommentKey;
 use super::{Catalog, Table};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -11,6 +16,8 @@ use types::{Error, Result, SqlState, TableId, TreeId};
 
 /// The catalog's tree.
 pub const TREE: TreeId = TreeId(1);
+/// The tree of sequences' states, in the partition of each.
+pub const SEQUENCES: TreeId = TreeId(2);
 /// What its locks are taken under; no table has this number.
 pub const TABLE: TableId = TableId(0);
 /// First tree a table or index may have; below it are the system's.
@@ -19,78 +26,204 @@ pub const FIRST_USER_TREE: TreeId = TreeId(super::model::FIRST_USER_OID);
 /// The header's key.
 pub const HEADER: &[u8] = &[0];
 
+/// The form that is written. The first form of a table begins with its oid, which as a varint has its top bit set; the first
+/// form of a header begins with a version, which is never 0.
+const FORM: u8 = 2;
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u64,
     next_oid: u32,
 }
 
+/// What has a cell of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// With its statistics.
+    Table(TableId),
+    Schema(u32),
+    View(TableId),
+    Sequence(TableId),
+    Type(u32),
+    Function(u32),
+    Comment(CommentKey),
+}
+
 /// A key, and its value unless it is to go.
 pub type Cell = (Vec<u8>, Option<Vec<u8>>);
 
-/// The cells a change writes: the header and each changed table (`None` = dropped).
-pub fn encode(catalog: &Catalog, changed: &[TableId]) -> Result<Vec<Cell>> {
+const TABLES: u8 = 1;
+const STATISTICS: u8 = 2;
+const SCHEMAS: u8 = 3;
+const VIEWS: u8 = 4;
+const SEQUENCE_DEFINITIONS: u8 = 5;
+const TYPES: u8 = 6;
+const FUNCTIONS: u8 = 7;
+const COMMENTS: u8 = 8;
+
+/// The cells a change writes: the header and each changed object (one that the catalog has not is gone).
+pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
     let header = Header {
         version: catalog.version,
         next_oid: catalog.next_oid,
     };
-    let mut cells = vec![(HEADER.to_vec(), Some(to_bytes(&header)?))];
-    for id in changed {
-        let value = catalog.table(*id).map(|t| to_bytes(&**t)).transpose()?;
-        let gone = value.is_none();
-        cells.push((table_key(*id), value));
-        if let Some(statistics) = catalog.statistics.get(id) {
-            cells.push((statistics_key(*id), Some(to_bytes(&**statistics)?)));
-        } else if gone {
-            cells.push((statistics_key(*id), None));
+    let mut value = vec![0];
+    value.extend(to_form(&header)?);
+    let mut cells = vec![(HEADER.to_vec(), Some(value))];
+    for object in changed {
+        match object {
+            Object::Table(id) => {
+                let table = catalog.tables.get(id);
+                cells.push((key(TABLES, id.0), table.map(|t| to_form(&**t)).transpose()?));
+                let statistics = catalog.statistics.get(id);
+                if statistics.is_some() || table.is_none() {
+                    let value = statistics.map(|s| to_bytes(&**s)).transpose()?;
+                    cells.push((key(STATISTICS, id.0), value));
+                }
+            }
+            Object::Schema(oid) => cells.push(cell(SCHEMAS, *oid, catalog.schemas.get(oid))?),
+            Object::View(id) => cells.push(cell(VIEWS, id.0, catalog.views.get(id))?),
+            Object::Sequence(id) => {
+                let sequence = catalog.sequences.get(id);
+                cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
+            }
+            Object::Type(oid) => cells.push(cell(TYPES, *oid, catalog.types.get(oid))?),
+            Object::Function(oid) => cells.push(cell(FUNCTIONS, *oid, catalog.functions.get(oid))?),
+            Object::Comment(of) => {
+                let text = catalog.comments.get(of);
+                let value = text.map(|t| to_form(&**t)).transpose()?;
+                cells.push((comment_key(of), value));
+            }
         }
     }
     Ok(cells)
+}
+
+fn cell<T: Serialize>(kind: u8, oid: u32, object: Option<&Arc<T>>) -> Result<Cell> {
+    Ok((key(kind, oid), object.map(|o| to_form(&**o)).transpose()?))
 }
 
 /// Reads the catalog back from its live cells.
 pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Catalog> {
     let mut catalog = Catalog::empty(partitions);
     for (key, value) in cells {
-        match key.first() {
-            Some(0) => {
-                let header: Header = from_bytes(&value)?;
+        let (kind, rest) = key.split_first().ok_or_else(|| corrupt("unknown key"))?;
+        match *kind {
+            0 => {
+                let header = header(&value)?;
                 catalog.version = header.version;
                 catalog.next_oid = header.next_oid;
             }
-            Some(1) => {
-                let table: Table = from_bytes(&value)?;
+            TABLES => {
+                let table = table(&value)?;
                 catalog.tables.insert(table.id, Arc::new(table));
             }
-            Some(2) => {
-                let id = key[1..].try_into().map_err(|_| corrupt("unknown key"))?;
-                let id = TableId(u32::from_be_bytes(id));
+            STATISTICS => {
+                let id = TableId(oid(rest)?);
                 catalog.statistics.insert(id, Arc::new(from_bytes(&value)?));
+            }
+            SCHEMAS => {
+                catalog.schemas.insert(oid(rest)?, object(&value)?);
+            }
+            VIEWS => {
+                catalog.views.insert(TableId(oid(rest)?), object(&value)?);
+            }
+            SEQUENCE_DEFINITIONS => {
+                let id = TableId(oid(rest)?);
+                catalog.sequences.insert(id, object(&value)?);
+            }
+            TYPES => {
+                catalog.types.insert(oid(rest)?, object(&value)?);
+            }
+            FUNCTIONS => {
+                catalog.functions.insert(oid(rest)?, object(&value)?);
+            }
+            COMMENTS => {
+                let text: Arc<String> = object(&value)?;
+                catalog
+                    .comments
+                    .insert(comment_of(rest)?, text.as_str().into());
             }
             _ => return Err(corrupt("unknown key")),
         }
     }
+    catalog.index_referrers();
     Ok(catalog)
 }
 
 /// The version in a header.
-pub fn version(header: &[u8]) -> Result<u64> {
-    from_bytes::<Header>(header).map(|h| h.version)
+pub fn version(value: &[u8]) -> Result<u64> {
+    header(value).map(|h| h.version)
 }
 
-fn table_key(id: TableId) -> Vec<u8> {
-    let mut key = vec![1];
-    key.extend_from_slice(&id.0.to_be_bytes());
+fn header(value: &[u8]) -> Result<Header> {
+    match value {
+        [0, rest @ ..] => of_form(rest),
+        first => from_bytes(first),
+    }
+}
+
+fn table(value: &[u8]) -> Result<Table> {
+    match value.first() {
+        Some(first) if first & 0x80 != 0 => Ok(from_bytes::<first::Table>(value)?.into()),
+        _ => of_form(value),
+    }
+}
+
+fn object<T: for<'a> Deserialize<'a>>(value: &[u8]) -> Result<Arc<T>> {
+    of_form(value).map(Arc::new)
+}
+
+fn key(kind: u8, oid: u32) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&oid.to_be_bytes());
     key
 }
 
-fn statistics_key(id: TableId) -> Vec<u8> {
-    let mut key = vec![2];
-    key.extend_from_slice(&id.0.to_be_bytes());
+fn oid(rest: &[u8]) -> Result<u32> {
+    let bytes = rest.try_into().map_err(|_| corrupt("unknown key"))?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+fn comment_key(of: &CommentKey) -> Vec<u8> {
+    let mut key = key(COMMENTS, of.class);
+    key.extend_from_slice(&of.object.to_be_bytes());
+    key.extend_from_slice(&of.column.to_be_bytes());
     key
 }
 
-fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+fn comment_of(rest: &[u8]) -> Result<CommentKey> {
+    let word = |n: usize| {
+        rest.get(4 * n..4 * n + 4)
+            .ok_or_else(|| corrupt("unknown key"))
+    };
+    Ok(CommentKey {
+        class: oid(word(0)?)?,
+        object: oid(word(1)?)?,
+        column: oid(word(2)?)? as i32,
+    })
+}
+
+fn to_form<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    let mut out = vec![FORM];
+    out.extend(to_bytes(value)?);
+    Ok(out)
+}
+
+fn of_form<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T> {
+    match value.split_first() {
+        Some((&FORM, rest)) => from_bytes(rest),
+        Some((form, _)) if *form > FORM => Err(Error::new(
+            SqlState::DATA_CORRUPTED,
+            format!(
+                "the catalog has an entry of form {form}, which a later version wrote; this one reads forms up to {FORM}"
+            ),
+        )),
+        _ => Err(corrupt("an entry of no form")),
+    }
+}
+
+fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     postcard::to_stdvec(value)
         .map_err(|e| Error::internal(format!("catalog entry not encoded: {e}")))
 }
@@ -104,4 +237,62 @@ fn corrupt(what: &str) -> Error {
         SqlState::DATA_CORRUPTED,
         format!("the catalog cannot be read: {what}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `tests/it/format.rs` wrote it when there was no other form.
+    const FIRST: &str = include_str!("../../../../tests/format/catalog1.txt");
+
+    fn golden(text: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let bytes = |hex: &str| -> Vec<u8> {
+            let byte = |n: usize| u8::from_str_radix(&hex[n..n + 2], 16).unwrap();
+            (0..hex.len()).step_by(2).map(byte).collect()
+        };
+        let mut cells: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        for line in text.lines() {
+            match line.strip_prefix("  ") {
+                Some(run) => cells.last_mut().unwrap().1.extend(bytes(run)),
+                None => cells.push((bytes(line), Vec::new())),
+            }
+        }
+        // The store's own byte before each payload: 1, it is not a deletion.
+        let payload = |(key, value): (Vec<u8>, Vec<u8>)| {
+            assert_eq!(value.first(), Some(&1));
+            (key, value[1..].to_vec())
+        };
+        cells.into_iter().map(payload).collect()
+    }
+
+    #[test]
+    fn a_catalog_of_the_first_form_is_read_and_written_in_the_form_of_today() {
+        let catalog = decode(1, golden(FIRST).into_iter()).unwrap();
+        let one = catalog.table_by_name(None, "one").unwrap().clone();
+        let names: Vec<&str> = one.columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["id", "name", "price", "kind", "made", "tags", "data", "n"]
+        );
+        let numbers: Vec<i16> = one.columns.iter().map(|c| c.number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(one.primary_key, [0]);
+        assert_eq!(
+            (one.indexes[0].columns(), one.indexes[0].unique),
+            (vec![1, 7], true)
+        );
+        assert_eq!(one.checks.len(), 3);
+        assert_eq!(catalog.statistics.len(), 1);
+        let changed: Vec<Object> = catalog.tables.keys().map(|t| Object::Table(*t)).collect();
+        let cells = encode(&catalog, &changed).unwrap();
+        let again = decode(1, cells.into_iter().map(|(k, v)| (k, v.unwrap()))).unwrap();
+        assert_eq!(format!("{catalog:?}"), format!("{again:?}"));
+    }
+
+    #[test]
+    fn a_form_of_the_future_is_refused() {
+        let e = decode(1, [(HEADER.to_vec(), vec![0, FORM + 1, 1, 1])].into_iter());
+        assert!(e.unwrap_err().message().contains("later version"));
+    }
 }

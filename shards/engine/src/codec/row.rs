@@ -9,11 +9,13 @@
 //! numeric's bytes are one kind byte (0 finite, 1 NaN, 2 Infinity, 3 -Infinity), a varint scale and the mantissa as a
 //! signed little-endian integer. jsonb and arrays nest these forms.
 //!
-//! Rows written before a column was added have fewer columns than the table: the rest is NULL. Hot path: one pass, no
-//! allocation besides the values' own.
+//! Columns are stored by their numbers, so a dropped one keeps its place (NULL in rows written since). Rows written before a
+//! column was added have fewer columns than the table: the rest is what the column says rows have that miss it, or NULL.
+//! Hot path: one pass, no allocation besides the values' own.
 
 use super::CodecError;
 use super::bytes::{Reader, put_varint};
+use crate::catalog::{ColumnDef, Table};
 use bigdecimal::num_bigint::BigInt;
 use std::sync::Arc;
 use types::{Array, DataType, Interval, Json, Numeric, Reg, Result, Row, Value};
@@ -28,36 +30,115 @@ const DEPTH_MAX: usize = 1_024;
 /// Items room is made for before any is seen, so that a damaged count cannot take memory.
 const ITEMS_RESERVED: usize = 256;
 
+/// Where a table's columns are in its stored rows.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// By ordinal.
+    types: Vec<DataType>,
+    /// By place; `None` when ordinals and places are the same.
+    places: Option<Vec<Place>>,
+    /// Ordinal and place of columns that rows without them have a value of.
+    missing: Vec<(usize, usize, Value)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    ty: DataType,
+    /// `None`: dropped.
+    ordinal: Option<usize>,
+}
+
+impl Layout {
+    /// Rows of just these columns.
+    pub fn plain(types: Vec<DataType>) -> Layout {
+        Layout {
+            types,
+            places: None,
+            missing: Vec::new(),
+        }
+    }
+
+    pub fn of(table: &Table) -> Layout {
+        let place = |c: &ColumnDef| (c.number.max(1) - 1) as usize;
+        let missing = table.columns.iter().enumerate().filter_map(|(at, c)| {
+            let value = c.missing.as_ref().filter(|v| !v.is_null())?;
+            Some((at, place(c), value.clone()))
+        });
+        let missing = missing.collect();
+        let types = table.types();
+        if table.dropped.is_empty() {
+            return Layout {
+                types,
+                places: None,
+                missing,
+            };
+        }
+        let present = table.columns.iter().enumerate().map(|(at, c)| {
+            let ordinal = Some(at);
+            (c.number, Place { ty: c.ty, ordinal })
+        });
+        let dropped = table.dropped.iter().map(|d| {
+            let ordinal = None;
+            (d.number, Place { ty: d.ty, ordinal })
+        });
+        let mut places: Vec<(i16, Place)> = present.chain(dropped).collect();
+        places.sort_by_key(|(number, _)| *number);
+        Layout {
+            types,
+            places: Some(places.into_iter().map(|(_, place)| place).collect()),
+            missing,
+        }
+    }
+
+    /// By ordinal.
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+}
+
 /// Appends the row. Each value must be of its column's type.
-pub fn encode(values: &[Value], out: &mut Vec<u8>) {
+pub fn encode(values: &[Value], layout: &Layout, out: &mut Vec<u8>) {
     out.push(VERSION);
-    put_varint(values.len(), out);
+    match &layout.places {
+        None => put_values(values.iter().map(Some), values.len(), out),
+        Some(places) => {
+            let value = |p: &Place| p.ordinal.and_then(|at| values.get(at));
+            put_values(places.iter().map(value), places.len(), out);
+        }
+    }
+}
+
+fn put_values<'a>(
+    values: impl Iterator<Item = Option<&'a Value>>,
+    count: usize,
+    out: &mut Vec<u8>,
+) {
+    put_varint(count, out);
     let bitmap = out.len();
-    out.resize(bitmap + values.len().div_ceil(8), 0);
-    for (i, v) in values.iter().enumerate() {
-        if v.is_null() {
-            out[bitmap + i / 8] |= 1 << (i % 8);
-        } else {
-            put_value(v, out);
+    out.resize(bitmap + count.div_ceil(8), 0);
+    for (i, value) in values.enumerate() {
+        match value {
+            Some(v) if !v.is_null() => put_value(v, out),
+            _ => out[bitmap + i / 8] |= 1 << (i % 8),
         }
     }
 }
 
 /// All columns.
-pub fn decode(bytes: &[u8], types: &[DataType]) -> Result<Row> {
-    decode_where(bytes, types, |_| true, types.len())
+pub fn decode(bytes: &[u8], layout: &Layout) -> Result<Row> {
+    decode_where(bytes, layout, |_| true, layout.types.len())
 }
 
 /// Only the columns that are `wanted`; the others are Null and cost a skip. Columns past the last wanted one are not
 /// looked at.
-pub fn decode_some(bytes: &[u8], types: &[DataType], wanted: &[bool]) -> Result<Row> {
+pub fn decode_some(bytes: &[u8], layout: &Layout, wanted: &[bool]) -> Result<Row> {
     let last = wanted.iter().rposition(|w| *w).map_or(0, |i| i + 1);
-    decode_where(bytes, types, |i| wanted.get(i) == Some(&true), last)
+    decode_where(bytes, layout, |i| wanted.get(i) == Some(&true), last)
 }
 
 fn decode_where(
     bytes: &[u8],
-    types: &[DataType],
+    layout: &Layout,
     wanted: impl Fn(usize) -> bool,
     stop: usize,
 ) -> Result<Row> {
@@ -78,18 +159,42 @@ fn decode_where(
     }
     let stored = r.varint()?;
     let nulls = r.take(stored.div_ceil(8))?;
-    let mut row = Vec::with_capacity(types.len());
-    for (i, ty) in types.iter().enumerate().take(stored.min(stop)) {
-        if nulls[i / 8] & (1 << (i % 8)) != 0 {
-            row.push(Value::Null);
-        } else if wanted(i) {
-            row.push(take_value(&mut r, *ty)?);
+    let is_null = |i: usize| nulls[i / 8] & (1 << (i % 8)) != 0;
+    let mut row = Vec::with_capacity(layout.types.len());
+    let mut column = |at: usize, ty: DataType, wanted: bool| -> Result<Value> {
+        Ok(if is_null(at) {
+            Value::Null
+        } else if wanted {
+            take_value(&mut r, ty)?
         } else {
-            skip_value(&mut r, *ty)?;
-            row.push(Value::Null);
+            skip_value(&mut r, ty)?;
+            Value::Null
+        })
+    };
+    match &layout.places {
+        None => {
+            for (i, ty) in layout.types.iter().enumerate().take(stored.min(stop)) {
+                row.push(column(i, *ty, wanted(i))?);
+            }
+        }
+        Some(places) => {
+            for (i, place) in places.iter().enumerate().take(stored) {
+                match place.ordinal {
+                    Some(at) if at >= stop => break,
+                    Some(at) => row.push(column(i, place.ty, wanted(at))?),
+                    None => {
+                        column(i, place.ty, false)?;
+                    }
+                }
+            }
         }
     }
-    row.resize(types.len(), Value::Null);
+    row.resize(layout.types.len(), Value::Null);
+    for (at, place, value) in &layout.missing {
+        if *place >= stored {
+            row[*at].clone_from(value);
+        }
+    }
     Ok(row)
 }
 
@@ -360,9 +465,4 @@ fn take_json(r: &mut Reader<'_>, depth: usize) -> Result<Json, CodecError> {
             });
         }
     })
-}
-
-/// Types of a row, as `decode` wants them.
-pub fn types_of(table: &crate::catalog::Table) -> Vec<DataType> {
-    table.columns.iter().map(|c| c.ty).collect()
 }

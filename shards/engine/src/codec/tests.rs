@@ -1,6 +1,8 @@
 //! The codecs' promises: bytes keep the order of values, everything comes back, damage is an error.
 
+use super::row::Layout;
 use super::{key, row};
+use crate::catalog::{ColumnDef, DroppedColumn, Table};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -162,12 +164,13 @@ proptest! {
     fn a_row_comes_back_exactly(cols in prop::collection::vec(pair(), 0..12), mask in any::<u16>()) {
         let types: Vec<DataType> = cols.iter().map(|c| c.0).collect();
         let values: Vec<Value> = cols.iter().map(|c| c.1.clone()).collect();
+        let layout = Layout::plain(types.clone());
         let mut bytes = Vec::new();
-        row::encode(&values, &mut bytes);
-        let back = row::decode(&bytes, &types).unwrap();
+        row::encode(&values, &layout, &mut bytes);
+        let back = row::decode(&bytes, &layout).unwrap();
         prop_assert_eq!(format!("{back:?}"), format!("{values:?}"));
         let wanted: Vec<bool> = (0..types.len()).map(|i| mask & (1 << i) != 0).collect();
-        let some = row::decode_some(&bytes, &types, &wanted).unwrap();
+        let some = row::decode_some(&bytes, &layout, &wanted).unwrap();
         for (i, v) in some.iter().enumerate() {
             let expected = if wanted[i] { values[i].clone() } else { Value::Null };
             prop_assert_eq!(format!("{v:?}"), format!("{expected:?}"));
@@ -180,12 +183,13 @@ proptest! {
     ) {
         let types: Vec<DataType> = cols.iter().map(|c| c.0).collect();
         let values: Vec<Value> = cols.iter().map(|c| c.1.clone()).collect();
+        let layout = Layout::plain(types.clone());
         let mut bytes = Vec::new();
-        row::encode(&values, &mut bytes);
+        row::encode(&values, &layout, &mut bytes);
         let at_row = at % bytes.len();
         bytes[at_row] = byte;
-        let _ = row::decode(&bytes, &types);
-        let _ = row::decode(&bytes[..cut % (bytes.len() + 1)], &types);
+        let _ = row::decode(&bytes, &layout);
+        let _ = row::decode(&bytes[..cut % (bytes.len() + 1)], &layout);
         let mut bytes = key_of(&values, &types);
         let at_key = at % bytes.len();
         bytes[at_key] = byte;
@@ -198,16 +202,51 @@ proptest! {
         let _ = key::decode(&bytes, &[ty]);
         let mut row = vec![row::VERSION, 1, 0];
         row.extend_from_slice(&bytes);
-        let _ = row::decode(&row, &[ty]);
+        let _ = row::decode(&row, &Layout::plain(vec![ty]));
     }
 }
 
 #[test]
 fn a_row_of_fewer_columns_is_padded_with_nulls() {
     let mut bytes = Vec::new();
-    row::encode(&[Value::Int4(7)], &mut bytes);
-    let row = row::decode(&bytes, &[DataType::Int4, DataType::Text]).unwrap();
+    let int = Layout::plain(vec![DataType::Int4]);
+    row::encode(&[Value::Int4(7)], &int, &mut bytes);
+    let row = row::decode(&bytes, &Layout::plain(vec![DataType::Int4, DataType::Text])).unwrap();
     assert_eq!(row, vec![Value::Int4(7), Value::Null]);
+}
+
+#[test]
+fn columns_keep_their_places_when_others_are_dropped_and_added() {
+    let column = |name: &str, ty, number| ColumnDef::new(name, ty, number);
+    let mut table = Table {
+        columns: vec![
+            column("a", DataType::Int4, 1),
+            column("b", DataType::Text, 2),
+            column("c", DataType::Int8, 3),
+        ],
+        ..Table::default()
+    };
+    let mut old = Vec::new();
+    let values = [Value::Int4(1), Value::from("two"), Value::Int8(3)];
+    row::encode(&values, &table.layout(), &mut old);
+    let gone = table.columns.remove(1);
+    table.dropped.push(DroppedColumn {
+        number: gone.number,
+        ty: gone.ty,
+    });
+    table.columns.push(ColumnDef {
+        missing: Some(Value::from("then")),
+        ..column("d", DataType::Text, 4)
+    });
+    let layout = table.layout();
+    let read = row::decode(&old, &layout).unwrap();
+    assert_eq!(read, [Value::Int4(1), Value::Int8(3), Value::from("then")]);
+    let some = row::decode_some(&old, &layout, &[false, true, false]).unwrap();
+    assert_eq!(some[..2], [Value::Null, Value::Int8(3)]);
+    let values = vec![Value::Null, Value::Int8(5), Value::Null];
+    let mut new = Vec::new();
+    row::encode(&values, &layout, &mut new);
+    assert_eq!(row::decode(&new, &layout).unwrap(), values);
 }
 
 #[test]
@@ -256,8 +295,9 @@ fn golden_bytes_of_a_row_and_a_key() {
         DataType::Text,
         DataType::Numeric,
     ];
+    let layout = Layout::plain(types.to_vec());
     let mut bytes = Vec::new();
-    row::encode(&values, &mut bytes);
+    row::encode(&values, &layout, &mut bytes);
     let row_bytes = [
         1, 4, 0b10, 0xfe, 0xff, 0xff, 0xff, 3, 0x68, 0xc3, 0xa9, 4, 0, 2, 0x1e, 0xfb,
     ];

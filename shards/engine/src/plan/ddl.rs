@@ -1,52 +1,67 @@
-//! Statements that define relations, with names already checked against PostgreSQL's rules and expressions bound.
+//! Statements that define things, with names already checked against PostgreSQL's rules and expressions bound.
+//!
+//! Owns: what a change of the catalog is asked to do. Names come with the schema that they were found in, or are to be made in.
+//! Whether they exist, and what depends on them, is decided when it is carried out (`catalog::change`).
 
+use super::Expr;
 use crate::catalog::statistics::Statistics;
-use crate::catalog::{Check, ColumnDef};
+use crate::catalog::{
+    Check, ColumnDef, Default, ForeignKeyAction, OnCommit, Sequence, Stated, View,
+};
 use std::sync::Arc;
-use types::TableId;
+use types::{DataType, Error, TableId};
 
-/// A change of the catalog. Names are of relations in `public`; whether they exist is decided when it is carried out.
+/// `schema.name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QualifiedName {
+    pub schema: String,
+    pub name: String,
+}
+
+/// A change of the catalog.
 #[derive(Clone, Debug)]
 pub enum Ddl {
-    CreateTable(CreateTable),
-    DropTable {
-        names: Vec<String>,
-        if_exists: bool,
+    CreateTable(Box<CreateTable>),
+    CreateView(CreateView),
+    CreateSequence(CreateSequence),
+    CreateSchema {
+        name: String,
+        if_not_exists: bool,
+        temporary: bool,
     },
     CreateIndex {
         name: Option<String>,
-        table: String,
+        table: QualifiedName,
         columns: Vec<String>,
         unique: bool,
         if_not_exists: bool,
     },
-    DropIndex {
-        names: Vec<String>,
-        if_exists: bool,
-    },
+    Alter(Alter),
+    Drop(Drop),
     Truncate {
-        names: Vec<String>,
+        tables: Vec<QualifiedName>,
+        /// Sequences that its columns own begin anew.
+        restart: bool,
+        cascade: bool,
+    },
+    Comment {
+        on: CommentTarget,
+        text: Option<String>,
     },
     /// What ANALYZE has found.
     Statistics {
         tables: Vec<(TableId, Arc<Statistics>)>,
     },
-    /// ALTER TABLE … ADD [CONSTRAINT name] PRIMARY KEY (…): re-partitions the table's rows.
-    AddPrimaryKey {
-        table: String,
-        name: Option<String>,
-        columns: Vec<String>,
-    },
-    /// ALTER TABLE … ADD [CONSTRAINT name] UNIQUE (…)
-    AddUnique {
-        table: String,
-        name: Option<String>,
-        columns: Vec<String>,
+    /// The rows of a materialized view give way to those of its query, which come in by themselves.
+    Refresh {
+        view: TableId,
+        with_data: bool,
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CreateTable {
+    pub schema: String,
     pub name: String,
     pub if_not_exists: bool,
     /// NOT NULL already set on the primary key's columns.
@@ -55,6 +70,53 @@ pub struct CreateTable {
     pub uniques: Vec<Key>,
     /// Names already chosen (`t_c_check`).
     pub checks: Vec<Check>,
+    pub foreign_keys: Vec<NewForeignKey>,
+    /// Further indexes, of LIKE … INCLUDING INDEXES.
+    pub indexes: Vec<LikeIndex>,
+    pub sequences: Vec<OwnedSequence>,
+    /// Of a temporary table.
+    pub temporary: Option<OnCommit>,
+    /// Of a materialized view, and whether rows follow.
+    pub materialized: Option<(Stated, bool)>,
+    /// By ordinal, of LIKE … INCLUDING COMMENTS.
+    pub comments: Vec<(usize, String)>,
+    /// CREATE TABLE AS: what the tag says is decided by who fills it.
+    pub filled: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct LikeIndex {
+    pub columns: Vec<usize>,
+    pub unique: bool,
+}
+
+/// A sequence that is made with a column and goes with it: of `serial`, or of an identity.
+#[derive(Clone, Debug)]
+pub struct OwnedSequence {
+    /// The column's ordinal.
+    pub column: usize,
+    /// Ids, name and state are given when it is carried out.
+    pub sequence: Sequence,
+    /// GENERATED ALWAYS (true) or BY DEFAULT AS IDENTITY; `None` for `serial`, whose DEFAULT it is.
+    pub identity: Option<bool>,
+}
+
+/// FOREIGN KEY, as it was written.
+#[derive(Clone, Debug)]
+pub struct NewForeignKey {
+    pub name: Option<String>,
+    pub columns: Vec<String>,
+    pub referenced: QualifiedName,
+    /// Empty: the primary key's.
+    pub referenced_columns: Vec<String>,
+    pub full: bool,
+    pub on_delete: ForeignKeyAction,
+    pub on_update: ForeignKeyAction,
+    /// What ON DELETE SET NULL or SET DEFAULT sets; empty: all.
+    pub delete_sets: Vec<String>,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    pub not_valid: bool,
 }
 
 /// A key constraint: its name if one was given, and ordinals of its columns.
@@ -62,4 +124,213 @@ pub struct CreateTable {
 pub struct Key {
     pub name: Option<String>,
     pub columns: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Its id is given when it is carried out.
+    pub view: View,
+    pub or_replace: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct CreateSequence {
+    /// Its id and state are given when it is carried out.
+    pub sequence: Sequence,
+    pub if_not_exists: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Drop {
+    pub kind: ObjectKind,
+    /// `None` as a schema: it has none (DROP SCHEMA).
+    pub names: Vec<QualifiedName>,
+    pub if_exists: bool,
+    pub cascade: bool,
+}
+
+/// What a statement says it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    Table,
+    View,
+    MaterializedView,
+    Sequence,
+    Index,
+    Schema,
+    Type,
+    Domain,
+    Function,
+}
+
+impl ObjectKind {
+    /// As messages and tags name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ObjectKind::Table => "table",
+            ObjectKind::View => "view",
+            ObjectKind::MaterializedView => "materialized view",
+            ObjectKind::Sequence => "sequence",
+            ObjectKind::Index => "index",
+            ObjectKind::Schema => "schema",
+            ObjectKind::Type => "type",
+            ObjectKind::Domain => "domain",
+            ObjectKind::Function => "function",
+        }
+    }
+}
+
+/// ALTER of one object.
+#[derive(Clone, Debug)]
+pub struct Alter {
+    pub kind: ObjectKind,
+    pub target: AlterTarget,
+    pub notices: Vec<Error>,
+}
+
+#[derive(Clone, Debug)]
+pub enum AlterTarget {
+    /// IF EXISTS, and it does not.
+    Nothing,
+    /// Actions that were bound against the definition that began with catalog version `since`: another one is bound anew.
+    Table {
+        id: TableId,
+        since: u64,
+        actions: Vec<TableAction>,
+    },
+    View {
+        id: TableId,
+        since: u64,
+        action: ViewAction,
+    },
+    Sequence {
+        id: TableId,
+        action: SequenceAction,
+    },
+    Index {
+        id: TableId,
+        to: String,
+    },
+    Schema {
+        from: String,
+        to: String,
+    },
+}
+
+/// One action of ALTER TABLE, in the order they are carried out. Columns are named by number; expressions are over the row as
+/// the actions before have left it.
+#[derive(Clone, Debug)]
+pub enum TableAction {
+    AddColumn {
+        /// Its number is given when it is carried out.
+        column: Box<ColumnDef>,
+        sequence: Option<Box<OwnedSequence>>,
+    },
+    DropColumn {
+        number: i16,
+        cascade: bool,
+    },
+    RenameColumn {
+        number: i16,
+        to: String,
+    },
+    SetType {
+        number: i16,
+        ty: DataType,
+        typmod: i32,
+        declared: u32,
+        /// The new value over the old row; `None`: values stay as they are stored.
+        using: Option<Expr>,
+        /// The column's DEFAULT in the new type.
+        default: Option<Default>,
+        /// All of the table's, those over the column bound anew.
+        checks: Vec<Check>,
+    },
+    SetDefault {
+        number: i16,
+        default: Option<Default>,
+    },
+    SetNotNull {
+        number: i16,
+        on: bool,
+    },
+    AddIdentity {
+        number: i16,
+        sequence: Box<OwnedSequence>,
+    },
+    SetIdentity {
+        number: i16,
+        always: Option<bool>,
+        sequence: Option<Box<Sequence>>,
+        restart: Option<i64>,
+    },
+    DropIdentity {
+        number: i16,
+    },
+    DropExpression {
+        number: i16,
+    },
+    AddCheck {
+        check: Check,
+        /// Rows that are there are looked at.
+        validate: bool,
+    },
+    /// [CONSTRAINT name] PRIMARY KEY (…): re-partitions the table's rows.
+    AddPrimaryKey(Key),
+    /// [CONSTRAINT name] UNIQUE (…)
+    AddUnique(Key),
+    AddForeignKey(Box<NewForeignKey>),
+    /// VALIDATE CONSTRAINT
+    Validate {
+        name: String,
+    },
+    /// ALTER CONSTRAINT: when a foreign key is looked at.
+    SetTiming {
+        name: String,
+        deferrable: bool,
+        initially_deferred: bool,
+    },
+    DropConstraint {
+        name: String,
+        cascade: bool,
+    },
+    RenameConstraint {
+        from: String,
+        to: String,
+    },
+    RenameTo(String),
+    SetSchema(String),
+}
+
+#[derive(Clone, Debug)]
+pub enum ViewAction {
+    RenameTo(String),
+    RenameColumn { number: i16, to: String },
+    SetSchema(String),
+}
+
+#[derive(Clone, Debug)]
+pub enum SequenceAction {
+    RenameTo(String),
+    SetSchema(String),
+    /// The definition as it is to be, and where it goes on from if it begins anew.
+    Set {
+        sequence: Box<Sequence>,
+        restart: Option<i64>,
+    },
+}
+
+/// What COMMENT ON is about.
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    Object(ObjectKind, QualifiedName),
+    Column {
+        relation: QualifiedName,
+        column: String,
+    },
+    Constraint {
+        table: QualifiedName,
+        name: String,
+    },
+    Database,
 }

@@ -16,11 +16,12 @@ pub mod window;
 pub mod with;
 
 pub use compare::Comparison;
-pub use ddl::{CreateTable, Ddl, Key};
+pub use ddl::{CreateTable, Ddl, Key, NewForeignKey, QualifiedName};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
     Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Given, Join, JoinKind, KeyRange,
-    LockRows, LockWait, Partial, Plan, RowLock, Scan, SetOp, SystemTable, TableFunction, Top,
+    LockRows, LockWait, Partial, Plan, RowLock, Scan, SequenceCall, SequenceFunction, SetOp,
+    SystemTable, TableFunction, Top,
 };
 pub use statement::{
     Act, Assignment, ConflictAction, ConflictTarget, Delete, Insert, Merge, MergeWord, OnConflict,

@@ -85,6 +85,8 @@ pub enum Plan {
     Notify {
         input: Box<Plan>,
     },
+    /// For each input row, which are its arguments, what a function of sequences answers.
+    Sequence(Box<SequenceCall>),
 }
 
 /// Which of the statement's changes, and what its rows look like.
@@ -93,6 +95,42 @@ pub struct Given {
     pub name: String,
     pub slot: usize,
     pub columns: Vec<Column>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SequenceCall {
+    pub input: Plan,
+    pub function: SequenceFunction,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SequenceFunction {
+    /// `nextval(regclass)`
+    Next,
+    /// `currval(regclass)`
+    Current,
+    /// `lastval()`
+    Last,
+    /// `setval(regclass, bigint [, boolean])`
+    Set,
+    /// `pg_sequence_last_value(regclass)`: NULL before the first value.
+    Reached,
+    /// A sequence read as a table of one row: `last_value`, `log_cnt`, `is_called`.
+    Row,
+}
+
+impl SequenceFunction {
+    /// The types of what it answers.
+    pub fn returns(self) -> &'static [DataType] {
+        match self {
+            SequenceFunction::Row => &[DataType::Int8, DataType::Int8, DataType::Bool],
+            SequenceFunction::Next
+            | SequenceFunction::Current
+            | SequenceFunction::Last
+            | SequenceFunction::Set
+            | SequenceFunction::Reached => &[DataType::Int8],
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,14 +159,16 @@ impl AdvisoryAct {
     }
 }
 
-/// Locks rows of one table. Output: the table's row.
+/// Locks rows of one table. Output: the table's row, or the input's with the table's in its place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LockRows {
     pub input: Plan,
     pub table: Arc<Table>,
     /// The column of the input with the row's address.
     pub address: usize,
-    /// Over the table's row: whether a row that has changed is still wanted.
+    /// Where the table's columns begin in the input, which is then the output. Its rows without an address pass.
+    pub within: Option<usize>,
+    /// Over the output: whether a row that has changed is still wanted.
     pub filter: Option<Expr>,
     pub lock: RowLock,
     pub wait: LockWait,

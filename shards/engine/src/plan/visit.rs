@@ -99,6 +99,7 @@ macro_rules! plan_parts {
                     let recursive = &$($mutable)? **recursive;
                     vec![&$($mutable)? recursive.base, &$($mutable)? recursive.step]
                 }
+                Plan::Sequence(call) => vec![&$($mutable)? call.input],
                 Plan::SetOp { left, right, .. } => vec![left, right],
             }
         }
@@ -117,7 +118,8 @@ macro_rules! plan_parts {
                 | Plan::Configure { .. }
                 | Plan::WithScan(_)
                 | Plan::Recursive(_)
-                | Plan::WorkTable(_) => Vec::new(),
+                | Plan::WorkTable(_)
+                | Plan::Sequence(_) => Vec::new(),
                 Plan::Scan(scan) => {
                     let scan = &$($mutable)? **scan;
                     let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
@@ -235,7 +237,7 @@ impl Plan {
     pub fn is_volatile(&self) -> bool {
         matches!(
             self,
-            Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. }
+            Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. } | Plan::Sequence(_)
         ) || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }

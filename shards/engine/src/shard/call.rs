@@ -1,6 +1,6 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
-use crate::catalog::{Catalog, Index, Table};
+use crate::catalog::{Catalog, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
 use crate::exec::profile::Pages;
@@ -92,8 +92,14 @@ pub enum PartitionCall {
     Entries(EntriesCall),
     /// Locks rows, and answers them as they are then.
     LockRows(LockRowsCall),
+    /// Keys that rows elsewhere refer to: they stay until the transaction ends.
+    References(ReferencesCall),
+    /// Rows that refer to keys.
+    Referrers(ReferrersCall),
     /// An advisory lock: `Count(1)` when it has it.
     Advise(AdviseCall),
+    /// Of a sequence whose state is here.
+    Sequence(SequenceCall),
     /// Gives it back, or all of them.
     Unadvise {
         xid: Xid,
@@ -357,6 +363,21 @@ pub struct HoldTableCall {
     pub waits: bool,
 }
 
+pub struct SequenceCall {
+    pub sequence: Arc<Sequence>,
+    pub act: SequenceAct,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SequenceAct {
+    /// At most so many values, at least one.
+    Next { count: u32 },
+    /// `called`: the next value is the one after it.
+    Set { value: i64, called: bool },
+    /// How far it is, without a change.
+    Look,
+}
+
 pub struct LockRowsCall {
     pub txn: TxnRef,
     pub ctx: Arc<Context>,
@@ -364,6 +385,39 @@ pub struct LockRowsCall {
     pub keys: Vec<Vec<u8>>,
     pub lock: RowLock,
     pub wait: LockWait,
+}
+
+pub struct ReferencesCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    /// The tree of the unique index that has the keys; `None`: they are primary keys.
+    pub index: Option<TreeId>,
+    pub keys: Vec<Vec<u8>>,
+}
+
+pub struct ReferrersCall {
+    /// Its snapshot is one of now.
+    pub txn: TxnRef,
+    pub table: Arc<Table>,
+    /// Whose values the keys are, in that order.
+    pub columns: Vec<usize>,
+    pub via: Via,
+    pub keys: Arc<Vec<Vec<u8>>>,
+    /// One row for each key will do.
+    pub once: bool,
+    pub resume: Option<Resume>,
+}
+
+/// How rows are found by some of their columns.
+#[derive(Clone, Debug)]
+pub enum Via {
+    /// All are looked at.
+    Rows,
+    /// The columns begin the primary key.
+    PrimaryKey,
+    /// They begin the index.
+    Index(Arc<Index>),
 }
 
 pub struct EntriesCall {
@@ -410,6 +464,13 @@ pub enum Reply {
     Modified(Modified),
     /// For each change of a `UniqueCall`: the row that had the entry.
     Holders(Vec<Option<Address>>),
+    /// For each key of a `ReferencesCall`: whether a row has it.
+    Found(Vec<bool>),
+    /// Which of a `ReferrersCall`'s keys, and a row that has it.
+    Referrers {
+        rows: Vec<(usize, Address)>,
+        resume: Option<Resume>,
+    },
     /// For each key of a `LockRowsCall`.
     Locked(Vec<Option<Locked>>),
     Addresses {
@@ -425,6 +486,11 @@ pub enum Reply {
     Sample {
         seen: u64,
         rows: Vec<Row>,
+    },
+    /// Of a `SequenceCall`: the values taken; of `Look` the last one and whether it has been given.
+    Sequence {
+        values: Vec<i64>,
+        called: bool,
     },
     Count(u64),
     Sealed(Sealed),

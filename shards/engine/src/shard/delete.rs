@@ -19,7 +19,8 @@ impl Shard {
             table: &call.table,
             ctx: &call.ctx,
             filter: call.filter.as_ref(),
-            types: call.table.types(),
+            layout: call.table.layout(),
+            takes_keys: call.ctx.catalog.is_key_referenced(&call.table),
         };
         let mut out = Modified::default();
         let mut resume = call.resume;

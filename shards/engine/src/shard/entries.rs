@@ -37,8 +37,8 @@ pub fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
 pub fn local_key(table: &Table, index: &Index, row: &Row, row_key: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     key::encode(
-        &pick(row, &index.columns),
-        &table.types_of(&index.columns),
+        &pick(row, &index.columns()),
+        &table.types_of(&index.columns()),
         &mut out,
     )?;
     out.extend_from_slice(row_key);
@@ -48,9 +48,9 @@ pub fn local_key(table: &Table, index: &Index, row: &Row, row_key: &[u8]) -> Res
 
 /// The entry of a row in a unique index.
 pub fn unique_key(table: &Table, index: &Index, row: &Row, address: &Address) -> Result<Vec<u8>> {
-    let values = pick(row, &index.columns);
+    let values = pick(row, &index.columns());
     let mut out = Vec::new();
-    key::encode(&values, &table.types_of(&index.columns), &mut out)?;
+    key::encode(&values, &table.types_of(&index.columns()), &mut out)?;
     if values.iter().any(Value::is_null) {
         out.extend_from_slice(&encode_address(address));
         fits(&out)?;

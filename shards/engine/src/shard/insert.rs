@@ -3,7 +3,7 @@
 use super::call::{Change, Conflict, InsertCall, Inserted, Reply};
 use super::constraints::{check, duplicate, row_size};
 use super::entries::{pick, row_key, write_local};
-use super::update::assign;
+use super::update::{assign, generate};
 use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::eval::{self, Env};
@@ -27,6 +27,7 @@ impl Shard {
             p,
             state: &state,
             call: &call,
+            layout: call.table.layout(),
             touched: Vec::new(),
         };
         let mut out = Vec::with_capacity(rows.len());
@@ -79,6 +80,7 @@ struct Insert<'a> {
     p: &'a Rc<Partition>,
     state: &'a TxnState,
     call: &'a InsertCall,
+    layout: row::Layout,
     /// Keys that DO UPDATE changed in this call.
     touched: Vec<Vec<u8>>,
 }
@@ -173,7 +175,8 @@ impl Insert<'_> {
         {
             return Ok(Inserted::Skipped);
         }
-        let new = assign(&old, &both, assignments, ctx)?;
+        let mut new = assign(&old, &both, assignments, ctx)?;
+        generate(&self.call.table, &mut new, ctx)?;
         check(table, &new, ctx)?;
         if table.has_key() && row_key(table, &new)? != key {
             return Err(Error::unsupported(
@@ -199,7 +202,7 @@ impl Insert<'_> {
     fn put(&self, key: &[u8], old: Option<&Row>, new: &Row) -> Result<()> {
         let table = &self.call.table;
         let mut bytes = Vec::new();
-        row::encode(new, &mut bytes);
+        row::encode(new, &self.layout, &mut bytes);
         row_size(&bytes)?;
         write_local(self.state, table, key, old, Some(new))?;
         self.state.write(table.tree, key.to_vec(), Some(bytes))
@@ -222,6 +225,6 @@ impl Insert<'_> {
                 None => None,
             },
         };
-        payload.map(|p| row::decode(&p, &table.types())).transpose()
+        payload.map(|p| row::decode(&p, &self.layout)).transpose()
     }
 }

@@ -36,6 +36,7 @@ impl Shard {
             p,
             state: &state,
             table: &call.table,
+            layout: call.table.layout(),
             log: log.map(RefCell::new),
         };
         let mut count = 0;
@@ -75,6 +76,7 @@ struct Loader<'a> {
     p: &'a Partition,
     state: &'a TxnState,
     table: &'a Table,
+    layout: row::Layout,
     /// What is to be logged.
     log: Option<RefCell<Ops>>,
 }
@@ -95,7 +97,7 @@ impl Loader<'_> {
             ));
         }
         let mut bytes = Vec::new();
-        row::encode(row, &mut bytes);
+        row::encode(row, &self.layout, &mut bytes);
         row_size(&bytes)?;
         self.put(table.tree, key, &bytes).await?;
         for index in table.indexes.iter().filter(|i| !i.unique) {
@@ -111,7 +113,7 @@ impl Loader<'_> {
         }
         if self.taken(index.tree, &entry.key).await? {
             let utc = jiff::tz::TimeZone::UTC;
-            let detail = key_detail(self.table, &index.columns, &entry.values, &utc);
+            let detail = key_detail(self.table, &index.columns(), &entry.values, &utc);
             return Err(Error::new(
                 SqlState::UNIQUE_VIOLATION,
                 format!("could not create unique index \"{}\"", index.name),
@@ -165,6 +167,6 @@ pub fn entry_of(table: &Table, index: &Index, values: &Row, row: Address) -> Res
     Ok(LoadEntry {
         key,
         row,
-        values: pick(values, &index.columns),
+        values: pick(values, &index.columns()),
     })
 }

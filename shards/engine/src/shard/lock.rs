@@ -1,6 +1,7 @@
 //! Locking rows for SELECT … FOR UPDATE and FOR SHARE, and answering them as they are under their locks. Advisory locks.
 
 use super::call::{AdviseCall, HoldTableCall, LockRowsCall, Reply, stale};
+use super::references::key_locks;
 use super::{Shard, ShardReply};
 use crate::codec::row;
 use crate::exec::operators::Locked;
@@ -10,17 +11,17 @@ use crate::txn::partition::bump;
 use crate::txn::state::TxnState;
 use crate::txn::{Partition, TxnRef};
 use std::rc::Rc;
-use types::{DataType, Error, Result, SqlState, TableId};
+use types::{Error, Result, SqlState, TableId};
 
 impl Shard {
     pub(super) async fn lock_rows(&self, p: &Rc<Partition>, call: LockRowsCall) -> ShardReply {
         let version = call.ctx.catalog.version;
         let state = self.enter(p, &call.txn, &call.table, version).await?;
-        let types = call.table.types();
+        let layout = call.table.layout();
         let mut out = Vec::with_capacity(call.keys.len());
         for key in &call.keys {
             call.txn.stop.check()?;
-            out.push(lock_row(p, &state, &call, key, &types).await?);
+            out.push(lock_row(p, &state, &call, key, &layout).await?);
         }
         // A definition change may have come between two of them, before the table was locked here.
         match self.live(&call.table, version) {
@@ -36,23 +37,29 @@ async fn lock_row(
     state: &TxnState,
     call: &LockRowsCall,
     key: &[u8],
-    types: &[DataType],
+    layout: &row::Layout,
 ) -> Result<Option<Locked>> {
     let (txn, table) = (&call.txn, &call.table);
     let mode = match call.lock {
         RowLock::Update => Mode::Exclusive,
         RowLock::Share => Mode::Shared,
     };
-    let got = match call.wait {
-        LockWait::Wait => {
-            p.lock_row_as(txn, state, table.id, table.tree, key, mode)
-                .await?;
-            true
+    // The row may go or get another key next.
+    let takes_key = mode == Mode::Exclusive && call.ctx.catalog.is_key_referenced(table);
+    let trees = takes_key.then(|| key_locks(table)).into_iter();
+    let mut got = true;
+    for tree in trees.chain([table.tree]) {
+        got = match call.wait {
+            LockWait::Wait => {
+                p.lock_row_as(txn, state, table.id, tree, key, mode).await?;
+                true
+            }
+            LockWait::NoWait | LockWait::Skip => p.locks.try_row(txn, table.id, tree, key, mode)?,
+        };
+        if !got {
+            break;
         }
-        LockWait::NoWait | LockWait::Skip => {
-            p.locks.try_row(txn, table.id, table.tree, key, mode)?
-        }
-    };
+    }
     if !got {
         return match call.wait {
             LockWait::Skip => Ok(None),
@@ -67,7 +74,7 @@ async fn lock_row(
     }
     if let Some(own) = state.get(table.tree, key).await? {
         let own = own
-            .map(|payload| row::decode(&payload, types))
+            .map(|payload| row::decode(&payload, layout))
             .transpose()?;
         let again = state.wrote_apart(txn, table.tree, key);
         return Ok(own.map(|row| Locked {
@@ -85,7 +92,7 @@ async fn lock_row(
         return Err(super::update::concurrent());
     }
     let row = payload
-        .map(|payload| row::decode(&payload, types))
+        .map(|payload| row::decode(&payload, layout))
         .transpose()?;
     Ok(row.map(|row| Locked {
         row,

@@ -15,16 +15,21 @@ pub mod layout;
 pub mod load;
 mod lock;
 mod meter;
+pub mod references;
 pub mod repartition;
 mod rewrite;
 mod sample;
 mod scan;
+pub mod sequence;
 mod unique;
 mod update;
 
 pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply};
 
+pub use constraints::key_detail;
 pub use layout::Layout;
+pub use update::concurrent;
+pub use update::generate;
 
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
@@ -61,6 +66,7 @@ pub struct Shard {
     suspects: Rc<Suspects>,
     catalog: RefCell<Arc<Catalog>>,
     recovered: RefCell<Vec<(PartitionId, Recovered)>>,
+    sequences: sequence::Sequences,
     /// Above every tree there was at the start or that was dropped since. A checkpoint may still hold what was in them, so
     /// none of their numbers is given to another tree before the next start, which looks at what there is.
     trees_end: Cell<u32>,
@@ -131,6 +137,7 @@ impl Shard {
             suspects,
             catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
+            sequences: sequence::Sequences::default(),
             trees_end: Cell::new(0),
             xids: Cell::new(0),
             calls: Cell::new(0),
@@ -268,6 +275,8 @@ impl Shard {
             PartitionCall::Rewrite(c) => self.rewrite(partition, c).await,
             PartitionCall::Unique(c) => self.unique(partition, c).await,
             PartitionCall::LockRows(c) => self.lock_rows(partition, c).await,
+            PartitionCall::References(c) => self.references(partition, c).await,
+            PartitionCall::Referrers(c) => self.referrers(partition, c).await,
             PartitionCall::Entries(c) => self.entries(partition, c).await,
             PartitionCall::Export { txn, table, resume } => {
                 self.export(partition, &txn, &table, resume).await
@@ -307,6 +316,7 @@ impl Shard {
                 Ok(Reply::Done)
             }
             PartitionCall::Advise(c) => lock::advise(partition, c).await,
+            PartitionCall::Sequence(c) => self.sequence(partition, c).await,
             PartitionCall::Unadvise { xid, key } => {
                 partition.locks.give_back(xid, key.as_ref().map(|k| &k[..]));
                 Ok(Reply::Done)
@@ -331,21 +341,23 @@ impl Shard {
         Ok(Reply::Done)
     }
 
-    /// The plan's table must still be what this shard knows, unless the plan's catalog is newer (a transaction's own).
+    /// What the plan's table is read by must still be there, unless the plan's catalog is newer (a transaction's own). Columns
+    /// may have come and gone: rows say which of them they have.
     fn live(&self, table: &Table, version: u64) -> Result<()> {
+        let same = |known: &Table| {
+            let indexes = known.indexes.iter().zip(&table.indexes);
+            known.tree == table.tree
+                && known.indexes.len() == table.indexes.len()
+                && indexes.into_iter().all(|(a, b)| a.tree == b.tree)
+        };
+        self.known(table, version, same)
+    }
+
+    fn known(&self, table: &Table, version: u64, same: impl Fn(&Table) -> bool) -> Result<()> {
         let catalog = self.catalog.borrow();
         if catalog.version <= version {
             return Ok(());
         }
-        let same = |known: &Arc<Table>| {
-            known.tree == table.tree
-                && known.indexes.len() == table.indexes.len()
-                && known
-                    .indexes
-                    .iter()
-                    .zip(&table.indexes)
-                    .all(|(a, b)| a.tree == b.tree)
-        };
         match catalog.table(table.id) {
             Some(known) if same(known) => Ok(()),
             _ => Err(call::stale(table)),
@@ -365,7 +377,7 @@ impl Shard {
         if p.is_barred(table.id) {
             return Err(call::stale(table));
         }
-        self.live(table, version)?;
+        self.known(table, version, |known| known.since == table.since)?;
         Ok(state)
     }
 
@@ -505,6 +517,7 @@ impl Shard {
 
     /// Stops the stores; checkpoints first unless a partition is fenced.
     pub async fn close(&self) -> Result<()> {
+        self.settle_sequences().await?;
         for partition in self.partitions.values() {
             if partition.fenced().is_none() {
                 partition.checkpoint().await?;

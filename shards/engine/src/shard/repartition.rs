@@ -8,6 +8,7 @@
 use super::call::Address;
 use super::cursor::{Cursor, all_live};
 use super::entries::{encode_address, local_key, unique_key};
+use super::sequence;
 use super::{Shard, layout::Layout};
 use crate::catalog::{Table, stored};
 use crate::codec::{key, row};
@@ -42,6 +43,9 @@ pub async fn repartition(old: &Shard, new: &Shard, tell: &mut Tell<'_>) -> Resul
         at: old.now(),
     };
     load.catalog(old).await?;
+    for partition in old.partitions.values() {
+        load.sequences(partition).await?;
+    }
     let mut moved = 0;
     for table in catalog.tables.values() {
         load.keyless.fill(0);
@@ -85,6 +89,14 @@ impl Load<'_> {
         self.flush(PartitionId(0)).await
     }
 
+    async fn sequences(&mut self, from: &Rc<Partition>) -> Result<()> {
+        for (key, payload) in all_live(from, stored::SEQUENCES).await? {
+            let home = sequence::home(sequence::state_of(&key)?, self.new.partition_count);
+            self.put(home, stored::SEQUENCES, &key, &payload);
+        }
+        Ok(())
+    }
+
     async fn table(
         &mut self,
         table: &Table,
@@ -100,7 +112,7 @@ impl Load<'_> {
             stop: Stop::at(None),
         };
         let mut cursor = Cursor::open(partition, &reader, table.tree, Vec::new(), None).await?;
-        let types = table.types();
+        let layout = table.layout();
         loop {
             let rows = RefCell::new((Vec::new(), 0));
             let more = cursor
@@ -119,7 +131,8 @@ impl Load<'_> {
             let (rows, _) = rows.into_inner();
             tell(rows.len() as u64);
             for (key, payload) in rows {
-                self.row(table, partition.id, key, &payload, &types).await?;
+                self.row(table, partition.id, key, &payload, &layout)
+                    .await?;
             }
             if !more && cursor.at_end() {
                 return Ok(());
@@ -133,7 +146,7 @@ impl Load<'_> {
         from: PartitionId,
         key: Vec<u8>,
         payload: &[u8],
-        types: &[types::DataType],
+        layout: &row::Layout,
     ) -> Result<()> {
         let count = self.new.partition_count;
         let row = if table.has_key() {
@@ -148,7 +161,7 @@ impl Load<'_> {
         };
         self.put(row.partition, table.tree, &row.key, payload);
         if !table.indexes.is_empty() {
-            let values = row::decode(payload, types)?;
+            let values = row::decode(payload, layout)?;
             for index in &table.indexes {
                 if index.unique {
                     let entry = unique_key(table, index, &values, &row)?;

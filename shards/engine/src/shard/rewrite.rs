@@ -14,7 +14,7 @@ impl Shard {
         let state = self
             .enter(p, &call.txn, &call.table, call.ctx.catalog.version)
             .await?;
-        let (table, types) = (&*call.table, call.table.types());
+        let (table, layout) = (&*call.table, call.table.layout());
         let mut out = Modified::default();
         for (n, (key, new)) in call.rows.into_iter().enumerate() {
             // Held already: it cannot have changed since it was read under this lock.
@@ -24,11 +24,11 @@ impl Shard {
                 Some(own) => own,
                 None => p.latest(table.tree, &key).await?.and_then(|(_, row)| row),
             };
-            let old: Option<Result<Row>> = payload.map(|bytes| row::decode(&bytes, &types));
+            let old: Option<Result<Row>> = payload.map(|bytes| row::decode(&bytes, &layout));
             let old = old.transpose()?;
             let old = old.ok_or_else(|| Error::internal("a locked row has gone"))?;
             out.changes.push(match new {
-                Some(new) => put(&state, (table, &call.ctx), key, old, new, true)?,
+                Some(new) => put(&state, (table, &call.ctx, &layout), key, old, new, true)?,
                 None => {
                     write_local(&state, table, &key, Some(&old), None)?;
                     state.write(table.tree, key.clone(), None)?;

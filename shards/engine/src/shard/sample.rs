@@ -41,8 +41,8 @@ impl Shard {
             })
             .await?
         {}
-        let types = table.types();
-        let rows: Result<Vec<Row>> = kept.iter().map(|p| row::decode(p, &types)).collect();
+        let layout = table.layout();
+        let rows: Result<Vec<Row>> = kept.iter().map(|p| row::decode(p, &layout)).collect();
         Ok(Reply::Sample { seen, rows: rows? })
     }
 }

@@ -11,7 +11,7 @@ use crate::exec::profile::Pages;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{DataType, PartitionId, Result, TreeId, Value};
+use types::{PartitionId, Result, TreeId, Value};
 
 impl Shard {
     pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
@@ -33,13 +33,13 @@ impl Shard {
         let table = call.scan.table.clone();
         let version = call.ctx.catalog.version;
         self.live(&table, version)?;
-        let types = table.types();
+        let layout = table.layout();
         let mut reader = Reader {
             p,
             txn: &call.txn,
             table: &table,
             fragment: Fragment::new(call.scan, call.ctx),
-            types,
+            layout,
         };
         let resume = match call.reach {
             Reach::Keys(keys) => reader.keys(&keys, call.resume).await?,
@@ -70,13 +70,13 @@ impl Shard {
         table: &Table,
         resume: Option<Resume>,
     ) -> ShardReply {
-        let types = table.types();
+        let layout = table.layout();
         let from = resume.map(|r| r.0).unwrap_or_default();
         let mut cursor = Cursor::open(p, txn, table.tree, from, None).await?;
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while cursor
             .run(&mut |key, payload| {
-                rows.push((key.to_vec(), row::decode(payload, &types)?));
+                rows.push((key.to_vec(), row::decode(payload, &layout)?));
                 bytes += payload.len();
                 let full = rows.len() >= BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
                 Ok(if full {
@@ -99,17 +99,17 @@ struct Reader<'a> {
     txn: &'a TxnRef,
     table: &'a Table,
     fragment: Fragment,
-    types: Vec<DataType>,
+    layout: row::Layout,
 }
 
 impl Reader<'_> {
     fn push(
         fragment: &mut Fragment,
-        (types, partition): (&[DataType], PartitionId),
+        (layout, partition): (&row::Layout, PartitionId),
         key: &[u8],
         payload: &[u8],
     ) -> Result<ControlFlow<()>> {
-        let mut row = row::decode_some(payload, types, fragment.wanted())?;
+        let mut row = row::decode_some(payload, layout, fragment.wanted())?;
         if fragment.addressed() {
             let key = key.to_vec();
             let address = encode_address(&Address { partition, key });
@@ -128,7 +128,7 @@ impl Reader<'_> {
         let first = resume.map_or(0, |r| place(&r));
         for (n, key) in keys.iter().enumerate().skip(first) {
             if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await?
-                && Self::push(&mut self.fragment, (&self.types, self.p.id), key, &payload)?
+                && Self::push(&mut self.fragment, (&self.layout, self.p.id), key, &payload)?
                     .is_break()
             {
                 return Ok(if n + 1 < keys.len() {
@@ -153,7 +153,7 @@ impl Reader<'_> {
     ) -> Result<Option<Resume>> {
         let from = resume.map_or(lower, |r| r.0);
         let mut cursor = Cursor::open(self.p, self.txn, self.table.tree, from, upper).await?;
-        let (fragment, of) = (&mut self.fragment, (self.types.as_slice(), self.p.id));
+        let (fragment, of) = (&mut self.fragment, (&self.layout, self.p.id));
         while cursor
             .run(&mut |key, payload| Self::push(fragment, of, key, payload))
             .await?
@@ -174,7 +174,7 @@ impl Reader<'_> {
             for key in &rows {
                 if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await? {
                     // A batch may run over by what is left of these keys.
-                    let of = (self.types.as_slice(), self.p.id);
+                    let of = (&self.layout, self.p.id);
                     let _ = Self::push(&mut self.fragment, of, key, &payload)?;
                 }
             }

@@ -52,7 +52,7 @@ async fn one(
                 return Err(duplicate(
                     &call.table,
                     &index.name,
-                    &index.columns,
+                    &index.columns(),
                     &change.values,
                     &utc,
                 ));

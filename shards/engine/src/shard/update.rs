@@ -7,6 +7,7 @@ use super::call::{Change, Modified, Reach, Reply, Resume, UpdateCall};
 use super::constraints::{check, row_size};
 use super::cursor::Cursor;
 use super::entries::{local_rows, row_key, start, write_local};
+use super::references::lock_key;
 use super::scan::{at_place, place};
 use super::{Shard, ShardReply};
 use crate::catalog::Table;
@@ -21,7 +22,7 @@ use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use types::limits::{BATCH_ROWS_MAX, QUERY_BYTES_MAX};
-use types::{DataType, Error, Result, Row, SqlState, Value};
+use types::{Error, Result, Row, SqlState, Value};
 
 impl Shard {
     pub(super) async fn update(&self, p: &Rc<Partition>, call: UpdateCall) -> ShardReply {
@@ -35,7 +36,9 @@ impl Shard {
             table: &call.table,
             ctx: &call.ctx,
             filter: call.filter.as_ref(),
-            types: call.table.types(),
+            layout: call.table.layout(),
+            takes_keys: call.ctx.catalog.is_key_referenced(&call.table)
+                && (call.assignments.iter()).any(|a| call.table.primary_key.contains(&a.column)),
         };
         let mut out = Modified::default();
         let mut resume = call.resume;
@@ -89,18 +92,20 @@ fn update_row(
     let moves = assignments
         .iter()
         .any(|a| table.primary_key.contains(&a.column));
-    put(target.state, (table, target.ctx), key, old, new, moves)
+    let within = (table, target.ctx, &target.layout);
+    put(target.state, within, key, old, new, moves)
 }
 
 /// Writes a row's new version. `moves`: its key may be another one.
 pub fn put(
     state: &TxnState,
-    (table, ctx): (&Table, &Context),
+    (table, ctx, layout): (&Table, &Context, &row::Layout),
     key: Vec<u8>,
     old: Row,
-    new: Row,
+    mut new: Row,
     moves: bool,
 ) -> Result<Change> {
+    generate(table, &mut new, ctx)?;
     check(table, &new, ctx)?;
     if moves && table.has_key() && row_key(table, &new)? != key {
         write_local(state, table, &key, Some(&old), None)?;
@@ -113,7 +118,7 @@ pub fn put(
         });
     }
     let mut bytes = Vec::new();
-    row::encode(&new, &mut bytes);
+    row::encode(&new, layout, &mut bytes);
     row_size(&bytes)?;
     write_local(state, table, &key, Some(&old), Some(&new))?;
     state.write(table.tree, key.clone(), Some(bytes))?;
@@ -137,6 +142,19 @@ pub fn assign(old: &Row, input: &Row, assignments: &[Assignment], ctx: &Context)
     Ok(new)
 }
 
+/// Computes the generated columns of a row that has changed.
+pub fn generate(table: &Table, row: &mut Row, ctx: &Context) -> Result<()> {
+    for (at, column) in table.columns.iter().enumerate() {
+        if let Some(generated) = &column.generated {
+            let value = eval::eval(&generated.expr, row, &Env { ctx, outer: &[] })?;
+            if let Some(slot) = row.get_mut(at) {
+                *slot = value;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// 40001 of a snapshot that is too old.
 pub fn concurrent() -> Error {
     Error::new(
@@ -153,7 +171,9 @@ pub struct Target<'a> {
     pub table: &'a Table,
     pub ctx: &'a Context,
     pub filter: Option<&'a Expr>,
-    pub types: Vec<DataType>,
+    pub layout: row::Layout,
+    /// Rows elsewhere may refer to the keys, and the statement takes keys away.
+    pub takes_keys: bool,
 }
 
 impl Target<'_> {
@@ -176,7 +196,7 @@ impl Target<'_> {
                 let mut matching = Vec::with_capacity(run.len());
                 for key in run {
                     if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
-                        && self.matches(&row::decode(&payload, &self.types)?)?
+                        && self.matches(&row::decode(&payload, &self.layout)?)?
                     {
                         matching.push(key);
                     }
@@ -203,7 +223,7 @@ impl Target<'_> {
                     let run = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
                     for key in run {
                         if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
-                            && self.matches(&row::decode(&payload, &self.types)?)?
+                            && self.matches(&row::decode(&payload, &self.layout)?)?
                         {
                             bytes += key.len() + size_of::<Vec<u8>>();
                             keys.push(key);
@@ -234,7 +254,7 @@ impl Target<'_> {
         let mut keys = Vec::new();
         while cursor
             .run(&mut |key, payload| {
-                if self.filter.is_none() || self.matches(&row::decode(payload, &self.types)?)? {
+                if self.filter.is_none() || self.matches(&row::decode(payload, &self.layout)?)? {
                     keys.push(key.to_vec());
                 }
                 Ok(if keys.len() >= BATCH_ROWS_MAX {
@@ -266,6 +286,10 @@ impl Target<'_> {
     /// changed already, by another of its parts, it leaves alone.
     pub async fn lock(&self, key: &[u8]) -> Result<Option<Row>> {
         let tree = self.table.tree;
+        if self.takes_keys {
+            // Before the row: who refers to the key may change the row meanwhile.
+            lock_key(self.p, self.txn, self.state, self.table, key).await?;
+        }
         self.p
             .lock_row(self.txn, self.state, self.table.id, tree, key)
             .await?;
@@ -274,7 +298,7 @@ impl Target<'_> {
         }
         if let Some(own) = self.state.get(tree, key).await? {
             return own
-                .map(|payload| row::decode(&payload, &self.types))
+                .map(|payload| row::decode(&payload, &self.layout))
                 .transpose();
         }
         let Some((ts, payload)) = self.p.latest(tree, key).await? else {
@@ -288,7 +312,7 @@ impl Target<'_> {
         let Some(payload) = payload else {
             return Ok(None);
         };
-        let row = row::decode(&payload, &self.types)?;
+        let row = row::decode(&payload, &self.layout)?;
         Ok(if changed && !self.matches(&row)? {
             None
         } else {

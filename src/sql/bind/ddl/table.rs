@@ -4,91 +4,222 @@
 
 use super::super::datatype;
 use super::super::scope::{Entry, Relation, Scope, is_system_column};
+use super::super::walk;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
-use super::{index_columns, own_name};
+use super::foreign::foreign_key;
+use super::index_columns;
+use super::sequence::{identity_sequence, new_sequence};
+use crate::sql::parse::define;
 use crate::sql::statement::Statement;
-use engine::catalog::{Check, ColumnDef, Default};
-use engine::plan::{CreateTable, Ddl, Expr, Key};
+use engine::catalog::objects::CommentKey;
+use engine::catalog::{
+    Check, ColumnDef, Default, OnCommit, Relation as Found, Sequence, SqlExpr, Table, path, system,
+};
+use engine::exec::functions::Volatility;
+use engine::plan::ddl::{LikeIndex, OwnedSequence};
+use engine::plan::{CreateTable, Ddl, Expr, Key, Plan, QualifiedName};
 use sqlparser::ast::{
-    self, ColumnOption, CreateTableOptions, IndexColumn, SqlOption, TableConstraint,
+    self, ColumnOption, GeneratedAs, GeneratedExpressionMode, IndexColumn, SqlOption,
+    TableConstraint,
 };
 use std::rc::Rc;
+use std::sync::Arc;
 use types::{Column, DataType, Error, Result, SqlState, limits};
 
+/// The integer types that have a sequence with them.
+const SERIAL: [(&str, DataType); 6] = [
+    ("serial", DataType::Int4),
+    ("serial4", DataType::Int4),
+    ("bigserial", DataType::Int8),
+    ("serial8", DataType::Int8),
+    ("smallserial", DataType::Int2),
+    ("serial2", DataType::Int2),
+];
+
 impl<'a> Binder<'a> {
-    pub(in super::super) fn create_table(&mut self, t: &'a ast::CreateTable) -> Result<Statement> {
-        refuse_others(t)?;
-        let name = own_name(&t.name)?;
+    pub(super) fn create_table(&mut self, t: &'a define::TableDef) -> Result<Statement> {
+        for option in &t.with {
+            storage_parameter(option)?;
+        }
+        let name = self.creation(&t.name, t.temporary)?;
+        let temporary = name.schema == path::temporary(self.env.context);
+        if t.on_commit.is_some() && !temporary {
+            return Err(Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                "ON COMMIT can only be used on temporary tables",
+            ));
+        }
         let mut table = CreateTable {
-            name,
+            schema: name.schema,
+            name: name.name,
             if_not_exists: t.if_not_exists,
-            columns: self.column_definitions(&t.columns)?,
-            primary_key: None,
-            uniques: Vec::new(),
-            checks: Vec::new(),
+            temporary: temporary.then_some(match t.on_commit {
+                None | Some(define::OnCommit::PreserveRows) => OnCommit::PreserveRows,
+                Some(define::OnCommit::DeleteRows) => OnCommit::DeleteRows,
+                Some(define::OnCommit::Drop) => OnCommit::Drop,
+            }),
+            ..CreateTable::default()
         };
-        for (ordinal, c) in t.columns.iter().enumerate() {
+        if let Some(body) = &t.filled {
+            return self.create_table_as(table, body);
+        }
+        let mut options: Vec<(usize, &'a ast::ColumnDef)> = Vec::new();
+        for element in &t.elements {
+            match element {
+                define::Element::Column(c) => {
+                    let (column, sequence) = self.column_definition(c)?;
+                    let ordinal = push_column(&mut table, column)?;
+                    table.sequences.extend(sequence.map(|s| s.at(ordinal)));
+                    options.push((ordinal, c));
+                }
+                define::Element::Like(like) => self.like(&mut table, like)?,
+                define::Element::Constraint(_) => {}
+            }
+        }
+        for (ordinal, c) in options {
             for option in &c.options {
                 let given = option.name.as_ref();
                 self.column_option(&mut table, ordinal, given, &option.option)?;
             }
         }
-        for c in &t.constraints {
-            self.table_constraint(&mut table, c)?;
+        for element in &t.elements {
+            if let define::Element::Constraint(c) = element {
+                self.table_constraint(&mut table, c)?;
+            }
         }
         let key = table.primary_key.iter().flat_map(|k| k.columns.clone());
         let key: Vec<usize> = key.collect();
-        for i in key {
-            if let Some(c) = table.columns.get_mut(i) {
+        for i in &key {
+            if let Some(c) = table.columns.get_mut(*i) {
                 c.not_null = true;
             }
         }
-        Ok(Statement::Ddl(Ddl::CreateTable(table)))
+        Ok(Statement::Ddl(Ddl::CreateTable(Box::new(table))))
     }
 
-    fn column_definitions(&mut self, columns: &'a [ast::ColumnDef]) -> Result<Vec<ColumnDef>> {
-        if columns.len() > limits::COLUMNS_MAX {
+    /// A column without its constraints, and the sequence that its type asks for.
+    pub(super) fn column_definition(
+        &mut self,
+        c: &'a ast::ColumnDef,
+    ) -> Result<(ColumnDef, Option<Serial>)> {
+        let name = names::ident(&c.name);
+        if is_system_column(&name) {
             return Err(Error::new(
-                SqlState::TOO_MANY_COLUMNS,
-                format!("tables can have at most {} columns", limits::COLUMNS_MAX),
+                SqlState::DUPLICATE_COLUMN,
+                format!("column name \"{name}\" conflicts with a system column name"),
             ));
         }
-        let mut out: Vec<ColumnDef> = Vec::with_capacity(columns.len());
-        let mut seen = std::collections::HashSet::with_capacity(columns.len());
-        for c in columns {
-            let name = names::ident(&c.name);
-            if is_system_column(&name) {
-                return Err(Error::new(
-                    SqlState::DUPLICATE_COLUMN,
-                    format!("column name \"{name}\" conflicts with a system column name"),
-                ));
-            }
-            if !seen.insert(name.clone()) {
-                return Err(Error::new(
-                    SqlState::DUPLICATE_COLUMN,
-                    format!("column \"{name}\" specified more than once"),
-                ));
-            }
-            let (ty, typmod) =
-                datatype::resolve(&c.data_type).map_err(|e| self.at(e, c.name.span))?;
-            if matches!(ty, DataType::Unknown | DataType::Void) {
-                return Err(Error::new(
-                    SqlState::INVALID_TABLE_DEFINITION,
-                    format!("column \"{name}\" has pseudo-type {ty}"),
-                ));
-            }
-            out.push(ColumnDef {
-                name,
-                ty,
-                typmod,
-                not_null: false,
-                default: None,
-            });
+        if let Some(ty) = serial(&c.data_type) {
+            let sequence = Serial {
+                sequence: new_sequence(ty),
+                identity: None,
+            };
+            return Ok((ColumnDef::new(name, ty, 0), Some(sequence)));
         }
-        Ok(out)
+        let (ty, typmod) = datatype::resolve(&c.data_type).map_err(|e| self.at(e, c.name.span))?;
+        if matches!(ty, DataType::Unknown | DataType::Void) {
+            return Err(Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("column \"{name}\" has pseudo-type {ty}"),
+            ));
+        }
+        let column = ColumnDef {
+            typmod,
+            ..ColumnDef::new(name, ty, 0)
+        };
+        Ok((column, None))
     }
 
-    fn column_option(
+    /// The table; a view gives its columns here, and has nothing else to give.
+    fn like_source(
+        &mut self,
+        table: &mut CreateTable,
+        like: &define::Like,
+    ) -> Result<Option<Arc<Table>>> {
+        let (schema, base) = names::qualified(&like.table)?;
+        let found = self.find(schema.as_deref(), &base);
+        Ok(match found {
+            Some(Found::Table(t)) => Some(t),
+            Some(Found::View(v)) => {
+                for c in &v.columns {
+                    let column = ColumnDef {
+                        typmod: c.typmod,
+                        ..ColumnDef::new(c.name.clone(), c.ty, 0)
+                    };
+                    push_column(table, column)?;
+                }
+                None
+            }
+            Some(other) => {
+                return Err(Error::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("relation \"{}\" is invalid in LIKE clause", other.name()),
+                ));
+            }
+            None => return Err(self.no_relation(schema.as_deref(), &base, &base)),
+        })
+    }
+
+    fn like(&mut self, table: &mut CreateTable, like: &define::Like) -> Result<()> {
+        let Some(source) = self.like_source(table, like)? else {
+            return Ok(());
+        };
+        let first = table.columns.len();
+        for c in &source.columns {
+            let mut column = ColumnDef {
+                typmod: c.typmod,
+                not_null: c.not_null,
+                declared: c.declared,
+                ..ColumnDef::new(c.name.clone(), c.ty, 0)
+            };
+            if like.defaults {
+                column.default.clone_from(&c.default);
+            }
+            if like.generated {
+                column.generated = c.generated.clone().map(|mut g| {
+                    walk::shift_columns(&mut g.expr, first);
+                    g
+                });
+            }
+            let ordinal = push_column(table, column)?;
+            if let (true, Some(identity)) = (like.identity, c.identity)
+                && let Some(sequence) = self.env.catalog.sequences.get(&identity.sequence)
+            {
+                table.sequences.push(OwnedSequence {
+                    column: ordinal,
+                    sequence: Sequence {
+                        first: sequence.start,
+                        first_given: false,
+                        ..Sequence::clone(sequence)
+                    },
+                    identity: Some(identity.always),
+                });
+            }
+            let comment = CommentKey {
+                class: system::class_oid("pg_class"),
+                object: source.id.0,
+                column: i32::from(c.number),
+            };
+            if like.comments
+                && let Some(text) = self.env.catalog.comments.get(&comment)
+            {
+                table.comments.push((ordinal, text.to_string()));
+            }
+        }
+        if like.constraints {
+            for check in &source.checks {
+                let mut check = check.clone();
+                walk::shift_columns(&mut check.expr, first);
+                table.checks.push(check);
+            }
+        }
+        if like.indexes {
+            like_indexes(table, &source, first)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn column_option(
         &mut self,
         table: &mut CreateTable,
         ordinal: usize,
@@ -106,11 +237,8 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             ColumnOption::Default(e) => {
-                if column.default.is_some() {
-                    return Err(syntax(format!(
-                        "multiple default values specified for column \"{}\" of table \"{}\"",
-                        column.name, table.name
-                    )));
+                if column.default.is_some() || table.sequences.iter().any(|s| s.column == ordinal) {
+                    return Err(two_defaults(&column.name, &table.name));
                 }
                 let default = self.column_default(e, column)?;
                 column.default = Some(default);
@@ -126,15 +254,30 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             ColumnOption::Check(c) => self.check(table, given.or(c.name.as_ref()), &c.expr),
-            ColumnOption::ForeignKey(_) => Err(unsupported("FOREIGN KEY")),
+            ColumnOption::ForeignKey(k) => {
+                let columns = vec![column.name.clone()];
+                let referenced = self.referenced(&k.foreign_table, &own(table))?;
+                let key = foreign_key(k, given, columns, referenced)?;
+                table.foreign_keys.push(key);
+                Ok(())
+            }
             ColumnOption::Collation(name) => {
                 let text = Expr::Const(types::Value::Null, column.ty);
                 self.collate(text, name).map(|_| ())
             }
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-                Err(unsupported("a generated column")
-                    .with_hint("Sequences do not exist yet; use an integer or a uuid key."))
+            ColumnOption::Generated {
+                generation_expr: Some(e),
+                generation_expr_mode,
+                ..
+            } => {
+                let stored = matches!(generation_expr_mode, Some(GeneratedExpressionMode::Stored));
+                self.generated_column(table, ordinal, e, stored)
             }
+            ColumnOption::Generated {
+                generated_as,
+                sequence_options,
+                ..
+            } => identity_column(table, ordinal, generated_as, sequence_options.as_deref()),
             _ => Err(syntax(format!(
                 "syntax error in the definition of column \"{}\"",
                 column.name
@@ -142,7 +285,35 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn column_default(&mut self, e: &'a ast::Expr, column: &ColumnDef) -> Result<Default> {
+    fn generated_column(
+        &mut self,
+        table: &mut CreateTable,
+        ordinal: usize,
+        e: &'a ast::Expr,
+        stored: bool,
+    ) -> Result<()> {
+        if !stored {
+            return Err(syntax("a generated column must be STORED"));
+        }
+        let generated = self.generation(&table.columns, ordinal, e)?;
+        let Some(column) = table.columns.get_mut(ordinal) else {
+            return Err(Error::internal("a column out of range"));
+        };
+        if column.default.is_some() {
+            return Err(syntax(format!(
+                "both default and generation expression specified for column \"{}\" of table \"{}\"",
+                column.name, table.name
+            )));
+        }
+        column.generated = Some(generated);
+        Ok(())
+    }
+
+    pub(super) fn column_default(
+        &mut self,
+        e: &'a ast::Expr,
+        column: &ColumnDef,
+    ) -> Result<Default> {
         let mut cx = Cx::new(Rc::default(), Clause::Default);
         let bound = self.expr(e, &mut cx).map_err(|err| {
             if err.code() == SqlState::UNDEFINED_COLUMN {
@@ -199,7 +370,13 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             TableConstraint::Check(c) => self.check(table, c.name.as_ref(), &c.expr),
-            TableConstraint::ForeignKey(_) => Err(unsupported("FOREIGN KEY")),
+            TableConstraint::ForeignKey(k) => {
+                let columns = k.columns.iter().map(names::ident).collect();
+                let referenced = self.referenced(&k.foreign_table, &own(table))?;
+                let key = foreign_key(k, None, columns, referenced)?;
+                table.foreign_keys.push(key);
+                Ok(())
+            }
             TableConstraint::Exclude(_) => Err(unsupported("EXCLUDE")),
             _ => Err(syntax("syntax error in a table constraint")),
         }
@@ -211,21 +388,7 @@ impl<'a> Binder<'a> {
         given: Option<&ast::Ident>,
         e: &'a ast::Expr,
     ) -> Result<()> {
-        let entries = table.columns.iter().enumerate();
-        let entries = entries.map(|(i, c)| Entry::of(&Column::new(&c.name, c.ty), i));
-        let scope = Scope::single(Relation {
-            alias: table.name.clone(),
-            schema: Some("public".into()),
-            table: Some(table.name.clone()),
-            columns: entries.collect(),
-            key: Vec::new(),
-            tableoid: None,
-            base: true,
-        });
-        let mut cx = Cx::new(Rc::new(scope), Clause::Check);
-        let bound = self.expr(e, &mut cx)?;
-        let expr = self.condition(bound, "CHECK")?;
-        plain_definition(&expr, "check constraint")?;
+        let (expr, sql) = self.bound_check(&table.columns, &table.name, e)?;
         let name = match given {
             Some(i) => names::ident(i),
             None => free_check_name(table, &expr),
@@ -239,21 +402,181 @@ impl<'a> Binder<'a> {
                 ),
             ));
         }
+        table.checks.push(Check { name, sql, expr });
+        Ok(())
+    }
+
+    /// A condition over a row of these columns, and its text.
+    pub(super) fn bound_check(
+        &mut self,
+        columns: &[ColumnDef],
+        table: &str,
+        e: &'a ast::Expr,
+    ) -> Result<(Expr, String)> {
+        let mut cx = Cx::new(Rc::new(columns_scope(columns, table)), Clause::Check);
+        let bound = self.expr(e, &mut cx)?;
+        let expr = self.condition(bound, "CHECK")?;
+        plain_definition(&expr, "check constraint")?;
+        let mut inner = e;
+        while let ast::Expr::Nested(x) = inner {
+            inner = x;
+        }
+        Ok((expr, format!("({inner})")))
+    }
+
+    /// GENERATED ALWAYS AS (…): over the other columns of the row.
+    pub(super) fn generation(
+        &mut self,
+        columns: &[ColumnDef],
+        ordinal: usize,
+        e: &'a ast::Expr,
+    ) -> Result<SqlExpr> {
+        let Some(column) = columns.get(ordinal) else {
+            return Err(Error::internal("a column out of range"));
+        };
+        let mut cx = Cx::new(Rc::new(columns_scope(columns, "")), Clause::Generated);
+        let bound = self.expr(e, &mut cx)?;
+        plain_definition(&bound, "column generation expression")?;
+        let generated = |c: &usize| columns.get(*c).is_some_and(|c| c.generated.is_some());
+        if let Some(other) = bound
+            .columns()
+            .iter()
+            .find(|c| generated(c) || **c == ordinal)
+        {
+            let name = columns.get(*other).map_or("", |c| c.name.as_str());
+            return Err(Error::new(
+                SqlState::INVALID_OBJECT_DEFINITION,
+                format!("cannot use generated column \"{name}\" in column generation expression"),
+            )
+            .with_detail("A generated column cannot reference another generated column."));
+        }
+        let unstable = bound.any(&mut |e| match e {
+            Expr::Call { func, .. } => func.0.volatility != Volatility::Immutable,
+            _ => false,
+        });
+        if unstable {
+            return Err(Error::new(
+                SqlState::INVALID_OBJECT_DEFINITION,
+                "generation expression is not immutable",
+            ));
+        }
+        let expr = self.assign(bound, column)?;
         let mut inner = e;
         while let ast::Expr::Nested(x) = inner {
             inner = x;
         }
         let sql = format!("({inner})");
-        table.checks.push(Check { name, sql, expr });
-        Ok(())
+        Ok(SqlExpr { sql, expr })
     }
 }
 
+/// A sequence that a column comes with.
+pub(super) struct Serial {
+    sequence: Sequence,
+    identity: Option<bool>,
+}
+
+impl Serial {
+    pub(super) fn at(self, column: usize) -> OwnedSequence {
+        OwnedSequence {
+            column,
+            sequence: self.sequence,
+            identity: self.identity,
+        }
+    }
+}
+
+fn two_defaults(column: &str, table: &str) -> Error {
+    syntax(format!(
+        "multiple default values specified for column \"{column}\" of table \"{table}\""
+    ))
+}
+
+fn serial(ty: &ast::DataType) -> Option<DataType> {
+    let ast::DataType::Custom(name, modifiers) = ty else {
+        return None;
+    };
+    let name = names::qualified(name)
+        .ok()
+        .filter(|_| modifiers.is_empty())?;
+    let found = SERIAL
+        .iter()
+        .find(|(n, _)| name.0.is_none() && *n == name.1);
+    found.map(|(_, ty)| *ty)
+}
+
+fn push_column(table: &mut CreateTable, mut column: ColumnDef) -> Result<usize> {
+    if table.columns.len() >= limits::COLUMNS_MAX {
+        return Err(Error::new(
+            SqlState::TOO_MANY_COLUMNS,
+            format!("tables can have at most {} columns", limits::COLUMNS_MAX),
+        ));
+    }
+    if table.columns.iter().any(|c| c.name == column.name) {
+        return Err(Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column \"{}\" specified more than once", column.name),
+        ));
+    }
+    column.number = table.columns.len() as i16 + 1;
+    table.columns.push(column);
+    Ok(table.columns.len() - 1)
+}
+
+/// INCLUDING INDEXES: keys too, under names of their own.
+fn like_indexes(table: &mut CreateTable, source: &Table, first: usize) -> Result<()> {
+    let moved = |columns: &[usize]| columns.iter().map(|c| c + first).collect::<Vec<_>>();
+    if source.has_key() {
+        if table.primary_key.is_some() {
+            return Err(second_key(&table.name));
+        }
+        table.primary_key = Some(Key {
+            name: None,
+            columns: moved(&source.primary_key),
+        });
+    }
+    for index in &source.indexes {
+        let columns = index.columns();
+        if columns.len() != index.parts.len() || index.predicate.is_some() {
+            return Err(unsupported(
+                "LIKE … INCLUDING INDEXES of a table with partial or expression indexes",
+            ));
+        }
+        let columns = moved(&columns);
+        match index.constraint {
+            true => table.uniques.push(Key {
+                name: None,
+                columns,
+            }),
+            false => table.indexes.push(LikeIndex {
+                columns,
+                unique: index.unique,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a table that is being made, as its expressions see them.
+fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
+    let entries = columns.iter().enumerate();
+    let entries = entries.map(|(i, c)| Entry::of(&Column::new(&c.name, c.ty), i));
+    Scope::single(Relation {
+        alias: table.to_owned(),
+        schema: None,
+        table: Some(table.to_owned()),
+        columns: entries.collect(),
+        key: Vec::new(),
+        tableoid: None,
+        base: true,
+    })
+}
+
 /// No subquery and no parameter: a definition outlives the statement.
-fn plain_definition(e: &Expr, what: &str) -> Result<()> {
+pub(super) fn plain_definition(e: &Expr, what: &str) -> Result<()> {
     let (mut subquery, mut parameter) = (false, None);
     e.each(&mut |x| match x {
-        Expr::Subquery { .. } => subquery = true,
+        Expr::Subquery { plan, .. } => subquery |= !matches!(**plan, Plan::Sequence(_)),
         Expr::Param(n, _) => parameter = Some(*n),
         _ => {}
     });
@@ -349,64 +672,11 @@ fn add_unique(table: &mut CreateTable, name: Option<&ast::Ident>, columns: Vec<u
     }
 }
 
-fn refuse_characteristics(c: Option<&ast::ConstraintCharacteristics>) -> Result<()> {
+pub(super) fn refuse_characteristics(c: Option<&ast::ConstraintCharacteristics>) -> Result<()> {
     match c {
         Some(c) if c.deferrable == Some(true) => Err(unsupported("a deferrable constraint")),
         _ => Ok(()),
     }
-}
-
-fn refuse_others(t: &ast::CreateTable) -> Result<()> {
-    if t.temporary {
-        return Err(unsupported("CREATE TEMPORARY TABLE"));
-    }
-    if t.unlogged {
-        return Err(unsupported("CREATE UNLOGGED TABLE"));
-    }
-    if t.query.is_some() {
-        return Err(unsupported("CREATE TABLE AS"));
-    }
-    if t.like.is_some() {
-        return Err(unsupported("CREATE TABLE (LIKE …)"));
-    }
-    if t.inherits.is_some() {
-        return Err(unsupported("INHERITS"));
-    }
-    if t.partition_by.is_some() || t.partition_of.is_some() {
-        return Err(unsupported("PARTITION BY"));
-    }
-    if t.on_commit.is_some() {
-        return Err(unsupported("ON COMMIT"));
-    }
-    match &t.table_options {
-        CreateTableOptions::None => {}
-        CreateTableOptions::With(options) => {
-            for o in options {
-                storage_parameter(o)?;
-            }
-        }
-        _ => return Err(syntax("syntax error after the table's columns")),
-    }
-    let foreign = t.or_replace
-        || t.external
-        || t.transient
-        || t.volatile
-        || t.iceberg
-        || t.without_rowid
-        || t.clone.is_some()
-        || t.comment.is_some()
-        || t.on_cluster.is_some()
-        || t.primary_key.is_some()
-        || t.order_by.is_some()
-        || t.cluster_by.is_some()
-        || t.clustered_by.is_some()
-        || t.strict
-        || t.file_format.is_some()
-        || t.location.is_some();
-    if foreign {
-        return Err(syntax("syntax error in CREATE TABLE"));
-    }
-    Ok(())
 }
 
 /// Only `fillfactor`, 10 to 100.
@@ -440,4 +710,33 @@ fn storage_parameter(o: &SqlOption) -> Result<()> {
             "invalid value for integer option \"fillfactor\"",
         )),
     }
+}
+
+fn own(table: &CreateTable) -> QualifiedName {
+    QualifiedName {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+    }
+}
+
+/// GENERATED … AS IDENTITY.
+fn identity_column(
+    table: &mut CreateTable,
+    ordinal: usize,
+    generated_as: &GeneratedAs,
+    options: Option<&[ast::SequenceOptions]>,
+) -> Result<()> {
+    let options = define::of_identity(options.unwrap_or(&[]))?;
+    let column = table
+        .columns
+        .get_mut(ordinal)
+        .ok_or_else(|| Error::internal("a column out of range"))?;
+    let sequence = identity_sequence(column, &options)?;
+    column.not_null = true;
+    table.sequences.push(OwnedSequence {
+        column: ordinal,
+        sequence,
+        identity: Some(matches!(generated_as, GeneratedAs::Always)),
+    });
+    Ok(())
 }

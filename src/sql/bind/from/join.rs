@@ -164,6 +164,8 @@ impl<'a> Binder<'a> {
         for name in shared {
             let l = shared_column(&left, name, "left")?.clone();
             let r = shared_column(&right, name, "right")?.clone();
+            self.saw(&l);
+            self.saw(&r);
             let (le, re) = (self.copy(&l.expr)?, self.copy(&r.expr)?);
             tests.push(self.infix("=", le, re)?);
             merged.push(self.merged_column(name, l, r, kind)?);

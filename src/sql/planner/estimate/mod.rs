@@ -177,9 +177,11 @@ impl<'a> Estimator<'a> {
                 right,
             } => self.set_op(*op, *all, left, right),
             Plan::LockRows(lock) => {
-                let rows = self.output(&lock.input).rows;
-                let table = self.table(&lock.table);
-                table.thinned(rows)
+                let input = self.output(&lock.input);
+                match lock.within {
+                    Some(_) => input,
+                    None => self.table(&lock.table).thinned(input.rows),
+                }
             }
             Plan::Given(_) => Output {
                 rows: GIVEN_ROWS,
@@ -201,6 +203,13 @@ impl<'a> Estimator<'a> {
             }
             Plan::Configure { input } => {
                 let rows = self.output(input).rows;
+                Output {
+                    rows,
+                    columns: unknown(plan, rows),
+                }
+            }
+            Plan::Sequence(call) => {
+                let rows = self.output(&call.input).rows;
                 Output {
                     rows,
                     columns: unknown(plan, rows),

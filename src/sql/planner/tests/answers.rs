@@ -72,7 +72,7 @@ fn is_found(scan: &Scan, row: &Row, ctx: &Context) -> Result<bool> {
             Ok(false)
         }
         Access::KeyRange(range) => in_range(&table.primary_key, range, row, &env),
-        Access::Index { index, range } => in_range(&index.columns, range, row, &env),
+        Access::Index { index, range } => in_range(&index.columns(), range, row, &env),
     }
 }
 

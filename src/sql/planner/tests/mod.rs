@@ -7,7 +7,7 @@ mod statistics;
 use crate::sql::bind::bind_unplanned;
 use crate::sql::planner::{Explained, Took};
 use crate::sql::{BindEnv, ExplainOptions, Statement, parse};
-use engine::catalog::{Catalog, ColumnDef, Index, Table};
+use engine::catalog::{Catalog, ColumnDef, Index, KeyPart, Table};
 use engine::exec::{Context, SessionInfo};
 use std::sync::Arc;
 use types::{DataType, TableId, TreeId};
@@ -49,11 +49,8 @@ pub(super) fn catalog() -> Arc<Catalog> {
     for (i, (name, columns, key, indexes)) in TABLES.iter().enumerate() {
         let id = 16384 + 100 * i as u32;
         let column = |(at, (name, ty)): (usize, &(&str, DataType))| ColumnDef {
-            name: (*name).into(),
-            ty: *ty,
-            typmod: -1,
             not_null: key.contains(&at),
-            default: None,
+            ..ColumnDef::new(*name, *ty, at as i16 + 1)
         };
         let index = |(at, (columns, unique)): (usize, &(&[usize], bool))| {
             let id = id + 2 + at as u32;
@@ -61,9 +58,9 @@ pub(super) fn catalog() -> Arc<Catalog> {
                 id: TableId(id),
                 name: format!("{name}_{at}_idx"),
                 tree: TreeId(id),
-                columns: columns.to_vec(),
+                parts: columns.iter().map(|c| KeyPart::ascending(*c)).collect(),
                 unique: *unique,
-                constraint: false,
+                ..Index::default()
             })
         };
         let table = Table {
@@ -76,7 +73,7 @@ pub(super) fn catalog() -> Arc<Catalog> {
             primary_key_id: TableId(id + 1),
             primary_key_name: format!("{name}_pkey"),
             indexes: indexes.iter().enumerate().map(index).collect(),
-            checks: Vec::new(),
+            ..Table::default()
         };
         catalog.tables.insert(table.id, Arc::new(table));
     }

@@ -4,7 +4,7 @@
 //! Constraints that the catalog model keeps without an oid of their own get one derived from their table's, so that it
 //! is the same in every snapshot: those of an index share its oid, checks and defaults have the upper bits set.
 
-use crate::catalog::{Catalog, Check, Table};
+use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct IndexInfo<'a> {
     pub oid: u32,
     pub name: &'a str,
     pub table: &'a Arc<Table>,
-    pub columns: &'a [usize],
+    pub columns: Vec<usize>,
     pub unique: bool,
     pub primary: bool,
     /// It backs a PRIMARY KEY or UNIQUE constraint of the same name.
@@ -28,6 +28,7 @@ pub enum ConstraintKind {
     PrimaryKey,
     Unique,
     Check,
+    ForeignKey,
 }
 
 pub struct Constraint<'a> {
@@ -37,9 +38,16 @@ pub struct Constraint<'a> {
     pub kind: ConstraintKind,
     /// Columns it is over, 0-based.
     pub columns: Vec<usize>,
-    /// 0 for a check.
+    /// 0 for a check; of a foreign key the one in the referenced table.
     pub index_oid: u32,
     pub check: Option<&'a Check>,
+    pub foreign: Option<Foreign<'a>>,
+}
+
+/// A foreign key and the table that it refers to.
+pub struct Foreign<'a> {
+    pub key: &'a ForeignKey,
+    pub parent: &'a Arc<Table>,
 }
 
 /// Every index, table by table.
@@ -52,7 +60,7 @@ fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInfo<'_>> {
         oid: table.primary_key_id.0,
         name: &table.primary_key_name,
         table,
-        columns: &table.primary_key,
+        columns: table.primary_key.clone(),
         unique: true,
         primary: true,
         constraint: true,
@@ -62,7 +70,7 @@ fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInfo<'_>> {
         oid: i.id.0,
         name: &i.name,
         table,
-        columns: &i.columns,
+        columns: i.columns(),
         unique: i.unique,
         primary: false,
         constraint: i.constraint,
@@ -73,7 +81,27 @@ fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInfo<'_>> {
 
 /// Every constraint, table by table.
 pub fn constraints(catalog: &Catalog) -> impl Iterator<Item = Constraint<'_>> {
-    catalog.tables.values().flat_map(table_constraints)
+    let tables = catalog.tables.values();
+    tables.flat_map(|t| table_constraints(t).chain(foreign_keys(catalog, t)))
+}
+
+fn foreign_keys<'a>(
+    catalog: &'a Catalog,
+    table: &'a Arc<Table>,
+) -> impl Iterator<Item = Constraint<'a>> {
+    table.foreign_keys.iter().filter_map(move |key| {
+        let parent = catalog.table(key.referenced)?;
+        Some(Constraint {
+            oid: key.oid,
+            name: &key.name,
+            table,
+            kind: ConstraintKind::ForeignKey,
+            columns: key.columns.clone(),
+            index_oid: key.index.0,
+            check: None,
+            foreign: Some(Foreign { key, parent }),
+        })
+    })
 }
 
 fn table_constraints(table: &Arc<Table>) -> impl Iterator<Item = Constraint<'_>> {
@@ -89,6 +117,7 @@ fn table_constraints(table: &Arc<Table>) -> impl Iterator<Item = Constraint<'_>>
             columns: columns_used(&c.expr).into_iter().collect(),
             index_oid: 0,
             check: Some(c),
+            foreign: None,
         });
     let keys = table_indexes(table)
         .filter(|i| i.constraint)
@@ -101,9 +130,10 @@ fn table_constraints(table: &Arc<Table>) -> impl Iterator<Item = Constraint<'_>>
             } else {
                 ConstraintKind::Unique
             },
-            columns: i.columns.to_vec(),
+            columns: i.columns.clone(),
             index_oid: i.oid,
             check: None,
+            foreign: None,
         });
     checks.chain(keys)
 }
@@ -143,18 +173,67 @@ pub fn index_definition(i: &IndexInfo<'_>, qualified: bool) -> String {
         "CREATE {unique}INDEX {} ON {schema}{} USING btree ({})",
         quote_identifier(i.name),
         quote_identifier(&i.table.name),
-        column_list(i.table, i.columns)
+        column_list(i.table, &i.columns)
     )
+}
+
+/// What happens to rows that refer to a key, as REFERENCES says it.
+pub fn action_name(action: ForeignKeyAction) -> &'static str {
+    match action {
+        ForeignKeyAction::NoAction => "NO ACTION",
+        ForeignKeyAction::Restrict => "RESTRICT",
+        ForeignKeyAction::Cascade => "CASCADE",
+        ForeignKeyAction::SetNull => "SET NULL",
+        ForeignKeyAction::SetDefault => "SET DEFAULT",
+    }
+}
+
+fn foreign_definition(table: &Table, foreign: &Foreign<'_>) -> String {
+    let (key, parent) = (foreign.key, foreign.parent);
+    let schema = match parent.schema.as_str() {
+        crate::catalog::model::PUBLIC => String::new(),
+        other => format!("{}.", quote_identifier(other)),
+    };
+    let mut out = format!(
+        "FOREIGN KEY ({}) REFERENCES {schema}{}({})",
+        column_list(table, &key.columns),
+        quote_identifier(&parent.name),
+        column_list(parent, &key.referenced_columns)
+    );
+    if key.full {
+        out.push_str(" MATCH FULL");
+    }
+    for (when, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
+        if action != ForeignKeyAction::NoAction {
+            out.push_str(&format!(" ON {when} {}", action_name(action)));
+        }
+    }
+    if !key.delete_sets.is_empty() {
+        out.push_str(&format!(" ({})", column_list(table, &key.delete_sets)));
+    }
+    if key.deferrable {
+        out.push_str(" DEFERRABLE");
+    }
+    if key.initially_deferred {
+        out.push_str(" INITIALLY DEFERRED");
+    }
+    if !key.validated {
+        out.push_str(" NOT VALID");
+    }
+    out
 }
 
 /// As `pg_get_constraintdef` prints it.
 pub fn constraint_definition(c: &Constraint<'_>) -> String {
+    if let Some(foreign) = &c.foreign {
+        return foreign_definition(c.table, foreign);
+    }
     match (c.kind, c.check) {
         (ConstraintKind::PrimaryKey, _) => {
             format!("PRIMARY KEY ({})", column_list(c.table, &c.columns))
         }
         (ConstraintKind::Unique, _) => format!("UNIQUE ({})", column_list(c.table, &c.columns)),
         (ConstraintKind::Check, Some(check)) => format!("CHECK ({})", check.sql),
-        (ConstraintKind::Check, None) => String::new(),
+        (ConstraintKind::Check | ConstraintKind::ForeignKey, _) => String::new(),
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Source: PostgreSQL 15's `information_schema.sql`.
 
+use super::Constraint;
 use super::definitions::{PG_CATALOG, relations};
-use super::describe::{ConstraintKind, constraints};
+use super::describe::{ConstraintKind, action_name, constraints};
 use super::values::{int4, null, text};
-use super::{Constraint, Relation};
+use crate::catalog::{Sequence, Table, TableKind};
 use crate::exec::Context;
 use types::limits::ROW_BYTES_MAX;
 use types::{DataType, Row, Value};
@@ -30,12 +31,14 @@ pub(super) fn enabled_roles(ctx: &Context) -> Vec<Row> {
 }
 
 pub(super) fn schemata(ctx: &Context) -> Vec<Row> {
-    let row = |name| -> Row {
+    let row = |name: &str| -> Row {
         let mut row = vec![database(ctx), text(name), text(&ctx.session.user)];
         row.resize(7, Value::Null);
         row
     };
-    ["information_schema", PG_CATALOG, "public"].map(row).into()
+    let system = ["information_schema", PG_CATALOG, "public"].into_iter();
+    let own = ctx.catalog.schemas.values().map(|s| s.name.as_str());
+    system.chain(own).map(row).collect()
 }
 
 pub(super) fn tables(ctx: &Context) -> Vec<Row> {
@@ -59,24 +62,37 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
     let mut rows: Vec<Row> = system
         .map(|r| row(r.schema, r.name, r.view, false))
         .collect();
-    let user = ctx.catalog.tables.values();
+    let user = ctx.catalog.tables.values().filter(|t| !is_materialized(t));
     rows.extend(user.map(|t| row(&t.schema, &t.name, false, true)));
+    let views = ctx.catalog.views.values();
+    rows.extend(views.map(|v| row(&v.schema, &v.name, true, false)));
     rows
 }
 
+/// They are not of the standard, so they are not in `information_schema`.
+fn is_materialized(t: &Table) -> bool {
+    matches!(t.kind, TableKind::Materialized { .. })
+}
+
 pub(super) fn views(ctx: &Context) -> Vec<Row> {
-    let row = |r: &Relation| -> Row {
+    let row = |schema: &str, name: &str, definition: Value| -> Row {
         let mut row = vec![
             database(ctx),
-            text(r.schema),
-            text(r.name),
-            null(),
+            text(schema),
+            text(name),
+            definition,
             text("NONE"),
         ];
         row.extend([NO; 5].map(text));
         row
     };
-    relations().iter().filter(|r| r.view).map(row).collect()
+    let system = relations().iter().filter(|r| r.view);
+    let own = ctx.catalog.views.values().map(|v| {
+        let definition = super::objects::definition(&v.query.sql);
+        row(&v.schema, &v.name, text(&definition))
+    });
+    let system = system.map(|r| row(r.schema, r.name, null()));
+    system.chain(own).collect()
 }
 
 /// What differs between the rows of `columns`.
@@ -90,6 +106,9 @@ struct Column<'a> {
     ty: DataType,
     typmod: i32,
     updatable: bool,
+    /// GENERATED ALWAYS (true) or BY DEFAULT AS IDENTITY, with its sequence.
+    identity: Option<(bool, &'a Sequence)>,
+    generated: Option<&'a str>,
 }
 
 /// Precision, radix and scale.
@@ -171,9 +190,27 @@ impl Column<'_> {
         row.resize(25, Value::Null);
         row.extend([database(ctx), text(PG_CATALOG), text(self.ty.name())]);
         row.resize(32, Value::Null);
-        row.extend([text(&self.number.to_string()), text(NO), text(NO)]);
+        let identity = self.identity.is_some();
+        row.extend([text(&self.number.to_string()), text(NO), yes_no(identity)]);
+        if let Some((always, s)) = self.identity {
+            let number = |n: i64| text(&n.to_string());
+            row.push(text(if always { "ALWAYS" } else { "BY DEFAULT" }));
+            row.extend([s.start, s.increment, s.max, s.min].map(number));
+            row.push(yes_no(s.cycle));
+        }
         row.resize(40, Value::Null);
-        row.extend([text(NO), text("NEVER"), null(), yes_no(self.updatable)]);
+        if !identity {
+            row.push(text(NO));
+        } else {
+            row.resize(41, text(NO));
+        }
+        row.push(text(if self.generated.is_some() {
+            "ALWAYS"
+        } else {
+            "NEVER"
+        }));
+        row.push(self.generated.map_or(Value::Null, text));
+        row.push(yes_no(self.updatable));
         row
     }
 }
@@ -192,22 +229,48 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
                 ty: c.ty,
                 typmod: -1,
                 updatable: false,
+                identity: None,
+                generated: None,
             };
             rows.push(column.row(ctx));
         }
     }
-    for t in ctx.catalog.tables.values() {
-        for (i, c) in t.columns.iter().enumerate() {
+    for t in ctx.catalog.tables.values().filter(|t| !is_materialized(t)) {
+        for c in &t.columns {
+            let identity = c.identity.and_then(|i| {
+                let sequence = ctx.catalog.sequences.get(&i.sequence)?;
+                Some((i.always, &**sequence))
+            });
             let column = Column {
                 schema: &t.schema,
                 table: &t.name,
                 name: &c.name,
-                number: i + 1,
+                number: c.number as usize,
                 default: c.default.as_ref().map(|d| d.sql.as_str()),
                 not_null: c.not_null,
                 ty: c.ty,
                 typmod: c.typmod,
                 updatable: true,
+                identity,
+                generated: c.generated.as_ref().map(|g| g.sql.as_str()),
+            };
+            rows.push(column.row(ctx));
+        }
+    }
+    for v in ctx.catalog.views.values() {
+        for (i, c) in v.columns.iter().enumerate() {
+            let column = Column {
+                schema: &v.schema,
+                table: &v.name,
+                name: &c.name,
+                number: i + 1,
+                default: None,
+                not_null: false,
+                ty: c.ty,
+                typmod: c.typmod,
+                updatable: false,
+                identity: None,
+                generated: None,
             };
             rows.push(column.row(ctx));
         }
@@ -216,32 +279,32 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
 }
 
 /// NOT NULL counts as a check here: name and clause, as PostgreSQL makes them up.
-fn not_nulls(ctx: &Context) -> impl Iterator<Item = (String, String, &str)> {
+fn not_nulls(ctx: &Context) -> impl Iterator<Item = (String, String, &Table)> {
     ctx.catalog.tables.values().flat_map(|t| {
-        let columns = t.columns.iter().enumerate().filter(|(_, c)| c.not_null);
-        columns.map(|(i, c)| {
-            let schema = super::PUBLIC_OID;
+        let schema = super::objects::schema(&ctx.catalog, &t.schema);
+        let columns = t.columns.iter().filter(|c| c.not_null);
+        columns.map(move |c| {
             (
-                format!("{schema}_{}_{}_not_null", t.id.0, i + 1),
+                format!("{schema}_{}_{}_not_null", t.id.0, c.number),
                 format!("{} IS NOT NULL", c.name),
-                t.name.as_str(),
+                &**t,
             )
         })
     })
 }
 
 pub(super) fn table_constraints(ctx: &Context) -> Vec<Row> {
-    let row = |name: &str, table: &str, kind: &str, nulls: Value| -> Row {
+    let row = |name: &str, table: &Table, kind: &str, timing: (bool, bool), nulls: Value| -> Row {
         vec![
             database(ctx),
-            text("public"),
+            text(&table.schema),
             text(name),
             database(ctx),
-            text("public"),
-            text(table),
+            text(&table.schema),
+            text(&table.name),
             text(kind),
-            text(NO),
-            text(NO),
+            yes_no(timing.0),
+            yes_no(timing.1),
             text(YES),
             nulls,
         ]
@@ -251,20 +314,24 @@ pub(super) fn table_constraints(ctx: &Context) -> Vec<Row> {
             ConstraintKind::PrimaryKey => ("PRIMARY KEY", null()),
             ConstraintKind::Unique => ("UNIQUE", text(YES)),
             ConstraintKind::Check => ("CHECK", null()),
+            ConstraintKind::ForeignKey => ("FOREIGN KEY", null()),
         };
-        row(c.name, &c.table.name, kind, nulls)
+        let foreign = c.foreign.as_ref().map(|f| f.key);
+        let timing = foreign.map_or((false, false), |k| (k.deferrable, k.initially_deferred));
+        row(c.name, c.table, kind, timing, nulls)
     });
-    let implied = not_nulls(ctx).map(|(name, _, table)| row(&name, table, "CHECK", null()));
+    let implied =
+        not_nulls(ctx).map(|(name, _, table)| row(&name, table, "CHECK", (false, false), null()));
     named.chain(implied).collect()
 }
 
 pub(super) fn check_constraints(ctx: &Context) -> Vec<Row> {
-    let row = |name: &str, clause: &str| -> Row {
-        vec![database(ctx), text("public"), text(name), text(clause)]
+    let row = |table: &Table, name: &str, clause: &str| -> Row {
+        vec![database(ctx), text(&table.schema), text(name), text(clause)]
     };
-    let checks =
-        constraints(&ctx.catalog).filter_map(|c| Some(row(c.name, &format!("({})", c.check?.sql))));
-    let implied = not_nulls(ctx).map(|(name, clause, _)| row(&name, &clause));
+    let checks = constraints(&ctx.catalog)
+        .filter_map(|c| Some(row(c.table, c.name, &format!("({})", c.check?.sql))));
+    let implied = not_nulls(ctx).map(|(name, clause, table)| row(table, &name, &clause));
     checks.chain(implied).collect()
 }
 
@@ -275,19 +342,63 @@ pub(super) fn key_column_usage(ctx: &Context) -> Vec<Row> {
         let rows = columns.into_iter().enumerate().map(|(i, column)| -> Row {
             vec![
                 database(ctx),
-                text("public"),
+                text(&c.table.schema),
                 text(c.name),
                 database(ctx),
-                text("public"),
+                text(&c.table.schema),
                 text(&c.table.name),
                 text(column),
                 int4(i as i32 + 1),
-                null(),
+                place_in_key(&c, i),
             ]
         });
         rows.collect::<Vec<Row>>()
     })
     .collect()
+}
+
+/// Which column of the referenced key a foreign key's column refers to.
+fn place_in_key(c: &Constraint<'_>, at: usize) -> Value {
+    let place = c.foreign.as_ref().and_then(|f| {
+        let column = f.key.referenced_columns.get(at)?;
+        let index = f.parent.indexes.iter().find(|i| i.id == f.key.index);
+        let key = index.map_or_else(|| f.parent.primary_key.clone(), |i| i.columns());
+        key.iter().position(|k| k == column)
+    });
+    place.map_or(Value::Null, |p| int4(p as i32 + 1))
+}
+
+pub(super) fn referential_constraints(ctx: &Context) -> Vec<Row> {
+    let row = |c: Constraint<'_>| -> Option<Row> {
+        let f = c.foreign?;
+        let index = f.parent.indexes.iter().find(|i| i.id == f.key.index);
+        let unique = index.map_or(f.parent.primary_key_name.as_str(), |i| i.name.as_str());
+        // A plain unique index is no constraint.
+        let constraint = index.is_none_or(|i| i.constraint);
+        let shown = |v: Value| if constraint { v } else { null() };
+        Some(vec![
+            database(ctx),
+            text(&c.table.schema),
+            text(c.name),
+            shown(database(ctx)),
+            shown(text(&f.parent.schema)),
+            shown(text(unique)),
+            text(if f.key.full { "FULL" } else { "NONE" }),
+            text(action_name(f.key.on_update)),
+            text(action_name(f.key.on_delete)),
+        ])
+    };
+    constraints(&ctx.catalog).filter_map(row).collect()
+}
+
+/// The table and columns that a constraint needs: a foreign key's are the referenced ones.
+fn used<'a>(c: &Constraint<'a>) -> (&'a Table, Vec<&'a str>) {
+    let Some(f) = &c.foreign else {
+        return (c.table, named_columns(c));
+    };
+    let columns = f.key.referenced_columns.iter();
+    let columns = columns.filter_map(|i| f.parent.columns.get(*i));
+    (f.parent, columns.map(|c| c.name.as_str()).collect())
 }
 
 fn named_columns<'a>(c: &Constraint<'a>) -> Vec<&'a str> {
@@ -297,14 +408,15 @@ fn named_columns<'a>(c: &Constraint<'a>) -> Vec<&'a str> {
 
 pub(super) fn constraint_column_usage(ctx: &Context) -> Vec<Row> {
     let rows = constraints(&ctx.catalog).flat_map(|c| {
-        let columns = named_columns(&c).into_iter().map(|column| -> Row {
+        let (table, columns) = used(&c);
+        let columns = columns.into_iter().map(|column| -> Row {
             vec![
                 database(ctx),
-                text("public"),
-                text(&c.table.name),
+                text(&table.schema),
+                text(&table.name),
                 text(column),
                 database(ctx),
-                text("public"),
+                text(&c.table.schema),
                 text(c.name),
             ]
         });
@@ -318,10 +430,10 @@ pub(super) fn constraint_table_usage(ctx: &Context) -> Vec<Row> {
     let row = |c: Constraint<'_>| -> Row {
         vec![
             database(ctx),
-            text("public"),
-            text(&c.table.name),
+            text(&used(&c).0.schema),
+            text(&used(&c).0.name),
             database(ctx),
-            text("public"),
+            text(&c.table.schema),
             text(c.name),
         ]
     };

@@ -3,6 +3,7 @@
 use super::definitions::relations;
 use super::describe::{index_definition, indexes};
 use super::values::{null, text, yes};
+use crate::catalog::TableKind;
 use crate::exec::Context;
 use types::Row;
 
@@ -22,6 +23,9 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
     let system = relations().iter().filter(|r| !r.view);
     let mut rows: Vec<Row> = system.map(|r| row(r.schema, r.name, false)).collect();
     for t in ctx.catalog.tables.values() {
+        if matches!(t.kind, TableKind::Materialized { .. }) {
+            continue;
+        }
         let indexed = t.has_key() || !t.indexes.is_empty();
         rows.push(row(&t.schema, &t.name, indexed));
     }
@@ -41,7 +45,7 @@ pub(super) fn indexes_of_tables(ctx: &Context) -> Vec<Row> {
     indexes(&ctx.catalog).map(row).collect()
 }
 
-/// The system views; they are computed, so there is no statement behind them.
+/// The system views are computed, so there is no statement behind them.
 pub(super) fn views(ctx: &Context) -> Vec<Row> {
     let system = relations().iter().filter(|r| r.view);
     let row = |r: &super::Relation| -> Row {
@@ -52,5 +56,13 @@ pub(super) fn views(ctx: &Context) -> Vec<Row> {
             null(),
         ]
     };
-    system.map(row).collect()
+    let own = ctx.catalog.views.values().map(|v| -> Row {
+        vec![
+            text(&v.schema),
+            text(&v.name),
+            text(&ctx.session.user),
+            text(&super::objects::definition(&v.query.sql)),
+        ]
+    });
+    system.map(row).chain(own).collect()
 }

@@ -12,6 +12,7 @@ pub mod definitions;
 mod describe;
 mod information;
 mod listing;
+mod objects;
 mod procs;
 mod relations;
 mod server;
@@ -21,6 +22,8 @@ mod values;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::context_of;
 
 use crate::exec::Context;
 use crate::plan::SystemTable;
@@ -33,7 +36,16 @@ pub use describe::{
     Constraint, ConstraintKind, IndexInfo, attrdef_oid, constraint_definition, constraints,
     index_definition, indexes,
 };
+pub use objects::{serial_sequence, view_definition};
 pub use procs::{io_function, io_function_name};
+
+/// `pg_database.oid` of the one database.
+pub const DATABASE_OID: u32 = server::DATABASE;
+
+/// The oid of a system relation, as `pg_description.classoid` has it; 0 for none of that name.
+pub fn class_oid(name: &str) -> u32 {
+    find("pg_catalog", name).map_or(0, |r| r.oid)
+}
 
 /// A column of a system relation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

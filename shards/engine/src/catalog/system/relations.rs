@@ -1,12 +1,15 @@
 //! Rows of `pg_class`, `pg_attribute`, `pg_index`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
 
-use super::definitions::{PUBLIC_OID, Relation, relations};
+use super::definitions::{Relation, relations};
 use super::describe::{ConstraintKind, IndexInfo, attrdef_oid, constraints, indexes};
+use super::objects;
 use super::server::{BTREE, HEAP};
 use super::types::{alignment, by_value, collation, opclass, storage};
 use super::values::{OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
-use crate::catalog::Table;
-use crate::exec::Context;
+use crate::catalog::{
+    Catalog, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table, TableKind, View,
+};
+use crate::exec::{Context, functions};
 use std::sync::LazyLock;
 use types::{DataType, Row, Value};
 
@@ -25,6 +28,8 @@ struct Class<'a> {
     kind: &'static str,
     columns: usize,
     checks: usize,
+    /// It has foreign keys or is referred to: what checks them is triggers in PostgreSQL, and psql looks for keys only then.
+    triggers: bool,
     /// -1 where it is not known.
     rows: f32,
 }
@@ -53,7 +58,7 @@ impl Class<'_> {
             int2(self.columns as i16),
             int2(self.checks as i16),
             yes(false),
-            yes(false),
+            yes(self.triggers),
             yes(false),
             yes(false),
             yes(false),
@@ -81,6 +86,7 @@ fn system_class(r: &Relation) -> Row {
         kind: if r.view { "v" } else { "r" },
         columns: r.columns.len(),
         checks: 0,
+        triggers: false,
         rows: -1.0,
     };
     class.row()
@@ -90,13 +96,17 @@ fn table_class(t: &Table, ctx: &Context) -> Row {
     let class = Class {
         oid: t.id.0,
         name: &t.name,
-        schema: PUBLIC_OID,
+        schema: objects::schema(&ctx.catalog, &t.schema),
         access_method: HEAP,
         file: t.tree.0,
         indexed: t.has_key() || !t.indexes.is_empty(),
-        kind: "r",
-        columns: t.columns.len(),
+        kind: match t.kind {
+            TableKind::Ordinary | TableKind::Temporary(_) => "r",
+            TableKind::Materialized { .. } => "m",
+        },
+        columns: t.columns.len() + t.dropped.len(),
         checks: t.checks.len(),
+        triggers: !t.foreign_keys.is_empty() || ctx.catalog.is_referenced(t.id),
         rows: ctx
             .catalog
             .statistics
@@ -106,17 +116,58 @@ fn table_class(t: &Table, ctx: &Context) -> Row {
     class.row()
 }
 
-fn index_class(i: &IndexInfo<'_>) -> Row {
+fn view_class(v: &View, catalog: &Catalog) -> Row {
+    let class = Class {
+        oid: v.id.0,
+        name: &v.name,
+        schema: objects::schema(catalog, &v.schema),
+        access_method: 0,
+        file: 0,
+        indexed: false,
+        kind: "v",
+        columns: v.columns.len(),
+        checks: 0,
+        triggers: false,
+        rows: -1.0,
+    };
+    class.row()
+}
+
+fn sequence_class(s: &Sequence, catalog: &Catalog) -> Row {
+    let class = Class {
+        oid: s.id.0,
+        name: &s.name,
+        schema: objects::schema(catalog, &s.schema),
+        access_method: 0,
+        file: s.id.0,
+        indexed: false,
+        kind: "S",
+        columns: SEQUENCE_COLUMNS.len(),
+        checks: 0,
+        triggers: false,
+        rows: 1.0,
+    };
+    class.row()
+}
+
+const SEQUENCE_COLUMNS: [(&str, DataType); 3] = [
+    ("last_value", DataType::Int8),
+    ("log_cnt", DataType::Int8),
+    ("is_called", DataType::Bool),
+];
+
+fn index_class(i: &IndexInfo<'_>, catalog: &Catalog) -> Row {
     let class = Class {
         oid: i.oid,
         name: i.name,
-        schema: PUBLIC_OID,
+        schema: objects::schema(catalog, &i.table.schema),
         access_method: BTREE,
         file: i.tree,
         indexed: false,
         kind: "i",
         columns: i.columns.len(),
         checks: 0,
+        triggers: false,
         rows: -1.0,
     };
     class.row()
@@ -129,7 +180,15 @@ static SYSTEM_CLASSES: LazyLock<Vec<Row>> =
 pub(super) fn class(ctx: &Context) -> Vec<Row> {
     let mut rows = SYSTEM_CLASSES.clone();
     rows.extend(ctx.catalog.tables.values().map(|t| table_class(t, ctx)));
-    rows.extend(indexes(&ctx.catalog).map(|i| index_class(&i)));
+    let catalog = &ctx.catalog;
+    rows.extend(catalog.views.values().map(|v| view_class(v, catalog)));
+    rows.extend(
+        catalog
+            .sequences
+            .values()
+            .map(|s| sequence_class(s, catalog)),
+    );
+    rows.extend(indexes(catalog).map(|i| index_class(&i, catalog)));
     rows
 }
 
@@ -142,6 +201,9 @@ struct Attribute<'a> {
     number: usize,
     not_null: bool,
     default: bool,
+    /// `a`, `d` or nothing.
+    identity: &'static str,
+    generated: bool,
 }
 
 impl Attribute<'_> {
@@ -163,8 +225,8 @@ impl Attribute<'_> {
             yes(self.not_null),
             yes(self.default),
             yes(false),
-            ch(""),
-            ch(""),
+            ch(self.identity),
+            ch(if self.generated { "s" } else { "" }),
             yes(false),
             yes(true),
             int4(0),
@@ -175,6 +237,34 @@ impl Attribute<'_> {
             null(),
         ]
     }
+}
+
+/// A column that is nothing but its type.
+fn plain(relation: u32, name: &str, (ty, typmod): (DataType, i32), at: usize) -> Row {
+    let attribute = Attribute {
+        relation,
+        name,
+        ty,
+        typmod,
+        number: at + 1,
+        not_null: false,
+        default: false,
+        identity: "",
+        generated: false,
+    };
+    attribute.row()
+}
+
+/// As PostgreSQL leaves them, so that numbers have no gaps.
+fn dropped_attribute(relation: u32, d: &DroppedColumn) -> Row {
+    let name = format!("........pg.dropped.{}........", d.number);
+    let mut row = plain(relation, &name, (d.ty, -1), d.number.max(1) as usize - 1);
+    for (at, value) in [(2, oid(0)), (18, yes(true))] {
+        if let Some(slot) = row.get_mut(at) {
+            *slot = value;
+        }
+    }
+    row
 }
 
 fn system_attributes(r: &Relation) -> impl Iterator<Item = Row> + '_ {
@@ -188,6 +278,8 @@ fn system_attributes(r: &Relation) -> impl Iterator<Item = Row> + '_ {
             // The key of a catalog table is never NULL.
             not_null: !r.view && c.name == "oid",
             default: false,
+            identity: "",
+            generated: false,
         };
         attribute.row()
     })
@@ -199,18 +291,33 @@ static SYSTEM_ATTRIBUTES: LazyLock<Vec<Row>> =
 pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
     let mut rows = SYSTEM_ATTRIBUTES.clone();
     for t in ctx.catalog.tables.values() {
-        rows.extend(t.columns.iter().enumerate().map(|(i, c)| {
+        rows.extend(t.columns.iter().map(|c| {
             let attribute = Attribute {
                 relation: t.id.0,
                 name: &c.name,
                 ty: c.ty,
                 typmod: c.typmod,
-                number: i + 1,
+                number: c.number as usize,
                 not_null: c.not_null,
-                default: c.default.is_some(),
+                default: c.default.is_some() || c.generated.is_some(),
+                identity: match c.identity {
+                    Some(i) if i.always => "a",
+                    Some(_) => "d",
+                    None => "",
+                },
+                generated: c.generated.is_some(),
             };
             attribute.row()
         }));
+        rows.extend(t.dropped.iter().map(|d| dropped_attribute(t.id.0, d)));
+    }
+    for v in ctx.catalog.views.values() {
+        let columns = v.columns.iter().enumerate();
+        rows.extend(columns.map(|(i, c)| plain(v.id.0, &c.name, (c.ty, c.typmod), i)));
+    }
+    for s in ctx.catalog.sequences.values() {
+        let columns = SEQUENCE_COLUMNS.iter().enumerate();
+        rows.extend(columns.map(|(i, (name, ty))| plain(s.id.0, name, (*ty, -1), i)));
     }
     for index in indexes(&ctx.catalog) {
         let columns = index
@@ -226,6 +333,8 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
                 number: i + 1,
                 not_null: false,
                 default: false,
+                identity: "",
+                generated: false,
             };
             attribute.row()
         }));
@@ -263,7 +372,7 @@ fn index_row(i: &IndexInfo<'_>) -> Row {
         yes(true),
         yes(true),
         yes(false),
-        attnums(i.columns),
+        attnums(i.table, &i.columns),
         oids(collation),
         oids(opclass),
         array(DataType::Int2, vec![int2(0); types.len()]),
@@ -276,11 +385,11 @@ pub(super) fn attrdef(ctx: &Context) -> Vec<Row> {
     let of_table = |t: &Table| {
         let columns = t.columns.iter().enumerate();
         let defaults = columns.filter_map(|(i, c)| {
-            let default = c.default.as_ref()?;
+            let default = c.generated.as_ref().or(c.default.as_ref())?;
             Some(vec![
                 oid(attrdef_oid(t.id.0, i)),
                 oid(t.id.0),
-                int2(i as i16 + 1),
+                int2(c.number),
                 text(&default.sql),
             ])
         });
@@ -296,38 +405,71 @@ pub(super) fn constraint(ctx: &Context) -> Vec<Row> {
             ConstraintKind::PrimaryKey => "p",
             ConstraintKind::Unique => "u",
             ConstraintKind::Check => "c",
+            ConstraintKind::ForeignKey => "f",
         };
         let key = c.kind != ConstraintKind::Check;
+        let foreign = c.foreign.as_ref();
+        let of = |flag: fn(&ForeignKey) -> bool, other: bool| {
+            yes(foreign.map_or(other, |f| flag(f.key)))
+        };
+        let act = |action: fn(&ForeignKey) -> ForeignKeyAction| {
+            ch(foreign.map_or(" ", |f| action_letter(action(f.key))))
+        };
+        let equalities = || {
+            foreign.map_or(Value::Null, |f| {
+                let types = f.parent.types_of(&f.key.referenced_columns);
+                let equal = |ty: &DataType| {
+                    let found = crate::exec::resolve::operator("=", Some(*ty), *ty).ok();
+                    oid(found.and_then(|r| functions::oid(r.func)).unwrap_or(0))
+                };
+                array(DataType::Oid, types.iter().map(equal).collect())
+            })
+        };
         vec![
             oid(c.oid),
             text(c.name),
-            oid(PUBLIC_OID),
+            oid(objects::schema(&ctx.catalog, &c.table.schema)),
             ch(kind),
-            yes(false),
-            yes(false),
-            yes(true),
+            of(|k| k.deferrable, false),
+            of(|k| k.initially_deferred, false),
+            of(|k| k.validated, true),
             oid(c.table.id.0),
             oid(0),
             oid(c.index_oid),
             oid(0),
-            oid(0),
-            ch(" "),
-            ch(" "),
-            ch(" "),
+            oid(foreign.map_or(0, |f| f.parent.id.0)),
+            act(|k| k.on_update),
+            act(|k| k.on_delete),
+            ch(foreign.map_or(" ", |f| if f.key.full { "f" } else { "s" })),
             yes(true),
             int4(0),
             yes(key),
-            attnums(&c.columns),
-            null(),
-            null(),
-            null(),
-            null(),
-            null(),
+            attnums(c.table, &c.columns),
+            foreign.map_or(Value::Null, |f| {
+                attnums(f.parent, &f.key.referenced_columns)
+            }),
+            equalities(),
+            equalities(),
+            equalities(),
+            match foreign.filter(|f| !f.key.delete_sets.is_empty()) {
+                Some(f) => attnums(c.table, &f.key.delete_sets),
+                None => null(),
+            },
             null(),
             c.check.map_or(Value::Null, |check| text(&check.sql)),
         ]
     };
     constraints(&ctx.catalog).map(row).collect()
+}
+
+fn action_letter(action: ForeignKeyAction) -> &'static str {
+    match action {
+        ForeignKeyAction::NoAction => "a",
+        ForeignKeyAction::Restrict => "r",
+        ForeignKeyAction::Cascade => "c",
+        ForeignKeyAction::SetNull => "n",
+        ForeignKeyAction::SetDefault => "d",
+    }
 }
 
 /// Indexes hang on their constraint or columns, constraints and defaults on columns.
@@ -344,6 +486,13 @@ pub(super) fn depend(ctx: &Context) -> Vec<Row> {
         ]
     };
     let mut rows = Vec::new();
+    for s in ctx.catalog.sequences.values() {
+        if let Some((table, number)) = s.owner {
+            let kind = if s.internal { "i" } else { "a" };
+            let number = number.max(0) as usize;
+            rows.push(row(CLASS, s.id.0, CLASS, table.0, number, kind));
+        }
+    }
     for c in constraints(&ctx.catalog) {
         for column in &c.columns {
             rows.push(row(CONSTRAINT, c.oid, CLASS, c.table.id.0, column + 1, "a"));
@@ -354,7 +503,7 @@ pub(super) fn depend(ctx: &Context) -> Vec<Row> {
             rows.push(row(CLASS, i.oid, CONSTRAINT, i.oid, 0, "i"));
             continue;
         }
-        for column in i.columns {
+        for column in &i.columns {
             rows.push(row(CLASS, i.oid, CLASS, i.table.id.0, column + 1, "a"));
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! There is one database, and one user: whoever the session is.
 
-use super::definitions::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID};
 use super::values::{OWNER, ch, int4, null, oid, proc, text, yes};
 use crate::exec::{Context, CursorInfo};
 use jiff::tz::{Offset, TimeZone};
@@ -17,15 +16,6 @@ pub(super) const DATABASE: u32 = 5;
 const DEFAULT_TABLESPACE: u32 = 1663;
 /// `pg_database.encoding` of UTF8.
 const UTF8: i32 = 6;
-
-pub(super) fn namespaces(_: &Context) -> Vec<Row> {
-    let row = |id, name| -> Row { vec![oid(id), text(name), oid(OWNER), null()] };
-    vec![
-        row(PG_CATALOG_OID, "pg_catalog"),
-        row(PUBLIC_OID, "public"),
-        row(INFORMATION_SCHEMA_OID, "information_schema"),
-    ]
-}
 
 pub(super) fn databases(ctx: &Context) -> Vec<Row> {
     vec![vec![

@@ -1,7 +1,7 @@
 //! Rows fit their columns, and say what the catalog says.
 
 use super::*;
-use crate::catalog::{Catalog, Check, ColumnDef, Default, Index, Table};
+use crate::catalog::{Catalog, Check, ColumnDef, Default, Index, KeyPart, Table};
 use crate::exec::SessionInfo;
 use crate::plan::Expr;
 use ::types::{DataType, TableId, TreeId, Value};
@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 fn column(name: &str, ty: DataType, typmod: i32, not_null: bool) -> ColumnDef {
     ColumnDef {
-        name: name.into(),
-        ty,
         typmod,
         not_null,
-        default: None,
+        ..ColumnDef::new(name, ty, 1)
+    }
+}
+
+fn number(columns: &mut [ColumnDef]) {
+    for (at, column) in columns.iter_mut().enumerate() {
+        column.number = at as i16 + 1;
     }
 }
 
@@ -28,14 +32,16 @@ fn table() -> Table {
         sql: "'x'::character varying".into(),
         expr: Expr::Const(Value::from("x"), DataType::Varchar),
     });
+    number(&mut columns);
     let index = |id, name: &str, columns: &[usize], unique, constraint| {
         Arc::new(Index {
             id: TableId(id),
             name: name.into(),
             tree: TreeId(id + 100),
-            columns: columns.to_vec(),
+            parts: columns.iter().map(|c| KeyPart::ascending(*c)).collect(),
             unique,
             constraint,
+            ..Index::default()
         })
     };
     Table {
@@ -59,12 +65,17 @@ fn table() -> Table {
                 DataType::Numeric,
             ))))),
         }],
+        ..Table::default()
     }
 }
 
 fn context() -> Context {
     let mut catalog = Catalog::empty(4);
     catalog.tables.insert(TableId(16_384), Arc::new(table()));
+    context_of(catalog)
+}
+
+pub fn context_of(catalog: Catalog) -> Context {
     Context {
         params: Vec::new(),
         catalog: Arc::new(catalog),

@@ -1,5 +1,6 @@
 //! Short names for the values that catalog rows are made of.
 
+use crate::catalog::Table;
 use std::sync::Arc;
 use types::{Array, DataType, Reg, Value};
 
@@ -53,7 +54,8 @@ pub fn array(element: DataType, items: Vec<Value>) -> Value {
 }
 
 /// Attribute numbers (1-based) of columns (0-based).
-pub fn attnums(columns: &[usize]) -> Value {
-    let items = columns.iter().map(|c| Value::Int2(*c as i16 + 1));
+pub fn attnums(table: &Table, columns: &[usize]) -> Value {
+    let present = columns.iter().filter_map(|c| table.columns.get(*c));
+    let items = present.map(|c| Value::Int2(c.number));
     array(DataType::Int2, items.collect())
 }

@@ -11,7 +11,7 @@ mod rules;
 mod temporal;
 mod typename;
 
-pub use reg::{NAMESPACES, regclass_name, regclass_oid, split_name};
+pub use reg::{regclass_name, regclass_oid, schema_name, schema_oid, split_name};
 pub use rules::{CastContext, can_cast, is_immutable, is_preferred};
 pub use temporal::{to_timestamp, to_timestamptz};
 pub use typename::parse as parse_type_name;

@@ -3,20 +3,31 @@
 //! Asked by: `cast`. Looks names up in the statement's catalog snapshot, then among the system relations.
 
 use super::{cannot, cut_name, typename};
-use crate::catalog::Relation;
-use crate::catalog::model::PUBLIC;
-use crate::catalog::system;
+use crate::catalog::{Catalog, Relation, path, system};
 use crate::exec::{Context, functions};
 use DataType::*;
 use std::sync::Arc;
 use types::{DataType, Error, Reg, Result, SqlState, Value};
 
-/// Schemas and their oids, as `pg_namespace` shows them.
-pub const NAMESPACES: &[(u32, &str)] = &[
+const SYSTEM: [(u32, &str); 2] = [
     (system::PG_CATALOG_OID, "pg_catalog"),
-    (system::PUBLIC_OID, PUBLIC),
     (system::INFORMATION_SCHEMA_OID, "information_schema"),
 ];
+
+/// The oid of a schema, as `pg_namespace` has it.
+pub fn schema_oid(catalog: &Catalog, name: &str) -> Option<u32> {
+    let system = SYSTEM.iter().find(|(_, n)| *n == name).map(|(oid, _)| *oid);
+    system.or_else(|| catalog.schema_oid(name))
+}
+
+/// The schema of that oid.
+pub fn schema_name(catalog: &Catalog, oid: u32) -> Option<&str> {
+    let system = SYSTEM
+        .iter()
+        .find(|(o, _)| *o == oid)
+        .map(|(_, name)| *name);
+    system.or_else(|| catalog.schema_name(oid))
+}
 
 pub fn convert(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value> {
     if from.is_reg() {
@@ -88,10 +99,9 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
             })?;
             Ok(reg(oid, name_of(oid, to, ctx)))
         }
-        Regnamespace => NAMESPACES
-            .iter()
-            .find(|(_, n)| schema.is_none() && *n == name)
-            .map(|(oid, n)| reg(*oid, Some((*n).to_owned())))
+        Regnamespace => schema_oid(&ctx.catalog, name)
+            .filter(|_| schema.is_none())
+            .map(|oid| reg(oid, Some(name.to_owned())))
             .ok_or_else(|| {
                 Error::new(
                     SqlState::INVALID_SCHEMA_NAME,
@@ -115,26 +125,25 @@ pub fn regclass_oid(schema: Option<&str>, name: &str, ctx: &Context) -> Option<u
     if let Some(found) = system::find(schema.unwrap_or(""), name) {
         return Some(found.oid);
     }
-    ctx.catalog.relation_by_name(schema, name).map(|r| match r {
-        Relation::Table(t) => t.id.0,
-        Relation::Index(_, i) => i.id.0,
-        Relation::PrimaryKey(t) => t.primary_key_id.0,
-    })
+    let path = path::searched(ctx);
+    let found = ctx.catalog.find(&path, schema, name);
+    found.map(|r| r.oid())
 }
 
 /// How a relation prints: without its schema where the search path finds it.
 pub fn regclass_name(oid: u32, ctx: &Context) -> Option<String> {
     let (schema, name) = match ctx.catalog.relation_by_oid(oid) {
-        Some(Relation::Table(t)) => (t.schema.clone(), t.name.clone()),
-        Some(Relation::Index(t, i)) => (t.schema.clone(), i.name.clone()),
-        Some(Relation::PrimaryKey(t)) => (t.schema.clone(), t.primary_key_name.clone()),
+        Some(r) => (r.schema().to_owned(), r.name().to_owned()),
         None => {
             let found = system::all().iter().find(|r| r.oid == oid)?;
             (found.schema.to_owned(), found.name.to_owned())
         }
     };
+    let path = path::searched(ctx);
+    let seen = |found: Option<Relation>| found.is_some_and(|r| r.oid() == oid);
+    let visible = schema == "pg_catalog" || seen(ctx.catalog.find(&path, None, &name));
     let name = functions::quote_identifier(&name).into_owned();
-    if matches!(schema.as_str(), PUBLIC | "pg_catalog") {
+    if visible {
         Some(name)
     } else {
         Some(format!("{}.{name}", functions::quote_identifier(&schema)))
@@ -145,10 +154,7 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
     match to {
         Regclass => regclass_name(oid, ctx),
         Regtype => DataType::from_oid(oid).map(|t| t.sql_name().to_owned()),
-        Regnamespace => {
-            let found = NAMESPACES.iter().find(|(o, _)| *o == oid);
-            found.map(|(_, n)| (*n).to_owned())
-        }
+        Regnamespace => schema_name(&ctx.catalog, oid).map(str::to_owned),
         _ => functions::by_oid(oid)
             .map(|f| f.sql)
             .or_else(|| system::io_function_name(oid))

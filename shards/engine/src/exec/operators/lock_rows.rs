@@ -2,7 +2,7 @@
 //!
 //! Owns: what becomes of a row that changed since the snapshot: under READ COMMITTED it is looked at again as it is now, and
 //! left out when it does not match any more (its place in the order stays). Asked by: `build`. Never: locks more rows than it
-//! passes on, where a LIMIT above may want no more. Bounds: the addresses of one input batch, and one batch out.
+//! passes on, where a LIMIT above may want no more. Bounds: one input batch, and one batch out.
 //! Source: PostgreSQL 15, `nodeLockRows.c` and the manual's "The Locking Clause".
 
 use super::scope::Scope;
@@ -30,7 +30,7 @@ struct LockRows {
     scope: Scope,
     input: Box<dyn RowSource>,
     spec: Rc<Spec>,
-    /// Addresses of rows that are not locked yet.
+    /// Rows that are not locked yet.
     waiting: std::vec::IntoIter<Row>,
 }
 
@@ -49,16 +49,13 @@ pub(super) fn build(
 }
 
 impl LockRows {
-    async fn addresses(&mut self) -> Result<Vec<Vec<u8>>> {
+    /// The next rows of the input that are to be locked together.
+    async fn next_rows(&mut self) -> Result<Vec<Row>> {
         let most = if self.spec.one_by_one { 1 } else { TOGETHER };
         loop {
             let next: Vec<Row> = self.waiting.by_ref().take(most).collect();
             if !next.is_empty() {
-                let address = |row: Row| match row.into_iter().nth(self.spec.address) {
-                    Some(Value::Bytea(bytes)) => Ok(bytes.to_vec()),
-                    _ => Err(Error::internal("a row to lock without an address")),
-                };
-                return next.into_iter().map(address).collect();
+                return Ok(next);
             }
             match self.input.next().await? {
                 Some(batch) => self.waiting = batch.rows.into_iter(),
@@ -67,20 +64,41 @@ impl LockRows {
         }
     }
 
+    /// For each row its address; `None` where an outer join has padded it.
+    fn addresses(&self, rows: &[Row]) -> Result<Vec<Option<Vec<u8>>>> {
+        let address = |row: &Row| match row.get(self.spec.address) {
+            Some(Value::Bytea(bytes)) => Ok(Some(bytes.to_vec())),
+            Some(Value::Null) if self.spec.within.is_some() => Ok(None),
+            _ => Err(Error::internal("a row to lock without an address")),
+        };
+        rows.iter().map(address).collect()
+    }
+
     async fn batch(&mut self) -> Result<Option<RowBatch>> {
         loop {
             (self.scope.exec.check)()?;
-            let addresses = self.addresses().await?;
-            if addresses.is_empty() {
+            let rows = self.next_rows().await?;
+            if rows.is_empty() {
                 return Ok(None);
             }
+            let addresses = self.addresses(&rows)?;
             let exec: &Rc<Exec> = &self.scope.exec;
-            let rows = exec
-                .source
-                .lock(&self.spec, addresses, exec.ctx.clone())
-                .await?;
+            let wanted: Vec<Vec<u8>> = addresses.iter().flatten().cloned().collect();
+            let locked = exec.source.lock(&self.spec, wanted, exec.ctx.clone());
+            let mut locked = locked.await?.into_iter();
             let mut out = RowBatch::new();
-            for Locked { row, changed, .. } in rows.into_iter().flatten() {
+            for (row, address) in rows.into_iter().zip(addresses) {
+                if address.is_none() {
+                    out.push(row);
+                    continue;
+                }
+                let Some(Some(Locked {
+                    row: own, changed, ..
+                })) = locked.next()
+                else {
+                    continue;
+                };
+                let row = self.spec.placed(row, own);
                 let keep = match &self.spec.filter {
                     Some(filter) if changed => {
                         let kept = eval_row(filter, &row, exec, &self.scope.outer).await?;
@@ -96,6 +114,19 @@ impl LockRows {
                 return Ok(Some(out));
             }
         }
+    }
+}
+
+impl Spec {
+    /// The output for a row of the input, where the table's is now `own`.
+    fn placed(&self, mut row: Row, own: Row) -> Row {
+        let Some(first) = self.within else {
+            return own;
+        };
+        for (slot, value) in row.iter_mut().skip(first).zip(own) {
+            *slot = value;
+        }
+        row
     }
 }
 

@@ -91,7 +91,7 @@ fn ranged(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Op
         return Some(Access::KeyRange(range));
     }
     table.indexes.iter().find_map(|index| {
-        let range = range(&index.columns)?;
+        let range = range(&index.columns())?;
         let index = index.clone();
         Some(Access::Index { index, range })
     })

@@ -22,6 +22,7 @@ mod merge;
 mod recursive;
 mod rows;
 mod scope;
+mod sequence;
 mod set_op;
 mod settle;
 mod simple;
@@ -37,6 +38,7 @@ mod with;
 pub use advise::AdvisoryKey;
 pub use configure::Configure;
 pub use lock_rows::Locked;
+pub use scope::Rows;
 pub use settle::{keys_of_arrays, settle_access, settle_expr, settle_scan};
 pub use stash::Stash;
 pub use subquery::eval_row;
@@ -45,7 +47,8 @@ use super::Context;
 use super::memory::{Memory, full};
 use super::profile::{Profile, Reached};
 use super::spill::Space;
-use crate::plan::{Advise, Given, LockRows, Plan, Scan};
+use crate::catalog::Catalog;
+use crate::plan::{Advise, Given, LockRows, Plan, Scan, SequenceFunction};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
@@ -55,7 +58,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use subquery::Answers;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{Error, Result, Row, RowBatch};
+use types::{Error, Result, Row, RowBatch, Value};
 
 /// Where rows come from: the front's router (all partitions), or a test's memory.
 pub trait Source {
@@ -88,6 +91,16 @@ pub trait Source {
     /// Announces a text on a channel when the transaction commits.
     fn notify(&self, _channel: &str, _text: &str) -> Result<()> {
         Err(Error::unsupported("notifications here"))
+    }
+
+    /// What a function of sequences answers: as many values as it says it returns.
+    fn sequence<'a>(
+        &'a self,
+        _function: SequenceFunction,
+        _args: &'a [Value],
+        _ctx: &'a Context,
+    ) -> LocalBoxFuture<'a, Result<Row>> {
+        Box::pin(async { Err(Error::unsupported("sequences here")) })
     }
 }
 
@@ -162,6 +175,26 @@ impl Exec {
     /// The rows of a change in WITH.
     pub fn give(&self, slot: usize, rows: Stash) {
         self.given.borrow_mut().insert(slot, Rc::new(rows));
+    }
+
+    /// The same statement with another catalog: its own, which has changed under way.
+    pub fn with_catalog(&self, catalog: Arc<Catalog>) -> Rc<Exec> {
+        let ctx = Context {
+            catalog,
+            ..Context::clone(&self.ctx)
+        };
+        Rc::new(Exec {
+            ctx: Arc::new(ctx),
+            source: self.source.clone(),
+            memory: self.memory.clone(),
+            check: self.check.clone(),
+            temp: self.temp.clone(),
+            profile: self.profile.clone(),
+            configure: self.configure.clone(),
+            given: RefCell::new(self.given.borrow().clone()),
+            answers: Answers::default(),
+            shared: with::Shared::default(),
+        })
     }
 
     /// A temporary file for an operator; 53200 when there is nowhere to make one.
@@ -262,6 +295,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::Configure { input } => Box::new(configure::Configured::new(scope, below(input)?)),
         Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
         Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,
+        Plan::Sequence(call) => sequence::build(scope, call, exec, outer)?,
     })
 }
 

@@ -52,6 +52,32 @@ pub(crate) fn frames(outer: &[Row]) -> SmallVec<[&[Value]; 4]> {
     outer.iter().map(Vec::as_slice).collect()
 }
 
+/// Expressions over rows that come from outside the operators: subqueries among them are run.
+pub struct Rows {
+    scope: Scope,
+    exprs: Option<Exprs>,
+}
+
+impl Rows {
+    /// `None`: rows stay as they are.
+    pub fn new(exprs: Option<&[Expr]>, exec: &Rc<Exec>) -> Rows {
+        Rows {
+            scope: Scope {
+                exec: exec.clone(),
+                outer: Rc::default(),
+            },
+            exprs: exprs.map(Exprs::new),
+        }
+    }
+
+    pub async fn over(&self, row: Row) -> Result<Row> {
+        match &self.exprs {
+            Some(exprs) => self.scope.row(exprs, &row).await,
+            None => Ok(row),
+        }
+    }
+}
+
 impl Scope {
     /// The values of all expressions over one row.
     pub(crate) async fn row(&self, exprs: &Exprs, row: &[Value]) -> Result<Row> {

@@ -210,7 +210,10 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
             let reads: Vec<_> = plan.outer_refs().into_iter().collect();
             Rc::new(Answer {
                 plan: plan.clone(),
-                fresh: !reads.is_empty() && plan.is_volatile() || plan.any(&mut is_work_table),
+                // What stands for a function's call is called for each row.
+                fresh: matches!(**plan, Plan::Sequence(_))
+                    || !reads.is_empty() && plan.is_volatile()
+                    || plan.any(&mut is_work_table),
                 reads,
                 memo: RefCell::new(Memo {
                     keys: RowSet::default(),

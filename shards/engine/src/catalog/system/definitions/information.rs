@@ -3,7 +3,7 @@
 //! Source: PostgreSQL 15's `information_schema.sql`.
 
 use super::{Definition, information, none};
-use crate::catalog::system::information as rows;
+use crate::catalog::system::{information as rows, objects};
 
 pub(super) const INFORMATION: &[Definition] = &[
     information(
@@ -97,7 +97,7 @@ pub(super) const INFORMATION: &[Definition] = &[
     information(
         13339,
         "referential_constraints",
-        none,
+        rows::referential_constraints,
         "constraint_catalog name, constraint_schema name, constraint_name name, unique_constraint_catalog \
          name, unique_constraint_schema name, unique_constraint_name name, match_option varchar, update_rule \
          varchar, delete_rule varchar",
@@ -112,7 +112,7 @@ pub(super) const INFORMATION: &[Definition] = &[
     information(
         13386,
         "sequences",
-        none,
+        objects::information_sequences,
         "sequence_catalog name, sequence_schema name, sequence_name name, data_type varchar, \
          numeric_precision int4, numeric_precision_radix int4, numeric_scale int4, start_value varchar, \
          minimum_value varchar, maximum_value varchar, increment varchar, cycle_option varchar",

@@ -14,7 +14,7 @@ use types::{DataType, Row};
 
 /// Of `pg_namespace`, as `regnamespace` knows them.
 pub const PG_CATALOG_OID: u32 = 11;
-pub const PUBLIC_OID: u32 = 2200;
+pub use crate::catalog::model::PUBLIC_OID;
 pub const INFORMATION_SCHEMA_OID: u32 = 13_183;
 
 pub(super) const PG_CATALOG: &str = "pg_catalog";

@@ -4,7 +4,7 @@
 //! as arrays, pg_node_tree and aclitem as text, xid as bigint.
 
 use super::{Definition, none, table};
-use crate::catalog::system::{procs, relations, server, types};
+use crate::catalog::system::{objects, procs, relations, server, types};
 
 pub(super) const TABLES: &[Definition] = &[
     table(
@@ -107,7 +107,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2224,
         "pg_sequence",
-        none,
+        objects::sequence,
         "seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8, seqmin int8, seqcache \
          int8, seqcycle bool",
     ),
@@ -191,7 +191,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2609,
         "pg_description",
-        none,
+        objects::descriptions,
         "objoid oid, classoid oid, objsubid int4, description text",
     ),
     table(
@@ -225,7 +225,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2615,
         "pg_namespace",
-        server::namespaces,
+        objects::namespaces,
         "oid oid, nspname name, nspowner oid, nspacl text[]",
     ),
     table(

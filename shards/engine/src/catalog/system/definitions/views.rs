@@ -1,7 +1,7 @@
 //! The views of `pg_catalog`, with the oids they have in a fresh PostgreSQL 15.
 
 use super::{Definition, none, view};
-use crate::catalog::system::{listing, server, statistics};
+use crate::catalog::system::{listing, objects, server, statistics};
 
 pub(super) const VIEWS: &[Definition] = &[
     view(
@@ -61,7 +61,7 @@ pub(super) const VIEWS: &[Definition] = &[
     view(
         12038,
         "pg_matviews",
-        none,
+        objects::materialized,
         "schemaname name, matviewname name, matviewowner name, tablespace name, hasindexes bool, ispopulated \
          bool, definition text",
     ),
@@ -74,7 +74,7 @@ pub(super) const VIEWS: &[Definition] = &[
     view(
         12048,
         "pg_sequences",
-        none,
+        objects::sequences,
         "schemaname name, sequencename name, sequenceowner name, data_type regtype, start_value int8, \
          min_value int8, max_value int8, increment_by int8, cycle bool, cache_size int8, last_value int8",
     ),

@@ -4,11 +4,11 @@
 
 use super::super::args;
 use super::{Function, type_name};
-use crate::catalog::system;
-use crate::exec::Context;
+use crate::catalog::{Relation, path, system};
 use crate::exec::functions::{self, ANY, quote_identifier};
+use crate::exec::{Context, cast};
 use DataType::*;
-use types::{DataType, Result, Value};
+use types::{DataType, Error, Result, SqlState, Value};
 
 pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_get_expr", &[Text, Oid], Text, |_, a| Ok(a[0].clone())).stable(),
@@ -34,6 +34,39 @@ pub static FUNCTIONS: &[Function] = &[
         constraint(c, args::oid(a, 0)?)
     })
     .sql("pg_get_constraintdef")
+    .stable(),
+    Function::new("pg_get_viewdef", &[Oid], Text, |c, a| {
+        view(c, args::oid(a, 0)?)
+    })
+    .stable(),
+    Function::new("pg_get_viewdef_ext", &[Oid, Bool], Text, |c, a| {
+        view(c, args::oid(a, 0)?)
+    })
+    .sql("pg_get_viewdef")
+    .stable(),
+    Function::new("pg_get_serial_sequence", &[Text, Text], Text, |c, a| {
+        serial(c, args::text(a, 0)?, args::text(a, 1)?)
+    })
+    .stable(),
+    Function::new("obj_description", &[Oid, Name], Text, |c, a| {
+        let class = system::class_oid(args::text(a, 1)?);
+        Ok(comment(c, Some(class), args::oid(a, 0)?, 0))
+    })
+    .stable(),
+    Function::new("obj_description_oid", &[Oid], Text, |c, a| {
+        Ok(comment(c, None, args::oid(a, 0)?, 0))
+    })
+    .sql("obj_description")
+    .stable(),
+    Function::new("shobj_description", &[Oid, Name], Text, |c, a| {
+        let class = system::class_oid(args::text(a, 1)?);
+        Ok(comment(c, Some(class), args::oid(a, 0)?, 0))
+    })
+    .stable(),
+    Function::new("col_description", &[Oid, Int4], Text, |c, a| {
+        let class = system::class_oid("pg_class");
+        Ok(comment(c, Some(class), args::oid(a, 0)?, args::int4(a, 1)?))
+    })
     .stable(),
     Function::new("pg_get_function_result", &[Oid], Text, |_, a| {
         Ok(functions::by_oid(args::oid(a, 0)?).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
@@ -62,16 +95,9 @@ macro_rules! absent {
 }
 
 absent! {
-    "obj_description" "obj_description" [Oid Name] Text Value::Null;
-    "obj_description_oid" "obj_description" [Oid] Text Value::Null;
-    "col_description" "col_description" [Oid Int4] Text Value::Null;
-    "shobj_description" "shobj_description" [Oid Name] Text Value::Null;
-    "pg_get_serial_sequence" "pg_get_serial_sequence" [Text Text] Text Value::Null;
     "pg_relation_is_publishable" "pg_relation_is_publishable" [Regclass] Bool false.into();
     "pg_get_partkeydef" "pg_get_partkeydef" [Oid] Text Value::Null;
     "pg_get_statisticsobjdef_columns" "pg_get_statisticsobjdef_columns" [Oid] Text Value::Null;
-    "pg_get_viewdef" "pg_get_viewdef" [Oid] Text Value::Null;
-    "pg_get_viewdef_ext" "pg_get_viewdef" [Oid Bool] Text Value::Null;
     "pg_get_ruledef" "pg_get_ruledef" [Oid] Text Value::Null;
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
     "pg_get_triggerdef" "pg_get_triggerdef" [Oid] Text Value::Null;
@@ -89,7 +115,7 @@ absent! {
     "pg_tablespace_size_name" "pg_tablespace_size" [Name] Int8 Value::Null;
 }
 
-/// Everything there is lies in public or pg_catalog, both on the search path.
+/// Functions, types and the like lie in pg_catalog, which is always on the search path.
 macro_rules! visible {
     ($($name:literal)*) => {
         pub static VISIBLE: &[Function] = &[
@@ -109,8 +135,57 @@ visible! {
 fn table_is_visible(ctx: &Context, oid: u32) -> bool {
     match system::all().iter().find(|r| r.oid == oid) {
         Some(r) => r.schema_oid() == system::PG_CATALOG_OID,
-        None => ctx.catalog.relation_by_oid(oid).is_some(),
+        None => ctx.catalog.relation_by_oid(oid).is_some_and(|r| {
+            let path = path::searched(ctx);
+            let seen = ctx.catalog.find(&path, None, r.name());
+            seen.is_some_and(|s| s.oid() == oid)
+        }),
     }
+}
+
+fn view(ctx: &Context, oid: u32) -> Result<Value> {
+    Ok(system::view_definition(&ctx.catalog, oid).map_or(Value::Null, Value::from))
+}
+
+fn comment(ctx: &Context, class: Option<u32>, object: u32, column: i32) -> Value {
+    let mut comments = ctx.catalog.comments.iter();
+    let found = comments.find(|(key, _)| {
+        key.object == object && key.column == column && class.is_none_or(|c| c == key.class)
+    });
+    found.map_or(Value::Null, |(_, text)| Value::from(&**text))
+}
+
+/// The sequence of a table's column, as `schema.name`.
+fn serial(ctx: &Context, table: &str, column: &str) -> Result<Value> {
+    let parts = cast::split_name(table)?;
+    let (schema, name) = match parts.as_slice() {
+        [name] => (None, name.as_str()),
+        [schema, name] => (Some(schema.as_str()), name.as_str()),
+        _ => return Err(no_table(table)),
+    };
+    let path = path::searched(ctx);
+    let Some(Relation::Table(found)) = ctx.catalog.find(&path, schema, name) else {
+        return Err(no_table(table));
+    };
+    let at = found.column(column).and_then(|at| found.columns.get(at));
+    let Some(at) = at else {
+        return Err(Error::new(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{column}\" of relation \"{name}\" does not exist"),
+        ));
+    };
+    let sequence = system::serial_sequence(&ctx.catalog, found.id.0, at.number);
+    Ok(sequence.map_or(Value::Null, |s| {
+        let (schema, name) = (quote_identifier(&s.schema), quote_identifier(&s.name));
+        Value::from(format!("{schema}.{name}"))
+    }))
+}
+
+fn no_table(name: &str) -> Error {
+    Error::new(
+        SqlState::UNDEFINED_TABLE,
+        format!("relation \"{name}\" does not exist"),
+    )
 }
 
 /// The whole definition, or with `column` > 0 the n-th column alone.

@@ -7,17 +7,20 @@
 
 mod advisory;
 mod describe;
+mod sequences;
 mod session;
 mod types;
 
 use super::Function;
 
 pub use advisory::advisory;
+pub use sequences::sequence_function;
 pub use types::{cast_function, type_name};
 
 pub static FUNCTIONS: &[&[Function]] = &[
     session::FUNCTIONS,
     advisory::FUNCTIONS,
+    sequences::FUNCTIONS,
     session::PRIVILEGES,
     describe::FUNCTIONS,
     describe::ABSENT,

@@ -2,7 +2,7 @@
 
 use super::super::args;
 use super::Function;
-use crate::catalog::model::PUBLIC;
+use crate::catalog::path;
 use crate::exec::Context;
 use crate::exec::functions::{ANY, check_size};
 use DataType::*;
@@ -37,10 +37,23 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(c.session.database.as_str().into())
     })
     .stable(),
-    Function::new("current_schema", &[], Name, |_, _| Ok(PUBLIC.into())).stable(),
-    Function::new("current_schemas", &[Bool], NameArray, |_, a| {
-        let implicit = args::boolean(a, 0)?.then_some("pg_catalog");
-        Ok(names(implicit.into_iter().chain([PUBLIC])))
+    Function::new("current_schema", &[], Name, |c, _| {
+        Ok(path::creation(c).map_or(Value::Null, Value::from))
+    })
+    .stable(),
+    Function::new("current_schemas", &[Bool], NameArray, |c, a| {
+        let implicit = args::boolean(a, 0)?;
+        let mut all = if implicit {
+            path::searched(c)
+        } else {
+            path::listed(c)
+        };
+        if implicit {
+            let temporary = path::temporary(c);
+            let at = usize::from(all.first() == Some(&temporary));
+            all.insert(at, "pg_catalog".into());
+        }
+        Ok(names(all.iter().map(String::as_str)))
     })
     .stable(),
     Function::new("pg_backend_pid", &[], Int4, |c, _| {

@@ -208,13 +208,7 @@ async fn drain(plan: Plan, exec: Rc<Exec>) -> Result<Vec<Row>> {
 }
 
 pub(super) fn table(id: u32, width: usize) -> Arc<Table> {
-    let column = |i: usize| ColumnDef {
-        name: format!("c{i}"),
-        ty: DataType::Int4,
-        typmod: -1,
-        not_null: false,
-        default: None,
-    };
+    let column = |i: usize| ColumnDef::new(format!("c{i}"), DataType::Int4, i as i16 + 1);
     Arc::new(Table {
         id: TableId(id),
         schema: "public".into(),
@@ -224,8 +218,7 @@ pub(super) fn table(id: u32, width: usize) -> Arc<Table> {
         primary_key: vec![0],
         primary_key_id: TableId(id + 1000),
         primary_key_name: format!("t{id}_pkey"),
-        indexes: Vec::new(),
-        checks: Vec::new(),
+        ..Table::default()
     })
 }
 

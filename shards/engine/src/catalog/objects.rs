@@ -1,0 +1,181 @@
+//! What the catalog has besides tables: schemas, views, sequences, types, functions, comments, foreign keys.
+//!
+//! Owns: their declarations, which are their stored form (`stored`). Never: anything that runs.
+
+use super::model::{Check, SqlExpr};
+use serde::{Deserialize, Serialize};
+use types::{DataType, TableId};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    pub oid: u32,
+    pub name: String,
+    /// Of a session's temporary tables: it ends with the session.
+    pub temporary: bool,
+}
+
+/// A query kept as text, with what it needs to mean the same each time it is bound.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stated {
+    pub sql: String,
+    /// The schemas that names without one were looked up in.
+    pub path: Vec<String>,
+    pub reads: Vec<Reads>,
+    /// Oids of sequences, types and functions that it names.
+    pub uses: Vec<u32>,
+}
+
+/// What a name in a stated query means, whatever things are called now: a relation, and columns of it under the names that
+/// they had then. Later columns are not in sight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    pub relation: TableId,
+    /// As it is written.
+    pub schema: Option<String>,
+    pub name: String,
+    pub columns: Vec<ReadColumn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadColumn {
+    /// Its `attnum`.
+    pub number: i16,
+    pub name: String,
+    /// The query names it: it cannot go without the query.
+    pub used: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    pub id: TableId,
+    pub schema: String,
+    pub name: String,
+    pub columns: Vec<ViewColumn>,
+    pub query: Stated,
+    /// The version of the catalog in which this definition began.
+    pub since: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViewColumn {
+    pub name: String,
+    pub ty: DataType,
+    pub typmod: i32,
+}
+
+/// A sequence's definition. Its state is in its home partition, under `state`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    pub id: TableId,
+    pub schema: String,
+    pub name: String,
+    /// `int2`, `int4` or `int8`.
+    pub ty: DataType,
+    pub start: i64,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+    pub cache: i64,
+    pub cycle: bool,
+    /// The table and column (by number) that it goes with.
+    pub owner: Option<(TableId, i16)>,
+    /// It belongs to an identity column.
+    pub internal: bool,
+    /// Changes when the sequence starts anew, so that a rollback finds the old state.
+    pub state: u32,
+    /// The first value of this state …
+    pub first: i64,
+    /// … unless it counts as already given.
+    pub first_given: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserType {
+    pub oid: u32,
+    pub array_oid: u32,
+    pub schema: String,
+    pub name: String,
+    pub kind: UserTypeKind,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum UserTypeKind {
+    /// In their order.
+    Enum { labels: Vec<EnumLabel> },
+    Domain {
+        base: DataType,
+        typmod: i32,
+        not_null: bool,
+        default: Option<SqlExpr>,
+        /// Over a row of one column: the value.
+        checks: Vec<Check>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnumLabel {
+    pub oid: u32,
+    pub order: f32,
+    pub label: String,
+}
+
+/// A function in SQL, put in the place of its calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    pub args: Vec<FunctionArg>,
+    pub returns: DataType,
+    /// `i`, `s` or `v`.
+    pub volatility: char,
+    pub strict: bool,
+    pub body: Stated,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionArg {
+    pub name: Option<String>,
+    pub ty: DataType,
+}
+
+/// What a comment is about: `pg_description`'s classoid, objoid and objsubid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommentKey {
+    pub class: u32,
+    pub object: u32,
+    pub column: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    pub oid: u32,
+    pub name: String,
+    /// Ordinals of the referencing columns.
+    pub columns: Vec<usize>,
+    pub referenced: TableId,
+    /// Ordinals in the referenced table, in the order of `columns`.
+    pub referenced_columns: Vec<usize>,
+    /// The primary key's or unique index that makes them unique.
+    pub index: TableId,
+    /// MATCH FULL rather than SIMPLE.
+    pub full: bool,
+    pub on_delete: ForeignKeyAction,
+    pub on_update: ForeignKeyAction,
+    /// ON DELETE SET NULL (…) or SET DEFAULT (…): these of `columns` alone; empty: all.
+    pub delete_sets: Vec<usize>,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    /// False after ADD … NOT VALID.
+    pub validated: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForeignKeyAction {
+    #[default]
+    NoAction,
+    Restrict,
+    Cascade,
+    SetNull,
+    SetDefault,
+}

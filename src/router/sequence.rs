@@ -1,0 +1,226 @@
+//! Sequences as one session uses them: values taken ahead for it, and those it has been given.
+//!
+//! Owns: a session's memory of sequences (`currval`, `lastval`, what a CACHE above 1 has fetched). Asked by: `TxnSource`.
+//! Never: knows how far a sequence is; its home partition does, and is asked once for each `CACHE` values.
+//! Bounds: `REMEMBERED_MAX` sequences a session: the memory is then begun anew. Source: PostgreSQL 15, `sequence.c`.
+
+use super::scan::TxnSource;
+use super::{Router, odd};
+use engine::catalog::{Catalog, Relation, Sequence};
+use engine::exec::Context;
+use engine::plan::SequenceFunction;
+use engine::shard::Reply;
+use engine::shard::call::{PartitionCall, SequenceAct, SequenceCall};
+use engine::shard::sequence::home;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use types::{Error, Result, Row, SqlState, TableId, Value};
+
+const REMEMBERED_MAX: usize = 10_000;
+
+/// Exists once per session, on its shard.
+#[derive(Default)]
+pub struct Sequences {
+    used: RefCell<HashMap<TableId, Used>>,
+    last: RefCell<Option<TableId>>,
+}
+
+#[derive(Default)]
+struct Used {
+    /// Of which state `ahead` is.
+    state: u32,
+    given: Option<i64>,
+    /// Taken for this session and not given yet.
+    ahead: VecDeque<i64>,
+}
+
+impl Sequences {
+    /// DISCARD SEQUENCES.
+    pub fn forget(&self) {
+        self.used.borrow_mut().clear();
+        *self.last.borrow_mut() = None;
+    }
+
+    fn ahead(&self, sequence: &Sequence) -> Option<i64> {
+        let mut all = self.used.borrow_mut();
+        let used = all.get_mut(&sequence.id)?;
+        if used.state != sequence.state {
+            used.ahead.clear();
+        }
+        let value = used.ahead.pop_front()?;
+        used.given = Some(value);
+        *self.last.borrow_mut() = Some(sequence.id);
+        Some(value)
+    }
+
+    fn took(&self, sequence: &Sequence, values: Vec<i64>) -> Option<i64> {
+        let mut all = self.used.borrow_mut();
+        if all.len() >= REMEMBERED_MAX && !all.contains_key(&sequence.id) {
+            all.clear();
+        }
+        let used = all.entry(sequence.id).or_default();
+        used.state = sequence.state;
+        used.ahead = values.into();
+        used.given = used.ahead.pop_front();
+        *self.last.borrow_mut() = Some(sequence.id);
+        used.given
+    }
+
+    fn set(&self, sequence: &Sequence, value: i64, called: bool) {
+        let mut all = self.used.borrow_mut();
+        let used = all.entry(sequence.id).or_default();
+        used.ahead.clear();
+        if called {
+            used.given = Some(value);
+        }
+    }
+}
+
+impl TxnSource {
+    pub(super) async fn of_sequence(
+        &self,
+        function: SequenceFunction,
+        args: &[Value],
+        ctx: &Context,
+    ) -> Result<Row> {
+        let catalog = &ctx.catalog;
+        let value = match function {
+            SequenceFunction::Next => {
+                let next = self.next_value(&sequence(catalog, args)?).await?;
+                Value::Int8(next)
+            }
+            SequenceFunction::Current => {
+                let sequence = sequence(catalog, args)?;
+                let given = self
+                    .sequences
+                    .used
+                    .borrow()
+                    .get(&sequence.id)
+                    .and_then(|u| u.given);
+                Value::Int8(given.ok_or_else(|| undefined(&sequence))?)
+            }
+            SequenceFunction::Last => Value::Int8(self.last_value(catalog)?),
+            SequenceFunction::Set => {
+                let sequence = sequence(catalog, args)?;
+                Value::Int8(self.set_value(&sequence, args).await?)
+            }
+            SequenceFunction::Reached => {
+                let (last, called) = self.reached(&sequence(catalog, args)?).await?;
+                if called {
+                    Value::Int8(last)
+                } else {
+                    Value::Null
+                }
+            }
+            SequenceFunction::Row => {
+                let (last, called) = self.reached(&sequence(catalog, args)?).await?;
+                return Ok(vec![Value::Int8(last), Value::Int8(0), Value::Bool(called)]);
+            }
+        };
+        Ok(vec![value])
+    }
+
+    async fn next_value(&self, sequence: &Arc<Sequence>) -> Result<i64> {
+        if let Some(value) = self.sequences.ahead(sequence) {
+            return Ok(value);
+        }
+        let count = u32::try_from(sequence.cache).unwrap_or(u32::MAX);
+        let act = SequenceAct::Next { count };
+        match self.router.of_sequence(sequence, act).await? {
+            Reply::Sequence { values, .. } => self.sequences.took(sequence, values).ok_or_else(odd),
+            _ => Err(odd()),
+        }
+    }
+
+    fn last_value(&self, catalog: &Catalog) -> Result<i64> {
+        let undefined = || {
+            Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "lastval is not yet defined in this session",
+            )
+        };
+        let last = self.sequences.last.borrow().ok_or_else(undefined)?;
+        if !catalog.sequences.contains_key(&last) {
+            return Err(undefined());
+        }
+        let used = self.sequences.used.borrow();
+        used.get(&last).and_then(|u| u.given).ok_or_else(undefined)
+    }
+
+    async fn set_value(&self, sequence: &Arc<Sequence>, args: &[Value]) -> Result<i64> {
+        let (value, called) = match args {
+            [_, Value::Int8(value)] => (*value, true),
+            [_, Value::Int8(value), Value::Bool(called)] => (*value, *called),
+            _ => return Err(Error::internal("setval of other types")),
+        };
+        if !(sequence.min..=sequence.max).contains(&value) {
+            return Err(Error::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!(
+                    "setval: value {value} is out of bounds for sequence \"{}\" ({}..{})",
+                    sequence.name, sequence.min, sequence.max
+                ),
+            ));
+        }
+        let act = SequenceAct::Set { value, called };
+        self.router.of_sequence(sequence, act).await?;
+        self.sequences.set(sequence, value, called);
+        Ok(value)
+    }
+
+    async fn reached(&self, sequence: &Arc<Sequence>) -> Result<(i64, bool)> {
+        let reply = self.router.of_sequence(sequence, SequenceAct::Look).await?;
+        match reply {
+            Reply::Sequence { values, called } => match values.as_slice() {
+                [last] => Ok((*last, called)),
+                _ => Err(odd()),
+            },
+            _ => Err(odd()),
+        }
+    }
+}
+
+impl Router {
+    /// Asks the home of a sequence's state.
+    pub(super) async fn of_sequence(
+        &self,
+        sequence: &Arc<Sequence>,
+        act: SequenceAct,
+    ) -> Result<Reply> {
+        let home = home(sequence.state, self.shard.partition_count);
+        let call = SequenceCall {
+            sequence: sequence.clone(),
+            act,
+        };
+        self.call(home, PartitionCall::Sequence(call)).await
+    }
+}
+
+/// The sequence that the first argument, a regclass, names.
+fn sequence(catalog: &Catalog, args: &[Value]) -> Result<Arc<Sequence>> {
+    let Some(Value::Reg(named)) = args.first() else {
+        return Err(Error::internal("a sequence's name of another type"));
+    };
+    match catalog.relation_by_oid(named.oid) {
+        Some(Relation::Sequence(sequence)) => Ok(sequence),
+        Some(other) => Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("\"{}\" is not a sequence", other.name()),
+        )),
+        None => Err(Error::new(
+            SqlState::UNDEFINED_TABLE,
+            format!("relation with OID {} does not exist", named.oid),
+        )),
+    }
+}
+
+fn undefined(sequence: &Sequence) -> Error {
+    Error::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!(
+            "currval of sequence \"{}\" is not yet defined in this session",
+            sequence.name
+        ),
+    )
+}

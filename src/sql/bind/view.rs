@@ -1,0 +1,482 @@
+//! Views: making them, and reading through them; tables made of queries.
+//!
+//! Owns: what a stated query's names mean. It is kept as text with what each name meant when it was made (`Reads`), so it reads
+//! the same columns whatever they and their tables are called now, and no later ones. Its text is bound anew at each use, by
+//! a binder of its own: nothing of the query around it is in sight. Source: PostgreSQL 15, `view.c`, `createas.c`.
+
+use super::from::{named, of_table};
+use super::query::Rel;
+use super::scope::{Entry, Relation};
+use super::{Binder, names};
+use crate::sql::parse::{self, Ast, define};
+use crate::sql::statement::Statement;
+use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
+use engine::catalog::{ColumnDef, Relation as Found, Sequence, Stated, Table, TableKind, View};
+use engine::plan::ddl::{CreateView, Ddl};
+use engine::plan::{CreateTable, Expr, Plan, Query, SequenceCall, SequenceFunction};
+use sqlparser::ast;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use types::{Column, DataType, Error, Reg, Result, SqlState, Value, limits};
+
+/// What a query has read so far.
+#[derive(Default)]
+pub(super) struct Reading {
+    reads: Vec<Reads>,
+    /// Oids and numbers of columns that it names.
+    columns: BTreeSet<(u32, i16)>,
+}
+
+impl<'a> Binder<'a> {
+    /// What a name of a relation means here.
+    pub(super) fn find(&self, schema: Option<&str>, name: &str) -> Option<Found> {
+        if let Some(read) = self.read_as(schema, name) {
+            return self.env.catalog.relation_by_oid(read.relation.0);
+        }
+        let temporary = engine::catalog::path::temporary(self.env.context);
+        let schema = match schema {
+            Some("pg_temp") => Some(temporary.as_str()),
+            other => other,
+        };
+        self.env.catalog.find(&self.path, schema, name)
+    }
+
+    fn read_as(&self, schema: Option<&str>, name: &str) -> Option<&'a Reads> {
+        let reads = &self.view?.reads;
+        reads
+            .iter()
+            .find(|r| r.name == name && r.schema.as_deref() == schema)
+    }
+
+    /// A column has been named.
+    pub(super) fn saw(&self, e: &Entry) {
+        if let Some(reading) = &self.reading
+            && e.table != 0
+        {
+            reading.borrow_mut().columns.insert((e.table, e.attnum));
+        }
+    }
+
+    pub(super) fn table_source(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        table: &Arc<Table>,
+    ) -> Result<(Plan, Relation)> {
+        if let TableKind::Materialized {
+            populated: false, ..
+        } = table.kind
+        {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "materialized view \"{}\" has not been populated",
+                    table.name
+                ),
+            )
+            .with_hint("Use the REFRESH MATERIALIZED VIEW command."));
+        }
+        let (plan, relation) = (Plan::scan(table.clone()), of_table(table));
+        self.read(table.id.0, schema, name, &relation);
+        Ok(self.as_read(schema, name, plan, relation))
+    }
+
+    pub(super) fn view_source(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        view: &View,
+    ) -> Result<(Plan, Relation)> {
+        let rel = self.stated(&view.query)?;
+        let entry = |(i, c): (usize, &ViewColumn)| {
+            let column = Column {
+                name: c.name.clone(),
+                ty: c.ty,
+                typmod: c.typmod,
+                table: view.id.0,
+                attnum: i as i16 + 1,
+            };
+            Entry::of(&column, i)
+        };
+        let columns = view.columns.iter().enumerate().map(entry).collect();
+        let relation = named(&view.schema, &view.name, columns);
+        self.read(view.id.0, schema, name, &relation);
+        Ok(self.as_read(schema, name, rel.plan, relation))
+    }
+
+    /// A sequence read as a table of one row.
+    pub(super) fn sequence_source(&self, sequence: &Sequence) -> (Plan, Relation) {
+        let reg = Reg {
+            oid: sequence.id.0,
+            name: sequence.name.as_str().into(),
+        };
+        let plan = Plan::Sequence(Box::new(SequenceCall {
+            input: Plan::Project {
+                input: Box::new(Plan::OneRow),
+                exprs: vec![Expr::Const(Value::Reg(reg), DataType::Regclass)],
+            },
+            function: SequenceFunction::Row,
+        }));
+        let columns = [
+            ("last_value", DataType::Int8),
+            ("log_cnt", DataType::Int8),
+            ("is_called", DataType::Bool),
+        ];
+        let entry =
+            |(i, (name, ty)): (usize, (&str, DataType))| Entry::of(&Column::new(name, ty), i);
+        let columns = columns.into_iter().enumerate().map(entry).collect();
+        (plan, named(&sequence.schema, &sequence.name, columns))
+    }
+
+    fn read(&self, oid: u32, schema: Option<&str>, name: &str, relation: &Relation) {
+        let Some(reading) = &self.reading else {
+            return;
+        };
+        let mut reading = reading.borrow_mut();
+        let known = |r: &Reads| r.name == name && r.schema.as_deref() == schema;
+        if reading.reads.iter().any(known) {
+            return;
+        }
+        let columns = relation.columns.iter().map(|e| ReadColumn {
+            number: e.attnum,
+            name: e.name.clone(),
+            used: false,
+        });
+        reading.reads.push(Reads {
+            relation: types::TableId(oid),
+            schema: schema.map(str::to_owned),
+            name: name.to_owned(),
+            columns: columns.collect(),
+        });
+    }
+
+    /// Inside a view: the columns that there were, as they were called.
+    fn as_read(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        plan: Plan,
+        mut relation: Relation,
+    ) -> (Plan, Relation) {
+        let Some(read) = self.read_as(schema, name) else {
+            return (plan, relation);
+        };
+        name.clone_into(&mut relation.alias);
+        relation.table = Some(name.to_owned());
+        let width = relation.columns.len();
+        let old = |c: &ReadColumn| {
+            let now = relation.columns.iter().find(|e| e.attnum == c.number)?;
+            Some(Entry {
+                name: c.name.clone(),
+                ..now.clone()
+            })
+        };
+        let mut columns: Vec<Entry> = read.columns.iter().filter_map(old).collect();
+        let place = |e: &Entry| columns.iter().position(|c| c.attnum == e.attnum);
+        let key = relation.key.iter().filter_map(|k| relation.columns.get(*k));
+        let key: Vec<Option<usize>> = key.map(place).collect();
+        relation.key = key.into_iter().collect::<Option<_>>().unwrap_or_default();
+        let same = columns.len() == width
+            && columns
+                .iter()
+                .enumerate()
+                .all(|(i, e)| matches!(e.expr, Expr::Column(c, _) if c == i));
+        if same {
+            relation.columns = columns;
+            return (plan, relation);
+        }
+        let exprs = columns.iter().map(|e| e.expr.clone()).collect();
+        for (i, e) in columns.iter_mut().enumerate() {
+            e.expr = Expr::Column(i, e.expr.ty());
+        }
+        relation.columns = columns;
+        let input = Box::new(plan);
+        (Plan::Project { input, exprs }, relation)
+    }
+
+    /// The rows of a stated query.
+    fn stated(&mut self, query: &Stated) -> Result<Rel> {
+        self.count_relation()?;
+        let mut parsed = parse::parse(&query.sql)?;
+        let (Some(parsed), true) = (parsed.pop(), parsed.is_empty()) else {
+            return Err(Error::internal("a view of more than one statement"));
+        };
+        let Ast::Sql(statement) = &parsed.ast else {
+            return Err(Error::internal("a view that is no query"));
+        };
+        let ast::Statement::Query(q) = &**statement else {
+            return Err(Error::internal("a view that is no query"));
+        };
+        let mut inner = Binder::new(self.env, &parsed.lines);
+        inner.path.clone_from(&query.path);
+        inner.view = Some(query);
+        inner.relations = self.relations;
+        inner.with_ids = self.with_ids;
+        inner.copied = self.copied;
+        let rel = inner.query(q).map_err(|e| {
+            // A position would be one in the view's text.
+            let plain = Error::new(e.code(), e.message());
+            match e.hint() {
+                Some(hint) => plain.with_hint(hint),
+                None => plain,
+            }
+        })?;
+        (self.relations, self.copied) = (inner.relations, inner.copied);
+        self.with_ids = inner.with_ids;
+        Ok(rel)
+    }
+
+    /// Binds a query that is to be kept, and notes what it reads.
+    fn kept(&mut self, body: &'a define::AsQuery) -> Result<(Query, Stated)> {
+        self.reading = Some(RefCell::default());
+        let query = self.top_query(&body.query)?;
+        let reading = self.reading.take().unwrap_or_default().into_inner();
+        let mut reads = reading.reads;
+        for read in &mut reads {
+            for column in &mut read.columns {
+                column.used = reading.columns.contains(&(read.relation.0, column.number));
+            }
+        }
+        if !self.params.is_empty() {
+            return Err(Error::new(
+                SqlState::UNDEFINED_PARAMETER,
+                "there is no parameter $1",
+            ));
+        }
+        let mut uses = Vec::new();
+        used_sequences(&query.plan, &mut |oid| {
+            let known = self
+                .env
+                .catalog
+                .sequences
+                .contains_key(&types::TableId(oid));
+            if known && !uses.contains(&oid) {
+                uses.push(oid);
+            }
+        });
+        let stated = Stated {
+            sql: body.text.clone(),
+            path: self.path.clone(),
+            reads,
+            uses,
+        };
+        Ok((query, stated))
+    }
+
+    pub(super) fn create_view(&mut self, def: &'a define::ViewDef) -> Result<Statement> {
+        if def.materialized {
+            return self.create_materialized(def);
+        }
+        let name = self.creation(&def.name, def.temporary)?;
+        let (query, stated) = self.kept(&def.body)?;
+        if !def.temporary && self.reads_temporary(&stated) {
+            return Err(
+                Error::unsupported("a view over temporary tables is not supported")
+                    .with_hint("Use CREATE TEMPORARY VIEW."),
+            );
+        }
+        let columns = output_columns(&query, &def.body.columns)?;
+        let columns = columns.into_iter().map(|c| ViewColumn {
+            name: c.name,
+            ty: c.ty,
+            typmod: c.typmod,
+        });
+        let view = View {
+            id: types::TableId(0),
+            schema: name.schema,
+            name: name.name,
+            columns: columns.collect(),
+            query: stated,
+            since: 0,
+        };
+        let or_replace = def.or_replace;
+        Ok(Statement::Ddl(Ddl::CreateView(CreateView {
+            view,
+            or_replace,
+        })))
+    }
+
+    fn reads_temporary(&self, query: &Stated) -> bool {
+        let tables = &self.env.catalog.tables;
+        let temporary = |r: &Reads| tables.get(&r.relation).is_some_and(|t| t.is_temporary());
+        query.reads.iter().any(temporary)
+    }
+
+    fn create_materialized(&mut self, def: &'a define::ViewDef) -> Result<Statement> {
+        let name = self.creation(&def.name, false)?;
+        let (query, stated) = self.kept(&def.body)?;
+        if self.reads_temporary(&stated) {
+            return Err(Error::unsupported(
+                "materialized views must not use temporary tables or views",
+            ));
+        }
+        let columns = output_columns(&query, &def.body.columns)?;
+        let table = CreateTable {
+            schema: name.schema,
+            name: name.name,
+            if_not_exists: def.if_not_exists,
+            columns: definitions(columns),
+            materialized: Some((stated, def.body.with_data)),
+            ..CreateTable::default()
+        };
+        filled(table, query, def.body.with_data)
+    }
+
+    /// CREATE TABLE AS.
+    pub(super) fn create_table_as(
+        &mut self,
+        mut table: CreateTable,
+        body: &'a define::AsQuery,
+    ) -> Result<Statement> {
+        let query = self.top_query(&body.query)?;
+        table.columns = definitions(output_columns(&query, &body.columns)?);
+        table.filled = true;
+        filled(table, query, body.with_data)
+    }
+
+    /// SELECT INTO: CREATE TABLE AS in other words.
+    pub(super) fn select_into(
+        &mut self,
+        q: &'a ast::Query,
+        into: &ast::SelectInto,
+    ) -> Result<Statement> {
+        if into.temporary || into.unlogged {
+            return Err(super::unsupported("SELECT INTO TEMPORARY and UNLOGGED"));
+        }
+        let [ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)] = into.targets.as_slice()
+        else {
+            return Err(super::syntax("syntax error after INTO"));
+        };
+        let parts = match into.targets.first() {
+            Some(ast::Expr::Identifier(i)) => vec![i.clone()],
+            Some(ast::Expr::CompoundIdentifier(parts)) => parts.clone(),
+            _ => Vec::new(),
+        };
+        let name = self.creation(&ast::ObjectName::from(parts), false)?;
+        self.into = true;
+        let query = self.top_query(q)?;
+        let table = CreateTable {
+            schema: name.schema,
+            name: name.name,
+            columns: definitions(output_columns(&query, &[])?),
+            filled: true,
+            ..CreateTable::default()
+        };
+        filled(table, query, true)
+    }
+
+    pub(super) fn refresh(&mut self, name: &ast::ObjectName, with_data: bool) -> Result<Statement> {
+        let (schema, base) = names::qualified(name)?;
+        let table = match self.find(schema.as_deref(), &base) {
+            Some(Found::Table(table)) => table,
+            Some(_) => return Err(not_materialized(&base)),
+            None => {
+                return Err(Error::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!("relation \"{base}\" does not exist"),
+                ));
+            }
+        };
+        let TableKind::Materialized { query, .. } = &table.kind else {
+            return Err(not_materialized(&base));
+        };
+        let ddl = Ddl::Refresh {
+            view: table.id,
+            with_data,
+        };
+        if !with_data {
+            return Ok(Statement::Ddl(ddl));
+        }
+        let rel = self.stated(query)?;
+        let query = Query {
+            plan: rel.plan,
+            columns: Arc::new(rel.columns),
+        };
+        Ok(Statement::Fill { ddl, query })
+    }
+}
+
+fn not_materialized(name: &str) -> Error {
+    Error::new(
+        SqlState::WRONG_OBJECT_TYPE,
+        format!("\"{name}\" is not a materialized view"),
+    )
+}
+
+fn filled(table: CreateTable, query: Query, with_data: bool) -> Result<Statement> {
+    let ddl = Ddl::CreateTable(Box::new(table));
+    Ok(match with_data {
+        true => Statement::Fill { ddl, query },
+        false => Statement::Ddl(ddl),
+    })
+}
+
+/// A query's columns under the names that are given them, each name once.
+fn output_columns(query: &Query, given: &[ast::Ident]) -> Result<Vec<Column>> {
+    if given.len() > query.columns.len() {
+        return Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "too many column names were specified",
+        ));
+    }
+    if query.columns.len() > limits::COLUMNS_MAX {
+        return Err(Error::new(
+            SqlState::TOO_MANY_COLUMNS,
+            format!("tables can have at most {} columns", limits::COLUMNS_MAX),
+        ));
+    }
+    let mut out: Vec<Column> = query.columns.to_vec();
+    for (column, name) in out.iter_mut().zip(given) {
+        column.name = names::ident(name);
+    }
+    let mut seen = BTreeSet::new();
+    for column in &out {
+        if !seen.insert(column.name.as_str()) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{}\" specified more than once", column.name),
+            ));
+        }
+        if matches!(column.ty, DataType::Void) {
+            return Err(Error::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("column \"{}\" has pseudo-type void", column.name),
+            ));
+        }
+    }
+    Ok(out)
+}
+
+fn definitions(columns: Vec<Column>) -> Vec<ColumnDef> {
+    let columns = columns.into_iter().enumerate();
+    let define = |(i, c): (usize, Column)| ColumnDef {
+        typmod: c.typmod,
+        ..ColumnDef::new(c.name, c.ty, i as i16 + 1)
+    };
+    columns.map(define).collect()
+}
+
+/// Whether an expression asks a sequence.
+pub(super) fn draws_values(e: &Expr) -> bool {
+    fn plan_draws(plan: &Plan) -> bool {
+        matches!(plan, Plan::Sequence(_))
+            || plan.exprs().into_iter().any(draws_values)
+            || plan.inputs().into_iter().any(plan_draws)
+    }
+    e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if plan_draws(plan)))
+}
+
+/// The relations that constants of type `regclass` name.
+fn used_sequences(plan: &Plan, f: &mut dyn FnMut(u32)) {
+    for e in plan.exprs() {
+        e.each(&mut |e| match e {
+            Expr::Const(Value::Reg(reg), _) => f(reg.oid),
+            Expr::Subquery { plan, .. } => used_sequences(plan, f),
+            _ => {}
+        });
+    }
+    for input in plan.inputs() {
+        used_sequences(input, f);
+    }
+}

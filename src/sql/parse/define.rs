@@ -1,0 +1,536 @@
+//! Definitions read by hand: CREATE, ALTER, DROP, COMMENT, REFRESH, TRUNCATE.
+//!
+//! Owns: their clauses, in PostgreSQL's order. Never: reads a column, constraint, query or expression itself (the grammar
+//! crate's parser is asked for those). CREATE INDEX is the grammar crate's. Source: PostgreSQL 15 manual, part VI.
+
+mod alter;
+mod sequence;
+mod table;
+
+pub(in crate::sql) use sequence::of_identity;
+
+use super::cursor::Cursor;
+use crate::sql::parse::command::string_or_null;
+use sqlparser::ast::{self, Ident, ObjectName};
+use sqlparser::tokenizer::Token;
+use types::{Error, Result, SqlState};
+
+/// A definition, read but not bound.
+#[derive(Debug)]
+pub(in crate::sql) enum Definition {
+    Table(Box<TableDef>),
+    View(Box<ViewDef>),
+    Sequence(SequenceDef),
+    Schema {
+        name: Ident,
+        if_not_exists: bool,
+    },
+    Alter(Box<Alter>),
+    Drop(DropDef),
+    Truncate {
+        tables: Vec<ObjectName>,
+        restart: bool,
+        cascade: bool,
+    },
+    Comment {
+        on: CommentOn,
+        text: Option<String>,
+    },
+    Refresh {
+        name: ObjectName,
+        with_data: bool,
+    },
+}
+
+/// What a statement says it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sql) enum ObjectKind {
+    Table,
+    View,
+    MaterializedView,
+    Sequence,
+    Index,
+    Schema,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) struct TableDef {
+    pub name: ObjectName,
+    pub temporary: bool,
+    pub if_not_exists: bool,
+    pub elements: Vec<Element>,
+    pub with: Vec<ast::SqlOption>,
+    pub on_commit: Option<OnCommit>,
+    pub filled: Option<AsQuery>,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) enum Element {
+    Column(ast::ColumnDef),
+    Constraint(ast::TableConstraint),
+    Like(Like),
+}
+
+/// LIKE, with what INCLUDING and EXCLUDING leave.
+#[derive(Debug)]
+pub(in crate::sql) struct Like {
+    pub table: ObjectName,
+    pub defaults: bool,
+    pub constraints: bool,
+    pub indexes: bool,
+    pub identity: bool,
+    pub generated: bool,
+    pub comments: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sql) enum OnCommit {
+    PreserveRows,
+    DeleteRows,
+    Drop,
+}
+
+/// AS: a query, and the names of its columns.
+#[derive(Debug)]
+pub(in crate::sql) struct AsQuery {
+    pub columns: Vec<Ident>,
+    pub query: Box<ast::Query>,
+    /// The query's own text.
+    pub text: String,
+    pub with_data: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) struct ViewDef {
+    pub name: ObjectName,
+    pub or_replace: bool,
+    pub materialized: bool,
+    pub temporary: bool,
+    pub if_not_exists: bool,
+    pub body: AsQuery,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) struct SequenceDef {
+    pub name: ObjectName,
+    pub temporary: bool,
+    pub if_not_exists: bool,
+    pub options: SequenceOptions,
+}
+
+/// `None` where nothing is said; `Some(None)` for NO and NONE.
+#[derive(Debug, Default)]
+pub(in crate::sql) struct SequenceOptions {
+    pub ty: Option<ast::DataType>,
+    pub increment: Option<i64>,
+    pub min: Option<Option<i64>>,
+    pub max: Option<Option<i64>>,
+    pub start: Option<i64>,
+    /// `Some(None)`: at its start.
+    pub restart: Option<Option<i64>>,
+    pub cache: Option<i64>,
+    pub cycle: Option<bool>,
+    pub owned_by: Option<Option<ObjectName>>,
+    /// SEQUENCE NAME, of an identity column.
+    pub name: Option<ObjectName>,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) struct Alter {
+    pub kind: ObjectKind,
+    pub name: ObjectName,
+    pub if_exists: bool,
+    pub actions: Vec<Action>,
+}
+
+/// One action of ALTER.
+#[derive(Debug)]
+pub(in crate::sql) enum Action {
+    /// As the grammar crate reads it.
+    Plain(Box<ast::AlterTableOperation>),
+    RenameTo(Ident),
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
+    RenameConstraint {
+        from: Ident,
+        to: Ident,
+    },
+    SetSchema(Ident),
+    /// ALTER CONSTRAINT name [NOT] DEFERRABLE INITIALLY …
+    SetTiming {
+        name: Ident,
+        deferrable: bool,
+        initially_deferred: bool,
+    },
+    /// There is one user, who owns everything.
+    Owner,
+    /// ALTER COLUMN … ADD GENERATED … AS IDENTITY
+    AddIdentity {
+        column: Ident,
+        always: bool,
+        options: SequenceOptions,
+    },
+    /// ALTER COLUMN … SET GENERATED, SET and RESTART
+    ChangeIdentity {
+        column: Ident,
+        always: Option<bool>,
+        options: SequenceOptions,
+    },
+    DropIdentity {
+        column: Ident,
+        if_exists: bool,
+    },
+    DropExpression {
+        column: Ident,
+        if_exists: bool,
+    },
+    /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
+    Hint,
+    Sequence(SequenceOptions),
+}
+
+#[derive(Debug)]
+pub(in crate::sql) struct DropDef {
+    pub kind: ObjectKind,
+    pub names: Vec<ObjectName>,
+    pub if_exists: bool,
+    pub cascade: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::sql) enum CommentOn {
+    Object(ObjectKind, ObjectName),
+    Column(ObjectName),
+    Constraint { name: Ident, table: ObjectName },
+    Database,
+}
+
+/// CREATE; `None` when the grammar crate reads it (CREATE INDEX).
+pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
+    if c.second_is("index") || c.second_is("unique") {
+        return Ok(None);
+    }
+    c.expect("create")?;
+    let or_replace = c.accept("or");
+    if or_replace {
+        c.expect("replace")?;
+    }
+    let scoped = c.accept("local") || c.accept("global");
+    let temporary = c.accept("temp") || c.accept("temporary");
+    if scoped && !temporary {
+        return Err(c.error());
+    }
+    if temporary {
+        return Err(Error::unsupported(
+            "temporary tables, views and sequences are not supported",
+        ));
+    }
+    if c.is("recursive") {
+        return Err(Error::unsupported("CREATE RECURSIVE VIEW is not supported"));
+    }
+    if c.is("unlogged") {
+        return Err(Error::unsupported("CREATE UNLOGGED TABLE is not supported")
+            .with_hint("Every table is logged."));
+    }
+    let definition = if c.accept("view") {
+        view(c, text, or_replace, temporary)?
+    } else if or_replace {
+        return Err(refused("CREATE OR REPLACE", c));
+    } else if c.accept("table") {
+        Definition::Table(Box::new(table::table(c, text, temporary)?))
+    } else if c.accept("sequence") {
+        sequence::create(c, temporary)?
+    } else if temporary {
+        return Err(c.error());
+    } else if c.accept("materialized") {
+        materialized(c, text)?
+    } else if c.accept("schema") {
+        schema(c)?
+    } else if c.is("database") {
+        return Err(Error::unsupported("CREATE DATABASE is not supported").with_hint(
+            "A server has one database. Use CREATE SCHEMA, or start another server with a data directory of its own.",
+        ));
+    } else {
+        return Err(refused("CREATE", c));
+    };
+    Ok(Some(definition))
+}
+
+fn refused(what: &str, c: &Cursor) -> Error {
+    match c.peek() {
+        Some(Token::Word(w)) => Error::unsupported(format!(
+            "{what} {} is not supported",
+            w.value.to_ascii_uppercase()
+        )),
+        _ => c.error(),
+    }
+}
+
+fn view(c: &mut Cursor, text: &str, or_replace: bool, temporary: bool) -> Result<Definition> {
+    let name = c.object_name()?;
+    let columns = columns(c)?;
+    if c.accept("with") {
+        options()?;
+    }
+    c.expect("as")?;
+    let mut body = query(c, text, columns)?;
+    body.with_data = true;
+    if c.accept("with") {
+        let _ = c.accept("local") || c.accept("cascaded");
+        c.expect("check")?;
+        c.expect("option")?;
+        return Err(Error::unsupported("WITH CHECK OPTION is not supported"));
+    }
+    Ok(Definition::View(Box::new(ViewDef {
+        name,
+        or_replace,
+        materialized: false,
+        temporary,
+        if_not_exists: false,
+        body,
+    })))
+}
+
+fn materialized(c: &mut Cursor, text: &str) -> Result<Definition> {
+    c.expect("view")?;
+    let if_not_exists = if_not_exists(c)?;
+    let name = c.object_name()?;
+    let columns = columns(c)?;
+    if c.accept("with") {
+        options()?;
+    }
+    c.expect("as")?;
+    let mut body = query(c, text, columns)?;
+    body.with_data = with_data(c)?;
+    Ok(Definition::View(Box::new(ViewDef {
+        name,
+        or_replace: false,
+        materialized: true,
+        temporary: false,
+        if_not_exists,
+        body,
+    })))
+}
+
+fn options() -> Result<()> {
+    Err(Error::unsupported(
+        "options of views (security_barrier, check_option …) are not supported",
+    ))
+}
+
+/// `[(a, b, …)]`
+fn columns(c: &mut Cursor) -> Result<Vec<Ident>> {
+    if !c.accept_token(&Token::LParen) {
+        return Ok(Vec::new());
+    }
+    let mut names = vec![c.ident()?];
+    while c.accept_token(&Token::Comma) {
+        names.push(c.ident()?);
+    }
+    c.expect_token(&Token::RParen)?;
+    Ok(names)
+}
+
+/// A query, and its text as it was written.
+fn query(c: &mut Cursor, text: &str, columns: Vec<Ident>) -> Result<AsQuery> {
+    if c.is("execute") {
+        return Err(Error::unsupported("AS EXECUTE is not supported"));
+    }
+    let from = c.rest_of(text);
+    let query = c.sub(|p| p.parse_query())?;
+    let rest = c.rest_of(text);
+    let length = from.len().saturating_sub(rest.len());
+    let own = from.get(..length).unwrap_or(&from).trim_end();
+    Ok(AsQuery {
+        columns,
+        query,
+        text: own.to_owned(),
+        with_data: true,
+    })
+}
+
+/// `[WITH [NO] DATA]`
+fn with_data(c: &mut Cursor) -> Result<bool> {
+    if !c.accept("with") {
+        return Ok(true);
+    }
+    let no = c.accept("no");
+    c.expect("data")?;
+    Ok(!no)
+}
+
+fn schema(c: &mut Cursor) -> Result<Definition> {
+    let if_not_exists = if_not_exists(c)?;
+    if c.is("authorization") {
+        return Err(Error::unsupported(
+            "CREATE SCHEMA AUTHORIZATION is not supported",
+        ));
+    }
+    let name = c.ident()?;
+    if c.accept("authorization") {
+        c.name()?;
+    }
+    if !c.at_end() {
+        return Err(
+            Error::unsupported("CREATE SCHEMA with elements is not supported")
+                .with_hint("Create them in statements of their own."),
+        );
+    }
+    Ok(Definition::Schema {
+        name,
+        if_not_exists,
+    })
+}
+
+pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
+    c.expect("drop")?;
+    let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
+    if c.is("concurrently") {
+        // Nothing waits for readers here in the first place.
+        c.next();
+    }
+    let if_exists = if_exists(c)?;
+    let mut names = Vec::new();
+    loop {
+        names.push(c.object_name()?);
+        if !c.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    let cascade = cascade(c);
+    Ok(Definition::Drop(DropDef {
+        kind,
+        names,
+        if_exists,
+        cascade,
+    }))
+}
+
+/// `[CASCADE | RESTRICT]`
+fn cascade(c: &mut Cursor) -> bool {
+    let cascade = c.accept("cascade");
+    cascade || {
+        c.accept("restrict");
+        false
+    }
+}
+
+fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
+    const KINDS: [(&str, ObjectKind); 5] = [
+        ("table", ObjectKind::Table),
+        ("view", ObjectKind::View),
+        ("sequence", ObjectKind::Sequence),
+        ("index", ObjectKind::Index),
+        ("schema", ObjectKind::Schema),
+    ];
+    if c.accept("materialized") {
+        c.expect("view")?;
+        return Ok(Some(ObjectKind::MaterializedView));
+    }
+    Ok(KINDS.iter().find(|(word, _)| c.accept(word)).map(|k| k.1))
+}
+
+fn if_exists(c: &mut Cursor) -> Result<bool> {
+    let found = c.accept("if");
+    if found {
+        c.expect("exists")?;
+    }
+    Ok(found)
+}
+
+fn if_not_exists(c: &mut Cursor) -> Result<bool> {
+    let found = c.accept("if");
+    if found {
+        c.expect("not")?;
+        c.expect("exists")?;
+    }
+    Ok(found)
+}
+
+pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
+    c.expect("alter")?;
+    let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
+    let if_exists = kind != ObjectKind::Schema && if_exists(c)?;
+    if kind == ObjectKind::Table {
+        c.accept("only");
+    }
+    let name = c.object_name()?;
+    c.accept_token(&Token::Mul);
+    let actions = alter::actions(c, kind)?;
+    Ok(Definition::Alter(Box::new(Alter {
+        kind,
+        name,
+        if_exists,
+        actions,
+    })))
+}
+
+pub(super) fn truncate(c: &mut Cursor) -> Result<Definition> {
+    c.next();
+    c.accept("table");
+    let mut tables = Vec::new();
+    loop {
+        c.accept("only");
+        tables.push(c.object_name()?);
+        c.accept_token(&Token::Mul);
+        if !c.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    let restart = c.accept("restart");
+    if restart || c.accept("continue") {
+        c.expect("identity")?;
+    }
+    let cascade = cascade(c);
+    Ok(Definition::Truncate {
+        tables,
+        restart,
+        cascade,
+    })
+}
+
+pub(super) fn comment(c: &mut Cursor) -> Result<Definition> {
+    c.next();
+    c.expect("on")?;
+    let on = if c.accept("column") {
+        CommentOn::Column(c.object_name()?)
+    } else if c.accept("constraint") {
+        let name = c.ident()?;
+        c.expect("on")?;
+        if c.is("domain") {
+            return Err(refused("COMMENT ON CONSTRAINT ON", c));
+        }
+        let table = c.object_name()?;
+        CommentOn::Constraint { name, table }
+    } else if c.accept("database") {
+        c.name()?;
+        CommentOn::Database
+    } else {
+        let kind = kind(c)?.ok_or_else(|| refused("COMMENT ON", c))?;
+        let name = c.object_name()?;
+        CommentOn::Object(kind, name)
+    };
+    c.expect("is")?;
+    let text = string_or_null(c)?;
+    Ok(Definition::Comment {
+        on,
+        text: text.filter(|t| !t.is_empty()),
+    })
+}
+
+pub(super) fn refresh(c: &mut Cursor) -> Result<Definition> {
+    c.next();
+    c.expect("materialized")?;
+    c.expect("view")?;
+    // Readers are never kept out here, which is all that CONCURRENTLY asks for.
+    c.accept("concurrently");
+    let name = c.object_name()?;
+    let with_data = with_data(c)?;
+    Ok(Definition::Refresh { name, with_data })
+}
+
+fn syntax(message: &str) -> Error {
+    Error::new(SqlState::SYNTAX_ERROR, message)
+}

@@ -1,0 +1,253 @@
+//! The actions of ALTER.
+
+use super::super::cursor::Cursor;
+use super::{Action, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence, table};
+use sqlparser::ast::AlterTableOperation;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+use types::{Error, Result, SqlState};
+
+pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
+    if let Some(action) = common(c)? {
+        return Ok(vec![action]);
+    }
+    match kind {
+        ObjectKind::Table => {
+            let mut actions = Vec::new();
+            loop {
+                let mut element = c.element();
+                actions.push(of_table(&mut element)?);
+                element.expect_end()?;
+                if !c.accept_token(&Token::Comma) {
+                    return Ok(actions);
+                }
+            }
+        }
+        ObjectKind::View | ObjectKind::MaterializedView => {
+            let mut element = c.element();
+            let action = of_table(&mut element)?;
+            element.expect_end()?;
+            Ok(vec![action])
+        }
+        ObjectKind::Sequence => {
+            let mut options = SequenceOptions::default();
+            if c.at_end() {
+                return Err(c.error());
+            }
+            while !c.at_end() {
+                sequence::one(c, &mut options)?;
+            }
+            Ok(vec![Action::Sequence(options)])
+        }
+        ObjectKind::Index | ObjectKind::Schema => Err(c.error()),
+    }
+}
+
+/// RENAME, SET SCHEMA and OWNER TO.
+fn common(c: &mut Cursor) -> Result<Option<Action>> {
+    if c.is("set") && c.second_is("schema") {
+        c.next();
+        c.next();
+        return c.ident().map(|schema| Some(Action::SetSchema(schema)));
+    }
+    if c.is("owner") && c.second_is("to") {
+        c.next();
+        c.next();
+        c.name()?;
+        return Ok(Some(Action::Owner));
+    }
+    if !c.accept("rename") {
+        return Ok(None);
+    }
+    if c.accept("to") {
+        return c.ident().map(|name| Some(Action::RenameTo(name)));
+    }
+    let constraint = c.accept("constraint");
+    if !constraint {
+        c.accept("column");
+    }
+    let from = c.ident()?;
+    c.expect("to")?;
+    let to = c.ident()?;
+    Ok(Some(match constraint {
+        true => Action::RenameConstraint { from, to },
+        false => Action::RenameColumn { from, to },
+    }))
+}
+
+fn of_table(c: &mut Cursor) -> Result<Action> {
+    if c.is("alter") && c.second_is("constraint") {
+        return of_constraint(c);
+    } else if c.is("alter") {
+        if let Some(action) = of_column(c)? {
+            return Ok(action);
+        }
+    } else if c.is("add") && !is_constraint(c) {
+        let mut ahead = c.clone();
+        ahead.next();
+        ahead.accept("column");
+        let if_not_exists = if_not_exists(&mut ahead)?;
+        let column_def = table::column(&ahead)?;
+        c.skip_all();
+        return Ok(Action::Plain(Box::new(AlterTableOperation::AddColumn {
+            column_keyword: true,
+            if_not_exists,
+            column_def,
+            column_position: None,
+        })));
+    } else if c.accept("cluster") {
+        c.expect("on")?;
+        c.name()?;
+        return Ok(Action::Hint);
+    }
+    for word in [
+        "enable", "disable", "force", "inherit", "replica", "attach", "detach",
+    ] {
+        if c.is(word) {
+            let shown = word.to_ascii_uppercase();
+            return Err(Error::unsupported(format!(
+                "ALTER TABLE … {shown} is not supported"
+            )));
+        }
+    }
+    let read = |p: &mut Parser<'static>| p.parse_alter_table_operation();
+    let operation = c.whole(c.rest().to_vec(), read)?;
+    c.skip_all();
+    Ok(Action::Plain(Box::new(operation)))
+}
+
+/// When a foreign key is looked at.
+fn of_constraint(c: &mut Cursor) -> Result<Action> {
+    c.next();
+    c.next();
+    let name = c.ident()?;
+    let (mut deferrable, mut deferred) = (None, None);
+    while !c.at_end() {
+        let not = c.accept("not");
+        if not || c.is("deferrable") {
+            c.expect("deferrable")?;
+            deferrable = Some(!not);
+        } else {
+            c.expect("initially")?;
+            deferred = Some(c.accept("deferred"));
+            if deferred == Some(false) {
+                c.expect("immediate")?;
+            }
+        }
+    }
+    let initially_deferred = deferred.unwrap_or(false);
+    if initially_deferred && deferrable == Some(false) {
+        return Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "constraint declared INITIALLY DEFERRED must be DEFERRABLE",
+        ));
+    }
+    Ok(Action::SetTiming {
+        name,
+        deferrable: deferrable.unwrap_or(initially_deferred),
+        initially_deferred,
+    })
+}
+
+fn is_constraint(c: &Cursor) -> bool {
+    [
+        "constraint",
+        "primary",
+        "unique",
+        "check",
+        "foreign",
+        "exclude",
+    ]
+    .iter()
+    .any(|word| c.second_is(word))
+}
+
+/// What the grammar crate does not know of ALTER COLUMN.
+fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
+    let mut ahead = c.clone();
+    ahead.next();
+    ahead.accept("column");
+    let column = ahead.ident()?;
+    let action = if ahead.accept("add") {
+        ahead.expect("generated")?;
+        let always = always(&mut ahead)?;
+        ahead.expect("as")?;
+        ahead.expect("identity")?;
+        let mut options = SequenceOptions::default();
+        if ahead.accept_token(&Token::LParen) {
+            while !ahead.accept_token(&Token::RParen) {
+                sequence::one(&mut ahead, &mut options)?;
+            }
+        }
+        Action::AddIdentity {
+            column,
+            always,
+            options,
+        }
+    } else if ahead.is("drop") && ahead.second_is("identity") {
+        ahead.next();
+        ahead.next();
+        let if_exists = if_exists(&mut ahead)?;
+        Action::DropIdentity { column, if_exists }
+    } else if ahead.is("drop") && ahead.second_is("expression") {
+        ahead.next();
+        ahead.next();
+        let if_exists = if_exists(&mut ahead)?;
+        Action::DropExpression { column, if_exists }
+    } else if ahead.is("set") && (ahead.second_is("statistics") || ahead.second_is("storage")) {
+        ahead.next();
+        ahead.next();
+        ahead.accept_token(&Token::Minus);
+        ahead.next();
+        Action::Hint
+    } else if ahead.is("restart") || ahead.is("set") && is_identity_option(&ahead) {
+        let mut changed = None;
+        let mut options = SequenceOptions::default();
+        while !ahead.at_end() {
+            if ahead.is("set") && ahead.second_is("generated") {
+                ahead.next();
+                ahead.next();
+                changed = Some(always(&mut ahead)?);
+            } else {
+                ahead.accept("set");
+                sequence::one(&mut ahead, &mut options)?;
+            }
+        }
+        Action::ChangeIdentity {
+            column,
+            always: changed,
+            options,
+        }
+    } else {
+        return Ok(None);
+    };
+    *c = ahead;
+    Ok(Some(action))
+}
+
+fn is_identity_option(c: &Cursor) -> bool {
+    [
+        "generated",
+        "increment",
+        "minvalue",
+        "maxvalue",
+        "no",
+        "start",
+        "cache",
+        "cycle",
+        "restart",
+    ]
+    .iter()
+    .any(|word| c.second_is(word))
+        && !(c.second_is("no") && c.rest().len() < 3)
+}
+
+/// ALWAYS, or BY DEFAULT.
+fn always(c: &mut Cursor) -> Result<bool> {
+    let always = c.accept("always");
+    if !always {
+        c.expect("by")?;
+        c.expect("default")?;
+    }
+    Ok(always)
+}
