@@ -36,7 +36,7 @@ impl Router {
         loop {
             let next = source.next().await?;
             // Rows that were skipped are not counted, but have left locks.
-            let only = next.is_none() && std::mem::take(&mut first);
+            let only = std::mem::take(&mut first) && next.is_none();
             self.insert_rows(
                 env,
                 &insert.table,
@@ -111,7 +111,9 @@ impl Router {
     ) -> Result<()> {
         let mut holder: Option<Address> = None;
         for index in arbiters {
-            holder = self.holder(&env.txn, &env.by, table, index, &row).await?;
+            holder = self
+                .holder(&env.txn, &env.by, table, index, &row, &env.ctx)
+                .await?;
             if holder.is_some() {
                 break;
             }
@@ -168,7 +170,7 @@ impl Router {
                         on.touch(&address)?;
                     }
                     if table.has_unique_indexes() {
-                        delta.row(&table, &address, None, Some(&row))?;
+                        delta.row(&table, &address, None, Some(&row), &env.ctx)?;
                     }
                     self.owes(env, &table, None, Some(&row))?;
                     out.took(env, row).await?;
@@ -186,7 +188,7 @@ impl Router {
                         on.touch(&address)?;
                     }
                     if table.has_unique_indexes() {
-                        delta.row(&table, &address, Some(&change.old), Some(&new))?;
+                        delta.row(&table, &address, Some(&change.old), Some(&new), &env.ctx)?;
                     }
                     self.owes(env, &table, Some(&change.old), Some(&new))?;
                     out.took(env, new).await?;
