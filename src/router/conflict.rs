@@ -179,7 +179,8 @@ impl Router {
         if table.has_unique_indexes() {
             let mut delta = UniqueDelta::default();
             let kept = new.as_ref().filter(|_| !moved);
-            delta.row(table, &Address { partition, key }, Some(&old), kept)?;
+            let address = Address { partition, key };
+            delta.row(table, &address, Some(&old), kept, &env.ctx)?;
             self.settle_unique(&env.txn, &env.by, table, delta).await?;
         }
         self.owes(env, table, Some(&old), new.as_ref())?;

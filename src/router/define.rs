@@ -146,15 +146,13 @@ impl Router {
     ) -> Result<()> {
         let mut parts: BTreeMap<PartitionId, Vec<LoadEntry>> = BTreeMap::new();
         for (row_key, row) in rows {
-            let entry = entry_of(
-                table,
-                index,
-                &row,
-                Address {
-                    partition: from,
-                    key: row_key,
-                },
-            )?;
+            let address = Address {
+                partition: from,
+                key: row_key,
+            };
+            let Some(entry) = entry_of(table, index, &row, address, &env.ctx)? else {
+                continue;
+            };
             let to = if index.unique {
                 key::partition(&entry.key, self.shard.partition_count)
             } else {

@@ -273,7 +273,7 @@ impl Running<'_> {
             let address = Address { partition, key };
             if table.has_unique_indexes() {
                 let kept = new.as_ref().filter(|_| !moved);
-                delta.row(table, &address, Some(&old), kept)?;
+                delta.row(table, &address, Some(&old), kept, &env.ctx)?;
             }
             self.router.owes(env, table, Some(&old), new.as_ref())?;
             let mut shown = new.unwrap_or(old);

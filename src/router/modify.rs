@@ -267,6 +267,7 @@ impl Router {
                     &address,
                     Some(&old),
                     if away { None } else { new.as_ref() },
+                    &env.ctx,
                 )?;
             }
             self.owes(env, table, Some(&old), new.as_ref())?;

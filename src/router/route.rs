@@ -3,7 +3,7 @@
 //! Owns: evaluation of key expressions (they have no input row) and their encoding. A comparison with NULL selects nothing.
 
 use engine::catalog::{Index, Table};
-use engine::codec::key;
+use engine::codec::key::{self, Order};
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
 use engine::plan::{Access, Expr, KeyRange};
@@ -29,12 +29,14 @@ pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> 
     match access {
         Access::Full => Ok(everywhere(partitions, &Reach::All)),
         Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
-        Access::KeyRange(range) => Ok(
-            match span(range, &table.types_of(&table.primary_key), ctx)? {
+        Access::KeyRange(range) => {
+            let parts = table.types_of(&table.primary_key).into_iter();
+            let parts: Vec<Part> = parts.map(|ty| (ty, Order::default())).collect();
+            Ok(match span(range, &parts, ctx)? {
                 Some(span) => everywhere(partitions, &Reach::Range(span)),
                 None => Route::Nowhere,
-            },
-        ),
+            })
+        }
         Access::Index { index, range } => index_route(table, index, range, ctx, partitions),
     }
 }
@@ -85,7 +87,8 @@ fn index_route(
     ctx: &Context,
     partitions: u16,
 ) -> Result<Route> {
-    let Some(span) = span(range, &table.types_of(&index.columns()), ctx)? else {
+    let parts = index.parts.iter().map(|p| (p.ty(table), p.order()));
+    let Some(span) = span(range, &parts.collect::<Vec<_>>(), ctx)? else {
         return Ok(Route::Nowhere);
     };
     if !index.unique {
@@ -110,61 +113,68 @@ fn index_route(
     })
 }
 
+/// What a part of a key is, and how it lies.
+type Part = (DataType, Order);
+
 /// The encoded bounds of a range; `None` when a NULL makes it empty.
-fn span(range: &KeyRange, types: &[DataType], ctx: &Context) -> Result<Option<KeySpan>> {
+fn span(range: &KeyRange, parts: &[Part], ctx: &Context) -> Result<Option<KeySpan>> {
     let prefix_values = values(&range.prefix, ctx)?;
     if prefix_values.iter().any(Value::is_null) {
         return Ok(None);
     }
     let mut prefix = Vec::new();
-    key::encode(&prefix_values, types, &mut prefix)?;
-    let next = types
-        .get(prefix_values.len())
-        .copied()
-        .unwrap_or(DataType::Void);
-    let mut out = KeySpan {
-        lower: prefix.clone(),
-        upper: end_of(&prefix),
+    for (value, (ty, order)) in prefix_values.iter().zip(parts) {
+        key::encode_ordered(value, *ty, *order, &mut prefix)?;
+    }
+    let next = parts.get(prefix_values.len()).copied();
+    let (ty, order) = next.unwrap_or((DataType::Void, Order::default()));
+    // What comes first in a descending part is bounded from above.
+    let (first, last) = match order.descending {
+        false => (&range.lower, &range.upper),
+        true => (&range.upper, &range.lower),
     };
-    if let Some((expr, inclusive)) = &range.lower {
-        let Some(bytes) = bound(&prefix, expr, next, ctx)? else {
+    if first.is_none() && last.is_none() {
+        let upper = end_of(&prefix);
+        return Ok(Some(KeySpan {
+            lower: prefix,
+            upper,
+        }));
+    }
+    // A bound on one side alone must not run into the NULLs on the other.
+    let mut present = prefix.clone();
+    present.push(order.present());
+    let mut out = KeySpan {
+        upper: end_of(&present),
+        lower: present,
+    };
+    if let Some((expr, inclusive)) = first {
+        let Some(bytes) = bound(&prefix, expr, (ty, order), ctx)? else {
             return Ok(None);
         };
-        out.lower = if *inclusive {
-            bytes
-        } else {
-            end_of(&bytes).unwrap_or(bytes)
+        out.lower = match inclusive {
+            true => bytes,
+            false => end_of(&bytes).unwrap_or(bytes),
         };
     }
-    match &range.upper {
-        Some((expr, inclusive)) => {
-            let Some(bytes) = bound(&prefix, expr, next, ctx)? else {
-                return Ok(None);
-            };
-            out.upper = if *inclusive {
-                end_of(&bytes)
-            } else {
-                Some(bytes)
-            };
-        }
-        // A bound from below alone must not run into the NULLs, which sort last.
-        None if range.lower.is_some() => {
-            let mut nulls = prefix;
-            key::encode_one(&Value::Null, next, &mut nulls)?;
-            out.upper = Some(nulls);
-        }
-        None => {}
+    if let Some((expr, inclusive)) = last {
+        let Some(bytes) = bound(&prefix, expr, (ty, order), ctx)? else {
+            return Ok(None);
+        };
+        out.upper = match inclusive {
+            true => end_of(&bytes),
+            false => Some(bytes),
+        };
     }
     Ok(Some(out))
 }
 
-fn bound(prefix: &[u8], expr: &Expr, ty: DataType, ctx: &Context) -> Result<Option<Vec<u8>>> {
+fn bound(prefix: &[u8], expr: &Expr, (ty, order): Part, ctx: &Context) -> Result<Option<Vec<u8>>> {
     let value = eval::eval(expr, &[], &Env { ctx, outer: &[] })?;
     if value.is_null() {
         return Ok(None);
     }
     let mut bytes = prefix.to_vec();
-    key::encode_one(&value, ty, &mut bytes)?;
+    key::encode_ordered(&value, ty, order, &mut bytes)?;
     Ok(Some(bytes))
 }
 

@@ -4,9 +4,10 @@ use super::commit::Txn;
 use super::{Router, odd};
 use engine::catalog::{Index, Table};
 use engine::codec::key;
+use engine::exec::Context;
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntryChange, PartitionCall, UniqueCall, UniqueChange};
-use engine::shard::entries::{pick, unique_key};
+use engine::shard::entries::{index_key, indexed, unique_key};
 use engine::txn::TxnRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,30 +28,24 @@ impl UniqueDelta {
         address: &Address,
         old: Option<&Row>,
         new: Option<&Row>,
+        ctx: &Context,
     ) -> Result<()> {
         for index in table.indexes.iter().filter(|i| i.unique) {
-            let before = old
-                .map(|r| unique_key(table, index, r, address))
-                .transpose()?;
-            let after = new
-                .map(|r| unique_key(table, index, r, address))
-                .transpose()?;
-            if before == after {
+            let entry = |row: Option<&Row>| match row {
+                Some(row) => unique_key(table, index, row, address, ctx),
+                None => Ok(None),
+            };
+            let (before, after) = (entry(old)?, entry(new)?);
+            if before.as_ref().map(|(key, _)| key) == after.as_ref().map(|(key, _)| key) {
                 continue;
             }
-            if let (Some(key), Some(row)) = (before, old) {
-                self.removed
-                    .push(change(index, key, row, EntryChange::Remove));
+            if let Some(entry) = before {
+                self.removed.push(change(index, entry, EntryChange::Remove));
             }
-            if let (Some(key), Some(row)) = (after, new) {
-                self.added.push(change(
-                    index,
-                    key,
-                    row,
-                    EntryChange::Add {
-                        row: address.clone(),
-                    },
-                ));
+            if let Some(entry) = after {
+                let row = address.clone();
+                self.added
+                    .push(change(index, entry, EntryChange::Add { row }));
             }
         }
         Ok(())
@@ -61,12 +56,12 @@ impl UniqueDelta {
     }
 }
 
-fn change(index: &Arc<Index>, key: Vec<u8>, row: &Row, change: EntryChange) -> UniqueChange {
+fn change(index: &Arc<Index>, (key, values): (Vec<u8>, Row), change: EntryChange) -> UniqueChange {
     UniqueChange {
         index: index.clone(),
         key,
         change,
-        values: pick(row, &index.columns()),
+        values,
     }
 }
 
@@ -114,7 +109,8 @@ impl Router {
         key::partition(&change.key, self.shard.partition_count)
     }
 
-    /// Locks the entry `row` would take and answers who has it. A row with a NULL conflicts with none.
+    /// Locks the entry `row` would take and answers who has it. A row without an entry conflicts with none, nor does one with
+    /// a NULL where NULLs are distinct.
     pub(super) async fn holder(
         &self,
         txn: &Txn,
@@ -122,16 +118,17 @@ impl Router {
         table: &Arc<Table>,
         index: &Arc<Index>,
         row: &Row,
+        ctx: &Context,
     ) -> Result<Option<Address>> {
-        let values = pick(row, &index.columns());
-        if values.iter().any(Value::is_null) {
+        let Some(values) = indexed(index, row, ctx)? else {
+            return Ok(None);
+        };
+        if !index.nulls_not_distinct && values.iter().any(Value::is_null) {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        key::encode(&values, &table.types_of(&index.columns()), &mut bytes)?;
         let check = UniqueChange {
             index: index.clone(),
-            key: bytes,
+            key: index_key(table, index, &values)?,
             change: EntryChange::Check,
             values,
         };

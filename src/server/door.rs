@@ -137,7 +137,11 @@ fn info(table: &Table) -> TableInfo {
     };
     let index = |i: &std::sync::Arc<engine::catalog::Index>| IndexInfo {
         name: i.name.clone(),
-        columns: i.columns().iter().map(name).collect(),
+        columns: i
+            .parts
+            .iter()
+            .map(|p| engine::catalog::system::part_text(table, p))
+            .collect(),
         unique: i.unique,
     };
     TableInfo {

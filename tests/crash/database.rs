@@ -111,8 +111,10 @@ impl Database {
             let mut expected = Vec::new();
             for (p, rows) in rows.iter().enumerate() {
                 for (key, row) in rows {
-                    let values = entries::pick(row, &index.columns());
-                    expected.push((values.iter().map(sortable).collect(), p, key.clone()));
+                    let ctx = engine::exec::eval::blank();
+                    if let Some(values) = entries::indexed(index, row, ctx).map_err(text)? {
+                        expected.push((values.iter().map(sortable).collect(), p, key.clone()));
+                    }
                 }
             }
             expected.sort();

@@ -102,7 +102,6 @@ fn sqlalchemy_works() {
 }
 
 #[test]
-#[ignore = "its migrations need operator classes"]
 fn django_works() {
     python("django");
 }

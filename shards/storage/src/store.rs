@@ -163,6 +163,23 @@ impl Store {
             .map_err(|stall| self.refused(&state, stall))
     }
 
+    /// Where a leaf begins that ends, as far as cells before `key` go, at `key` (or at the end of the tree, without one).
+    /// `None`: no cell is before it. Source of scans that go backwards, which read a leaf's cells from there on.
+    pub async fn leaf_before(
+        &self,
+        tree: TreeId,
+        key: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut waits = Waits::new();
+        loop {
+            let found = self.state.borrow().leaf_before(tree, key);
+            match found {
+                Ok(first) => return Ok(first),
+                Err(stall) => self.relieve(stall, &mut waits).await?,
+            }
+        }
+    }
+
     /// Visits the cells from `from` on, in key order, until `f` breaks. Each page's cells are visited in one go;
     /// between pages changes may happen, but no cell that was there throughout is missed or seen twice.
     /// `f` may read other trees with the `try_` calls; it must not change any.

@@ -10,6 +10,7 @@ use engine::codec::key;
 use engine::exec::{Context, cast};
 use engine::shard::Reply;
 use engine::shard::call::{Address, PartitionCall, ReferrersCall, Resume, Via};
+use engine::shard::entries::index_key;
 use engine::txn::TxnRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +55,11 @@ pub fn index<'t>(parent: &'t Table, key: &ForeignKey) -> Option<&'t Arc<Index>> 
     parent.indexes.iter().find(|i| i.id == key.index)
 }
 
+/// The columns of its first parts, as far as they are columns.
+fn plain_columns(index: &Index) -> Vec<usize> {
+    index.parts.iter().map_while(|p| p.column()).collect()
+}
+
 /// The tree of its entries.
 pub fn tree(parent: &Table, key: &ForeignKey) -> Option<TreeId> {
     index(parent, key).map(|i| i.tree)
@@ -80,7 +86,7 @@ impl Finder {
             return found(Via::PrimaryKey, order, exact);
         }
         let usable = child.indexes.iter().filter(|i| i.finds_all(n));
-        let mut orders = usable.filter_map(|i| Some((i, order(&i.columns())?)));
+        let mut orders = usable.filter_map(|i| Some((i, order(&plain_columns(i))?)));
         if let Some((index, order)) = orders.next() {
             let exact = index.unique && index.parts.len() == n;
             return found(Via::Index(index.clone()), order, exact);
@@ -113,7 +119,7 @@ impl Router {
         ctx: &Context,
     ) -> Result<Option<Place>> {
         let columns = match index(parent, key) {
-            Some(index) => index.columns(),
+            Some(index) => index.columns().unwrap_or_default(),
             None => parent.primary_key.clone(),
         };
         let types = parent.types_of(&columns);
@@ -128,16 +134,18 @@ impl Router {
             };
             fitted.push(value);
         }
-        let mut bytes = Vec::new();
-        key::encode(&fitted, &types, &mut bytes)?;
-        let partition = match index(parent, key) {
-            Some(_) => key::partition(&bytes, self.shard.partition_count),
-            None => self.partition_of_key(parent, &fitted)?,
+        let (partition, key) = match index(parent, key) {
+            Some(index) => {
+                let bytes = index_key(parent, index, &fitted)?;
+                (key::partition(&bytes, self.shard.partition_count), bytes)
+            }
+            None => {
+                let mut bytes = Vec::new();
+                key::encode(&fitted, &types, &mut bytes)?;
+                (self.partition_of_key(parent, &fitted)?, bytes)
+            }
         };
-        Ok(Some(Place {
-            partition,
-            key: bytes,
-        }))
+        Ok(Some(Place { partition, key }))
     }
 
     /// The partition of a row with this primary key.

@@ -18,7 +18,16 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
         E::Nested(x) | E::Collate { expr: x, .. } => figure(x),
         E::Identifier(i) => (Some(names::ident(i)), 2),
         E::CompoundIdentifier(parts) => (parts.last().map(names::ident), 2),
-        E::CompoundFieldAccess { root, .. } => figure(root),
+        E::CompoundFieldAccess { root, access_chain } => {
+            let last = access_chain.iter().rev().find_map(|a| match a {
+                ast::AccessExpr::Dot(ast::Expr::Identifier(i)) => Some(names::ident(i)),
+                _ => None,
+            });
+            match last {
+                Some(name) => (Some(name), 2),
+                None => figure(root),
+            }
+        }
         E::Cast {
             expr, data_type, ..
         } => {

@@ -4,8 +4,11 @@
 
 use super::from::of_table;
 use super::scope::{Entry, Scope};
-use super::{Binder, Clause, Cx, names, syntax};
-use engine::catalog::Table;
+use super::{Binder, Clause, Cx, names, syntax, walk};
+use crate::sql::parse::Lines;
+use crate::sql::parse::infer::{self, Inference};
+use crate::sql::planner::{implies, split};
+use engine::catalog::{Index, KeyPart, Table};
 use engine::plan::{ConflictAction, ConflictTarget, OnConflict};
 use sqlparser::ast::{self, OnConflictAction};
 use std::rc::Rc;
@@ -21,9 +24,10 @@ impl<'a> Binder<'a> {
     ) -> Result<OnConflict> {
         let target = match &c.conflict_target {
             None => None,
-            Some(ast::ConflictTarget::Columns(columns)) => {
-                Some(self.conflict_columns(columns, table)?)
-            }
+            Some(ast::ConflictTarget::Columns(columns)) => Some(match infer::read(columns)? {
+                Some(inference) => self.inferred(&inference, table)?,
+                None => self.conflict_columns(columns, table)?,
+            }),
             Some(ast::ConflictTarget::OnConstraint(name)) => Some(by_name(name, table)?),
         };
         let action = match &c.action {
@@ -94,15 +98,52 @@ impl<'a> Binder<'a> {
         if table.has_key() && same(&table.primary_key) {
             return Ok(ConflictTarget::PrimaryKey);
         }
-        let mut unique = table.indexes.iter().filter(|i| i.unique);
-        match unique.find(|i| same(&i.columns())) {
-            Some(i) => Ok(ConflictTarget::Unique(i.clone())),
-            None => Err(Error::new(
-                SqlState::INVALID_COLUMN_REFERENCE,
-                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-            )),
-        }
+        let found = (table.indexes.iter()).find(|i| i.is_key().is_some_and(|key| same(&key)));
+        found
+            .map(|i| ConflictTarget::Unique(i.clone()))
+            .ok_or_else(no_constraint)
     }
+
+    /// The unique index over just these parts, whose predicate the one given here implies.
+    fn inferred(&self, inference: &Inference, table: &Table) -> Result<ConflictTarget> {
+        let lines = Lines::of("");
+        let mut inner = Binder::new(self.env, &lines);
+        let parts = inference.parts.iter().map(|p| inner.index_part(table, p));
+        let wanted = parts.collect::<Result<Vec<_>>>()?;
+        let given = match &inference.predicate {
+            Some(e) => split(inner.index_predicate(table, e)?.expr),
+            None => Vec::new(),
+        };
+        let columns: Option<Vec<usize>> = wanted.iter().map(KeyPart::column).collect();
+        let mut key = table.primary_key.clone();
+        key.sort_unstable();
+        if let Some(mut columns) = columns {
+            columns.sort_unstable();
+            columns.dedup();
+            if table.has_key() && columns == key {
+                return Ok(ConflictTarget::PrimaryKey);
+            }
+        }
+        let is = |a: &KeyPart, b: &KeyPart| walk::same(&a.expr(table), &b.expr(table));
+        let has = |some: &[KeyPart], p: &KeyPart| some.iter().any(|q| is(p, q));
+        let matches = |i: &&Arc<Index>| {
+            i.unique
+                && wanted.iter().all(|p| has(&i.parts, p))
+                && i.parts.iter().all(|p| has(&wanted, p))
+                && (i.predicate.as_ref()).is_none_or(|p| implies(&given, &p.expr))
+        };
+        let found = table.indexes.iter().find(matches);
+        found
+            .map(|i| ConflictTarget::Unique(i.clone()))
+            .ok_or_else(no_constraint)
+    }
+}
+
+fn no_constraint() -> Error {
+    Error::new(
+        SqlState::INVALID_COLUMN_REFERENCE,
+        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+    )
 }
 
 fn by_name(name: &ast::ObjectName, table: &Table) -> Result<ConflictTarget> {

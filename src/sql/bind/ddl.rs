@@ -6,65 +6,20 @@
 
 mod alter;
 mod foreign;
+mod index;
 mod sequence;
 mod table;
 
-use super::{Binder, names, syntax, unsupported};
+use super::{Binder, names, syntax};
 use crate::sql::parse::define::{self, Definition};
 use crate::sql::statement::Statement;
 use engine::catalog::{Table, path};
 use engine::plan::QualifiedName;
 use engine::plan::ddl::{CommentTarget, Ddl, Drop, ObjectKind};
-use sqlparser::ast::{self, IndexColumn, IndexType};
+use sqlparser::ast::{self, IndexColumn};
 use types::{Error, Result, SqlState, limits};
 
 impl<'a> Binder<'a> {
-    pub(super) fn create_index(&mut self, i: &'a ast::CreateIndex) -> Result<Statement> {
-        match &i.using {
-            None | Some(IndexType::BTree) => {}
-            Some(_) => return Err(unsupported("this index method").with_hint("Use btree.")),
-        }
-        if i.predicate.is_some() {
-            return Err(unsupported("a partial index"));
-        }
-        if !i.include.is_empty() {
-            return Err(unsupported("INCLUDE columns"));
-        }
-        if i.nulls_distinct == Some(false) {
-            return Err(unsupported("NULLS NOT DISTINCT"));
-        }
-        if i.concurrently {
-            return Err(unsupported("CREATE INDEX CONCURRENTLY"));
-        }
-        if !i.with.is_empty() || !i.index_options.is_empty() || !i.alter_options.is_empty() {
-            return Err(unsupported("an index's storage parameters"));
-        }
-        let table = self.indexed_table(&i.table_name)?;
-        let columns = index_columns(&i.columns)?;
-        for c in &columns {
-            if table.column(c).is_none() {
-                return Err(Error::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{c}\" does not exist"),
-                ));
-            }
-        }
-        let name = match &i.name {
-            Some(n) => Some(names::qualified(n)?.1),
-            None if i.if_not_exists => {
-                return Err(syntax("syntax error at or near \"on\""));
-            }
-            None => None,
-        };
-        Ok(Statement::Ddl(Ddl::CreateIndex {
-            name,
-            table: name_of(&table),
-            columns,
-            unique: i.unique,
-            if_not_exists: i.if_not_exists,
-        }))
-    }
-
     pub(super) fn define(&mut self, d: &'a Definition) -> Result<Statement> {
         match d {
             Definition::Table(t) => self.create_table(t),
@@ -102,6 +57,16 @@ impl<'a> Binder<'a> {
     }
 
     fn drop(&mut self, d: &define::DropDef) -> Result<Statement> {
+        if d.concurrently && d.names.len() > 1 {
+            return Err(Error::unsupported(
+                "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
+            ));
+        }
+        if d.concurrently && d.cascade {
+            return Err(Error::unsupported(
+                "DROP INDEX CONCURRENTLY does not support CASCADE",
+            ));
+        }
         let name = |n: &ast::ObjectName| match d.kind {
             define::ObjectKind::Schema => {
                 let (_, name) = names::qualified(n)?;
@@ -116,6 +81,7 @@ impl<'a> Binder<'a> {
             names,
             if_exists: d.if_exists,
             cascade: d.cascade,
+            concurrently: d.concurrently,
         })))
     }
 
@@ -215,7 +181,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
     }
 }
 
-/// Plain columns in ascending order, each at most once.
+/// Columns of a key constraint, each at most once.
 pub(super) fn index_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
     if columns.len() > limits::INDEX_COLUMNS_MAX {
         return Err(Error::new(
@@ -228,18 +194,12 @@ pub(super) fn index_columns(columns: &[IndexColumn]) -> Result<Vec<String>> {
     }
     let mut out: Vec<String> = Vec::with_capacity(columns.len());
     for c in columns {
-        let ast::Expr::Identifier(i) = &c.column.expr else {
-            return Err(unsupported("an index on an expression"));
-        };
         let options = &c.column.options;
-        let ascending = matches!(options.sort, None | Some(ast::OrderBySort::Asc));
-        if !ascending || options.nulls_first == Some(true) {
-            return Err(unsupported("a descending index column")
-                .with_hint("An ascending index serves both directions."));
-        }
-        if c.operator_class.is_some() {
-            return Err(unsupported("an operator class"));
-        }
+        let plain =
+            options.sort.is_none() && options.nulls_first.is_none() && c.operator_class.is_none();
+        let (ast::Expr::Identifier(i), true) = (&c.column.expr, plain) else {
+            return Err(syntax("a key constraint has columns alone"));
+        };
         let name = names::ident(i);
         if out.contains(&name) {
             return Err(Error::new(

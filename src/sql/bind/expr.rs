@@ -98,6 +98,11 @@ impl<'a> Binder<'a> {
         match node {
             E::Identifier(i) => self.identifier(i, cx),
             E::CompoundIdentifier(parts) => self.compound(parts, cx),
+            E::CompoundFieldAccess { root, access_chain } => {
+                let (parts, rest) = dotted(root, access_chain);
+                let column = self.compound(&parts, cx)?;
+                self.access(column, rest, cx)
+            }
             E::Value(v) => self.value(v),
             E::TypedString(t) => self.typed_string(t),
             E::Interval(i) => self.interval(i),
@@ -415,7 +420,9 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         }
         E::AnyOp { left, .. } | E::AllOp { left, .. } => return Some(left),
         E::AtTimeZone { timestamp, .. } => return Some(timestamp),
-        E::CompoundFieldAccess { root, .. } => return Some(root),
+        E::CompoundFieldAccess { root, access_chain } => {
+            return (dotted(root, access_chain).0.len() < 2).then_some(&**root);
+        }
         _ => return None,
     };
     if super::rows::items(left).is_some() {
@@ -423,6 +430,21 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
     } else {
         Some(left)
     }
+}
+
+/// The name of a column with its table's, which the grammar takes for fields of a value, and what follows it.
+fn dotted<'a>(root: &ast::Expr, chain: &'a [AccessExpr]) -> (Vec<ast::Ident>, &'a [AccessExpr]) {
+    let ast::Expr::Identifier(first) = root else {
+        return (Vec::new(), chain);
+    };
+    let mut parts = vec![first.clone()];
+    let name = |a: &AccessExpr| match a {
+        AccessExpr::Dot(ast::Expr::Identifier(i)) => Some(i.clone()),
+        _ => None,
+    };
+    parts.extend(chain.iter().map_while(name));
+    let rest = &chain[parts.len() - 1..];
+    (parts, rest)
 }
 
 fn compares(op: &ast::BinaryOperator) -> bool {

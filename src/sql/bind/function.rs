@@ -3,7 +3,9 @@
 //! Owns: the order in which a name is tried: form of the grammar, aggregate, function, type name used as a cast.
 //! Never: knows a function; `exec::resolve` does. Source: `parse_func.c`.
 
-use super::{Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, window};
+use super::{
+    Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, walk, window,
+};
 use engine::exec::cast::{self, CastContext};
 use engine::exec::functions::system::{advisory, sequence_function};
 use engine::exec::resolve;
@@ -193,16 +195,28 @@ impl<'a> Binder<'a> {
         &mut self,
         name: &str,
         args: &'a [FunctionArg],
-        cx: &Cx,
+        cx: &mut Cx,
         operator: impl FnOnce(Plan) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
-        let (key, correlated) = self.inside(cx.scope.clone(), |b| {
+        let bound = self.inside(cx.scope.clone(), |b| {
             let (_, nothing) = b.from(&[])?;
             let mut cx = Cx::new(Rc::new(nothing), Clause::Select);
-            let args = args.into_iter().map(|e| b.expr(e, &mut cx));
+            let args = args.iter().map(|e| b.expr(e, &mut cx));
             args.collect::<Result<Vec<_>>>()
-        })?;
+        });
+        let (key, correlated) = match bound {
+            // An aggregate in there is this query's.
+            Err(e) if e.code() == SqlState::GROUPING_ERROR && cx.aggregates.is_some() => {
+                let own = args.iter().map(|e| self.expr(e, cx));
+                let own = own.collect::<Result<Vec<_>>>()?;
+                if own.iter().any(engine::exec::eval::has_subquery) {
+                    return Err(e);
+                }
+                (own.iter().map(|e| walk::lift(e, 1)).collect(), true)
+            }
+            bound => bound?,
+        };
         let Expr::Call { args, ty, .. } = self.call(name, key)? else {
             return Err(unsupported("a type of that name"));
         };

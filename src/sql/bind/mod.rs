@@ -38,7 +38,7 @@ mod subquery;
 mod targets;
 mod ties;
 mod view;
-mod walk;
+pub(super) mod walk;
 mod window;
 mod with;
 
@@ -227,6 +227,8 @@ enum Clause {
     WindowRange,
     WindowGroups,
     CopyWhere,
+    IndexExpression,
+    IndexPredicate,
 }
 
 impl Clause {
@@ -257,6 +259,8 @@ impl Clause {
             Clause::WindowRange => "window RANGE",
             Clause::WindowGroups => "window GROUPS",
             Clause::CopyWhere => "COPY FROM WHERE conditions",
+            Clause::IndexExpression => "index expressions",
+            Clause::IndexPredicate => "index predicates",
         }
     }
 }

@@ -158,7 +158,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `t.c` or `s.t.c`.
-    pub(super) fn compound(&mut self, parts: &'a [ast::Ident], cx: &mut Cx) -> Result<Expr> {
+    pub(super) fn compound(&mut self, parts: &[ast::Ident], cx: &mut Cx) -> Result<Expr> {
         let folded: Vec<String> = parts.iter().map(names::ident).collect();
         let (schema, table, name) = match folded.as_slice() {
             [t, c] => (None, t.as_str(), c.as_str()),

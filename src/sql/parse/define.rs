@@ -197,6 +197,7 @@ pub(in crate::sql) struct DropDef {
     pub names: Vec<ObjectName>,
     pub if_exists: bool,
     pub cascade: bool,
+    pub concurrently: bool,
 }
 
 #[derive(Debug)]
@@ -387,10 +388,7 @@ fn schema(c: &mut Cursor) -> Result<Definition> {
 pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     c.expect("drop")?;
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
-    if c.is("concurrently") {
-        // Nothing waits for readers here in the first place.
-        c.next();
-    }
+    let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
     let mut names = Vec::new();
     loop {
@@ -405,6 +403,7 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
         names,
         if_exists,
         cascade,
+        concurrently,
     }))
 }
 

@@ -98,16 +98,17 @@ impl Source<'_> {
 
     /// The text between two locations, at most 256 characters of it.
     fn slice(&self, start: Location, end: Location) -> String {
+        self.text(start, end).chars().take(256).collect()
+    }
+
+    /// What stands between two places.
+    pub fn text(&self, start: Location, end: Location) -> String {
         let Some(from) = self.lines.position(start) else {
             return String::new();
         };
         let to = self.lines.position(end).unwrap_or(u32::MAX);
-        let length = to.saturating_sub(from).min(256) as usize;
-        self.sql
-            .chars()
-            .skip(from as usize - 1)
-            .take(length)
-            .collect()
+        let chars = self.sql.chars().skip(from as usize - 1);
+        chars.take(to.saturating_sub(from) as usize).collect()
     }
 }
 

@@ -12,6 +12,7 @@ pub(in crate::sql) mod define;
 mod errors;
 mod explain;
 mod frame;
+pub(in crate::sql) mod infer;
 mod maintenance;
 mod portals;
 mod rewrite;
@@ -252,7 +253,7 @@ fn overriding(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
     let source = errors::Source { sql, lines };
-    let tokens = rewrite::tokens(tokens, source)?;
+    let tokens = infer::tokens(rewrite::tokens(tokens, source)?, source)?;
     let mut cursor = cursor::Cursor::new(&tokens, sql, lines);
     if let Some(command) = command::read(&mut cursor, text)? {
         return Ok(Ast::Command(command));

@@ -3,15 +3,18 @@
 //! Owns: reading conditions as bounds on key columns and choosing between exact keys, a range of the primary key, a
 //! secondary index and all rows. Asked by: `push_filter` for scans, `planner` for UPDATE and DELETE. Never: drops a
 //! condition, except equalities that exact keys imply: rows found are checked again.
-//! A bound must have the column's own type: `int4column = 5::int8` counts when 5 fits an int4, else it stays a filter.
+//! An index with a predicate counts where the conditions imply it. A bound must have the column's own type: `int4column = 5::int8` counts when 5 fits an int4, else it stays a filter.
 //! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used.
 
 use super::conjuncts::{join, split};
 use super::cost;
 use super::estimate::{Estimator, selectivity};
+use super::implied::implies;
 use super::rename::is_row_free;
-use engine::catalog::Table;
+use crate::sql::bind::walk::same;
+use engine::catalog::{Index, KeyPart, PartOf, Table};
 use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};
+use std::sync::Arc;
 use types::{DataType, Value};
 
 /// Exact keys of one statement: each costs a lookup.
@@ -43,7 +46,7 @@ pub(super) fn choose(
     }
     let access = match on.knows(table) {
         true => cheapest(table, &conditions, &bounds, on),
-        false => longest(table, &bounds),
+        false => longest(table, &conditions, &bounds),
     };
     (access, join(conditions))
 }
@@ -51,9 +54,9 @@ pub(super) fn choose(
 /// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan.
 fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> Access {
     let all = on.table(table);
-    let part = |range: &KeyRange, columns: &[usize]| {
-        let used = columns.get(..=range.prefix.len()).unwrap_or(columns);
-        let counts = |b: &&Bound| used.contains(&b.column);
+    let part = |range: &KeyRange, parts: &[KeyPart]| {
+        let used = parts.get(..=range.prefix.len()).unwrap_or(parts);
+        let counts = |b: &&Bound| used.iter().any(|p| b.of.is(p));
         let of_range = bounds
             .iter()
             .filter(counts)
@@ -62,18 +65,24 @@ fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator
     };
     let mut best = Access::Full;
     let mut least = all.rows * cost::VISIT;
-    let primary = key_range(&table.primary_key, bounds);
+    let key = ascending(&table.primary_key);
+    let primary = key_range(&key, bounds);
     if is_bounded(&primary) {
         // It can cost no more than everything.
-        least = part(&primary, &table.primary_key) * cost::VISIT;
+        least = part(&primary, &key) * cost::VISIT;
         best = Access::KeyRange(primary);
     }
-    for index in &table.indexes {
-        let range = key_range(&index.columns(), bounds);
-        if !is_bounded(&range) {
-            continue;
+    for index in usable(table, conditions) {
+        let range = key_range(&index.parts, bounds);
+        let mut found = match (is_bounded(&range), &index.predicate) {
+            (true, _) => part(&range, &index.parts),
+            (false, Some(_)) => all.rows,
+            (false, None) => continue,
+        };
+        if let Some(predicate) = &index.predicate {
+            found *= selectivity(&split(predicate.expr.clone()), &all);
         }
-        let cost = part(&range, &index.columns()) * cost::FETCH;
+        let cost = found * cost::FETCH;
         if cost < least {
             least = cost;
             let index = index.clone();
@@ -88,14 +97,16 @@ fn is_bounded(range: &KeyRange) -> bool {
 }
 
 /// By how much the conditions say, where nothing is known of the rows.
-fn longest(table: &Table, bounds: &[Bound]) -> Access {
-    let primary = key_range(&table.primary_key, bounds);
+fn longest(table: &Table, conditions: &[Expr], bounds: &[Bound]) -> Access {
+    let primary = key_range(&ascending(&table.primary_key), bounds);
     let mut best_score = score(&primary, true);
     let mut best = (best_score > 0).then_some(Access::KeyRange(primary));
-    for index in &table.indexes {
-        let range = key_range(&index.columns(), bounds);
+    for index in usable(table, conditions) {
+        let range = key_range(&index.parts, bounds);
         let unique = index.unique && range.prefix.len() == index.parts.len();
-        let score = score(&range, false) + if unique { 100 } else { 0 };
+        // That a predicate holds says as much as a bound on both sides, and is sure to leave rows out.
+        let partial = if index.predicate.is_some() { 2 } else { 0 };
+        let score = score(&range, false) + partial + if unique { 100 } else { 0 };
         if score > best_score {
             best_score = score;
             let index = index.clone();
@@ -103,6 +114,19 @@ fn longest(table: &Table, bounds: &[Bound]) -> Access {
         }
     }
     best.unwrap_or(Access::Full)
+}
+
+fn ascending(columns: &[usize]) -> Vec<KeyPart> {
+    columns.iter().map(|c| KeyPart::ascending(*c)).collect()
+}
+
+/// Indexes with an entry for every row that the conditions want.
+fn usable<'t>(table: &'t Table, conditions: &[Expr]) -> impl Iterator<Item = &'t Arc<Index>> {
+    let complete = |i: &&Arc<Index>| match &i.predicate {
+        Some(predicate) => implies(conditions, &predicate.expr),
+        None => true,
+    };
+    table.indexes.iter().filter(complete)
 }
 
 /// Zero is not worth it. A one-sided range pays only in the primary key, whose rows lie in its order.
@@ -117,12 +141,45 @@ fn score(range: &KeyRange, primary: bool) -> usize {
     }
 }
 
-/// A condition on one column.
-struct Bound {
-    column: usize,
+/// A condition on a column, or on what an index has an expression for.
+struct Bound<'e> {
+    of: Subject<'e>,
     /// Which condition.
     at: usize,
     kind: BoundKind,
+}
+
+#[derive(Clone, Copy)]
+enum Subject<'e> {
+    Column(usize),
+    Expr(&'e Expr),
+}
+
+impl Subject<'_> {
+    fn is(&self, part: &KeyPart) -> bool {
+        match (self, &part.of) {
+            (Subject::Column(c), PartOf::Column(p)) => c == p,
+            (Subject::Expr(e), PartOf::Expr(p)) => same(e, &p.expr),
+            (Subject::Column(_), PartOf::Expr(_)) | (Subject::Expr(_), PartOf::Column(_)) => false,
+        }
+    }
+
+    fn equals(&self, other: &Subject) -> bool {
+        match (self, other) {
+            (Subject::Column(a), Subject::Column(b)) => a == b,
+            (Subject::Expr(a), Subject::Expr(b)) => same(a, b),
+            (Subject::Column(_), Subject::Expr(_)) | (Subject::Expr(_), Subject::Column(_)) => {
+                false
+            }
+        }
+    }
+
+    fn ty(&self, table: &Table) -> DataType {
+        match self {
+            Subject::Column(c) => table.columns.get(*c).map_or(DataType::Void, |c| c.ty),
+            Subject::Expr(e) => e.ty(),
+        }
+    }
 }
 
 enum BoundKind {
@@ -132,18 +189,18 @@ enum BoundKind {
     Upper(Expr, bool),
 }
 
-fn bound(c: &Expr, table: &Table, at: usize) -> Option<Bound> {
+fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
     match c {
         Expr::Call { func, args, .. } => {
             let (comparison, left_ty, right_ty) = func.comparison_between()?;
             let [left, right] = args.as_slice() else {
                 return None;
             };
-            let (column, e, comparison) = match key_column(left, left_ty, table) {
-                Some(column) if is_row_free(right) => (column, right, comparison),
-                _ => (key_column(right, right_ty, table)?, left, comparison.flip()),
+            let (of, e, comparison) = match subject(left, left_ty, table) {
+                Some(of) if is_row_free(right) => (of, right, comparison),
+                _ => (subject(right, right_ty, table)?, left, comparison.flip()),
             };
-            let e = fitted(e, table.columns[column].ty)?;
+            let e = fitted(e, of.ty(table))?;
             let kind = match comparison {
                 Comparison::Eq => BoundKind::Equal(vec![e]),
                 Comparison::Lt => BoundKind::Upper(e, false),
@@ -152,7 +209,7 @@ fn bound(c: &Expr, table: &Table, at: usize) -> Option<Bound> {
                 Comparison::Ge => BoundKind::Lower(e, true),
                 Comparison::Ne => return None,
             };
-            Some(Bound { column, at, kind })
+            Some(Bound { of, at, kind })
         }
         Expr::InList {
             expr,
@@ -163,31 +220,27 @@ fn bound(c: &Expr, table: &Table, at: usize) -> Option<Bound> {
             let (Comparison::Eq, ty, _) = eq.comparison_between()? else {
                 return None;
             };
-            let column = key_column(expr, ty, table)?;
-            let items = items.iter().map(|e| fitted(e, table.columns[column].ty));
+            let of = subject(expr, ty, table)?;
+            let items = items.iter().map(|e| fitted(e, of.ty(table)));
             let kind = BoundKind::Equal(items.collect::<Option<Vec<_>>>()?);
-            Some(Bound { column, at, kind })
+            Some(Bound { of, at, kind })
         }
         // `a = 1 OR a = 2`.
         Expr::Or(items) => {
-            let mut column = None;
+            let mut of: Option<Subject<'e>> = None;
             let mut all = Vec::new();
             for item in items {
                 let bound = bound(item, table, at)?;
                 let BoundKind::Equal(values) = bound.kind else {
                     return None;
                 };
-                if *column.get_or_insert(bound.column) != bound.column {
+                if !of.get_or_insert(bound.of).equals(&bound.of) {
                     return None;
                 }
                 all.extend(values);
             }
             let kind = BoundKind::Equal(all);
-            Some(Bound {
-                column: column?,
-                at,
-                kind,
-            })
+            Some(Bound { of: of?, at, kind })
         }
         _ => None,
     }
@@ -206,6 +259,30 @@ fn key_column(e: &Expr, ty: DataType, table: &Table) -> Option<usize> {
         _ => return None,
     };
     (column < table.columns.len()).then_some(column)
+}
+
+/// What a comparison over type `ty` is about.
+fn subject<'e>(e: &'e Expr, ty: DataType, table: &Table) -> Option<Subject<'e>> {
+    if let Some(column) = key_column(e, ty, table) {
+        return Some(Subject::Column(column));
+    }
+    if is_row_free(e) || !has_expressions(table) {
+        return None;
+    }
+    Some(Subject::Expr(match e {
+        Expr::Cast {
+            expr,
+            typmod: -1,
+            explicit: false,
+            ..
+        } if widens(expr.ty(), ty) => expr,
+        e => e,
+    }))
+}
+
+fn has_expressions(table: &Table) -> bool {
+    let mut parts = table.indexes.iter().flat_map(|i| &i.parts);
+    parts.any(|p| p.column().is_none())
 }
 
 /// Each value of `from` is the same value of `to`, in the same order.
@@ -270,7 +347,7 @@ fn exact_keys(table: &Table, bounds: &[Bound]) -> Option<(Vec<Vec<Expr>>, Vec<us
     let mut keys: Vec<Vec<Expr>> = vec![Vec::new()];
     let mut implied = Vec::new();
     for column in &table.primary_key {
-        let (at, values) = fewest(bounds, *column)?;
+        let (at, values) = fewest(bounds, &KeyPart::ascending(*column))?;
         if keys.len().saturating_mul(values.len()) > KEYS_MAX {
             return None;
         }
@@ -288,8 +365,8 @@ fn exact_keys(table: &Table, bounds: &[Bound]) -> Option<(Vec<Vec<Expr>>, Vec<us
 }
 
 /// The equality with the fewest alternatives.
-fn fewest(bounds: &[Bound], column: usize) -> Option<(usize, &Vec<Expr>)> {
-    let equal = bounds.iter().filter(|b| b.column == column);
+fn fewest<'b>(bounds: &'b [Bound], part: &KeyPart) -> Option<(usize, &'b Vec<Expr>)> {
+    let equal = bounds.iter().filter(|b| b.of.is(part));
     let equal = equal.filter_map(|b| match &b.kind {
         BoundKind::Equal(values) => Some((b.at, values)),
         _ => None,
@@ -297,16 +374,16 @@ fn fewest(bounds: &[Bound], column: usize) -> Option<(usize, &Vec<Expr>)> {
     equal.min_by_key(|(_, values)| values.len())
 }
 
-/// Equalities on the first columns, then bounds on the next one.
-fn key_range(columns: &[usize], bounds: &[Bound]) -> KeyRange {
+/// Equalities on the first parts, then bounds on the next one.
+fn key_range(parts: &[KeyPart], bounds: &[Bound]) -> KeyRange {
     let mut range = KeyRange::default();
-    for column in columns {
-        let single = fewest(bounds, *column).filter(|(_, values)| values.len() == 1);
+    for part in parts {
+        let single = fewest(bounds, part).filter(|(_, values)| values.len() == 1);
         if let Some((_, values)) = single {
             range.prefix.extend(values.iter().cloned());
             continue;
         }
-        for b in bounds.iter().filter(|b| b.column == *column) {
+        for b in bounds.iter().filter(|b| b.of.is(part)) {
             match &b.kind {
                 BoundKind::Lower(e, inclusive) if range.lower.is_none() => {
                     range.lower = Some((e.clone(), *inclusive));

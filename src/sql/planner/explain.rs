@@ -8,10 +8,10 @@ use super::conjuncts::split;
 use super::cost;
 use super::estimate::Estimator;
 use super::node::{Estimate, Node, millis, number};
-use super::print::Printer;
 use crate::sql::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, Table, system};
 use engine::exec::profile::{Measured, Profile};
+use engine::plan::print::Printer;
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
     KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
@@ -177,7 +177,12 @@ impl Shown<'_> {
             None => on("Seq Scan", table),
             Some(index) => {
                 let mut node = Node::new("Index Scan");
-                node.title = format!("Index Scan using {index} on {}", table.name);
+                let back = match access {
+                    Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
+                    Access::Full | Access::Keys(_) => false,
+                };
+                let way = if back { " Backward" } else { "" };
+                node.title = format!("Index Scan{way} using {index} on {}", table.name);
                 node.facts.push(("Index Name", index.clone()));
                 node.facts.push(("Relation Name", table.name.clone()));
                 node
@@ -434,8 +439,15 @@ fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String
     match access {
         Access::Full => Vec::new(),
         Access::Keys(keys) => vec![keys_text(table, keys, printer)],
-        Access::KeyRange(range) => range_texts(&table.primary_key, table, range, printer),
-        Access::Index { index, range } => range_texts(&index.columns(), table, range, printer),
+        Access::KeyRange(range) => {
+            let key = table.primary_key.iter();
+            let names = key.filter_map(|c| table.columns.get(*c));
+            range_texts(names.map(|c| c.name.clone()).collect(), range, printer)
+        }
+        Access::Index { index, range } => {
+            let name = |p| system::part_text(table, p);
+            range_texts(index.parts.iter().map(name).collect(), range, printer)
+        }
     }
 }
 
@@ -458,16 +470,8 @@ fn keys_text(table: &Table, keys: &[Vec<Expr>], printer: &Printer) -> String {
     anded(parts.collect())
 }
 
-fn range_texts(
-    columns: &[usize],
-    table: &Table,
-    range: &KeyRange,
-    printer: &Printer,
-) -> Vec<String> {
-    let name = |i: usize| {
-        let column = columns.get(i).and_then(|c| table.columns.get(*c));
-        column.map_or("", |c| c.name.as_str())
-    };
+fn range_texts(names: Vec<String>, range: &KeyRange, printer: &Printer) -> Vec<String> {
+    let name = |i: usize| names.get(i).map_or("", String::as_str);
     let mut texts: Vec<String> = Vec::new();
     for (i, e) in range.prefix.iter().enumerate() {
         texts.push(format!("({} = {})", name(i), printer.print(e)));

@@ -6,7 +6,9 @@
 //! Bounds: `TOP_MAX` rows are chosen where they are; more are sorted where all of them meet.
 
 use super::rename::{has_subquery, substitute};
-use engine::plan::{Access, Expr, Plan, Scan, SortKey, Top};
+use crate::sql::bind::walk;
+use engine::catalog::{KeyPart, Table};
+use engine::plan::{Access, Expr, KeyRange, Plan, Scan, SortKey, Top};
 use types::Value;
 
 /// First rows of a partition.
@@ -99,27 +101,91 @@ fn over_table(scan: &Scan, keys: &[SortKey]) -> Option<Vec<SortKey>> {
     keys.iter().map(key).collect()
 }
 
-/// The rows of a partition lie in the order of the primary key.
-fn comes_in_order(scan: &Scan, keys: &[SortKey]) -> bool {
-    let equal = match &scan.access {
-        Access::Full => 0,
-        Access::KeyRange(range) => range.prefix.len(),
-        Access::Keys(_) | Access::Index { .. } => return false,
+/// Whether the rows of a partition come in this order. Where an index has it, or its opposite, rows are found by that.
+fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
+    let table = scan.table.clone();
+    let ascending = |columns: &[usize]| -> Vec<KeyPart> {
+        columns.iter().map(|c| KeyPart::ascending(*c)).collect()
     };
-    let mut order = scan.table.primary_key.iter();
-    let mut next = order.nth(equal);
-    if next.is_none() {
-        return false;
-    }
-    for key in keys {
-        let Some(column) = next else {
-            // The whole key decides; what follows it has nothing left to do.
-            return true;
-        };
-        if key.descending || !matches!(&key.expr, Expr::Column(c, _) if c == column) {
-            return false;
+    let primary = ascending(&table.primary_key);
+    match &mut scan.access {
+        Access::Full => match direction(&table, &primary, 0, keys, true) {
+            Some(false) => true,
+            Some(true) => {
+                scan.access = Access::KeyRange(KeyRange {
+                    backward: true,
+                    ..KeyRange::default()
+                });
+                true
+            }
+            None if scan.filter.is_none() => by_index(scan, &table, keys),
+            None => false,
+        },
+        Access::KeyRange(range) => {
+            let way = direction(&table, &primary, range.prefix.len(), keys, true);
+            range.backward = way == Some(true);
+            way.is_some()
         }
-        next = order.next();
+        Access::Index { index, range } if !index.unique => {
+            let way = direction(&table, &index.parts, range.prefix.len(), keys, false);
+            range.backward = way == Some(true);
+            way.is_some()
+        }
+        Access::Keys(_) | Access::Index { .. } => false,
     }
-    true
+}
+
+fn by_index(scan: &mut Scan, table: &Table, keys: &[SortKey]) -> bool {
+    for index in &table.indexes {
+        if index.unique || index.predicate.is_some() {
+            continue;
+        }
+        if let Some(backward) = direction(table, &index.parts, 0, keys, false) {
+            let range = KeyRange {
+                backward,
+                ..KeyRange::default()
+            };
+            let index = index.clone();
+            scan.access = Access::Index { index, range };
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether rows that lie in the order of these parts, of which the first `equal` are the same for all, come in the order of the
+/// keys when they are read forward (`false`) or backward. `whole`: no two rows have the same values of all parts.
+fn direction(
+    table: &Table,
+    parts: &[KeyPart],
+    equal: usize,
+    keys: &[SortKey],
+    whole: bool,
+) -> Option<bool> {
+    let (same, rest) = parts.split_at_checked(equal)?;
+    let mut rest = rest.iter();
+    let mut way = None;
+    for key in keys {
+        let is = |p: &KeyPart| walk::same(&p.expr(table), &key.expr);
+        if same.iter().any(is) {
+            continue;
+        }
+        let Some(part) = rest.next() else {
+            // The whole key decides; what follows it has nothing left to do.
+            return way.filter(|_| whole);
+        };
+        if !is(part) {
+            return None;
+        }
+        let column = part.column().and_then(|c| table.columns.get(c));
+        let backward = key.descending != part.descending;
+        let nulls = (key.nulls_first != part.nulls_first) == backward;
+        if !nulls && !column.is_some_and(|c| c.not_null) {
+            return None;
+        }
+        if *way.get_or_insert(backward) != backward {
+            return None;
+        }
+    }
+    way
 }

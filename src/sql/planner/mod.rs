@@ -10,12 +10,12 @@ mod cost;
 mod decorrelate;
 mod estimate;
 mod explain;
+mod implied;
 mod join_order;
 mod limits;
 mod node;
 mod order;
 mod partial;
-mod print;
 mod prune;
 mod push_filter;
 mod rename;
@@ -26,7 +26,9 @@ mod sides;
 #[cfg(test)]
 mod tests;
 
+pub(super) use conjuncts::split;
 pub use explain::{Explained, Took};
+pub(super) use implied::implies;
 pub(super) use rename::renamed;
 pub(super) use shape::types;
 

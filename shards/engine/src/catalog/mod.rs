@@ -4,6 +4,7 @@
 //! `Arc<Catalog>` a statement started with. Never: holds rows.
 
 pub mod change;
+pub mod index;
 pub mod model;
 pub mod objects;
 pub mod path;
@@ -13,8 +14,9 @@ pub mod stored;
 pub mod system;
 
 pub use change::{Change, Work};
+pub use index::{Index, KeyPart, OpClass, PartOf};
 pub use model::{
-    Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, Index, KeyPart, OnCommit, PartOf,
-    Relation, SqlExpr, Table, TableKind,
+    Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, OnCommit, Relation, SqlExpr,
+    Table, TableKind,
 };
 pub use objects::{ForeignKey, ForeignKeyAction, Schema, Sequence, Stated, UserType, View};

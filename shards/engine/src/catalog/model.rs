@@ -1,8 +1,9 @@
-//! The catalog's immutable model: the catalog itself, tables, their columns and indexes.
+//! The catalog's immutable model: the catalog itself, tables and their columns.
 //!
 //! Owns: what a name stands for. Ordinals (`columns`, `primary_key`, `Expr::Column`) count a table's present columns; `number`
 //! is PostgreSQL's `attnum`, never given twice, and says where a stored row has the column (`codec::row`).
 
+use super::index::Index;
 use super::objects::{CommentKey, ForeignKey, Function, Schema, Sequence, Stated, UserType, View};
 use super::referrers::Referrers;
 use super::statistics::Statistics;
@@ -142,43 +143,6 @@ pub struct Check {
     pub name: String,
     pub sql: String,
     pub expr: Expr,
-}
-
-/// A secondary index.
-///
-/// Not unique: entries live in the partition of their row, key = columns then the row's key.
-/// Unique: entries live in the partition that the indexed columns hash to, key = columns (then the row's key where one is
-/// NULL), value = the row's partition and key, so uniqueness holds over the whole table.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Index {
-    pub id: TableId,
-    pub name: String,
-    pub tree: TreeId,
-    pub parts: Vec<KeyPart>,
-    /// Ordinals of INCLUDE's columns.
-    pub include: Vec<usize>,
-    pub unique: bool,
-    /// Two NULLs are the same (unique indexes only).
-    pub nulls_not_distinct: bool,
-    /// It backs a UNIQUE constraint (of the same name) rather than a plain CREATE UNIQUE INDEX.
-    pub constraint: bool,
-    /// Only rows for which it is true have entries.
-    pub predicate: Option<SqlExpr>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KeyPart {
-    pub of: PartOf,
-    pub descending: bool,
-    pub nulls_first: bool,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum PartOf {
-    /// An ordinal.
-    Column(usize),
-    /// Over the table's row.
-    Expr(SqlExpr),
 }
 
 /// What a name can stand for.
@@ -402,38 +366,6 @@ impl ColumnDef {
             generated: None,
             missing: None,
             declared: 0,
-        }
-    }
-}
-
-impl Index {
-    /// Whether every row has an entry, which begins with the values of its first `n` columns as keys have them.
-    pub fn finds_all(&self, n: usize) -> bool {
-        let plain = |p: &KeyPart| p.column().is_some() && !p.descending && !p.nulls_first;
-        let first = self.parts.get(..n);
-        self.predicate.is_none() && first.is_some_and(|parts| parts.iter().all(plain))
-    }
-
-    /// The ordinals of its key's columns; what is an expression is passed over.
-    pub fn columns(&self) -> Vec<usize> {
-        self.parts.iter().filter_map(KeyPart::column).collect()
-    }
-}
-
-impl KeyPart {
-    /// Ascending, NULLs last.
-    pub fn ascending(column: usize) -> KeyPart {
-        KeyPart {
-            of: PartOf::Column(column),
-            descending: false,
-            nulls_first: false,
-        }
-    }
-
-    pub fn column(&self) -> Option<usize> {
-        match &self.of {
-            PartOf::Column(c) => Some(*c),
-            PartOf::Expr(_) => None,
         }
     }
 }

@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(one.primary_key, [0]);
         assert_eq!(
             (one.indexes[0].columns(), one.indexes[0].unique),
-            (vec![1, 7], true)
+            (Some(vec![1, 7]), true)
         );
         assert_eq!(one.checks.len(), 3);
         assert_eq!(catalog.statistics.len(), 1);

@@ -15,6 +15,9 @@
 //! array   = values of the element type (each 01 … or 02), then 00       jsonb = see `key_json`
 //! ```
 //!
+//! Parts of an index may lie otherwise (`Order`): descending ones have all their bits turned round, a NULL that comes before what
+//! is ascending (or after what is descending) is 00 before that.
+//!
 //! What compares equal has equal bytes (1.0 and 1.00, 1 mon and 30 days), so decoding may give the normal form of a
 //! value; the row keeps the exact one. Bounds: `KEY_BYTES_MAX` a key.
 
@@ -31,6 +34,9 @@ use types::{Array, DataType, Interval, PartitionId, Reg, Result, Row, Value};
 pub const PRESENT: u8 = 0x01;
 /// The whole of a NULL.
 pub const NULL: u8 = 0x02;
+
+/// A NULL before all values.
+const NULL_LOW: u8 = 0x00;
 
 /// Ends the items of an array; below both markers, so that a shorter array sorts first.
 const END: u8 = 0x00;
@@ -54,6 +60,45 @@ pub fn encode(values: &[Value], types: &[DataType], out: &mut Vec<u8>) -> Result
         out.truncate(start);
     }
     Ok(done?)
+}
+
+/// In which order a part of a key lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+impl Order {
+    /// The marker of NULL before anything is turned round.
+    fn null(self) -> u8 {
+        match self.nulls_first == self.descending {
+            true => NULL,
+            false => NULL_LOW,
+        }
+    }
+
+    /// The byte that every value but NULL begins with.
+    pub fn present(self) -> u8 {
+        match self.descending {
+            true => !PRESENT,
+            false => PRESENT,
+        }
+    }
+}
+
+/// Appends one value of a key whose bytes lie in an order of their own.
+pub fn encode_ordered(value: &Value, ty: DataType, order: Order, out: &mut Vec<u8>) -> Result<()> {
+    let start = out.len();
+    match value.is_null() {
+        true => out.push(order.null()),
+        false => encode_one(value, ty, out)?,
+    }
+    if order.descending {
+        // No value's bytes begin another's, so turned round they are in the opposite order.
+        out[start..].iter_mut().for_each(|b| *b = !*b);
+    }
+    Ok(())
 }
 
 /// Appends one column's value.

@@ -97,6 +97,12 @@ impl Fragment {
         Ok(())
     }
 
+    /// Rows of the table that suffice, if none is refused.
+    pub fn limit(&self) -> usize {
+        let limit = self.scan.limit.filter(|_| self.groups.is_none());
+        limit.map_or(usize::MAX, |n| (n.max(1)).min(usize::MAX as u64) as usize)
+    }
+
     /// Time to `take`.
     pub fn batch_full(&self) -> bool {
         if let Some(groups) = &self.groups {

@@ -6,7 +6,7 @@
 use super::Expr;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::{
-    Check, ColumnDef, Default, ForeignKeyAction, OnCommit, Sequence, Stated, View,
+    Check, ColumnDef, Default, ForeignKeyAction, Index, OnCommit, Sequence, Stated, View,
 };
 use std::sync::Arc;
 use types::{DataType, Error, TableId};
@@ -30,11 +30,12 @@ pub enum Ddl {
         temporary: bool,
     },
     CreateIndex {
-        name: Option<String>,
         table: QualifiedName,
-        columns: Vec<String>,
-        unique: bool,
+        /// The version that the table's definition began with: expressions are bound against it.
+        since: u64,
+        new: Box<NewIndex>,
         if_not_exists: bool,
+        concurrently: bool,
     },
     Alter(Alter),
     Drop(Drop),
@@ -72,7 +73,7 @@ pub struct CreateTable {
     pub checks: Vec<Check>,
     pub foreign_keys: Vec<NewForeignKey>,
     /// Further indexes, of LIKE … INCLUDING INDEXES.
-    pub indexes: Vec<LikeIndex>,
+    pub indexes: Vec<NewIndex>,
     pub sequences: Vec<OwnedSequence>,
     /// Of a temporary table.
     pub temporary: Option<OnCommit>,
@@ -84,10 +85,13 @@ pub struct CreateTable {
     pub filled: bool,
 }
 
+/// An index, over the row of the table that it is for.
 #[derive(Clone, Debug)]
-pub struct LikeIndex {
-    pub columns: Vec<usize>,
-    pub unique: bool,
+pub struct NewIndex {
+    /// None is given: it is named after its parts.
+    pub name: Option<String>,
+    /// Its id, name and tree are given when it is carried out.
+    pub index: Index,
 }
 
 /// A sequence that is made with a column and goes with it: of `serial`, or of an identity.
@@ -147,6 +151,8 @@ pub struct Drop {
     pub names: Vec<QualifiedName>,
     pub if_exists: bool,
     pub cascade: bool,
+    /// Of an index: outside a transaction alone.
+    pub concurrently: bool,
 }
 
 /// What a statement says it is about.

@@ -9,6 +9,7 @@
 pub mod compare;
 pub mod ddl;
 pub mod expr;
+pub mod print;
 pub mod query;
 pub mod statement;
 pub mod visit;

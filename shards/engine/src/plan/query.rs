@@ -246,6 +246,8 @@ pub struct KeyRange {
     /// (bound, inclusive)
     pub lower: Option<(Expr, bool)>,
     pub upper: Option<(Expr, bool)>,
+    /// A partition's rows come in the opposite order.
+    pub backward: bool,
 }
 
 /// Aggregation where the rows are. Output: the groups' values, then for each aggregate its partial state (see `exec::aggregates`).

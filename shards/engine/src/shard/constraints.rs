@@ -1,6 +1,6 @@
 //! What a row must satisfy before it is written: NOT NULL, CHECK, and the size a row and a key may have.
 
-use crate::catalog::Table;
+use crate::catalog::{Index, Table, system};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
 use types::{DataType, Error, Result, Row, SqlState, Value, limits};
@@ -70,22 +70,13 @@ fn shorten(mut s: String) -> String {
     s
 }
 
-/// 23505 with PostgreSQL's words.
-pub fn duplicate(
-    table: &Table,
-    constraint: &str,
-    columns: &[usize],
-    values: &[Value],
-    tz: &jiff::tz::TimeZone,
-) -> Error {
+/// 23505 with PostgreSQL's words; `detail` is the key's.
+pub fn duplicate(table: &Table, constraint: &str, detail: &str) -> Error {
     Error::new(
         SqlState::UNIQUE_VIOLATION,
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
-    .with_detail(format!(
-        "{} already exists.",
-        key_detail(table, columns, values, tz)
-    ))
+    .with_detail(format!("{detail} already exists."))
     .with_table(&table.name)
     .with_constraint(constraint)
 }
@@ -97,23 +88,39 @@ pub fn key_detail(
     values: &[Value],
     tz: &jiff::tz::TimeZone,
 ) -> String {
-    let column = |c: &usize| table.columns.get(*c);
-    let names: Vec<&str> = columns
-        .iter()
-        .filter_map(column)
-        .map(|c| c.name.as_str())
-        .collect();
-    let shown: Vec<String> = columns
-        .iter()
-        .filter_map(column)
-        .zip(values)
-        .map(|(c, v)| {
-            let mut out = String::new();
-            types::text::format(v, c.ty, tz, &mut out);
-            out
-        })
-        .collect();
-    format!("Key ({})=({})", names.join(", "), shown.join(", "))
+    let names = columns.iter().filter_map(|c| table.columns.get(*c));
+    let names = names.map(|c| c.name.clone()).collect();
+    shown(names, table.types_of(columns), values, tz)
+}
+
+/// The same of an index.
+pub fn index_detail(
+    table: &Table,
+    index: &Index,
+    values: &[Value],
+    tz: &jiff::tz::TimeZone,
+) -> String {
+    let name = |p| system::part_text(table, p);
+    let names = index.parts.iter().map(name).collect();
+    shown(names, index.types(table), values, tz)
+}
+
+fn shown(
+    names: Vec<String>,
+    types: Vec<DataType>,
+    values: &[Value],
+    tz: &jiff::tz::TimeZone,
+) -> String {
+    let show = |(v, ty): (&Value, DataType)| {
+        let mut out = String::new();
+        match v {
+            Value::Null => out.push_str("null"),
+            v => types::text::format(v, ty, tz, &mut out),
+        }
+        out
+    };
+    let values: Vec<String> = values.iter().zip(types).map(show).collect();
+    format!("Key ({})=({})", names.join(", "), values.join(", "))
 }
 
 /// 54000 for an encoded row over the ceiling.

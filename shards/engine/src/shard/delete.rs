@@ -28,7 +28,7 @@ impl Shard {
             let (keys, next) = target.candidates(&call.reach, resume).await?;
             for (n, key) in keys.into_iter().enumerate() {
                 if let Some(old) = target.lock(&key).await? {
-                    write_local(&state, &call.table, &key, Some(&old), None)?;
+                    write_local(&state, &call.table, &key, Some(&old), None, &call.ctx)?;
                     state.write(call.table.tree, key.clone(), None)?;
                     out.count += 1;
                     if call.rows_wanted {

@@ -1,13 +1,16 @@
 //! Entries of secondary indexes: their keys and payloads.
 //!
-//! Owns: what an entry looks like. Local index: key = indexed columns then the row's key, payload = the row's key. Unique
-//! index: key = indexed columns (then the row's address where one is NULL, since NULLs are distinct), payload = address.
+//! Owns: what an entry looks like. Local index: key = indexed values then the row's key, payload = the row's key. Unique
+//! index: key = indexed values (then the row's address where one is NULL and NULLs are distinct), payload = address.
+//! A row for which an index's predicate is not true has no entry there.
 
 use super::call::{Address, EntriesCall, KeySpan, Reply, Resume};
 use super::cursor::Cursor;
 use super::{Shard, ShardReply};
-use crate::catalog::{Index, Table};
+use crate::catalog::{Index, PartOf, Table};
 use crate::codec::key;
+use crate::exec::Context;
+use crate::exec::eval::{self, Env};
 use crate::txn::Partition;
 use crate::txn::state::TxnState;
 use std::ops::ControlFlow;
@@ -25,7 +28,7 @@ pub fn row_key(table: &Table, row: &Row) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The indexed columns of a row.
+/// These columns of a row.
 pub fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
     columns
         .iter()
@@ -33,29 +36,68 @@ pub fn pick(row: &Row, columns: &[usize]) -> Vec<Value> {
         .collect()
 }
 
-/// The entry of a row in a local index.
-pub fn local_key(table: &Table, index: &Index, row: &Row, row_key: &[u8]) -> Result<Vec<u8>> {
+/// The values that a row has in an index; `None`: it has no entry there.
+pub fn indexed(index: &Index, row: &Row, ctx: &Context) -> Result<Option<Row>> {
+    let env = Env { ctx, outer: &[] };
+    if let Some(predicate) = &index.predicate
+        && !eval::eval_bool(&predicate.expr, row, &env)?
+    {
+        return Ok(None);
+    }
+    let mut values = Row::with_capacity(index.parts.len());
+    for part in &index.parts {
+        values.push(match &part.of {
+            PartOf::Column(c) => row.get(*c).cloned().unwrap_or_default(),
+            PartOf::Expr(e) => eval::eval(&e.expr, row, &env)?,
+        });
+    }
+    Ok(Some(values))
+}
+
+/// The beginning of the entries with these values of the index's first parts.
+pub fn index_key(table: &Table, index: &Index, values: &[Value]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    key::encode(
-        &pick(row, &index.columns()),
-        &table.types_of(&index.columns()),
-        &mut out,
-    )?;
-    out.extend_from_slice(row_key);
+    for (part, value) in index.parts.iter().zip(values) {
+        key::encode_ordered(value, part.ty(table), part.order(), &mut out)?;
+    }
     fits(&out)?;
     Ok(out)
 }
 
-/// The entry of a row in a unique index.
-pub fn unique_key(table: &Table, index: &Index, row: &Row, address: &Address) -> Result<Vec<u8>> {
-    let values = pick(row, &index.columns());
-    let mut out = Vec::new();
-    key::encode(&values, &table.types_of(&index.columns()), &mut out)?;
-    if values.iter().any(Value::is_null) {
+/// The entry of a row in a local index, if it has one.
+pub fn local_key(
+    table: &Table,
+    index: &Index,
+    row: &Row,
+    row_key: &[u8],
+    ctx: &Context,
+) -> Result<Option<Vec<u8>>> {
+    let Some(values) = indexed(index, row, ctx)? else {
+        return Ok(None);
+    };
+    let mut out = index_key(table, index, &values)?;
+    out.extend_from_slice(row_key);
+    fits(&out)?;
+    Ok(Some(out))
+}
+
+/// The entry of a row in a unique index, if it has one, and the values in it.
+pub fn unique_key(
+    table: &Table,
+    index: &Index,
+    row: &Row,
+    address: &Address,
+    ctx: &Context,
+) -> Result<Option<(Vec<u8>, Row)>> {
+    let Some(values) = indexed(index, row, ctx)? else {
+        return Ok(None);
+    };
+    let mut out = index_key(table, index, &values)?;
+    if !index.nulls_not_distinct && values.iter().any(Value::is_null) {
         out.extend_from_slice(&encode_address(address));
         fits(&out)?;
     }
-    Ok(out)
+    Ok(Some((out, values)))
 }
 
 fn fits(entry: &[u8]) -> Result<()> {
@@ -95,14 +137,14 @@ pub fn write_local(
     row_key: &[u8],
     old: Option<&Row>,
     new: Option<&Row>,
+    ctx: &Context,
 ) -> Result<()> {
     for index in table.indexes.iter().filter(|i| !i.unique) {
-        let before = old
-            .map(|r| local_key(table, index, r, row_key))
-            .transpose()?;
-        let after = new
-            .map(|r| local_key(table, index, r, row_key))
-            .transpose()?;
+        let entry = |row: Option<&Row>| match row {
+            Some(row) => local_key(table, index, row, row_key, ctx),
+            None => Ok(None),
+        };
+        let (before, after) = (entry(old)?, entry(new)?);
         if before == after {
             continue;
         }

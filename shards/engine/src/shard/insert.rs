@@ -1,7 +1,7 @@
 //! INSERT: each row takes its key's lock, looks whether the key is taken, and is written or meets ON CONFLICT.
 
 use super::call::{Change, Conflict, InsertCall, Inserted, Reply};
-use super::constraints::{check, duplicate, row_size};
+use super::constraints::{check, duplicate, key_detail, row_size};
 use super::entries::{pick, row_key, write_local};
 use super::update::{assign, generate};
 use super::{Shard, ShardReply};
@@ -99,13 +99,8 @@ impl Insert<'_> {
                     Conflict::Error => {
                         let values = pick(&row, &table.primary_key);
                         let tz = &self.call.ctx.session.time_zone;
-                        Err(duplicate(
-                            table,
-                            &table.primary_key_name,
-                            &table.primary_key,
-                            &values,
-                            tz,
-                        ))
+                        let detail = key_detail(table, &table.primary_key, &values, tz);
+                        Err(duplicate(table, &table.primary_key_name, &detail))
                     }
                     Conflict::Nothing | Conflict::Update { .. } | Conflict::Lock => {
                         self.conflict(key, row).await
@@ -204,7 +199,7 @@ impl Insert<'_> {
         let mut bytes = Vec::new();
         row::encode(new, &self.layout, &mut bytes);
         row_size(&bytes)?;
-        write_local(self.state, table, key, old, Some(new))?;
+        write_local(self.state, table, key, old, Some(new), &self.call.ctx)?;
         self.state.write(table.tree, key.to_vec(), Some(bytes))
     }
 

@@ -6,8 +6,8 @@
 //! leaves a tree that no catalog names, which start drops.
 
 use super::call::{Address, Load, LoadCall, LoadEntry, Reply};
-use super::constraints::{check, duplicate, key_detail, row_size};
-use super::entries::{encode_address, local_key, pick};
+use super::constraints::{check, duplicate, index_detail, key_detail, row_size};
+use super::entries::{encode_address, local_key, pick, unique_key};
 use super::{Shard, ShardReply};
 use crate::catalog::{Index, Table};
 use crate::codec::row;
@@ -88,21 +88,17 @@ impl Loader<'_> {
         if table.has_key() && self.taken(table.tree, key).await? {
             let values = pick(row, &table.primary_key);
             let tz = &ctx.session.time_zone;
-            return Err(duplicate(
-                table,
-                &table.primary_key_name,
-                &table.primary_key,
-                &values,
-                tz,
-            ));
+            let detail = key_detail(table, &table.primary_key, &values, tz);
+            return Err(duplicate(table, &table.primary_key_name, &detail));
         }
         let mut bytes = Vec::new();
         row::encode(row, &self.layout, &mut bytes);
         row_size(&bytes)?;
         self.put(table.tree, key, &bytes).await?;
         for index in table.indexes.iter().filter(|i| !i.unique) {
-            self.put(index.tree, &local_key(table, index, row, key)?, key)
-                .await?;
+            if let Some(entry) = local_key(table, index, row, key, ctx)? {
+                self.put(index.tree, &entry, key).await?;
+            }
         }
         Ok(())
     }
@@ -113,7 +109,7 @@ impl Loader<'_> {
         }
         if self.taken(index.tree, &entry.key).await? {
             let utc = jiff::tz::TimeZone::UTC;
-            let detail = key_detail(self.table, &index.columns(), &entry.values, &utc);
+            let detail = index_detail(self.table, index, &entry.values, &utc);
             return Err(Error::new(
                 SqlState::UNIQUE_VIOLATION,
                 format!("could not create unique index \"{}\"", index.name),
@@ -157,16 +153,17 @@ impl Loader<'_> {
     }
 }
 
-/// The entries that a row of address `row` has in `index`.
-pub fn entry_of(table: &Table, index: &Index, values: &Row, row: Address) -> Result<LoadEntry> {
-    let key = if index.unique {
-        super::entries::unique_key(table, index, values, &row)?
-    } else {
-        local_key(table, index, values, &row.key)?
+/// The entry that a row of address `row` has in `index`, if it has one.
+pub fn entry_of(
+    table: &Table,
+    index: &Index,
+    values: &Row,
+    row: Address,
+    ctx: &Context,
+) -> Result<Option<LoadEntry>> {
+    let entry = match index.unique {
+        true => unique_key(table, index, values, &row, ctx)?,
+        false => local_key(table, index, values, &row.key, ctx)?.map(|key| (key, Row::new())),
     };
-    Ok(LoadEntry {
-        key,
-        row,
-        values: pick(values, &index.columns()),
-    })
+    Ok(entry.map(|(key, values)| LoadEntry { key, row, values }))
 }

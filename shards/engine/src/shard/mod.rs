@@ -5,6 +5,7 @@
 //! others. Never: asks another shard anything, so calls never nest.
 //! Bounds: replies carry one batch; what a call keeps is bounded by `limits::QUERY_BYTES_MAX`.
 
+mod backward;
 pub mod call;
 mod constraints;
 mod cursor;

@@ -12,6 +12,7 @@ use super::sequence;
 use super::{Shard, layout::Layout};
 use crate::catalog::{Table, stored};
 use crate::codec::{key, row};
+use crate::exec::eval;
 use crate::txn::{Isolation, Partition, Stop, TxnRef, versions};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -163,13 +164,15 @@ impl Load<'_> {
         if !table.indexes.is_empty() {
             let values = row::decode(payload, layout)?;
             for index in &table.indexes {
+                let ctx = eval::blank();
                 if index.unique {
-                    let entry = unique_key(table, index, &values, &row)?;
+                    let Some((entry, _)) = unique_key(table, index, &values, &row, ctx)? else {
+                        continue;
+                    };
                     let at = key::partition(&entry, count);
                     self.put(at, index.tree, &entry, &encode_address(&row));
                     self.flush_full(at).await?;
-                } else {
-                    let entry = local_key(table, index, &values, &row.key)?;
+                } else if let Some(entry) = local_key(table, index, &values, &row.key, ctx)? {
                     self.put(row.partition, index.tree, &entry, &row.key);
                 }
             }

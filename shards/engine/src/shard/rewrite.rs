@@ -30,7 +30,7 @@ impl Shard {
             out.changes.push(match new {
                 Some(new) => put(&state, (table, &call.ctx, &layout), key, old, new, true)?,
                 None => {
-                    write_local(&state, table, &key, Some(&old), None)?;
+                    write_local(&state, table, &key, Some(&old), None, &call.ctx)?;
                     state.write(table.tree, key.clone(), None)?;
                     Change {
                         key,

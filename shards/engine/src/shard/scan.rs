@@ -1,6 +1,7 @@
 //! Reading rows: each call answers one batch and says where the next begins, so nothing is kept between calls.
 
-use super::call::{Address, Reach, Reply, Resume, ScanCall, stale};
+use super::backward::Backward;
+use super::call::{Address, KeySpan, Reach, Reply, Resume, ScanCall, stale};
 use super::cursor::Cursor;
 use super::entries::{encode_address, local_rows, start};
 use super::{Shard, ShardReply, meter};
@@ -8,6 +9,7 @@ use crate::catalog::Table;
 use crate::codec::row;
 use crate::exec::fragment::Fragment;
 use crate::exec::profile::Pages;
+use crate::plan::Access;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
@@ -34,6 +36,10 @@ impl Shard {
         let version = call.ctx.catalog.version;
         self.live(&table, version)?;
         let layout = table.layout();
+        let backward = match &call.scan.access {
+            Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
+            Access::Full | Access::Keys(_) => false,
+        };
         let mut reader = Reader {
             p,
             txn: &call.txn,
@@ -44,13 +50,22 @@ impl Shard {
         let resume = match call.reach {
             Reach::Keys(keys) => reader.keys(&keys, call.resume).await?,
             Reach::All => reader.range(Vec::new(), None, call.resume).await?,
+            Reach::Range(span) if backward => {
+                reader
+                    .backward(table.tree, span, call.resume, false)
+                    .await?
+            }
             Reach::Range(span) => reader.range(span.lower, span.upper, call.resume).await?,
             Reach::Index { index, span } => {
                 if !table.indexes.iter().any(|i| i.tree == index.tree) {
                     return Err(stale(&table));
                 }
-                let from = start(&span, call.resume);
-                reader.index(index.tree, from, span.upper).await?
+                if backward {
+                    reader.backward(index.tree, span, call.resume, true).await?
+                } else {
+                    let from = start(&span, call.resume);
+                    reader.index(index.tree, from, span.upper).await?
+                }
             }
         };
         // A definition change may have dropped the tree while pages were read.
@@ -168,10 +183,14 @@ impl Reader<'_> {
         upper: Option<Vec<u8>>,
     ) -> Result<Option<Resume>> {
         let mut cursor = Cursor::open(self.p, self.txn, tree, from, upper).await?;
+        let most = self.fragment.limit().min(BATCH_ROWS_MAX);
         loop {
-            let rows = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
+            let rows = local_rows(&mut cursor, most).await?;
             let more = !rows.is_empty();
             for key in &rows {
+                if self.fragment.limit_reached() {
+                    break;
+                }
                 if let Some(payload) = self.p.read(self.txn, self.table.tree, key).await? {
                     // A batch may run over by what is left of these keys.
                     let of = (&self.layout, self.p.id);
@@ -183,6 +202,36 @@ impl Reader<'_> {
                 return Ok(cursor.position().map(Resume));
             }
         }
+    }
+}
+
+impl Reader<'_> {
+    /// From the end of a span to its beginning. `entries`: what lies there names rows, rather than being them.
+    async fn backward(
+        &mut self,
+        tree: TreeId,
+        span: KeySpan,
+        resume: Option<Resume>,
+        entries: bool,
+    ) -> Result<Option<Resume>> {
+        let upper = resume.map_or(span.upper, |r| Some(r.0));
+        let mut cells = Backward::new(self.p, self.txn, tree, span.lower, upper);
+        while let Some(step) = cells.step().await? {
+            for (key, payload) in step {
+                let of = (&self.layout, self.p.id);
+                let flow = if !entries {
+                    Self::push(&mut self.fragment, of, &key, &payload)?
+                } else if let Some(row) = self.p.read(self.txn, self.table.tree, &payload).await? {
+                    Self::push(&mut self.fragment, of, &payload, &row)?
+                } else {
+                    ControlFlow::Continue(())
+                };
+                if flow.is_break() {
+                    return Ok(Some(Resume(key)));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries of unique indexes, in the partition that the indexed values hash to.
 
 use super::call::{Address, EntryChange, Reply, UniqueCall, UniqueChange};
-use super::constraints::duplicate;
+use super::constraints::{duplicate, index_detail};
 use super::entries::{decode_address, encode_address};
 use super::{Shard, ShardReply};
 use crate::txn::Partition;
@@ -49,13 +49,8 @@ async fn one(
             if holder.as_ref().is_some_and(|h| h != row) {
                 let index = &change.index;
                 let utc = jiff::tz::TimeZone::UTC;
-                return Err(duplicate(
-                    &call.table,
-                    &index.name,
-                    &index.columns(),
-                    &change.values,
-                    &utc,
-                ));
+                let detail = index_detail(&call.table, index, &change.values, &utc);
+                return Err(duplicate(&call.table, &index.name, &detail));
             }
             state.write(tree, change.key.clone(), Some(encode_address(row)))?;
         }

@@ -108,7 +108,7 @@ pub fn put(
     generate(table, &mut new, ctx)?;
     check(table, &new, ctx)?;
     if moves && table.has_key() && row_key(table, &new)? != key {
-        write_local(state, table, &key, Some(&old), None)?;
+        write_local(state, table, &key, Some(&old), None, ctx)?;
         state.write(table.tree, key.clone(), None)?;
         return Ok(Change {
             key,
@@ -120,7 +120,7 @@ pub fn put(
     let mut bytes = Vec::new();
     row::encode(&new, layout, &mut bytes);
     row_size(&bytes)?;
-    write_local(state, table, &key, Some(&old), Some(&new))?;
+    write_local(state, table, &key, Some(&old), Some(&new), ctx)?;
     state.write(table.tree, key.clone(), Some(bytes))?;
     Ok(Change {
         key,

@@ -135,6 +135,40 @@ impl State {
         (page::owner(page) == tree.0 && node::level(page) == level).then_some(page)
     }
 
+    /// The first cell of the leaf in which the last cell before `key` lies (before the end, without one).
+    pub fn leaf_before(&self, tree: TreeId, key: Option<&[u8]>) -> Result<Option<Vec<u8>>, Stall> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Ok(None);
+        };
+        let mut before = key.map(<[u8]>::to_vec);
+        let below = |page: &Page, before: Option<&[u8]>| match before.map(|k| node::search(page, k))
+        {
+            Some(Ok(i) | Err(i)) => i,
+            None => node::count(page),
+        };
+        loop {
+            let mut id = info.root;
+            let mut left: Option<Vec<u8>> = None;
+            for level in (1..=info.level).rev() {
+                let page = self.pool.page(self.resident(id, tree, level)?);
+                let child = below(page, before.as_deref());
+                if let Some(n) = child.checked_sub(1) {
+                    left = Some(node::key(page, n).to_vec());
+                }
+                id = node::child(page, child);
+            }
+            let page = self.pool.page(self.resident(id, tree, 0)?);
+            if below(page, before.as_deref()) > 0 {
+                return Ok(Some(node::key(page, 0).to_vec()));
+            }
+            // Nothing of this leaf lies before it: the one at its left then.
+            match left {
+                Some(separator) => before = Some(separator),
+                None => return Ok(None),
+            }
+        }
+    }
+
     /// The leaf that covers `key`, if the way there is resident.
     pub fn leaf_at(&self, tree: TreeId, key: &[u8]) -> Option<PageId> {
         let info = self.trees.get(&tree)?;

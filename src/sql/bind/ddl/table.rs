@@ -13,10 +13,11 @@ use crate::sql::parse::define;
 use crate::sql::statement::Statement;
 use engine::catalog::objects::CommentKey;
 use engine::catalog::{
-    Check, ColumnDef, Default, OnCommit, Relation as Found, Sequence, SqlExpr, Table, path, system,
+    Check, ColumnDef, Default, Index, OnCommit, PartOf, Relation as Found, Sequence, SqlExpr,
+    Table, path, system,
 };
 use engine::exec::functions::Volatility;
-use engine::plan::ddl::{LikeIndex, OwnedSequence};
+use engine::plan::ddl::{NewIndex, OwnedSequence};
 use engine::plan::{CreateTable, Ddl, Expr, Key, Plan, QualifiedName};
 use sqlparser::ast::{
     self, ColumnOption, GeneratedAs, GeneratedExpressionMode, IndexColumn, SqlOption,
@@ -536,29 +537,32 @@ fn like_indexes(table: &mut CreateTable, source: &Table, first: usize) -> Result
         });
     }
     for index in &source.indexes {
-        let columns = index.columns();
-        if columns.len() != index.parts.len() || index.predicate.is_some() {
-            return Err(unsupported(
-                "LIKE … INCLUDING INDEXES of a table with partial or expression indexes",
-            ));
+        let moved_columns = index.columns().map(|columns| moved(&columns));
+        if let (true, Some(columns)) = (index.constraint, moved_columns) {
+            let name = None;
+            table.uniques.push(Key { name, columns });
+            continue;
         }
-        let columns = moved(&columns);
-        match index.constraint {
-            true => table.uniques.push(Key {
-                name: None,
-                columns,
-            }),
-            false => table.indexes.push(LikeIndex {
-                columns,
-                unique: index.unique,
-            }),
+        let mut index = Index {
+            include: moved(&index.include),
+            ..Index::clone(index)
+        };
+        for part in &mut index.parts {
+            match &mut part.of {
+                PartOf::Column(c) => *c += first,
+                PartOf::Expr(e) => walk::shift_columns(&mut e.expr, first),
+            }
         }
+        if let Some(predicate) = &mut index.predicate {
+            walk::shift_columns(&mut predicate.expr, first);
+        }
+        table.indexes.push(NewIndex { name: None, index });
     }
     Ok(())
 }
 
 /// The columns of a table that is being made, as its expressions see them.
-fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
+pub(super) fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
     let entries = columns.iter().enumerate();
     let entries = entries.map(|(i, c)| Entry::of(&Column::new(&c.name, c.ty), i));
     Scope::single(Relation {
@@ -684,6 +688,10 @@ fn storage_parameter(o: &SqlOption) -> Result<()> {
     let SqlOption::KeyValue { key, value } = o else {
         return Err(unsupported("this storage parameter"));
     };
+    storage_value(key, value)
+}
+
+pub(super) fn storage_value(key: &ast::Ident, value: &ast::Expr) -> Result<()> {
     let name = names::ident(key);
     if name != "fillfactor" {
         return Err(Error::new(

@@ -30,7 +30,8 @@ impl<'a> Column<'a> {
         known: Option<&'a ColumnStatistics>,
     ) -> Column<'a> {
         let alone = |columns: &[usize]| columns == [at];
-        let index = |i: &std::sync::Arc<engine::catalog::Index>| i.unique && alone(&i.columns());
+        let index =
+            |i: &std::sync::Arc<engine::catalog::Index>| i.is_key().is_some_and(|key| alone(&key));
         let unique = alone(&table.primary_key) || table.indexes.iter().any(index);
         let distinct = match known.map(|k| f64::from(k.distinct)) {
             _ if unique => rows,

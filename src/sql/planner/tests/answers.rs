@@ -9,6 +9,7 @@ use engine::exec::fragment::Fragment;
 use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, Source, open};
 use engine::plan::{Access, Expr, KeyRange, Plan, Scan};
+use engine::shard::entries::indexed;
 use futures_util::future::LocalBoxFuture;
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -71,18 +72,25 @@ fn is_found(scan: &Scan, row: &Row, ctx: &Context) -> Result<bool> {
             }
             Ok(false)
         }
-        Access::KeyRange(range) => in_range(&table.primary_key, range, row, &env),
-        Access::Index { index, range } => in_range(&index.columns(), range, row, &env),
+        Access::KeyRange(range) => in_range(&row_values(&table.primary_key, row), range, &env),
+        Access::Index { index, range } => match indexed(index, row, ctx)? {
+            Some(values) => in_range(&values, range, &env),
+            None => Ok(false),
+        },
     }
 }
 
-fn in_range(columns: &[usize], range: &KeyRange, row: &Row, env: &Env) -> Result<bool> {
-    for (e, column) in range.prefix.iter().zip(columns) {
-        if compare(e, &row[*column], env)? != Some(Ordering::Equal) {
+fn row_values(columns: &[usize], row: &Row) -> Row {
+    columns.iter().map(|c| row[*c].clone()).collect()
+}
+
+fn in_range(values: &[Value], range: &KeyRange, env: &Env) -> Result<bool> {
+    for (e, value) in range.prefix.iter().zip(values) {
+        if compare(e, value, env)? != Some(Ordering::Equal) {
             return Ok(false);
         }
     }
-    let next = columns.get(range.prefix.len()).map(|c| &row[*c]);
+    let next = values.get(range.prefix.len());
     for (bound, refused) in [
         (&range.lower, Ordering::Greater),
         (&range.upper, Ordering::Less),

@@ -5,7 +5,7 @@
 //! Source: `tablecmds.c`, ATAddForeignKeyConstraint, transformFkeyGetPrimaryKey, transformFkeyCheckAttrs.
 
 use super::Change;
-use crate::catalog::{Catalog, ForeignKey, Index, Table};
+use crate::catalog::{Catalog, ForeignKey, Table};
 use crate::plan::ddl::NewForeignKey;
 use types::{DataType, Error, Result, SqlState, TableId, limits};
 
@@ -191,9 +191,8 @@ fn unique_over(parent: &Table, columns: &[usize]) -> Result<TableId> {
     if parent.has_key() && same(&parent.primary_key) {
         return Ok(parent.primary_key_id);
     }
-    let plain = |i: &Index| i.unique && i.predicate.is_none() && i.columns().len() == i.parts.len();
     let mut indexes = parent.indexes.iter();
-    match indexes.find(|i| plain(i) && same(&i.columns())) {
+    match indexes.find(|i| i.is_key().is_some_and(|key| same(&key))) {
         Some(index) => Ok(index.id),
         None => Err(Error::new(
             SqlState::INVALID_FOREIGN_KEY,

@@ -96,14 +96,12 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             temporary,
         } => change.create_schema(name, *if_not_exists, *temporary)?,
         Ddl::CreateIndex {
-            name,
             table,
-            columns,
-            unique,
+            since,
+            new,
             if_not_exists,
-        } => {
-            change.create_index(name.as_deref(), table, columns, *unique, *if_not_exists)?;
-        }
+            concurrently: _,
+        } => change.create_index(table, *since, new, *if_not_exists)?,
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,
         Ddl::Truncate {

@@ -5,10 +5,11 @@ use super::{Change, Work, taken};
 use crate::catalog::objects::CommentKey;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::stored::Object;
-use crate::catalog::system::class_oid;
+use crate::catalog::system::{class_oid, part_names};
 use crate::catalog::{Index, KeyPart, Sequence, Table, TableKind};
 use crate::plan::Key;
-use crate::plan::ddl::{CreateTable, QualifiedName};
+use crate::plan::ddl::{CreateTable, NewIndex, QualifiedName};
+use crate::shard::call::stale;
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, limits};
 
@@ -58,8 +59,8 @@ impl Change {
             let index = self.new_index(&table, key.name.as_deref(), &key.columns, true, true)?;
             table.indexes.push(Arc::new(index));
         }
-        for like in &def.indexes {
-            let index = self.new_index(&table, None, &like.columns, like.unique, false)?;
+        for new in &def.indexes {
+            let index = self.index(&table, new)?;
             table.indexes.push(Arc::new(index));
         }
         for spec in &def.foreign_keys {
@@ -82,21 +83,22 @@ impl Change {
 
     pub(super) fn create_index(
         &mut self,
-        name: Option<&str>,
         table: &QualifiedName,
-        columns: &[String],
-        unique: bool,
+        since: u64,
+        new: &NewIndex,
         if_not_exists: bool,
     ) -> Result<()> {
         self.tag = "CREATE INDEX";
         let table = self.existing(table)?;
-        if let Some(name) = name
+        if let Some(name) = &new.name
             && self.is_taken(&table.schema, name)
         {
             return self.exists(name, if_not_exists);
         }
-        let columns = ordinals(&table, columns)?;
-        let index = Arc::new(self.new_index(&table, name, &columns, unique, false)?);
+        if table.since != since {
+            return Err(stale(&table));
+        }
+        let index = Arc::new(self.index(&table, new)?);
         let mut next = Table::clone(&table);
         next.indexes.push(index.clone());
         self.locks.push(table.id);
@@ -196,13 +198,31 @@ impl Change {
         unique: bool,
         constraint: bool,
     ) -> Result<Index> {
-        let name = match name {
+        let index = Index {
+            parts: columns.iter().map(|c| KeyPart::ascending(*c)).collect(),
+            unique,
+            constraint,
+            ..Index::default()
+        };
+        let name = name.map(str::to_owned);
+        self.index(table, &NewIndex { name, index })
+    }
+
+    /// Gives a new index what it lacks.
+    fn index(&mut self, table: &Table, new: &NewIndex) -> Result<Index> {
+        let name = match &new.name {
             Some(name) if self.taken(table, name) => return Err(taken(name)),
-            Some(name) => name.to_string(),
+            Some(name) => name.clone(),
             None => {
-                let names = columns.iter().filter_map(|c| table.columns.get(*c));
-                let names: Vec<&str> = names.map(|c| c.name.as_str()).collect();
-                self.choose(table, &names, if constraint { "key" } else { "idx" })
+                let mut parts = new.index.parts.clone();
+                parts.extend(new.index.include.iter().map(|c| KeyPart::ascending(*c)));
+                let names = part_names(table, &parts);
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                self.choose(
+                    table,
+                    &names,
+                    if new.index.constraint { "key" } else { "idx" },
+                )
             }
         };
         let id = TableId(self.oid());
@@ -211,10 +231,7 @@ impl Change {
             id,
             name,
             tree,
-            parts: columns.iter().map(|c| KeyPart::ascending(*c)).collect(),
-            unique,
-            constraint,
-            ..Index::default()
+            ..new.index.clone()
         })
     }
 
@@ -240,25 +257,4 @@ impl Change {
             Change::is_constraint(table, name)
         })
     }
-}
-
-fn ordinals(table: &Table, columns: &[String]) -> Result<Vec<usize>> {
-    if columns.len() > limits::INDEX_COLUMNS_MAX {
-        return Err(Error::new(
-            SqlState::TOO_MANY_COLUMNS,
-            format!(
-                "cannot use more than {} columns in an index",
-                limits::INDEX_COLUMNS_MAX
-            ),
-        ));
-    }
-    let find = |name: &String| {
-        table.column(name).ok_or_else(|| {
-            Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" does not exist"),
-            )
-        })
-    };
-    columns.iter().map(find).collect()
 }

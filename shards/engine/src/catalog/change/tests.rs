@@ -1,9 +1,9 @@
 //! What definitions make of a catalog.
 
 use super::*;
-use crate::catalog::ColumnDef;
+use crate::catalog::{ColumnDef, KeyPart};
 use crate::plan::Key;
-use crate::plan::ddl::{CreateTable, Drop, ObjectKind, QualifiedName};
+use crate::plan::ddl::{CreateTable, Drop, NewIndex, ObjectKind, QualifiedName};
 use types::DataType;
 
 fn context(catalog: &Catalog) -> Context {
@@ -47,15 +47,21 @@ fn generated_names_and_oids_do_not_collide() {
         (t.primary_key_name.as_str(), t.indexes[0].name.as_str()),
         ("t_pkey", "t_b_key")
     );
-    let index = |columns: &[&str]| Ddl::CreateIndex {
-        name: None,
+    let index = |catalog: &Catalog| Ddl::CreateIndex {
         table: named("t"),
-        columns: columns.iter().map(|c| c.to_string()).collect(),
-        unique: false,
+        since: catalog.table_by_name(None, "t").unwrap().since,
+        new: Box::new(NewIndex {
+            name: None,
+            index: Index {
+                parts: vec![KeyPart::ascending(1)],
+                ..Index::default()
+            },
+        }),
         if_not_exists: false,
+        concurrently: false,
     };
-    let c = change(&c.catalog, &index(&["b"])).unwrap();
-    let c = change(&c.catalog, &index(&["b"])).unwrap();
+    let c = change(&c.catalog, &index(&c.catalog)).unwrap();
+    let c = change(&c.catalog, &index(&c.catalog)).unwrap();
     let t = c.catalog.table_by_name(None, "t").unwrap();
     assert_eq!(t.indexes[1].name, "t_b_idx");
     assert_eq!(t.indexes[2].name, "t_b_idx1");
@@ -93,6 +99,7 @@ fn an_index_behind_a_constraint_cannot_be_dropped() {
             names: vec![named(name)],
             if_exists: false,
             cascade: false,
+            concurrently: false,
         });
         let e = change(&c.catalog, &drop).err().unwrap();
         assert_eq!(e.code(), SqlState::DEPENDENT_OBJECTS_STILL_EXIST);

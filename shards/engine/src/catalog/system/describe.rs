@@ -1,27 +1,14 @@
-//! Indexes and constraints of user tables, and the statements that would make them.
+//! Constraints of user tables, and the clauses that would make them.
 //!
-//! Asked by: the rows of `pg_index` and `pg_constraint`, and functions such as `pg_get_indexdef`.
+//! Asked by: the rows of `pg_constraint`, and functions such as `pg_get_constraintdef`.
 //! Constraints that the catalog model keeps without an oid of their own get one derived from their table's, so that it
 //! is the same in every snapshot: those of an index share its oid, checks and defaults have the upper bits set.
 
+use super::indexes::table_indexes;
 use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
 use std::sync::Arc;
-
-/// A primary key's or a secondary index.
-pub struct IndexInfo<'a> {
-    pub oid: u32,
-    pub name: &'a str,
-    pub table: &'a Arc<Table>,
-    pub columns: Vec<usize>,
-    pub unique: bool,
-    pub primary: bool,
-    /// It backs a PRIMARY KEY or UNIQUE constraint of the same name.
-    pub constraint: bool,
-    /// Its tree; a primary key's is the table's.
-    pub tree: u32,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConstraintKind {
@@ -48,35 +35,6 @@ pub struct Constraint<'a> {
 pub struct Foreign<'a> {
     pub key: &'a ForeignKey,
     pub parent: &'a Arc<Table>,
-}
-
-/// Every index, table by table.
-pub fn indexes(catalog: &Catalog) -> impl Iterator<Item = IndexInfo<'_>> {
-    catalog.tables.values().flat_map(table_indexes)
-}
-
-fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInfo<'_>> {
-    let primary = table.has_key().then(|| IndexInfo {
-        oid: table.primary_key_id.0,
-        name: &table.primary_key_name,
-        table,
-        columns: table.primary_key.clone(),
-        unique: true,
-        primary: true,
-        constraint: true,
-        tree: table.tree.0,
-    });
-    let secondary = table.indexes.iter().map(move |i| IndexInfo {
-        oid: i.id.0,
-        name: &i.name,
-        table,
-        columns: i.columns(),
-        unique: i.unique,
-        primary: false,
-        constraint: i.constraint,
-        tree: i.tree.0,
-    });
-    primary.into_iter().chain(secondary)
 }
 
 /// Every constraint, table by table.
@@ -130,7 +88,7 @@ fn table_constraints(table: &Arc<Table>) -> impl Iterator<Item = Constraint<'_>>
             } else {
                 ConstraintKind::Unique
             },
-            columns: i.columns.clone(),
+            columns: i.columns(),
             index_oid: i.oid,
             check: None,
             foreign: None,
@@ -153,28 +111,12 @@ fn derived_oid(class: u32, table: u32, ordinal: usize, each: u32) -> u32 {
     class | (place & 0x3FFF_FFFF)
 }
 
-fn column_list(table: &Table, columns: &[usize]) -> String {
+pub(super) fn column_list(table: &Table, columns: &[usize]) -> String {
     let names = columns
         .iter()
         .filter_map(|c| table.columns.get(*c))
         .map(|c| quote_identifier(&c.name));
     names.collect::<Vec<_>>().join(", ")
-}
-
-/// As `pg_get_indexdef` prints it; `qualified` puts the schema before the table's name.
-pub fn index_definition(i: &IndexInfo<'_>, qualified: bool) -> String {
-    let unique = if i.unique { "UNIQUE " } else { "" };
-    let schema = if qualified {
-        format!("{}.", quote_identifier(&i.table.schema))
-    } else {
-        String::new()
-    };
-    format!(
-        "CREATE {unique}INDEX {} ON {schema}{} USING btree ({})",
-        quote_identifier(i.name),
-        quote_identifier(&i.table.name),
-        column_list(i.table, &i.columns)
-    )
 }
 
 /// What happens to rows that refer to a key, as REFERENCES says it.

@@ -362,7 +362,10 @@ fn place_in_key(c: &Constraint<'_>, at: usize) -> Value {
     let place = c.foreign.as_ref().and_then(|f| {
         let column = f.key.referenced_columns.get(at)?;
         let index = f.parent.indexes.iter().find(|i| i.id == f.key.index);
-        let key = index.map_or_else(|| f.parent.primary_key.clone(), |i| i.columns());
+        let key = index.map_or_else(
+            || f.parent.primary_key.clone(),
+            |i| i.columns().unwrap_or_default(),
+        );
         key.iter().position(|k| k == column)
     });
     place.map_or(Value::Null, |p| int4(p as i32 + 1))

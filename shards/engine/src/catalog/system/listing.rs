@@ -1,7 +1,7 @@
 //! Rows of `pg_tables`, `pg_indexes` and `pg_views`.
 
 use super::definitions::relations;
-use super::describe::{index_definition, indexes};
+use super::indexes::{index_definition, indexes};
 use super::values::{null, text, yes};
 use crate::catalog::TableKind;
 use crate::exec::Context;

@@ -10,6 +10,7 @@
 
 pub mod definitions;
 mod describe;
+mod indexes;
 mod information;
 mod listing;
 mod objects;
@@ -32,12 +33,11 @@ use ::types::{DataType, Row};
 pub use definitions::{
     INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, Relation, find, relations as all,
 };
-pub use describe::{
-    Constraint, ConstraintKind, IndexInfo, attrdef_oid, constraint_definition, constraints,
-    index_definition, indexes,
-};
+pub use describe::{Constraint, ConstraintKind, attrdef_oid, constraint_definition, constraints};
+pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
 pub use objects::{serial_sequence, view_definition};
 pub use procs::{io_function, io_function_name};
+pub use types::class_named;
 
 /// `pg_database.oid` of the one database.
 pub const DATABASE_OID: u32 = server::DATABASE;

@@ -1,10 +1,11 @@
-//! Rows of `pg_class`, `pg_attribute`, `pg_index`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
+//! Rows of `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
 
 use super::definitions::{Relation, relations};
-use super::describe::{ConstraintKind, IndexInfo, attrdef_oid, constraints, indexes};
+use super::describe::{ConstraintKind, attrdef_oid, constraints};
+use super::indexes::{IndexInfo, indexes};
 use super::objects;
 use super::server::{BTREE, HEAP};
-use super::types::{alignment, by_value, collation, opclass, storage};
+use super::types::{alignment, by_value, collation, storage};
 use super::values::{OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
 use crate::catalog::{
     Catalog, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table, TableKind, View,
@@ -165,7 +166,7 @@ fn index_class(i: &IndexInfo<'_>, catalog: &Catalog) -> Row {
         file: i.tree,
         indexed: false,
         kind: "i",
-        columns: i.columns.len(),
+        columns: i.parts.len() + i.include.len(),
         checks: 0,
         triggers: false,
         rows: -1.0,
@@ -320,16 +321,13 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
         rows.extend(columns.map(|(i, (name, ty))| plain(s.id.0, name, (*ty, -1), i)));
     }
     for index in indexes(&ctx.catalog) {
-        let columns = index
-            .columns
-            .iter()
-            .filter_map(|c| index.table.columns.get(*c));
-        rows.extend(columns.enumerate().map(|(i, c)| {
+        let columns = index.attributes();
+        rows.extend(columns.iter().enumerate().map(|(i, (name, ty, typmod))| {
             let attribute = Attribute {
                 relation: index.oid,
-                name: &c.name,
-                ty: c.ty,
-                typmod: c.typmod,
+                name,
+                ty: *ty,
+                typmod: *typmod,
                 number: i + 1,
                 not_null: false,
                 default: false,
@@ -340,45 +338,6 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
         }));
     }
     rows
-}
-
-pub(super) fn index(ctx: &Context) -> Vec<Row> {
-    indexes(&ctx.catalog).map(|i| index_row(&i)).collect()
-}
-
-fn index_row(i: &IndexInfo<'_>) -> Row {
-    let count = int2(i.columns.len() as i16);
-    let types: Vec<DataType> = i
-        .columns
-        .iter()
-        .filter_map(|c| i.table.columns.get(*c))
-        .map(|c| c.ty)
-        .collect();
-    let oids =
-        |f: fn(DataType) -> u32| array(DataType::Oid, types.iter().map(|t| oid(f(*t))).collect());
-    vec![
-        oid(i.oid),
-        oid(i.table.id.0),
-        count.clone(),
-        count,
-        yes(i.unique),
-        yes(false),
-        yes(i.primary),
-        yes(false),
-        yes(true),
-        yes(false),
-        yes(true),
-        yes(false),
-        yes(true),
-        yes(true),
-        yes(false),
-        attnums(i.table, &i.columns),
-        oids(collation),
-        oids(opclass),
-        array(DataType::Int2, vec![int2(0); types.len()]),
-        null(),
-        null(),
-    ]
 }
 
 pub(super) fn attrdef(ctx: &Context) -> Vec<Row> {
@@ -503,7 +462,7 @@ pub(super) fn depend(ctx: &Context) -> Vec<Row> {
             rows.push(row(CLASS, i.oid, CONSTRAINT, i.oid, 0, "i"));
             continue;
         }
-        for column in &i.columns {
+        for column in i.uses() {
             rows.push(row(CLASS, i.oid, CLASS, i.table.id.0, column + 1, "a"));
         }
     }

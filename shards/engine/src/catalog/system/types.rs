@@ -6,9 +6,10 @@ use super::definitions::PG_CATALOG_OID;
 use super::procs::{ARRAY_IO, IO_FUNCTIONS, IoFunctions};
 use super::server::BTREE;
 use super::values::{OWNER, ch, int2, int4, no_proc, null, oid, proc, text, yes};
+use crate::catalog::OpClass;
 use crate::exec::Context;
 use crate::exec::cast::{CastContext, can_cast, is_preferred};
-use types::{DataType, Row, Value};
+use types::{DataType, Error, Result, Row, SqlState, Value};
 
 /// `pg_collation.oid` of "default" and "C".
 const DEFAULT_COLLATION: u32 = 100;
@@ -254,7 +255,7 @@ pub(super) fn collations(_: &Context) -> Vec<Row> {
     ]
 }
 
-/// The default B-tree operator classes: oid, name, family, its oid, type.
+/// The B-tree operator classes: oid, name, family, its oid, type.
 const OPCLASSES: &[(u32, &str, &str, u32, u32)] = &[
     (1978, "int4_ops", "integer_ops", 1976, 23),
     (1979, "int2_ops", "integer_ops", 1976, 21),
@@ -277,7 +278,75 @@ const OPCLASSES: &[(u32, &str, &str, u32, u32)] = &[
     (10_038, "time_ops", "time_ops", 1996, 1083),
     (10_065, "uuid_ops", "uuid_ops", 2968, 2950),
     (10_088, "jsonb_ops", "jsonb_ops", 4033, 3802),
+    (VARCHAR_OPS, "varchar_ops", "text_ops", 1994, 25),
+    (
+        TEXT_PATTERN_OPS,
+        "text_pattern_ops",
+        "text_pattern_ops",
+        2095,
+        25,
+    ),
+    (
+        VARCHAR_PATTERN_OPS,
+        "varchar_pattern_ops",
+        "text_pattern_ops",
+        2095,
+        25,
+    ),
+    (
+        BPCHAR_PATTERN_OPS,
+        "bpchar_pattern_ops",
+        "bpchar_pattern_ops",
+        2097,
+        1042,
+    ),
 ];
+
+pub(super) const VARCHAR_OPS: u32 = 10_044;
+pub(super) const TEXT_PATTERN_OPS: u32 = 4217;
+pub(super) const VARCHAR_PATTERN_OPS: u32 = 4218;
+pub(super) const BPCHAR_PATTERN_OPS: u32 = 4219;
+
+/// Whether a type is indexed by it where none is named.
+fn is_default(class: u32) -> bool {
+    !matches!(
+        class,
+        VARCHAR_OPS | TEXT_PATTERN_OPS | VARCHAR_PATTERN_OPS | BPCHAR_PATTERN_OPS
+    )
+}
+
+/// What a class of this name means for a part of type `ty`: an error where it is for other types, `None` where there is none.
+pub fn class_named(name: &str, ty: DataType) -> Option<Result<OpClass>> {
+    let text = matches!(ty, DataType::Text | DataType::Varchar);
+    let input = match ty {
+        DataType::Varchar => DataType::Text.oid(),
+        _ if ty.is_array() => 2277,
+        _ if ty.is_reg() => DataType::Oid.oid(),
+        other => other.oid(),
+    };
+    let (oid, _, _, _, takes) = OPCLASSES.iter().find(|c| c.1 == name)?;
+    if text && *takes == DataType::Bpchar.oid() {
+        let refused = format!("operator class \"{name}\" is not supported for this type");
+        let hint = "It compares without trailing blanks; use text_pattern_ops.";
+        return Some(Err(Error::unsupported(refused).with_hint(hint)));
+    }
+    if *takes != input {
+        return Some(Err(Error::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!(
+                "operator class \"{name}\" does not accept data type {}",
+                ty.sql_name()
+            ),
+        )));
+    }
+    Some(Ok(match *oid {
+        VARCHAR_OPS => OpClass::Varchar,
+        TEXT_PATTERN_OPS => OpClass::TextPattern,
+        VARCHAR_PATTERN_OPS => OpClass::VarcharPattern,
+        BPCHAR_PATTERN_OPS => OpClass::BpcharPattern,
+        _ => OpClass::Default,
+    }))
+}
 
 /// The operator class that indexes a type.
 pub(super) fn opclass(ty: DataType) -> u32 {
@@ -300,7 +369,7 @@ pub(super) fn opclasses(_: &Context) -> Vec<Row> {
             oid(OWNER),
             oid(c.3),
             oid(c.4),
-            yes(true),
+            yes(is_default(c.0)),
             oid(0),
         ]
     };

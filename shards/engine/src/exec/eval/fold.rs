@@ -33,6 +33,11 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
     backup: None,
 });
 
+/// What immutable expressions may be evaluated in where no statement runs.
+pub fn blank() -> &'static Context {
+    &BLANK
+}
+
 /// `e` with its immutable constant parts computed.
 pub fn fold(e: Expr, ctx: Option<&Context>) -> Expr {
     let ctx = ctx.unwrap_or(&BLANK);

@@ -85,13 +85,16 @@ fn ranged(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Op
             prefix,
             lower: None,
             upper: None,
+            backward: false,
         })
     };
     if let Some(range) = range(&table.primary_key) {
         return Some(Access::KeyRange(range));
     }
     table.indexes.iter().find_map(|index| {
-        let range = range(&index.columns())?;
+        // Entries of a partial index may be missing.
+        let columns = index.predicate.is_none().then(|| index.columns())??;
+        let range = range(&columns)?;
         let index = index.clone();
         Some(Access::Index { index, range })
     })

@@ -4,7 +4,7 @@
 //! as arrays, pg_node_tree and aclitem as text, xid as bigint.
 
 use super::{Definition, none, table};
-use crate::catalog::system::{objects, procs, relations, server, types};
+use crate::catalog::system::{indexes, objects, procs, relations, server, types};
 
 pub(super) const TABLES: &[Definition] = &[
     table(
@@ -197,7 +197,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2610,
         "pg_index",
-        relations::index,
+        indexes::index,
         "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct \
          bool, indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid \
          bool, indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey int2[], \

@@ -195,10 +195,14 @@ fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
     };
     let nth = match usize::try_from(column) {
         Ok(0) | Err(_) => return Ok(system::index_definition(&i, true).into()),
-        Ok(n) => i.columns.get(n - 1),
+        Ok(n) => n - 1,
     };
-    let name = nth.and_then(|c| i.table.columns.get(*c));
-    Ok(name.map_or("".into(), |c| quote_identifier(&c.name).into_owned().into()))
+    if let Some(part) = i.parts.get(nth) {
+        return Ok(system::part_definition(i.table, part, false).into());
+    }
+    let included = nth.checked_sub(i.parts.len());
+    let column = included.and_then(|n| i.table.columns.get(*i.include.get(n)?));
+    Ok(column.map_or("".into(), |c| quote_identifier(&c.name).into_owned().into()))
 }
 
 fn constraint(ctx: &Context, oid: u32) -> Result<Value> {

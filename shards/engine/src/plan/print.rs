@@ -1,44 +1,44 @@
-//! Expressions as EXPLAIN prints them.
+//! Expressions as EXPLAIN and the definitions of indexes print them.
 //!
 //! Owns: the SQL-like text of a bound expression, close to PostgreSQL's `ruleutils.c`: operators infix in parentheses,
-//! casts as `::type`, literals with their type. Asked by: `explain`. Never: parsed again by anything.
+//! casts as `::type`, literals with their type. Asked by: EXPLAIN, `catalog::system`. Never: parsed again by anything.
 //! Bounds: `DEPTH_MAX` levels; deeper parts print as `...`, so that a long chain cannot overflow the stack.
 
-use engine::plan::{AggregateCall, Expr, SortKey, SubqueryKind};
+use super::{AggregateCall, Expr, SortKey, SubqueryKind};
 use types::{DataType, Value};
 
 const DEPTH_MAX: usize = 200;
 
 /// Names of the columns that an expression reads.
-pub(super) struct Printer<'a> {
+pub struct Printer<'a> {
     names: &'a [String],
     /// Without casts and types of literals: equal texts mean equal conditions on one column.
     plain: bool,
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(names: &'a [String]) -> Printer<'a> {
+    pub fn new(names: &'a [String]) -> Printer<'a> {
         let plain = false;
         Printer { names, plain }
     }
 
-    pub(super) fn plain(names: &'a [String]) -> Printer<'a> {
+    pub fn plain(names: &'a [String]) -> Printer<'a> {
         let plain = true;
         Printer { names, plain }
     }
 
-    pub(super) fn print(&self, e: &Expr) -> String {
+    pub fn print(&self, e: &Expr) -> String {
         let mut out = String::new();
         self.expr(e, DEPTH_MAX, &mut out);
         out
     }
 
-    pub(super) fn list<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> String {
+    pub fn list<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> String {
         let printed: Vec<String> = exprs.into_iter().map(|e| self.print(e)).collect();
         printed.join(", ")
     }
 
-    pub(super) fn sort_keys(&self, keys: &[SortKey]) -> String {
+    pub fn sort_keys(&self, keys: &[SortKey]) -> String {
         let key = |k: &SortKey| {
             let order = if k.descending { " DESC" } else { "" };
             let nulls = match (k.descending, k.nulls_first) {
@@ -51,7 +51,7 @@ impl<'a> Printer<'a> {
         keys.iter().map(key).collect::<Vec<_>>().join(", ")
     }
 
-    pub(super) fn aggregate(&self, call: &AggregateCall) -> String {
+    pub fn aggregate(&self, call: &AggregateCall) -> String {
         let name = call.func.split(['_', ':']).next().unwrap_or(&call.func);
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let args = if call.args.is_empty() {
