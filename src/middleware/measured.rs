@@ -117,6 +117,10 @@ impl Results for Measured {
         })
     }
 
+    fn ready(&mut self) -> Option<Event> {
+        self.inner.ready()
+    }
+
     fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>> {
         Box::pin(async {
             let outcome = self.inner.copy(input).await;

@@ -180,7 +180,7 @@ impl Txn {
         let outcome = self.commit_everywhere().await;
         let advisory = self.advisory.take();
         if let Some(advisory) = advisory {
-            advisory.end_of_transaction().await;
+            Box::pin(advisory.end_of_transaction()).await;
         }
         outcome
     }
@@ -200,7 +200,9 @@ impl Txn {
         let Some((first, others)) = participants.split_first() else {
             // What has only read is serial at its snapshot.
             forget_reads(router.clone(), xid, readers);
-            commit_in(&router, xid, Ts(0), &lockers).await;
+            if !lockers.is_empty() {
+                Box::pin(commit_in(&router, xid, Ts(0), &lockers)).await;
+            }
             return Ok(());
         };
         lockers.retain(|p| !readers.contains(p));

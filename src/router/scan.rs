@@ -106,6 +106,30 @@ impl Source for TxnSource {
 }
 
 impl Router {
+    /// The row of a scan that names one primary key.
+    pub async fn row(&self, txn: TxnRef, scan: &Arc<Scan>, ctx: &Arc<Context>) -> Result<RowBatch> {
+        self.metrics.statements_single.inc();
+        let partitions = self.shard.partition_count;
+        let Route::Partitions(parts) = route(&scan.table, &scan.access, ctx, partitions)? else {
+            return Ok(RowBatch::new());
+        };
+        let Some((partition, reach)) = parts.into_iter().next() else {
+            return Ok(RowBatch::new());
+        };
+        let call = ScanCall {
+            txn,
+            scan: scan.clone(),
+            ctx: ctx.clone(),
+            reach,
+            resume: None,
+            measured: false,
+        };
+        match self.call(partition, PartitionCall::Scan(call)).await? {
+            Reply::Rows { batch, .. } => Ok(batch),
+            _ => Err(odd()),
+        }
+    }
+
     async fn parts(
         &self,
         txn: &TxnRef,

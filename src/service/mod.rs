@@ -198,6 +198,10 @@ pub enum Reply {
 pub trait Results {
     /// `None` after the last event. After an `Err` nothing follows.
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<Event>>>;
+    /// What `next` would answer at once, without waiting for it; `None` says nothing but that it has to be asked.
+    fn ready(&mut self) -> Option<Event> {
+        None
+    }
     /// After `Event::CopyIn`: data until `Done` or `Fail`; then `next` goes on. An error ends the COPY (the protocol discards the client's rest).
     fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>>;
 }

@@ -18,7 +18,7 @@ impl Session {
         match txn {
             Some(txn) if !txn.references.is_quiet() => {
                 let env = self.settling_env(stop)?;
-                self.node.router.settle_references(&env).await
+                Box::pin(self.node.router.settle_references(&env)).await
             }
             _ => Ok(()),
         }
@@ -32,8 +32,8 @@ impl Session {
                 let running = self.running.borrow().clone();
                 let stop = running.unwrap_or_else(|| Stop::at(None));
                 let env = self.settling_env(&stop)?;
-                self.node.router.settle_references(&env).await?;
-                self.node.router.settle_deferred(&env).await
+                Box::pin(self.node.router.settle_references(&env)).await?;
+                Box::pin(self.node.router.settle_deferred(&env)).await
             }
             _ => Ok(()),
         }

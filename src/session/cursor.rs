@@ -496,7 +496,7 @@ impl Session {
         self.cursors
             .borrow_mut()
             .retain(|_, c| c.info.is_holdable || c.of.get().is_none());
-        self.settle_cursors(stop).await?;
+        Box::pin(self.settle_cursors(stop)).await?;
         self.cursors.borrow().values().for_each(|c| c.of.set(None));
         self.cursors_changed();
         Ok(())

@@ -50,6 +50,7 @@ enum Source {
         parsed: Rc<Parsed>,
         types: Vec<Option<DataType>>,
         params: Vec<Value>,
+        planned: Option<Rc<Planned>>,
         taken: bool,
     },
     Portal {
@@ -88,6 +89,25 @@ impl Execution {
             parsed,
             types,
             params,
+            planned: None,
+            taken: false,
+        };
+        Execution::new(session, source, VecDeque::new(), stop)
+    }
+
+    /// A script of one statement that was read before, with what is different this time.
+    pub fn known(
+        session: Rc<Session>,
+        parsed: Rc<Parsed>,
+        planned: Rc<Planned>,
+        params: Vec<Value>,
+        stop: Arc<Stop>,
+    ) -> Execution {
+        let source = Source::Single {
+            parsed,
+            types: Vec::new(),
+            params,
+            planned: Some(planned),
             taken: false,
         };
         Execution::new(session, source, VecDeque::new(), stop)
@@ -168,12 +188,14 @@ impl Execution {
                     return Ok(false);
                 };
                 let alone = *alone;
-                self.begin(parsed, Vec::new(), Vec::new(), alone).await?;
+                self.begin(parsed, (Vec::new(), None), Vec::new(), alone)
+                    .await?;
             }
             Source::Single {
                 parsed,
                 types,
                 params,
+                planned,
                 taken,
             } => {
                 if *taken {
@@ -181,12 +203,9 @@ impl Execution {
                     return Ok(false);
                 }
                 *taken = true;
-                let (parsed, types, params) = (
-                    parsed.clone(),
-                    std::mem::take(types),
-                    std::mem::take(params),
-                );
-                self.begin(parsed, types, params, true).await?;
+                let (parsed, params) = (parsed.clone(), std::mem::take(params));
+                let known = (std::mem::take(types), planned.take());
+                self.begin(parsed, known, params, true).await?;
             }
             Source::Portal { begun: true, .. } => return Ok(false),
             Source::Portal { portal, begun, .. } => {
@@ -201,7 +220,7 @@ impl Execution {
     async fn begin(
         &mut self,
         parsed: Rc<Parsed>,
-        types: Vec<Option<DataType>>,
+        (types, planned): (Vec<Option<DataType>>, Option<Rc<Planned>>),
         params: Vec<Value>,
         alone: bool,
     ) -> Result<()> {
@@ -210,9 +229,14 @@ impl Execution {
         let alone = alone && self.session.block.borrow().is_idle();
         let mut attempt = 0;
         loop {
-            let run = self
-                .session
-                .run(&parsed, &types, params.clone(), None, alone, &self.stop);
+            let run = self.session.run(
+                &parsed,
+                &types,
+                &params,
+                planned.as_ref(),
+                alone,
+                &self.stop,
+            );
             // The end of a statement that is its own transaction is its commit.
             let outcome = match run.await {
                 Ok(started) => self.take(started).await,
@@ -246,14 +270,9 @@ impl Execution {
         let progress = std::mem::replace(&mut portal.borrow_mut().progress, Progress::Done);
         match progress {
             Progress::New => {
-                let (parsed, types, params, planned) = {
+                let (parsed, params, planned) = {
                     let p = portal.borrow();
-                    (
-                        p.parsed.clone(),
-                        p.types.clone(),
-                        p.params.clone(),
-                        p.planned.clone(),
-                    )
+                    (p.parsed.clone(), p.params.clone(), p.planned.clone())
                 };
                 let Some(parsed) = parsed else {
                     self.events.push_back(Event::Empty);
@@ -261,17 +280,12 @@ impl Execution {
                 };
                 self.session.refuse_if_failed(&parsed)?;
                 let first = self.session.block.borrow().is_idle();
-                let mut planned = Some(planned);
                 let mut attempt = 0;
                 loop {
-                    let run = self.session.run(
-                        &parsed,
-                        &types,
-                        params.clone(),
-                        planned.take(),
-                        false,
-                        &self.stop,
-                    );
+                    let known = Some(&planned);
+                    let run = self
+                        .session
+                        .run(&parsed, &[], &params, known, false, &self.stop);
                     match run.await {
                         Ok(started) => return self.take(started).await,
                         Err(e) if first && self.tries_again(&e, &mut attempt).await => {}
@@ -310,7 +324,10 @@ impl Execution {
             } => {
                 self.kind = kind;
                 self.events.push_back(Event::Columns(columns));
-                self.current = Current::Query(running);
+                match running.is_all_here() {
+                    true => self.rows(running).await?,
+                    false => self.current = Current::Query(running),
+                }
             }
             Started::Done {
                 kind,
@@ -401,6 +418,10 @@ impl Execution {
             .add(batch.len() as u64);
         self.events
             .push_back(Event::Rows(std::mem::take(&mut batch)));
+        if running.is_over() {
+            let tag = running.tag(self.kind);
+            return self.complete(tag).await;
+        }
         self.current = Current::Query(running);
         Ok(())
     }
@@ -467,6 +488,10 @@ impl Results for Execution {
             }
             outcome
         })
+    }
+
+    fn ready(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>> {

@@ -14,9 +14,11 @@ mod explain;
 mod listen;
 mod node;
 mod plans;
+mod point;
 mod portal;
 mod savepoint;
 mod settings;
+mod shapes;
 mod statement;
 mod transaction;
 mod utility;
@@ -30,9 +32,11 @@ use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use crate::sql::{Bound, Parsed};
 use assigned::Assigned;
 use cursor::Cursor;
+use engine::catalog::Catalog;
 use engine::exec::{Context, CursorInfo, SessionInfo};
 use engine::txn::Stop;
 use listen::Listening;
+use point::Point;
 use portal::Portal;
 use settings::Settings;
 use std::cell::{Cell, RefCell};
@@ -88,7 +92,11 @@ pub struct Planned {
     version: u64,
     /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
     own: Option<(Xid, u32)>,
+    /// What it was bound from; `None` for the empty statement.
+    parsed: Option<Rc<Parsed>>,
     bound: Bound,
+    /// The shortest way to its rows, where there is one.
+    point: Option<Point>,
 }
 
 impl Session {
@@ -168,7 +176,7 @@ impl Session {
 
     /// How long a statement may wait for a lock; `None` = as long as it likes.
     pub fn lock_timeout(&self) -> Option<std::time::Duration> {
-        self.settings.borrow().milliseconds("lock_timeout")
+        self.settings.borrow().lock_timeout()
     }
 
     /// How long the client may be silent in the transaction it is in.
@@ -176,8 +184,7 @@ impl Session {
         if self.block.borrow().is_idle() {
             return None;
         }
-        let name = "idle_in_transaction_session_timeout";
-        self.settings.borrow().milliseconds(name)
+        self.settings.borrow().silence_max()
     }
 
     pub fn parameter_types(&self, name: &str) -> Result<Arc<[DataType]>> {
@@ -200,18 +207,21 @@ impl Session {
     /// What expressions of a statement that begins now may know.
     fn context(&self, params: Vec<Value>) -> Arc<Context> {
         let statement_micros = now_micros();
-        let block = self.block.borrow();
-        let catalog = block
-            .catalog()
-            .unwrap_or_else(|| self.node.router.shard.catalog());
+        let started = self.block.borrow().started_micros();
         Arc::new(Context {
             params,
-            catalog,
-            transaction_micros: block.started_micros().unwrap_or(statement_micros),
+            catalog: self.catalog(),
+            transaction_micros: started.unwrap_or(statement_micros),
             statement_micros,
             session: self.info.borrow().clone(),
             backup: self.node.router.shard.backup_progress().now(),
         })
+    }
+
+    /// As a statement that begins now finds it.
+    fn catalog(&self) -> Arc<Catalog> {
+        let own = self.block.borrow().catalog();
+        own.unwrap_or_else(|| self.node.router.shard.catalog())
     }
 
     fn store_statement(&self, name: String, prepared: Prepared) -> Result<()> {

@@ -5,7 +5,7 @@
 //! (`'now'`, `'today'` …), or one of a transaction's own catalog.
 
 use super::Planned;
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -17,9 +17,38 @@ pub struct PlanKey {
     pub text: Arc<str>,
     pub types: Vec<Option<DataType>>,
     /// Literals are read in it.
-    pub time_zone: String,
+    pub time_zone: Rc<str>,
     /// Names are looked up in it.
-    pub search_path: String,
+    pub search_path: Rc<str>,
+}
+
+/// A key that nobody owns.
+#[derive(Clone, Copy, Hash)]
+pub struct PlanRef<'a> {
+    pub text: &'a str,
+    pub types: &'a [Option<DataType>],
+    pub time_zone: &'a str,
+    pub search_path: &'a str,
+}
+
+impl PlanRef<'_> {
+    pub fn to_key(self) -> PlanKey {
+        PlanKey {
+            text: self.text.into(),
+            types: self.types.to_vec(),
+            time_zone: self.time_zone.into(),
+            search_path: self.search_path.into(),
+        }
+    }
+}
+
+impl Equivalent<PlanKey> for PlanRef<'_> {
+    fn equivalent(&self, key: &PlanKey) -> bool {
+        self.text == &*key.text
+            && self.types == key.types
+            && self.time_zone == &*key.time_zone
+            && self.search_path == &*key.search_path
+    }
 }
 
 pub struct PlanCache {
@@ -30,6 +59,8 @@ pub struct PlanCache {
     max: usize,
     /// Hashes of keys that came lately, each in the one place that it may have.
     seen: Box<[u64]>,
+    /// So of shapes whose statements have to be planned each for itself.
+    unfit: Box<[u64]>,
 }
 
 /// Keys that are remembered as having come once.
@@ -47,11 +78,12 @@ impl PlanCache {
             uses: 0,
             max,
             seen: vec![0; SEEN].into(),
+            unfit: vec![0; SEEN].into(),
         }
     }
 
     /// Whether it came before; it has now.
-    pub fn comes_again(&mut self, key: &PlanKey) -> bool {
+    pub fn comes_again(&mut self, key: PlanRef<'_>) -> bool {
         let hash = self.plans.hasher().hash_one(key);
         let place = hash as usize % self.seen.len();
         let last = self
@@ -61,20 +93,34 @@ impl PlanCache {
         last == Some(hash)
     }
 
-    pub fn get(&mut self, key: &PlanKey, version: u64) -> Option<Rc<Planned>> {
+    pub fn is_unfit(&self, key: PlanRef<'_>) -> bool {
+        let hash = self.plans.hasher().hash_one(key);
+        let place = hash as usize % self.unfit.len();
+        self.unfit.get(place) == Some(&hash)
+    }
+
+    pub fn set_unfit(&mut self, key: PlanRef<'_>) {
+        let hash = self.plans.hasher().hash_one(key);
+        let place = hash as usize % self.unfit.len();
+        if let Some(unfit) = self.unfit.get_mut(place) {
+            *unfit = hash;
+        }
+    }
+
+    pub fn get(&mut self, key: PlanRef<'_>, version: u64) -> Option<Rc<Planned>> {
         self.uses += 1;
         let uses = self.uses;
-        let (plan, used) = self.plans.get_mut(key)?;
+        let (plan, used) = self.plans.get_mut(&key)?;
         if plan.version != version {
-            self.plans.remove(key);
+            self.plans.remove(&key);
             return None;
         }
         // The order is kept roughly: a plan in steady use moves to the back only now and then.
         if uses - *used > self.max as u64 / 4 {
             *used = uses;
-            self.order.push_back((key.clone(), uses));
+            self.order.push_back((key.to_key(), uses));
         }
-        Some(self.plans.get(key)?.0.clone())
+        Some(plan.clone())
     }
 
     pub fn put(&mut self, key: PlanKey, plan: Rc<Planned>) {
@@ -110,12 +156,14 @@ mod tests {
     use super::*;
     use crate::sql::{Bound, Statement};
 
-    fn key(n: usize) -> PlanKey {
-        PlanKey {
-            text: format!("select {n}").into(),
-            types: Vec::new(),
-            time_zone: String::new(),
-            search_path: String::new(),
+    const TEXTS: [&str; 5] = ["select 0", "select 1", "select 2", "select 3", "select 4"];
+
+    fn key(n: usize) -> PlanRef<'static> {
+        PlanRef {
+            text: TEXTS[n],
+            types: &[],
+            time_zone: "",
+            search_path: "",
         }
     }
 
@@ -128,6 +176,7 @@ mod tests {
         Rc::new(Planned::new(
             version,
             None,
+            None,
             bound,
             std::time::Duration::ZERO,
         ))
@@ -137,30 +186,30 @@ mod tests {
     fn one_more_than_the_ceiling_evicts_the_least_recently_used() {
         let mut cache = PlanCache::with_max(4);
         for n in 0..4 {
-            cache.put(key(n), plan(1));
+            cache.put(key(n).to_key(), plan(1));
         }
         for _ in 0..4 {
-            assert!(cache.get(&key(0), 1).is_some());
+            assert!(cache.get(key(0), 1).is_some());
         }
-        cache.put(key(4), plan(1));
+        cache.put(key(4).to_key(), plan(1));
         assert_eq!(cache.len(), 4);
-        assert!(cache.get(&key(0), 1).is_some(), "it was used last");
-        assert!(cache.get(&key(1), 1).is_none(), "it was the oldest");
+        assert!(cache.get(key(0), 1).is_some(), "it was used last");
+        assert!(cache.get(key(1), 1).is_none(), "it was the oldest");
     }
 
     #[test]
     fn a_text_is_known_from_the_second_time_on() {
         let mut cache = PlanCache::with_max(4);
-        assert!(!cache.comes_again(&key(0)));
-        assert!(cache.comes_again(&key(0)));
-        assert!(!cache.comes_again(&key(1)));
+        assert!(!cache.comes_again(key(0)));
+        assert!(cache.comes_again(key(0)));
+        assert!(!cache.comes_again(key(1)));
     }
 
     #[test]
     fn a_plan_of_another_catalog_version_is_never_answered() {
         let mut cache = PlanCache::with_max(4);
-        cache.put(key(0), plan(1));
-        assert!(cache.get(&key(0), 2).is_none());
+        cache.put(key(0).to_key(), plan(1));
+        assert!(cache.get(key(0), 2).is_none());
         assert_eq!(cache.len(), 0);
     }
 

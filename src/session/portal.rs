@@ -1,7 +1,8 @@
 //! The extended protocol: prepared statements and portals.
 
 use super::execution::Execution;
-use super::plans::{PlanKey, cacheable};
+use super::plans::{PlanRef, cacheable};
+use super::point::Point;
 use super::statement::Running;
 use super::{Planned, Prepared, Session};
 use crate::service::Reply;
@@ -18,9 +19,8 @@ use types::{DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
 pub struct Portal {
     /// `None` for the empty statement.
     pub parsed: Option<Rc<Parsed>>,
-    pub types: Vec<Option<DataType>>,
     pub planned: Rc<Planned>,
-    pub params: Vec<Value>,
+    pub params: Rc<[Value]>,
     pub progress: Progress,
 }
 
@@ -44,50 +44,55 @@ impl Session {
     ) -> Result<Rc<Planned>> {
         let metrics = &self.node.metrics;
         let version = ctx.catalog.version;
-        let own = self.own_catalog();
-        let shared = own.is_none() && cacheable(&parsed.text);
-        let key = shared.then(|| PlanKey {
-            text: parsed.text.clone(),
-            types: types.to_vec(),
-            time_zone: self.settings.borrow().show("TimeZone").unwrap_or_default(),
-            search_path: self
-                .settings
-                .borrow()
-                .show("search_path")
-                .unwrap_or_default(),
+        let shared = self.own_catalog().is_none() && cacheable(&parsed.text);
+        let (time_zone, search_path) = self.settings.borrow().planning();
+        let key = shared.then_some(PlanRef {
+            text: &parsed.text,
+            types,
+            time_zone: &time_zone,
+            search_path: &search_path,
         });
-        if let Some(key) = &key
+        if let Some(key) = key
             && let Some(hit) = self.node.plans.borrow_mut().get(key, version)
         {
             metrics.plan_cache_hits.inc();
             return Ok(hit);
         }
         metrics.plan_cache_misses.inc();
-        let began = runtime::Instant::now();
-        let bound = sql::bind(
-            parsed,
-            &BindEnv {
-                catalog: &ctx.catalog,
-                param_types: types,
-                context: ctx,
-            },
-        )?;
-        let mut bound = bound;
-        let fetch = match &bound.statement {
-            Statement::Fetch { name, moves, .. } => Some((name.clone(), *moves)),
-            _ => None,
-        };
-        if let Some((name, false)) = &fetch {
-            bound.columns = Some(self.cursor(name)?.columns.clone());
-        }
-        let planned = Rc::new(Planned::new(version, own, bound, began.elapsed()));
-        if let (Some(key), None) = (key, fetch) {
+        let planned = self.bound(parsed, types, ctx)?;
+        if let Some(key) = key
+            && !matches!(planned.statement(), Statement::Fetch { .. })
+        {
             let mut plans = self.node.plans.borrow_mut();
-            if plans.comes_again(&key) {
-                plans.put(key, planned.clone());
+            if plans.comes_again(key) {
+                plans.put(key.to_key(), planned.clone());
             }
         }
         Ok(planned)
+    }
+
+    pub(super) fn bound(
+        &self,
+        parsed: &Rc<Parsed>,
+        types: &[Option<DataType>],
+        ctx: &Context,
+    ) -> Result<Rc<Planned>> {
+        let began = runtime::Instant::now();
+        let env = BindEnv {
+            catalog: &ctx.catalog,
+            param_types: types,
+            context: ctx,
+        };
+        let mut bound = sql::bind(parsed, &env)?;
+        if let Statement::Fetch {
+            name, moves: false, ..
+        } = &bound.statement
+        {
+            bound.columns = Some(self.cursor(name)?.columns.clone());
+        }
+        let (version, own) = (ctx.catalog.version, self.own_catalog());
+        let (parsed, took) = (Some(parsed.clone()), began.elapsed());
+        Ok(Rc::new(Planned::new(version, own, parsed, bound, took)))
     }
 
     pub(super) fn parse(
@@ -96,6 +101,14 @@ impl Session {
         sql: &str,
         types: Vec<Option<DataType>>,
     ) -> Result<()> {
+        if let Some((parsed, planned)) = self.known(sql::statement_text(sql), &types) {
+            self.refuse_if_failed(&parsed)?;
+            let prepared = Prepared {
+                parsed: Some(parsed),
+                bound: RefCell::new(planned),
+            };
+            return self.store_statement(name, prepared);
+        }
         let mut statements = sql::parse(sql)?;
         if statements.len() > 1 {
             return Err(Error::new(
@@ -136,7 +149,7 @@ impl Session {
     }
 
     /// The transaction that has changed the catalog and not committed yet.
-    fn own_catalog(&self) -> Option<(Xid, u32)> {
+    pub(super) fn own_catalog(&self) -> Option<(Xid, u32)> {
         let block = self.block.borrow();
         block.catalog().and_then(|_| block.own())
     }
@@ -156,8 +169,7 @@ impl Session {
         if self.is_current(&planned, &ctx) {
             return Ok(planned);
         }
-        let types: Vec<Option<DataType>> = planned.bound.params.iter().map(|t| Some(*t)).collect();
-        let again = self.plan(parsed, &types, &ctx)?;
+        let again = self.plan(parsed, &planned.types(), &ctx)?;
         if again.bound.columns != planned.bound.columns {
             return Err(Error::unsupported(
                 "cached plan must not change result type",
@@ -196,12 +208,10 @@ impl Session {
                 ),
             ));
         }
-        let types = planned.bound.params.iter().map(|t| Some(*t)).collect();
         let portal = Portal {
             parsed: prepared.parsed.clone(),
-            types,
             planned,
-            params,
+            params: params.into(),
             progress: Progress::New,
         };
         portals.insert(name, Rc::new(RefCell::new(portal)));
@@ -244,6 +254,11 @@ impl Session {
 }
 
 impl Planned {
+    /// Those that its parameters were given, to plan it again.
+    pub fn types(&self) -> Vec<Option<DataType>> {
+        self.bound.params.iter().map(|t| Some(*t)).collect()
+    }
+
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let bound = sql::Bound {
@@ -251,19 +266,22 @@ impl Planned {
             params: Vec::new(),
             columns: None,
         };
-        Planned::new(0, None, bound, Duration::ZERO)
+        Planned::new(0, None, None, bound, Duration::ZERO)
     }
 
     pub(super) fn new(
         version: u64,
         own: Option<(Xid, u32)>,
+        parsed: Option<Rc<Parsed>>,
         bound: sql::Bound,
         took: Duration,
     ) -> Planned {
         Planned {
+            point: Point::of(&bound.statement),
             took,
             version,
             own,
+            parsed,
             bound,
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::sql::Isolation;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 use types::{Error, Result, SqlState, limits};
 
@@ -133,6 +134,19 @@ pub struct Settings {
     custom: BTreeMap<String, String>,
     zone: jiff::tz::TimeZone,
     query_bytes_max: usize,
+    asked: Asked,
+}
+
+/// What every request or transaction asks for, read from the values whenever one of them changes.
+struct Asked {
+    statement_timeout: Option<Duration>,
+    lock_timeout: Option<Duration>,
+    silence_max: Option<Duration>,
+    isolation: Isolation,
+    reads_only: bool,
+    work_bytes: usize,
+    time_zone: Rc<str>,
+    search_path: Rc<str>,
 }
 
 /// Custom parameters of a session; one more: 54000.
@@ -144,19 +158,46 @@ impl Settings {
         starts.insert("work_mem", show_kb(query_bytes_max as u64 / 1024));
         starts.insert("statement_timeout", show_ms(statement_timeout.as_millis()));
         starts.insert("session_authorization", user.to_string());
-        Settings {
+        let mut settings = Settings {
             values: BTreeMap::new(),
             starts,
             custom: BTreeMap::new(),
             zone: jiff::tz::TimeZone::UTC,
             query_bytes_max,
-        }
+            asked: Asked {
+                statement_timeout: None,
+                lock_timeout: None,
+                silence_max: None,
+                isolation: Isolation::ReadCommitted,
+                reads_only: false,
+                work_bytes: query_bytes_max,
+                time_zone: Rc::default(),
+                search_path: Rc::default(),
+            },
+        };
+        settings.read();
+        settings
+    }
+
+    fn read(&mut self) {
+        let (isolation, reads_only) = self.read_transaction();
+        self.asked = Asked {
+            statement_timeout: self.read_ms("statement_timeout"),
+            lock_timeout: self.read_ms("lock_timeout"),
+            silence_max: self.read_ms("idle_in_transaction_session_timeout"),
+            isolation,
+            reads_only,
+            work_bytes: self.read_work_bytes(),
+            time_zone: self.show("TimeZone").unwrap_or_default().into(),
+            search_path: self.show("search_path").unwrap_or_default().into(),
+        };
     }
 
     /// How long a client may be silent in a transaction, unless its session sets something else.
     pub fn starts_with_silence(&mut self, most: Duration) {
         let name = "idle_in_transaction_session_timeout";
         self.starts.insert(name, show_ms(most.as_millis()));
+        self.read();
     }
 
     /// A setting of the startup packet becomes the session's default. Names the server does not know are refused as SET
@@ -167,6 +208,7 @@ impl Settings {
             && let Some(value) = self.values.remove(d.name)
         {
             self.starts.insert(d.name, value);
+            self.read();
         }
         Ok(())
     }
@@ -196,6 +238,7 @@ impl Settings {
         }
         let changed = self.value(d) != value;
         self.values.insert(d.name, value);
+        self.read();
         Ok((changed && d.reported).then(|| (d.name.to_string(), self.value(d))))
     }
 
@@ -238,6 +281,7 @@ impl Settings {
         }
         let before = self.value(d);
         self.values.remove(d.name);
+        self.read();
         let after = self.value(d);
         if d.name == "TimeZone" {
             self.zone = zone(&after)?;
@@ -278,12 +322,38 @@ impl Settings {
         self.zone.clone()
     }
 
+    /// How long a statement may take; `None` = as long as it likes. So the others.
     pub fn statement_timeout(&self) -> Option<Duration> {
-        self.milliseconds("statement_timeout")
+        self.asked.statement_timeout
+    }
+
+    /// How long it may wait for a lock.
+    pub fn lock_timeout(&self) -> Option<Duration> {
+        self.asked.lock_timeout
+    }
+
+    /// How long the client may be silent in a transaction.
+    pub fn silence_max(&self) -> Option<Duration> {
+        self.asked.silence_max
+    }
+
+    /// What a transaction is that does not say: its isolation, and whether it only reads.
+    pub fn transaction(&self) -> (Isolation, bool) {
+        (self.asked.isolation, self.asked.reads_only)
+    }
+
+    /// What each operator of a query may keep before it spills.
+    pub fn work_bytes(&self) -> usize {
+        self.asked.work_bytes
+    }
+
+    /// What a plan depends on: the time zone that literals are read in, and where names are looked up.
+    pub fn planning(&self) -> (Rc<str>, Rc<str>) {
+        (self.asked.time_zone.clone(), self.asked.search_path.clone())
     }
 
     /// A timeout; `None` when it is 0.
-    pub fn milliseconds(&self, name: &str) -> Option<Duration> {
+    fn read_ms(&self, name: &str) -> Option<Duration> {
         let d = find(name).ok()?;
         if !self.values.contains_key(d.name) && !self.starts.contains_key(d.name) {
             // No default is anything but 0.
@@ -293,8 +363,7 @@ impl Settings {
         (ms > 0).then(|| Duration::from_millis(ms))
     }
 
-    /// What a transaction is that does not say: whether it is REPEATABLE READ, and whether it only reads.
-    pub fn transaction(&self) -> (Isolation, bool) {
+    fn read_transaction(&self) -> (Isolation, bool) {
         let isolation = self.show("default_transaction_isolation");
         let isolation = match isolation.as_deref() {
             Ok("serializable") => Isolation::Serializable,
@@ -305,8 +374,7 @@ impl Settings {
         (isolation, reads.is_ok_and(|v| v == "on"))
     }
 
-    /// What each operator of a query may keep before it spills.
-    pub fn work_bytes(&self) -> usize {
+    fn read_work_bytes(&self) -> usize {
         let text = find("work_mem").map(|d| self.value(d)).ok();
         let kb = text.and_then(|text| parse_kb(&text));
         kb.map_or(self.query_bytes_max, |kb| kb as usize * 1024)

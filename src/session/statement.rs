@@ -3,6 +3,7 @@
 //! Owns: the statement's snapshot, its retries when a table's definition changed under its plan, and what it answers.
 
 use super::copy::{CopyIn, CopyOut};
+use super::execution::Execution;
 use super::portal::Progress;
 use super::{Planned, Session};
 use crate::router::Txn;
@@ -82,6 +83,17 @@ impl Running {
         }
     }
 
+    /// Of rows that are all here.
+    pub fn of(rows: RowBatch, stop: &Arc<Stop>) -> Running {
+        Running {
+            left: rows,
+            source: None,
+            rows: 0,
+            stop: stop.clone(),
+            end: End::Plain,
+        }
+    }
+
     /// Its end tells its rows under this name.
     pub fn counted(source: Box<dyn RowSource>, stop: &Arc<Stop>, name: &'static str) -> Running {
         let mut running = Running::new(source, stop);
@@ -126,6 +138,15 @@ impl Running {
             self.source = None;
         }
         Ok(batch)
+    }
+
+    /// Nothing more has to be asked for.
+    pub fn is_all_here(&self) -> bool {
+        self.source.is_none()
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.source.is_none() && self.left.is_empty()
     }
 
     pub fn put_back(&mut self, rows: Vec<Row>) {
@@ -237,13 +258,28 @@ impl Work<'_> {
 impl Session {
     pub(super) fn script(&self, text: &str, stop: Arc<Stop>) -> Result<Reply> {
         self.portals.borrow_mut().remove("");
+        let shape = sql::shape(text);
+        if let Some(shape) = &shape
+            && let Some((parsed, planned)) = self.known(&shape.text, &shape.types)
+        {
+            let numbers = shape.numbers.to_vec();
+            let execution = Execution::known(self.this()?, parsed, planned, numbers, stop);
+            return Ok(Reply::Results(Box::new(execution)));
+        }
         let statements = sql::parse(text).inspect_err(|_| {
             self.fail();
             self.settle_implicit();
         })?;
-        Ok(Reply::Results(Box::new(
-            super::execution::Execution::script(self.this()?, statements, stop),
-        )))
+        if let Some(shape) = &shape
+            && statements.len() == 1
+        {
+            self.learn(shape);
+        }
+        Ok(Reply::Results(Box::new(Execution::script(
+            self.this()?,
+            statements,
+            stop,
+        ))))
     }
 
     /// One statement with its parameters as text.
@@ -298,28 +334,27 @@ impl Session {
             });
         }
         let types = types.into_iter().map(Some).collect();
-        let execution =
-            super::execution::Execution::single(self.this()?, parsed, types, values, stop);
+        let execution = Execution::single(self.this()?, parsed, types, values, stop);
         Ok(Reply::Results(Box::new(execution)))
     }
 
-    /// Starts a statement. `planned` is what the client was told about it, if it was told.
+    /// Starts a statement. `planned` is what the client was told about it, if it was told; then it has the types.
     pub(super) async fn run(
         &self,
         parsed: &Rc<Parsed>,
         types: &[Option<DataType>],
-        params: Vec<Value>,
-        planned: Option<Rc<Planned>>,
+        params: &[Value],
+        planned: Option<&Rc<Planned>>,
         alone: bool,
         stop: &Arc<Stop>,
     ) -> Result<Started> {
-        let mut planned = planned;
         let mut attempt = 0;
         loop {
-            let ctx = self.context(params.clone());
-            let plan = match planned.take() {
-                Some(p) if self.is_current(&p, &ctx) => p,
-                _ => self.plan(parsed, types, &ctx)?,
+            let ctx = self.context(params.to_vec());
+            let plan = match planned {
+                Some(p) if self.is_current(p, &ctx) => p.clone(),
+                Some(p) => self.plan(parsed, &p.types(), &ctx)?,
+                None => self.plan(parsed, types, &ctx)?,
             };
             if plan.bound.params.len() > params.len() {
                 return Err(Error::new(
@@ -328,20 +363,19 @@ impl Session {
                 ));
             }
             stop.check()?;
-            if let Some(started) = self
-                .without_transaction(plan.statement(), &ctx, stop)
-                .await?
-            {
-                return Ok(started);
+            if !matches!(plan.statement(), Statement::Query(_)) {
+                let apart = self.without_transaction(plan.statement(), &ctx, stop);
+                if let Some(started) = Box::pin(apart).await? {
+                    return Ok(started);
+                }
+                if !Arc::ptr_eq(&self.catalog(), &ctx.catalog) {
+                    // It has changed since the statement was planned, a moment ago.
+                    continue;
+                }
             }
             let began = self.block.borrow().is_idle();
-            let (txn, _) = self.ensure_transaction()?;
-            // `now()` is the transaction's beginning, which may be just now.
-            let ctx = self.context(params.clone());
-            if !self.is_current(&plan, &ctx) {
-                // The catalog has changed since it was planned, a moment ago.
-                continue;
-            }
+            // `now()` is the transaction's beginning, which may be this statement's.
+            let (txn, _) = self.ensure_transaction_at(ctx.statement_micros)?;
             let fresh = !txn.has_participants();
             let work = Work {
                 session: self,
@@ -374,12 +408,15 @@ impl Session {
             ));
         }
         if statement.writes() && !self.cursors.borrow().is_empty() {
-            self.settle_cursors(work.stop).await?;
+            Box::pin(self.settle_cursors(work.stop)).await?;
         }
         match statement {
             Statement::Query(query) => {
                 let columns = query.columns.clone();
-                let running = start_query(query, work).await?;
+                let running = match &planned.point {
+                    Some(point) => point.run(work).await?,
+                    None => Box::pin(start_query(query, work)).await?,
+                };
                 Ok(Started::Query {
                     kind: StatementKind::Select,
                     running,
@@ -391,41 +428,50 @@ impl Session {
             | Statement::Delete(_)
             | Statement::Merge(_) => {
                 let env = work.write_env_for(None, reads_beside(statement));
-                self.change(statement, &env, work).await
+                Box::pin(self.change(statement, &env, work)).await
             }
             Statement::With { changes, main } => {
-                let mut env = work.write_env_for(None, true);
-                env.fuse = false;
-                let (read, unread) = in_turn(changes, main);
-                for slot in read {
-                    self.give(&env, slot, &changes[slot].1).await?;
-                }
-                let started = match &**main {
-                    Statement::Query(query) => Ok(Started::Query {
-                        kind: StatementKind::Select,
-                        running: start_in(&query.plan, &env.exec, work.stop).await?,
-                        columns: query.columns.clone(),
-                    }),
-                    Statement::Insert(_)
-                    | Statement::Update(_)
-                    | Statement::Delete(_)
-                    | Statement::Merge(_) => self.change(main, &env, work).await,
-                    Statement::CopyTo { query, options } => {
-                        let running = start_in(&query.plan, &env.exec, work.stop).await?;
-                        let copy = CopyOut::of(running, query, options, work);
-                        Ok(Started::CopyOut(Box::new(copy)))
-                    }
-                    _ => Err(Error::unsupported(
-                        "a data-modifying statement in WITH is not supported here",
-                    )),
-                }?;
-                for slot in unread {
-                    self.give(&env, slot, &changes[slot].1).await?;
-                }
-                Ok(started)
+                Box::pin(self.with_changes(changes, main, work)).await
             }
-            other => self.utility(other, planned.took, work).await,
+            other => Box::pin(self.utility(other, planned.took, work)).await,
         }
+    }
+
+    async fn with_changes(
+        &self,
+        changes: &[(String, Statement)],
+        main: &Statement,
+        work: &Work<'_>,
+    ) -> Result<Started> {
+        let mut env = work.write_env_for(None, true);
+        env.fuse = false;
+        let (read, unread) = in_turn(changes, main);
+        for slot in read {
+            self.give(&env, slot, &changes[slot].1).await?;
+        }
+        let started = match main {
+            Statement::Query(query) => Ok(Started::Query {
+                kind: StatementKind::Select,
+                running: start_in(&query.plan, &env.exec, work.stop).await?,
+                columns: query.columns.clone(),
+            }),
+            Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Merge(_) => self.change(main, &env, work).await,
+            Statement::CopyTo { query, options } => {
+                let running = start_in(&query.plan, &env.exec, work.stop).await?;
+                let copy = CopyOut::of(running, query, options, work);
+                Ok(Started::CopyOut(Box::new(copy)))
+            }
+            _ => Err(Error::unsupported(
+                "a data-modifying statement in WITH is not supported here",
+            )),
+        }?;
+        for slot in unread {
+            self.give(&env, slot, &changes[slot].1).await?;
+        }
+        Ok(started)
     }
 
     /// Carries out a change in WITH, for others to read what it returns.

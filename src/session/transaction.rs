@@ -164,12 +164,21 @@ pub fn aborted() -> Error {
 
 impl Session {
     fn begin(&self, isolation: Option<Isolation>, read_only: Option<bool>) -> Result<Active> {
+        self.begin_at(isolation, read_only, now_micros())
+    }
+
+    fn begin_at(
+        &self,
+        isolation: Option<Isolation>,
+        read_only: Option<bool>,
+        started_micros: i64,
+    ) -> Result<Active> {
         let (default, reads) = self.settings.borrow().transaction();
         let isolation = isolation.unwrap_or(default);
         Ok(Active {
             txn: Txn::begin(self.node.router.clone(), level(isolation)),
             read_only: read_only.unwrap_or(reads),
-            started_micros: now_micros(),
+            started_micros,
             catalog: None,
             dropped: Vec::new(),
             fresh: BTreeSet::new(),
@@ -179,12 +188,17 @@ impl Session {
 
     /// The running transaction, begun if there is none. `true` when it was.
     pub(super) fn ensure_transaction(&self) -> Result<(Rc<Txn>, bool)> {
+        self.ensure_transaction_at(now_micros())
+    }
+
+    /// As `ensure_transaction`; one that begins has begun at this moment, its first statement's.
+    pub(super) fn ensure_transaction_at(&self, micros: i64) -> Result<(Rc<Txn>, bool)> {
         let mut block = self.block.borrow_mut();
         match &*block {
             Block::Failed { .. } => Err(aborted()),
             Block::Implicit(a) | Block::Explicit(a) => Ok((a.txn.clone(), false)),
             Block::Idle => {
-                let active = self.begin(None, None)?;
+                let active = self.begin_at(None, None, micros)?;
                 let txn = active.txn.clone();
                 *block = Block::Implicit(active);
                 Ok((txn, true))
@@ -361,6 +375,17 @@ impl Session {
         if catalog.is_none() && notes.is_empty() {
             return txn.commit().await;
         }
+        Box::pin(self.commit_and_tell(txn, (catalog, dropped), notes, stop)).await
+    }
+
+    /// Commits what others are then told of: another catalog, notifications.
+    async fn commit_and_tell(
+        &self,
+        txn: Rc<Txn>,
+        (catalog, dropped): (Option<Arc<Catalog>>, Vec<TreeId>),
+        notes: Vec<Note>,
+        stop: &Arc<Stop>,
+    ) -> Result<()> {
         let router = self.node.router.clone();
         let turn = match notes.is_empty() {
             true => None,

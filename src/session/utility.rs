@@ -285,7 +285,7 @@ impl Session {
             return Ok(ended("EXECUTE", None));
         };
         let types: Vec<_> = wanted.into_iter().map(Some).collect();
-        Box::pin(self.run(&parsed, &types, params, None, work.alone, work.stop)).await
+        Box::pin(self.run(&parsed, &types, &params, None, work.alone, work.stop)).await
     }
 
     fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<Started> {

@@ -8,10 +8,12 @@
 pub mod bind;
 pub mod parse;
 pub mod planner;
+mod shape;
 pub mod statement;
 
 pub use bind::bind;
 pub use parse::{Kind, Parsed, parse};
+pub use shape::{Shape, shape, statement_text};
 pub use statement::{
     BindEnv, Bound, CopyFormat, CopyOptions, Discard, ExplainOptions, ForceColumns, Isolation,
     Scroll, Statement, Way,

@@ -55,10 +55,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     ) -> Result<Result<(), Fail>, End> {
         let mut copying_out = false;
         loop {
-            let event = match self.wire.watch(results.next()).await? {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(Ok(())),
-                Err(error) => return Ok(Err(Fail::Door(error))),
+            let event = match results.ready() {
+                Some(event) => event,
+                None => match self.wire.watch(results.next()).await? {
+                    Ok(Some(event)) => event,
+                    Ok(None) => return Ok(Ok(())),
+                    Err(error) => return Ok(Err(Fail::Door(error))),
+                },
             };
             match event {
                 Event::Columns(columns) => {

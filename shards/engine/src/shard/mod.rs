@@ -203,8 +203,8 @@ impl Shard {
                 self.publish(catalog);
                 Ok(Reply::Done)
             }
-            ShardCall::DropTrees(trees) => self.drop_trees(&trees).await,
-            ShardCall::Checkpoint => self.checkpoint().await,
+            ShardCall::DropTrees(trees) => Box::pin(self.drop_trees(&trees)).await,
+            ShardCall::Checkpoint => Box::pin(self.checkpoint()).await,
             ShardCall::Waits => Ok(Reply::Waits(
                 self.partitions
                     .values()
@@ -232,9 +232,8 @@ impl Shard {
                 base,
                 resolved,
                 catalog,
-            } => self.begin(base, resolved, catalog).await,
-            ShardCall::LoadCatalog => self
-                .load_catalog()
+            } => Box::pin(self.begin(base, resolved, catalog)).await,
+            ShardCall::LoadCatalog => Box::pin(self.load_catalog())
                 .await
                 .map(|c| Reply::Catalog(Arc::new(c))),
         }
@@ -262,39 +261,45 @@ impl Shard {
         self.answer(partition, call).await
     }
 
+    /// What is asked most is part of this future; the others, each several KiB, would make it as large for everybody.
     async fn answer(self: &Rc<Self>, partition: &Rc<Partition>, call: PartitionCall) -> ShardReply {
         match call {
-            PartitionCall::RollbackTo { xid, savepoint } => partition
-                .rollback_to(xid, savepoint)
-                .await
-                .map(|()| Reply::Done),
-            PartitionCall::Backup { step, stop } => self.backup(partition, step, &stop).await,
+            PartitionCall::RollbackTo { xid, savepoint } => {
+                Box::pin(partition.rollback_to(xid, savepoint))
+                    .await
+                    .map(|()| Reply::Done)
+            }
+            PartitionCall::Backup { step, stop } => {
+                Box::pin(self.backup(partition, step, &stop)).await
+            }
             PartitionCall::Scan(c) => self.scan(partition, c).await,
-            PartitionCall::Insert(c) => self.insert(partition, c).await,
-            PartitionCall::Update(c) => self.update(partition, c).await,
-            PartitionCall::Delete(c) => self.delete(partition, c).await,
-            PartitionCall::Rewrite(c) => self.rewrite(partition, c).await,
-            PartitionCall::Unique(c) => self.unique(partition, c).await,
-            PartitionCall::LockRows(c) => self.lock_rows(partition, c).await,
-            PartitionCall::References(c) => self.references(partition, c).await,
-            PartitionCall::Referrers(c) => self.referrers(partition, c).await,
-            PartitionCall::Entries(c) => self.entries(partition, c).await,
+            PartitionCall::Insert(c) => Box::pin(self.insert(partition, c)).await,
+            PartitionCall::Update(c) => Box::pin(self.update(partition, c)).await,
+            PartitionCall::Delete(c) => Box::pin(self.delete(partition, c)).await,
+            PartitionCall::Rewrite(c) => Box::pin(self.rewrite(partition, c)).await,
+            PartitionCall::Unique(c) => Box::pin(self.unique(partition, c)).await,
+            PartitionCall::LockRows(c) => Box::pin(self.lock_rows(partition, c)).await,
+            PartitionCall::References(c) => Box::pin(self.references(partition, c)).await,
+            PartitionCall::Referrers(c) => Box::pin(self.referrers(partition, c)).await,
+            PartitionCall::Entries(c) => Box::pin(self.entries(partition, c)).await,
             PartitionCall::Export { txn, table, resume } => {
-                self.export(partition, &txn, &table, resume).await
+                Box::pin(self.export(partition, &txn, &table, resume)).await
             }
             PartitionCall::Sample {
                 txn,
                 table,
                 rows_max,
-            } => self.sample(partition, &txn, &table, rows_max).await,
-            PartitionCall::Load(c) => self.load(partition, c).await,
+            } => Box::pin(self.sample(partition, &txn, &table, rows_max)).await,
+            PartitionCall::Load(c) => Box::pin(self.load(partition, c)).await,
             PartitionCall::LockTable {
                 txn,
                 table,
                 version,
-            } => lock::bar_table(partition, &txn, table, version).await,
-            PartitionCall::HoldTable(c) => lock::hold_table(partition, c).await,
-            PartitionCall::LockCatalog { txn } => self.lock_catalog(partition, &txn).await,
+            } => Box::pin(lock::bar_table(partition, &txn, table, version)).await,
+            PartitionCall::HoldTable(c) => Box::pin(lock::hold_table(partition, c)).await,
+            PartitionCall::LockCatalog { txn } => {
+                Box::pin(self.lock_catalog(partition, &txn)).await
+            }
             PartitionCall::WriteCatalog { txn, cells } => {
                 let state = partition.txn(&txn);
                 for (key, value) in cells {
@@ -303,21 +308,24 @@ impl Shard {
                 Ok(Reply::Done)
             }
             PartitionCall::Prepare { xid, coordinator } => {
-                partition.prepare(xid, coordinator).await.map(Reply::At)
+                Box::pin(partition.prepare(xid, coordinator))
+                    .await
+                    .map(Reply::At)
             }
-            PartitionCall::Commit { xid, decides } => {
-                partition.commit(xid, decides).await.map(Reply::At)
-            }
-            PartitionCall::CommitPrepared { xid, ts } => partition
-                .commit_prepared(xid, ts)
+            PartitionCall::Commit { xid, decides } => Box::pin(partition.commit(xid, decides))
                 .await
-                .map(|()| Reply::Done),
+                .map(Reply::At),
+            PartitionCall::CommitPrepared { xid, ts } => {
+                Box::pin(partition.commit_prepared(xid, ts))
+                    .await
+                    .map(|()| Reply::Done)
+            }
             PartitionCall::Abort { xid } => {
                 partition.abort(xid);
                 Ok(Reply::Done)
             }
-            PartitionCall::Advise(c) => lock::advise(partition, c).await,
-            PartitionCall::Sequence(c) => self.sequence(partition, c).await,
+            PartitionCall::Advise(c) => Box::pin(lock::advise(partition, c)).await,
+            PartitionCall::Sequence(c) => Box::pin(self.sequence(partition, c)).await,
             PartitionCall::Unadvise { xid, key } => {
                 partition.locks.give_back(xid, key.as_ref().map(|k| &k[..]));
                 Ok(Reply::Done)
@@ -326,7 +334,7 @@ impl Shard {
                 partition.forget(xid);
                 Ok(Reply::Done)
             }
-            PartitionCall::Vacuum { trees } => vacuum(partition, trees).await,
+            PartitionCall::Vacuum { trees } => Box::pin(vacuum(partition, trees)).await,
         }
     }
 

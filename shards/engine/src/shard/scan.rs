@@ -20,7 +20,7 @@ impl Shard {
         if !call.measured {
             return self.rows(p, call).await;
         }
-        let (reply, used) = meter::pages(&p.store, self.rows(p, call)).await;
+        let (reply, used) = Box::pin(meter::pages(&p.store, self.rows(p, call))).await;
         match reply? {
             Reply::Rows { batch, resume, .. } => Ok(Reply::Rows {
                 batch,
@@ -49,22 +49,22 @@ impl Shard {
         };
         let resume = match call.reach {
             Reach::Keys(keys) => reader.keys(&keys, call.resume).await?,
-            Reach::All => reader.range(Vec::new(), None, call.resume).await?,
+            Reach::All => Box::pin(reader.range(Vec::new(), None, call.resume)).await?,
             Reach::Range(span) if backward => {
-                reader
-                    .backward(table.tree, span, call.resume, false)
-                    .await?
+                Box::pin(reader.backward(table.tree, span, call.resume, false)).await?
             }
-            Reach::Range(span) => reader.range(span.lower, span.upper, call.resume).await?,
+            Reach::Range(span) => {
+                Box::pin(reader.range(span.lower, span.upper, call.resume)).await?
+            }
             Reach::Index { index, span } => {
                 if !table.indexes.iter().any(|i| i.tree == index.tree) {
                     return Err(stale(&table));
                 }
                 if backward {
-                    reader.backward(index.tree, span, call.resume, true).await?
+                    Box::pin(reader.backward(index.tree, span, call.resume, true)).await?
                 } else {
                     let from = start(&span, call.resume);
-                    reader.index(index.tree, from, span.upper).await?
+                    Box::pin(reader.index(index.tree, from, span.upper)).await?
                 }
             }
         };

@@ -42,24 +42,27 @@ impl Partition {
         self.clock.merge(snapshot);
         loop {
             self.check()?;
-            let blocked = self
-                .in_flight
-                .borrow()
-                .range(..=(snapshot, Xid(u64::MAX)))
-                .any(|((_, xid), state)| {
-                    *xid != txn.xid
-                        && state.decided.get().is_none()
-                        && match key {
-                            Some(key) => state.may_have(tree, key),
-                            None => state.touches(tree),
-                        }
-                });
-            if !blocked {
+            if !self.is_unsettled(txn, snapshot, tree, key) {
                 return Ok(());
             }
-            let _ = runtime::timeout(STOP_POLL, self.settled.notified()).await;
+            let told = runtime::timeout(STOP_POLL, self.settled.notified());
+            let _ = Box::pin(told).await;
             txn.stop.check()?;
         }
+    }
+
+    fn is_unsettled(&self, txn: &TxnRef, snapshot: Ts, tree: TreeId, key: Option<&[u8]>) -> bool {
+        self.in_flight
+            .borrow()
+            .range(..=(snapshot, Xid(u64::MAX)))
+            .any(|((_, xid), state)| {
+                *xid != txn.xid
+                    && state.decided.get().is_none()
+                    && match key {
+                        Some(key) => state.may_have(tree, key),
+                        None => state.touches(tree),
+                    }
+            })
     }
 
     /// Decided commits at or before the snapshot that have not put all they wrote into their trees.
@@ -95,13 +98,13 @@ impl Partition {
         self.settle(txn, txn.snapshot, tree, Some(key)).await?;
         if txn.isolation == Isolation::Serializable {
             self.spoil_by_in_flight(txn, |state| state.may_have(tree, key));
-            let newest = self.latest(tree, key).await?;
+            let newest = Box::pin(self.latest(tree, key)).await?;
             if newest.is_some_and(|(ts, _)| ts > txn.snapshot) {
                 self.reads.spoilt(txn.xid);
             }
         }
         for state in self.decided(txn, tree) {
-            if let Some(payload) = state.get(tree, key).await? {
+            if let Some(payload) = Box::pin(state.get(tree, key)).await? {
                 return Ok(payload);
             }
         }
@@ -118,7 +121,7 @@ impl Partition {
     /// What the transaction itself wrote, as its statement sees it: `Some(None)` = deleted.
     async fn own(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
         match self.txn_if_any(txn.xid) {
-            Some(state) => state.seen(txn.apart, tree, key).await,
+            Some(state) => Box::pin(state.seen(txn.apart, tree, key)).await,
             None => Ok(None),
         }
     }

@@ -134,13 +134,12 @@ async fn each(
     loop {
         match store.try_scan(tree, from, &mut |cell, value| visit(cell, value)) {
             Ok(()) => return Ok(()),
-            Err(TryError::Miss(page)) => store.fetch(page).await?,
+            Err(TryError::Miss(page)) => Box::pin(store.fetch(page)).await?,
             // A value larger than the pool can hold at once.
             Err(TryError::TooLarge) => {
                 again();
-                return Ok(store
-                    .scan(tree, from, &mut |cell, value| visit(cell, value))
-                    .await?);
+                let mut visit = |cell: &[u8], value: &[u8]| visit(cell, value);
+                return Ok(Box::pin(store.scan(tree, from, &mut visit)).await?);
             }
             Err(TryError::Error(e)) => return Err(e.into()),
         }

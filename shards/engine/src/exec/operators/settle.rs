@@ -102,7 +102,7 @@ pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<
 }
 
 /// Whether `settle_scan` would change anything.
-pub(super) fn is_settled(scan: &Scan) -> bool {
+pub fn is_settled(scan: &Scan) -> bool {
     let access = match &scan.access {
         Access::Keys(keys) => keys.len() == 1,
         Access::KeyRange(_) | Access::Index { .. } => true,
