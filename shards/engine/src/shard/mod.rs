@@ -300,13 +300,7 @@ impl Shard {
             PartitionCall::LockCatalog { txn } => {
                 Box::pin(self.lock_catalog(partition, &txn)).await
             }
-            PartitionCall::WriteCatalog { txn, cells } => {
-                let state = partition.txn(&txn);
-                for (key, value) in cells {
-                    state.write(stored::TREE, key, value)?;
-                }
-                Ok(Reply::Done)
-            }
+            PartitionCall::WriteCatalog { txn, cells } => write_catalog(partition, &txn, cells),
             PartitionCall::Prepare { xid, coordinator } => {
                 Box::pin(partition.prepare(xid, coordinator))
                     .await
@@ -583,6 +577,18 @@ fn above(trees: &[TreeId]) -> u32 {
 
 fn io(what: &str, e: &std::io::Error) -> Error {
     Error::new(SqlState::IO_ERROR, format!("could not {what}: {e}"))
+}
+
+fn write_catalog(
+    partition: &Partition,
+    txn: &TxnRef,
+    cells: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+) -> ShardReply {
+    let state = partition.txn(txn);
+    for (key, value) in cells {
+        state.write(stored::TREE, key, value)?;
+    }
+    Ok(Reply::Done)
 }
 
 async fn vacuum(partition: &Rc<Partition>, trees: Vec<TreeId>) -> ShardReply {
