@@ -16,6 +16,7 @@ use engine::plan::{Ddl, Expr};
 use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall};
 use engine::shard::load::entry_of;
 use engine::shard::{Reply, ShardCall};
+use engine::txn::build::Building;
 use engine::txn::{Stop, TxnRef};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -72,9 +73,11 @@ impl Router {
         };
         for work in &change.work {
             match work {
-                Work::BuildIndex { table, index } => {
-                    self.build_index(env, &by, table, index).await?
-                }
+                Work::BuildIndex {
+                    table,
+                    index,
+                    again,
+                } => self.build_index(env, &by, table, index, *again).await?,
                 Work::Rewrite { old, new, row } => {
                     // A new column's sequence is in the new catalog alone.
                     let exec = env.exec.with_catalog(Arc::new(change.catalog.clone()));
@@ -87,15 +90,11 @@ impl Router {
                 } => self.validate(env, &by, table, checks, not_null).await?,
                 Work::Refer { table, key } => {
                     // As it will be, with the key in it.
-                    let ctx = Arc::new(Context {
-                        catalog: Arc::new(change.catalog.clone()),
-                        ..Context::clone(&env.ctx)
-                    });
-                    let keys = Keys {
-                        txn: &env.txn,
-                        by: &by,
-                        ctx: &ctx,
-                    };
+                    let catalog = Arc::new(change.catalog.clone());
+                    let ctx = Context::clone(&env.ctx);
+                    let ctx = Arc::new(Context { catalog, ..ctx });
+                    let (txn, by) = (&env.txn, &by);
+                    let keys = Keys { txn, by, ctx: &ctx };
                     self.all_refer(&keys, *table, *key).await?;
                 }
             }
@@ -112,7 +111,17 @@ impl Router {
         by: &TxnRef,
         table: &Arc<Table>,
         index: &Arc<Index>,
+        again: bool,
     ) -> Result<()> {
+        let shown = self.shard.build_progress().begin(Building {
+            pid: env.ctx.session.backend_pid,
+            table: table.id.0,
+            index: index.id.0,
+            again,
+            rows: 0,
+            partitions: u64::from(self.shard.partition_count),
+            partitions_done: 0,
+        });
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
@@ -124,13 +133,17 @@ impl Router {
                 let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
                     return Err(odd());
                 };
+                env.stop.check()?;
+                let count = rows.len() as u64;
                 self.load_entries(env, by, table, index, partition, rows)
                     .await?;
+                shown.rows(count);
                 resume = next;
                 if resume.is_none() {
                     break;
                 }
             }
+            shown.partition_done();
         }
         Ok(())
     }

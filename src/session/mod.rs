@@ -215,6 +215,7 @@ impl Session {
             statement_micros,
             session: self.info.borrow().clone(),
             backup: self.node.router.shard.backup_progress().now(),
+            building: self.node.router.shard.build_progress().now(),
         })
     }
 

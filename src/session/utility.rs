@@ -166,7 +166,12 @@ impl Session {
         match statement {
             Statement::Analyze { tables } => self.analyze(tables, "ANALYZE", work).await,
             Statement::Vacuum { tables, .. } => self.analyze(tables, "VACUUM", work).await,
-            Statement::Ddl(ddl) => self.define(ddl, work).await.map(|(started, _)| started),
+            Statement::Ddl(ddl) => {
+                if let Some(what) = ddl.alone().filter(|_| self.block.borrow().is_explicit()) {
+                    return Err(in_block(what));
+                }
+                self.define(ddl, work).await.map(|(started, _)| started)
+            }
             Statement::Fill { ddl, query } => self.fill(ddl, query, work).await,
             Statement::Explain { statement, options } => {
                 self.explain(statement, *options, took, work).await

@@ -93,6 +93,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
             settings: Vec::new(),
         }),
         backup: None,
+        building: None,
     };
     let env = BindEnv {
         catalog: &catalog,

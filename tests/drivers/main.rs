@@ -1,10 +1,11 @@
 //! Real clients against the real server: psql, psycopg, asyncpg, SQLAlchemy, Django, node-postgres, postgres.js with Drizzle,
-//! tokio-postgres.
+//! JDBC, tokio-postgres, sqlx, Diesel.
 //!
 //! Each client's checks are in a file of its own, in the client's language, and were first run against
 //! PostgreSQL 15, whose answers they expect. A client that is not installed is skipped with a word on stderr,
 //! unless `DRIVERS_REQUIRED=required`, as the continuous integration sets it.
-//! Python's packages are those of `DRIVERS_PYTHON` (default `python3`), node's are found through `NODE_PATH`.
+//! Python's packages are those of `DRIVERS_PYTHON` (default `python3`), node's are found through `NODE_PATH`, the driver of JDBC is
+//! `DRIVERS_JDBC` (default: where Debian puts it), and the clients of `rust/` are in the folder `DRIVERS_RUST`.
 
 mod server;
 #[path = "../support/mod.rs"]
@@ -137,6 +138,48 @@ fn node(client: &str, probe: &str, script: &str) {
     let server = Server::start();
     let script = folder().join(script);
     let output = server.client("node").arg(script).output().unwrap();
+    succeeds(client, &output);
+    server.stop();
+}
+
+#[test]
+fn jdbc_works() {
+    let jar = std::env::var("DRIVERS_JDBC");
+    let jar = jar.unwrap_or_else(|_| "/usr/share/java/postgresql.jar".into());
+    let probe = format!("javac -version && test -r {jar}");
+    if !installed("JDBC", Command::new("sh").args(["-c", &probe])) {
+        return;
+    }
+    let server = Server::start();
+    let source = folder().join("JdbcClient.java");
+    let output = server
+        .client("java")
+        .args(["-cp", &jar])
+        .arg(source)
+        .output()
+        .unwrap();
+    succeeds("JDBC", &output);
+    server.stop();
+}
+
+#[test]
+fn sqlx_works() {
+    rust("sqlx_client");
+}
+
+#[test]
+fn diesel_works() {
+    rust("diesel_client");
+}
+
+fn rust(client: &str) {
+    let built = std::env::var("DRIVERS_RUST").unwrap_or_default();
+    let program = Path::new(&built).join(client);
+    if !installed(client, Command::new(&program).arg("--probe")) {
+        return;
+    }
+    let server = Server::start();
+    let output = server.client(&program.to_string_lossy()).output().unwrap();
     succeeds(client, &output);
     server.stop();
 }

@@ -18,6 +18,7 @@ mod foreign_keys;
 mod format;
 mod full_disk;
 mod hermitage;
+mod indexes;
 mod isolation;
 mod kill;
 mod large;

@@ -52,6 +52,11 @@ impl<'a> Binder<'a> {
                 let text = text.clone();
                 Ok(Statement::Ddl(Ddl::Comment { on, text }))
             }
+            Definition::Reindex {
+                what,
+                name,
+                concurrently,
+            } => self.reindex(*what, name, *concurrently),
             Definition::Refresh { name, with_data } => self.refresh(name, *with_data),
         }
     }

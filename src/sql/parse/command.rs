@@ -34,6 +34,7 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "truncate" => Some(define::truncate as _),
         "comment" => Some(define::comment as _),
         "refresh" => Some(define::refresh as _),
+        "reindex" => Some(define::reindex as _),
         _ => None,
     };
     if let Some(define) = define {
@@ -88,8 +89,9 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
     };
     let unsupported = |what: String| Some(Error::unsupported(format!("{what} is not supported")));
     match word {
-        "grant" | "revoke" | "cluster" | "reindex" | "security" | "import" | "reassign"
-        | "load" => unsupported(word.to_ascii_uppercase()),
+        "grant" | "revoke" | "cluster" | "security" | "import" | "reassign" | "load" => {
+            unsupported(word.to_ascii_uppercase())
+        }
         "do" | "call" => no_language(&word.to_ascii_uppercase()),
         "create" if matches!(second.as_str(), "function" | "procedure" | "trigger") => {
             no_language(&format!("CREATE {}", second.to_ascii_uppercase()))

@@ -1,4 +1,4 @@
-//! Definitions read by hand: CREATE, ALTER, DROP, COMMENT, REFRESH, TRUNCATE.
+//! Definitions read by hand: CREATE, ALTER, DROP, COMMENT, REFRESH, REINDEX, TRUNCATE.
 //!
 //! Owns: their clauses, in PostgreSQL's order. Never: reads a column, constraint, query or expression itself (the grammar
 //! crate's parser is asked for those). CREATE INDEX is the grammar crate's. Source: PostgreSQL 15 manual, part VI.
@@ -35,6 +35,11 @@ pub(in crate::sql) enum Definition {
     Comment {
         on: CommentOn,
         text: Option<String>,
+    },
+    Reindex {
+        what: Reindexed,
+        name: ObjectName,
+        concurrently: bool,
     },
     Refresh {
         name: ObjectName,
@@ -189,6 +194,14 @@ pub(in crate::sql) enum Action {
     /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
     Hint,
     Sequence(SequenceOptions),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sql) enum Reindexed {
+    Index,
+    Table,
+    Schema,
+    Database,
 }
 
 #[derive(Debug)]
@@ -528,6 +541,49 @@ pub(super) fn refresh(c: &mut Cursor) -> Result<Definition> {
     let name = c.object_name()?;
     let with_data = with_data(c)?;
     Ok(Definition::Refresh { name, with_data })
+}
+
+/// REINDEX [(CONCURRENTLY)] {INDEX | TABLE | SCHEMA | DATABASE} [CONCURRENTLY] name
+pub(super) fn reindex(c: &mut Cursor) -> Result<Definition> {
+    c.next();
+    let mut concurrently = false;
+    if c.accept_token(&Token::LParen) {
+        loop {
+            let option = c.name()?;
+            match option.as_str() {
+                "concurrently" => concurrently = super::command::boolean(c, &option)?,
+                "verbose" | "tablespace" => {
+                    let option = option.to_uppercase();
+                    return Err(Error::unsupported(format!(
+                        "REINDEX {option} is not supported"
+                    )));
+                }
+                _ => return Err(syntax(&format!("unrecognized REINDEX option \"{option}\""))),
+            }
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        c.expect_token(&Token::RParen)?;
+    }
+    let what = if c.accept("index") {
+        Reindexed::Index
+    } else if c.accept("table") {
+        Reindexed::Table
+    } else if c.accept("schema") {
+        Reindexed::Schema
+    } else if c.accept("database") {
+        Reindexed::Database
+    } else {
+        return Err(refused("REINDEX", c));
+    };
+    concurrently |= c.accept("concurrently");
+    let name = c.object_name()?;
+    Ok(Definition::Reindex {
+        what,
+        name,
+        concurrently,
+    })
 }
 
 fn syntax(message: &str) -> Error {

@@ -1,6 +1,7 @@
 //! What an expression may know besides its row: the statement's moment, parameters, session settings and catalog.
 
 use crate::catalog::Catalog;
+use crate::txn::build::Building;
 use std::sync::Arc;
 use types::Value;
 
@@ -16,6 +17,8 @@ pub struct Context {
     pub session: Arc<SessionInfo>,
     /// A backup that is being taken: its backend's pid, the bytes there are, those copied.
     pub backup: Option<(i32, u64, u64)>,
+    /// An index that is being built.
+    pub building: Option<Building>,
 }
 
 /// What of a session functions show.

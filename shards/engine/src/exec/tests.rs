@@ -33,6 +33,7 @@ fn context() -> Context {
             settings: Vec::new(),
         }),
         backup: None,
+        building: None,
     }
 }
 

@@ -37,6 +37,13 @@ pub enum Ddl {
         if_not_exists: bool,
         concurrently: bool,
     },
+    /// Indexes are filled anew: of these tables, or one of them.
+    Reindex {
+        tables: Vec<TableId>,
+        index: Option<TableId>,
+        /// What cannot run inside a transaction block, as it is called.
+        alone: Option<&'static str>,
+    },
     Alter(Alter),
     Drop(Drop),
     Truncate {
@@ -58,6 +65,22 @@ pub enum Ddl {
         view: TableId,
         with_data: bool,
     },
+}
+
+impl Ddl {
+    /// What it is called, where it cannot run inside a transaction block.
+    pub fn alone(&self) -> Option<&'static str> {
+        match self {
+            Ddl::CreateIndex {
+                concurrently: true, ..
+            } => Some("CREATE INDEX CONCURRENTLY"),
+            Ddl::Drop(Drop {
+                concurrently: true, ..
+            }) => Some("DROP INDEX CONCURRENTLY"),
+            Ddl::Reindex { alone, .. } => *alone,
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -35,6 +35,7 @@ pub use update::generate;
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
 use crate::txn::backup::BackupProgress;
+use crate::txn::build::BuildProgress;
 use crate::txn::deadlock::Suspects;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::locks::Mode;
@@ -168,6 +169,11 @@ impl Shard {
     /// How far the process's backup is.
     pub fn backup_progress(&self) -> &BackupProgress {
         &self.snapshots.horizon().backup
+    }
+
+    /// How far the process's index build is.
+    pub fn build_progress(&self) -> &BuildProgress {
+        &self.snapshots.horizon().build
     }
 
     /// Transactions that have waited long for a lock of this shard's.

@@ -1,11 +1,12 @@
 //! The horizon: no running or future statement of any shard reads at a timestamp below it.
 //!
 //! Owns: one word per shard, written by that shard alone: a promise that it will not read below. The horizon is the least
-//! of them; versions that only older snapshots could see may go. And how far a backup is, the other thing that shards
+//! of them; versions that only older snapshots could see may go. And how far a backup and an index build are, the other things that shards
 //! know of one another without asking. Bounds: one entry per open snapshot, so at most one per
 //! connection slot.
 
 use super::backup::BackupProgress;
+use super::build::BuildProgress;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ struct Promise(AtomicU64);
 pub struct Horizon {
     promises: Box<[Promise]>,
     pub backup: BackupProgress,
+    pub build: BuildProgress,
 }
 
 impl Horizon {
@@ -28,6 +30,7 @@ impl Horizon {
         Arc::new(Horizon {
             promises: (0..shards).map(|_| Promise(AtomicU64::new(0))).collect(),
             backup: BackupProgress::default(),
+            build: BuildProgress::default(),
         })
     }
 

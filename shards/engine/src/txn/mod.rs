@@ -12,6 +12,7 @@
 
 mod apart;
 pub mod backup;
+pub mod build;
 pub mod clock;
 pub mod commit;
 pub mod contents;

@@ -1,4 +1,4 @@
-//! CREATE INDEX: its parts, INCLUDE and predicate over the table's row.
+//! CREATE INDEX: its parts, INCLUDE and predicate over the table's row; REINDEX.
 //!
 //! Owns: what may be indexed: columns and immutable expressions, in which order, by which operator class. Asked by: `ddl`, and
 //! ON CONFLICT, which names an index by its parts. Source: PostgreSQL 15, `ComputeIndexAttrs`, `transformIndexStmt`.
@@ -6,8 +6,9 @@
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::name_of;
 use super::table::{columns_scope, plain_definition, storage_value};
+use crate::sql::parse::define::Reindexed;
 use crate::sql::statement::Statement;
-use engine::catalog::{Index, KeyPart, OpClass, PartOf, SqlExpr, Table, system};
+use engine::catalog::{Index, KeyPart, OpClass, PartOf, Relation as Found, SqlExpr, Table, system};
 use engine::exec::cast;
 use engine::exec::eval::fold;
 use engine::exec::functions::Volatility;
@@ -145,6 +146,70 @@ impl<'a> Binder<'a> {
         }
         let sql = format!("({e})");
         Ok(SqlExpr { sql, expr })
+    }
+}
+
+impl Binder<'_> {
+    pub(super) fn reindex(
+        &self,
+        what: Reindexed,
+        name: &ast::ObjectName,
+        concurrently: bool,
+    ) -> Result<Statement> {
+        let (schema, base) = names::qualified(name)?;
+        let missing = || {
+            Error::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("relation \"{base}\" does not exist"),
+            )
+        };
+        let wrong = |is: &str| {
+            Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{base}\" is not {is}"),
+            )
+        };
+        let all = || self.env.catalog.tables.values();
+        let (tables, index) = match what {
+            Reindexed::Index => match self.find(schema.as_deref(), &base) {
+                Some(Found::Index(t, i)) => (vec![t.id], Some(i.id)),
+                Some(Found::PrimaryKey(t)) => (vec![t.id], Some(t.primary_key_id)),
+                Some(_) => return Err(wrong("an index")),
+                None => return Err(missing()),
+            },
+            Reindexed::Table => match self.find(schema.as_deref(), &base) {
+                Some(Found::Table(t)) => (vec![t.id], None),
+                Some(_) => return Err(wrong("a table or materialized view")),
+                None => return Err(missing()),
+            },
+            Reindexed::Schema => {
+                if self.env.catalog.schema_oid(&base).is_none() {
+                    return Err(names::unknown_schema(&base));
+                }
+                let own = all().filter(|t| t.schema == base);
+                (own.map(|t| t.id).collect(), None)
+            }
+            Reindexed::Database => {
+                if base != self.env.context.session.database {
+                    return Err(Error::unsupported(
+                        "can only reindex the currently open database",
+                    ));
+                }
+                let lasting = all().filter(|t| !t.is_temporary());
+                (lasting.map(|t| t.id).collect(), None)
+            }
+        };
+        let alone = match what {
+            _ if concurrently => Some("REINDEX CONCURRENTLY"),
+            Reindexed::Schema => Some("REINDEX SCHEMA"),
+            Reindexed::Database => Some("REINDEX DATABASE"),
+            Reindexed::Index | Reindexed::Table => None,
+        };
+        Ok(Statement::Ddl(Ddl::Reindex {
+            tables,
+            index,
+            alone,
+        }))
     }
 }
 

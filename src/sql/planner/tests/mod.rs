@@ -98,6 +98,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
             settings: Vec::new(),
         }),
         backup: None,
+        building: None,
     }
 }
 

@@ -562,6 +562,7 @@ impl Change {
             self.work.push(Work::BuildIndex {
                 table: table.clone(),
                 index: index.clone(),
+                again: false,
             });
         }
         if !checks.is_empty() || !Vec::is_empty(&not_null) {

@@ -95,6 +95,7 @@ impl Change {
             self.work.push(Work::BuildIndex {
                 table: table.clone(),
                 index: index.clone(),
+                again: false,
             });
         }
     }

@@ -28,6 +28,10 @@ use crate::plan::{Ddl, Expr};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, TreeId};
 
+/// What CONCURRENTLY cannot have here.
+const WRITERS_WAIT: &str =
+    "CONCURRENTLY keeps no reader out, but writers of the table wait until the index is built";
+
 /// The next catalog and what goes with it.
 pub struct Change {
     pub catalog: Catalog,
@@ -52,6 +56,8 @@ pub enum Work {
     BuildIndex {
         table: Arc<Table>,
         index: Arc<Index>,
+        /// It has been filled before.
+        again: bool,
     },
     /// Copy the rows of `old` into `new`, which has other trees: each column is an expression over the old row.
     Rewrite {
@@ -100,8 +106,23 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             since,
             new,
             if_not_exists,
-            concurrently: _,
-        } => change.create_index(table, *since, new, *if_not_exists)?,
+            concurrently,
+        } => {
+            change.create_index(table, *since, new, *if_not_exists)?;
+            if *concurrently && !change.is_noop() {
+                change.skip(WRITERS_WAIT.into());
+            }
+        }
+        Ddl::Reindex {
+            tables,
+            index,
+            alone,
+        } => {
+            change.reindex(tables, *index)?;
+            if alone.is_some_and(|what| what.ends_with("CONCURRENTLY")) {
+                change.skip(WRITERS_WAIT.into());
+            }
+        }
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,
         Ddl::Truncate {

@@ -103,7 +103,44 @@ impl Change {
         next.indexes.push(index.clone());
         self.locks.push(table.id);
         let next = self.put(next);
-        self.work.push(Work::BuildIndex { table: next, index });
+        self.work.push(Work::BuildIndex {
+            table: next,
+            index,
+            again: false,
+        });
+        Ok(())
+    }
+
+    /// A primary key's index is the table itself, with nothing to fill it from.
+    pub(super) fn reindex(&mut self, tables: &[TableId], index: Option<TableId>) -> Result<()> {
+        self.tag = "REINDEX";
+        for id in tables {
+            let table = self.table(*id)?;
+            let chosen = |i: &Index| index.is_none_or(|id| i.id == id);
+            if !table.indexes.iter().any(|i| chosen(i)) {
+                continue;
+            }
+            self.locks.push(table.id);
+            let mut next = Table::clone(&table);
+            for slot in &mut next.indexes {
+                if chosen(slot) {
+                    self.dropped.push(slot.tree);
+                    let tree = self.tree();
+                    *slot = Arc::new(Index {
+                        tree,
+                        ..Index::clone(slot)
+                    });
+                }
+            }
+            let next = self.put(next);
+            for index in next.indexes.iter().filter(|i| chosen(i)) {
+                self.work.push(Work::BuildIndex {
+                    table: next.clone(),
+                    index: index.clone(),
+                    again: true,
+                });
+            }
+        }
         Ok(())
     }
 

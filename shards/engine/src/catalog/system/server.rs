@@ -4,6 +4,7 @@
 
 use super::values::{OWNER, ch, int4, null, oid, proc, text, yes};
 use crate::exec::{Context, CursorInfo};
+use crate::txn::build::Building;
 use jiff::tz::{Offset, TimeZone};
 use types::time::zone;
 use types::{Interval, Row, Value};
@@ -159,6 +160,32 @@ pub(super) fn backups(ctx: &Context) -> Vec<Row> {
         ]
     };
     ctx.backup.map(row).into_iter().collect()
+}
+
+/// The index that is being built, if one is. Partitions are the data directory's; what is not counted is NULL.
+pub(super) fn builds(ctx: &Context) -> Vec<Row> {
+    let row = |b: Building| -> Row {
+        let count = |n: u64| Value::Int8(i64::try_from(n).unwrap_or(i64::MAX));
+        vec![
+            int4(b.pid),
+            oid(DATABASE),
+            text(&ctx.session.database),
+            oid(b.table),
+            oid(b.index),
+            text(if b.again { "REINDEX" } else { "CREATE INDEX" }),
+            text("building index"),
+            null(),
+            null(),
+            null(),
+            null(),
+            null(),
+            null(),
+            count(b.rows),
+            count(b.partitions),
+            count(b.partitions_done),
+        ]
+    };
+    ctx.building.map(row).into_iter().collect()
 }
 
 pub(super) fn timezones(ctx: &Context) -> Vec<Row> {

@@ -31,6 +31,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
         settings: Vec::new(),
     }),
     backup: None,
+    building: None,
 });
 
 /// What immutable expressions may be evaluated in where no statement runs.

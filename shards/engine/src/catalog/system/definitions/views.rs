@@ -103,6 +103,14 @@ pub(super) const VIEWS: &[Definition] = &[
          tablespaces_streamed int8",
     ),
     view(
+        12263,
+        "pg_stat_progress_create_index",
+        server::builds,
+        "pid int4, datid oid, datname name, relid oid, index_relid oid, command text, phase text, lockers_total \
+         int8, lockers_done int8, current_locker_pid int8, blocks_total int8, blocks_done int8, tuples_total \
+         int8, tuples_done int8, partitions_total int8, partitions_done int8",
+    ),
+    view(
         12077,
         "pg_cursors",
         server::cursors,

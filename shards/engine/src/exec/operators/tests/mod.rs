@@ -94,6 +94,7 @@ pub(super) fn context() -> Arc<Context> {
         catalog: Arc::new(Catalog::empty(2)),
         transaction_micros: 0,
         backup: None,
+        building: None,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
             cursors: None,
