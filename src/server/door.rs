@@ -6,7 +6,7 @@ use crate::router::{Answer, Message, Router};
 use crate::service::{CancelKey, ColumnInfo, Door, Hello, IndexInfo, Session, Slot, TableInfo};
 use crate::session::Node;
 use crate::telemetry;
-use engine::catalog::Table;
+use engine::catalog::{Catalog, Table};
 use futures_util::future::LocalBoxFuture;
 use runtime::{Credits, SignalWatch};
 use std::rc::Rc;
@@ -92,12 +92,12 @@ impl Door for ShardDoor {
     }
 
     fn tables(&self) -> Vec<TableInfo> {
-        self.router
-            .shard
-            .catalog()
+        let catalog = self.router.shard.catalog();
+        catalog
             .tables
             .values()
-            .map(|t| info(t))
+            .filter(|t| !t.is_temporary())
+            .map(|t| info(t, &catalog))
             .collect()
     }
 
@@ -121,7 +121,7 @@ impl Door for ShardDoor {
     }
 }
 
-fn info(table: &Table) -> TableInfo {
+fn info(table: &Table, catalog: &Catalog) -> TableInfo {
     let name = |ordinal: &usize| {
         table
             .columns
@@ -131,7 +131,10 @@ fn info(table: &Table) -> TableInfo {
     };
     let column = |c: &engine::catalog::ColumnDef| ColumnInfo {
         name: c.name.clone(),
-        data_type: engine::exec::functions::system::type_name(c.ty, Some(c.typmod.into())),
+        data_type: {
+            let name = engine::exec::functions::system::type_name(c.ty, Some(c.typmod.into()));
+            catalog.named(&name).into_owned()
+        },
         nullable: !c.not_null,
         default: c.default.as_ref().map(|d| d.sql.clone()),
     };

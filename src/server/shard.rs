@@ -57,7 +57,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
     if !shared.all(Stage::Opened).await {
         return Ok(());
     }
-    if !begin(id, shared, &router).await? {
+    if !begin(id, shared, &router, &node).await? {
         return Ok(());
     }
     let pending_max = (config.pending_max / shared.shards()).max(1);
@@ -98,9 +98,17 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
 }
 
 /// Shard 0 settles what recovery has left, and watches over the configuration from then on.
-async fn begin(id: ShardId, shared: &Arc<Shared>, router: &Rc<Router>) -> Result<bool> {
+async fn begin(
+    id: ShardId,
+    shared: &Arc<Shared>,
+    router: &Rc<Router>,
+    node: &Rc<Node>,
+) -> Result<bool> {
     if id == ShardId(0) {
         bootstrap::begin(router).await?;
+        if let Err(e) = session::clean(node, &router.shard.catalog()).await {
+            tracing::warn!(error = %e, "temporary tables of earlier sessions not dropped");
+        }
         (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
         runtime::spawn_background(reload::watch(shared.clone(), router.clone())).detach();
     }

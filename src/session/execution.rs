@@ -482,11 +482,20 @@ impl Results for Execution {
             if self.ended {
                 return Ok(None);
             }
-            let outcome = self.step().await;
-            if let Err(e) = &outcome {
-                self.broke(e);
+            // As the statement leaves it: an error takes the transaction's own catalog with it.
+            let catalog = self.session.catalog();
+            match self.step().await {
+                Ok(Some(Event::Rows(mut batch))) => {
+                    self.session.catalog().label_rows(&mut batch.rows);
+                    Ok(Some(Event::Rows(batch)))
+                }
+                Ok(Some(Event::Notice(e))) => Ok(Some(Event::Notice(self.session.named(e)))),
+                Ok(event) => Ok(event),
+                Err(e) => {
+                    self.broke(&e);
+                    Err(e.reworded(|text| catalog.named(text).into_owned()))
+                }
             }
-            outcome
         })
     }
 
@@ -517,10 +526,11 @@ impl Results for Execution {
                     format!("COPY from stdin failed: {why}"),
                 )),
             };
-            if let Err(e) = &outcome {
-                self.broke(e);
-            }
-            outcome
+            outcome.map_err(|e| {
+                let named = self.session.named(e.clone());
+                self.broke(&e);
+                named
+            })
         })
     }
 }

@@ -52,7 +52,8 @@ impl Session {
             true => vec![explained.json().to_string()],
             false => explained.text(),
         };
-        Ok(listing("QUERY PLAN", lines, "EXPLAIN"))
+        let lines = lines.iter().map(|l| work.ctx.catalog.named(l).into_owned());
+        Ok(listing("QUERY PLAN", lines.collect(), "EXPLAIN"))
     }
 
     /// Runs it; how many rows it has changed.

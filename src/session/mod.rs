@@ -20,10 +20,12 @@ mod savepoint;
 mod settings;
 mod shapes;
 mod statement;
+mod temporary;
 mod transaction;
 mod utility;
 
 pub use node::{Node, Options};
+pub use temporary::clean;
 
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;
@@ -76,6 +78,7 @@ pub struct Session {
     announcements: Rc<Announcements>,
     listening: Listening,
     sequences: Rc<Sequences>,
+    temporary: temporary::Temporary,
 }
 
 /// A prepared statement.
@@ -104,8 +107,11 @@ impl Session {
     pub async fn work(&self, request: Request, stop: Arc<Stop>) -> Result<Reply> {
         let done = |result: Result<()>| result.map(|()| Reply::Done);
         match request.op {
-            Operation::Script { sql } => self.script(&sql, stop),
-            Operation::Query { sql, params } => self.query(&sql, params, stop).await,
+            Operation::Script { sql } => self.script(&sql, stop).map_err(|e| self.named(e)),
+            Operation::Query { sql, params } => {
+                let answer = self.query(&sql, params, stop).await;
+                answer.map_err(|e| self.named(e))
+            }
             Operation::Parse { name, sql, types } => {
                 self.guarded(done(self.parse(name, &sql, types)))
             }
@@ -127,7 +133,10 @@ impl Session {
                 self.portals.borrow_mut().remove(&name);
                 Ok(Reply::Done)
             }
-            Operation::Sync => self.sync(&stop).await.map(|()| Reply::Done),
+            Operation::Sync => {
+                let ended = self.sync(&stop).await.map_err(|e| self.named(e));
+                ended.map(|()| Reply::Done)
+            }
             Operation::Failed => {
                 self.fail();
                 Ok(Reply::Done)
@@ -137,7 +146,20 @@ impl Session {
 
     /// An error fails the transaction, as it does in PostgreSQL whatever message it came from.
     fn guarded(&self, result: Result<Reply>) -> Result<Reply> {
-        result.inspect_err(|_| self.fail())
+        result.map_err(|e| {
+            let named = self.named(e);
+            self.fail();
+            named
+        })
+    }
+
+    /// With names for what only the catalog can name.
+    fn named(&self, e: Error) -> Error {
+        let catalog = self.catalog();
+        if catalog.types.is_empty() {
+            return e;
+        }
+        e.reworded(|text| catalog.named(text).into_owned())
     }
 
     pub fn cancel_key(&self) -> CancelKey {
@@ -257,6 +279,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.node.left(self.key);
+        self.leave_nothing_temporary();
     }
 }
 

@@ -3,6 +3,7 @@
 use super::listen::Listening;
 use super::plans::PlanCache;
 use super::settings::Settings;
+use super::temporary::Temporary;
 use super::transaction::Block;
 use super::{Session, now_micros};
 use crate::router::Router;
@@ -114,6 +115,7 @@ impl Node {
             announcements: Rc::default(),
             listening: Listening::default(),
             sequences: Rc::default(),
+            temporary: Temporary::default(),
         });
         self.sessions
             .borrow_mut()

@@ -7,7 +7,7 @@ use super::statement::Running;
 use super::{Planned, Prepared, Session};
 use crate::service::Reply;
 use crate::sql::{self, BindEnv, Parsed, Statement};
-use engine::exec::Context;
+use engine::exec::{Context, cast};
 use engine::txn::Stop;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -45,7 +45,7 @@ impl Session {
         let metrics = &self.node.metrics;
         let version = ctx.catalog.version;
         let shared = self.own_catalog().is_none() && cacheable(&parsed.text);
-        let (time_zone, search_path) = self.settings.borrow().planning();
+        let (time_zone, search_path) = self.planning();
         let key = shared.then_some(PlanRef {
             text: &parsed.text,
             types,
@@ -101,6 +101,7 @@ impl Session {
         sql: &str,
         types: Vec<Option<DataType>>,
     ) -> Result<()> {
+        let types = self.given_types(types)?;
         if let Some((parsed, planned)) = self.known(sql::statement_text(sql), &types) {
             self.refuse_if_failed(&parsed)?;
             let prepared = Prepared {
@@ -118,6 +119,23 @@ impl Session {
         }
         let prepared = self.prepare(statements.pop(), types)?;
         self.store_statement(name, prepared)
+    }
+
+    /// Types as the client gave them, those of users by their oid alone.
+    fn given_types(&self, types: Vec<Option<DataType>>) -> Result<Vec<Option<DataType>>> {
+        let given = |ty: Option<DataType>| match ty {
+            Some(DataType::Enum(oid)) => {
+                let found = self.catalog().type_of_oid(oid);
+                found.map(Some).ok_or_else(|| {
+                    Error::new(
+                        SqlState::UNDEFINED_OBJECT,
+                        format!("type with OID {oid} does not exist"),
+                    )
+                })
+            }
+            other => Ok(other),
+        };
+        types.into_iter().map(given).collect()
     }
 
     pub(super) fn prepare(
@@ -192,6 +210,7 @@ impl Session {
                 ),
             ));
         }
+        let params = self.looked_up(params, &planned.bound.params)?;
         let mut portals = self.portals.borrow_mut();
         if !name.is_empty() && portals.contains_key(&name) {
             return Err(Error::new(
@@ -216,6 +235,24 @@ impl Session {
         };
         portals.insert(name, Rc::new(RefCell::new(portal)));
         Ok(())
+    }
+
+    /// Parameters that are names of something in the catalog.
+    fn looked_up(&self, mut params: Vec<Value>, types: &[DataType]) -> Result<Vec<Value>> {
+        if !types.iter().any(|t| t.is_named()) {
+            return Ok(params);
+        }
+        let ctx = self.context(Vec::new());
+        for (param, ty) in params.iter_mut().zip(types) {
+            let given = std::mem::take(param);
+            *param = match given {
+                Value::Text(_) if ty.is_named() => {
+                    cast::cast(given, DataType::Text, *ty, -1, false, &ctx)?
+                }
+                given => ctx.catalog.from_labels(given, *ty)?,
+            };
+        }
+        Ok(params)
     }
 
     pub(super) fn describe_portal(&self, name: &str) -> Result<Reply> {

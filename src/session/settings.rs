@@ -66,6 +66,12 @@ static DEFINITIONS: &[Definition] = &[
         Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]),
         true,
     ),
+    def(
+        "default_table_access_method",
+        "heap",
+        Rule::Only(&["heap"]),
+        false,
+    ),
     def("default_tablespace", "", Rule::Only(&[""]), false),
     def(
         "default_transaction_isolation",

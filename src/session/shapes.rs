@@ -66,7 +66,7 @@ impl Session {
         types: &[Option<DataType>],
         f: impl FnOnce(PlanRef<'_>) -> T,
     ) -> T {
-        let (time_zone, search_path) = self.settings.borrow().planning();
+        let (time_zone, search_path) = self.planning();
         f(PlanRef {
             text,
             types,

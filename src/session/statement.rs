@@ -5,7 +5,7 @@
 use super::copy::{CopyIn, CopyOut};
 use super::execution::Execution;
 use super::portal::Progress;
-use super::{Planned, Session};
+use super::{Planned, Session, temporary};
 use crate::router::Txn;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
@@ -307,6 +307,11 @@ impl Session {
         }
         let ctx = self.context(Vec::new());
         let planned = self.plan(&parsed, &[], &ctx)?;
+        if temporary::is_made(planned.statement(), &ctx) {
+            return Err(Error::unsupported(
+                "a temporary table, view or sequence is not supported in a request of its own: it would end with the request",
+            ));
+        }
         let types = planned.bound.params.clone();
         if types.len() != params.len() {
             return Err(Error::new(
@@ -327,7 +332,12 @@ impl Session {
         for (param, ty) in params.iter().zip(&types) {
             values.push(match param {
                 Some(text) if ty.element().is_some() => {
-                    types::text::parse(&array_literal(text), *ty, -1, &env)?
+                    let array = types::text::parse(&array_literal(text), *ty, -1, &env)?;
+                    ctx.catalog.from_labels(array, *ty)?
+                }
+                Some(text) if ty.is_named() => {
+                    let name = Value::text(text.as_str());
+                    engine::exec::cast::cast(name, DataType::Text, *ty, -1, false, &ctx)?
                 }
                 Some(text) => types::text::parse(text, *ty, -1, &env)?,
                 None => Value::Null,
@@ -382,7 +392,7 @@ impl Session {
                 txn,
                 ctx,
                 stop,
-                alone: alone && began,
+                alone: alone && began && !self.empties_tables(plan.statement()),
             };
             match self.carry_out(&plan, &work).await {
                 Err(e) if is_stale(&e) && fresh && began && attempt < REPLANS_MAX => {
@@ -406,6 +416,9 @@ impl Session {
                     verb(statement)
                 ),
             ));
+        }
+        if statement.writes() {
+            self.temporary.writes();
         }
         if statement.writes() && !self.cursors.borrow().is_empty() {
             Box::pin(self.settle_cursors(work.stop)).await?;

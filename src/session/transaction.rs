@@ -319,6 +319,10 @@ impl Session {
             Ok(()) if !self.block.borrow().is_failed() => self.hold_cursors(stop).await,
             settled => settled,
         };
+        let settled = match settled {
+            Ok(()) => self.on_commit(stop).await,
+            failed => failed,
+        };
         if let Err(e) = settled {
             self.rollback_block();
             return Err(e);

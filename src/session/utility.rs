@@ -115,7 +115,7 @@ impl Session {
             }
             Statement::Show { name } => self.show(name)?,
             Statement::Discard(what) => {
-                let told = self.discard(*what)?;
+                let told = self.discard(*what, stop).await?;
                 if *what == Discard::All {
                     self.advisory.give_all().await;
                 }
@@ -358,7 +358,7 @@ impl Session {
         Ok(listing(name, vec![value], "SHOW"))
     }
 
-    fn discard(&self, what: Discard) -> Result<Started> {
+    async fn discard(&self, what: Discard, stop: &Arc<Stop>) -> Result<Started> {
         let mut told = Vec::new();
         match what {
             Discard::All => {
@@ -372,10 +372,12 @@ impl Session {
                 self.close_all();
                 self.unlisten_now();
                 self.sequences.forget();
+                self.discard_temporary(stop).await?;
             }
             Discard::Sequences => self.sequences.forget(),
-            // A session keeps no plan of its own and no temporary table.
-            Discard::Plans | Discard::Temp => {}
+            Discard::Temp => self.discard_temporary(stop).await?,
+            // A session keeps no plan of its own.
+            Discard::Plans => {}
         }
         Ok(Started::Told {
             parameters: told,
@@ -398,7 +400,11 @@ impl Session {
     }
 
     /// Also answers the table that is to be filled with rows.
-    async fn define(&self, ddl: &Ddl, work: &Work<'_>) -> Result<(Started, Option<Arc<Table>>)> {
+    pub(super) async fn define(
+        &self,
+        ddl: &Ddl,
+        work: &Work<'_>,
+    ) -> Result<(Started, Option<Arc<Table>>)> {
         let own = self.block.borrow().catalog();
         let env = DefineEnv {
             txn: work.txn.clone(),
@@ -408,6 +414,7 @@ impl Session {
             exec: work.exec(),
         };
         let mut change = self.node.router.define(&env, ddl).await?;
+        self.may_have_temporary(&change.catalog);
         let notices = std::mem::take(&mut change.notices);
         let tag = change.tag.to_string();
         let fills = change.fills.take();

@@ -97,7 +97,6 @@ fn asyncpg_works() {
 }
 
 #[test]
-#[ignore = "its reflection needs json_build_object"]
 fn sqlalchemy_works() {
     python("sqlalchemy");
 }

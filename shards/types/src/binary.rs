@@ -6,7 +6,7 @@
 
 mod numeric;
 
-use crate::{Array, DataType, Error, Interval, Json, Reg, Result, SqlState, Value, time};
+use crate::{Array, DataType, Error, Interval, Json, Reg, Result, SqlState, Value, json, time};
 use std::sync::Arc;
 
 /// jsonb's version byte.
@@ -25,7 +25,7 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
         Value::Float4(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Numeric(n) => numeric::encode(n, out),
-        Value::Text(s) => out.extend_from_slice(s.as_bytes()),
+        Value::Text(s) | Value::Json(s) => out.extend_from_slice(s.as_bytes()),
         Value::Bytea(b) => out.extend_from_slice(b),
         Value::Interval(i) => {
             out.extend_from_slice(&i.micros.to_be_bytes());
@@ -41,6 +41,8 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
         }
         Value::Oid(oid) => out.extend_from_slice(&oid.to_be_bytes()),
         Value::Reg(r) => out.extend_from_slice(&r.oid.to_be_bytes()),
+        // Its label takes its place before it gets here.
+        Value::Enum(e) => out.extend_from_slice(&e.order.to_be_bytes()),
         Value::Array(a) => encode_array(a, ty.element().unwrap_or(a.element), out),
     }
 }
@@ -92,9 +94,12 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         DataType::Float4 => Value::Float4(f32::from_be_bytes(fixed(bytes)?)),
         DataType::Float8 => Value::Float8(f64::from_be_bytes(fixed(bytes)?)),
         DataType::Numeric => Value::Numeric(Arc::new(numeric::decode(bytes)?)),
-        DataType::Text | DataType::Varchar | DataType::Bpchar | DataType::Unknown => {
-            Value::from(utf8(bytes)?)
-        }
+        // Who has the catalog finds an enum's label.
+        DataType::Text
+        | DataType::Varchar
+        | DataType::Bpchar
+        | DataType::Unknown
+        | DataType::Enum(_) => Value::from(utf8(bytes)?),
         DataType::Name => Value::from(crate::text::cut_identifier(utf8(bytes)?)),
         DataType::InternalChar => {
             let text = utf8(bytes)?;
@@ -111,6 +116,11 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         DataType::Interval => interval(&fixed::<16>(bytes)?),
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(fixed(bytes)?)),
         DataType::Jsonb => Value::Jsonb(Arc::new(jsonb(bytes)?)),
+        DataType::Json => {
+            let text = utf8(bytes)?;
+            json::raw::check(text)?;
+            Value::Json(text.into())
+        }
         DataType::Oid => Value::Oid(u32::from_be_bytes(fixed(bytes)?)),
         DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
             let oid = u32::from_be_bytes(fixed(bytes)?);
@@ -121,6 +131,13 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
             Value::Reg(Reg { oid, name })
         }
         DataType::Void => Value::Null,
+        DataType::EnumArray(_) => match decode_array(bytes, ty)? {
+            Value::Array(a) => Value::Array(Arc::new(Array {
+                element: DataType::Text,
+                items: a.items.clone(),
+            })),
+            other => other,
+        },
         array => decode_array(bytes, array)?,
     })
 }

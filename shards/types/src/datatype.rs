@@ -9,49 +9,84 @@ macro_rules! data_types {
     ($($variant:ident, $oid:literal, $array:ident, $array_oid:literal, $name:literal, $sql:literal, $len:literal, $cat:literal;)*) => {
         /// A type without its modifier; `varchar(10)` is `Varchar` with a typmod of 14 beside it.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-        pub enum DataType { $($variant, $array,)* }
+        pub enum DataType {
+            $($variant, $array,)*
+            /// A user's enum, by the oid of its type.
+            Enum(u32),
+            /// The array of the enum of this oid, its own being the next.
+            EnumArray(u32),
+        }
 
         #[allow(clippy::len_without_is_empty)]
         impl DataType {
-            /// Every type, base type then its array.
+            /// Every type of the system, base type then its array.
             pub const ALL: &'static [DataType] = &[$(DataType::$variant, DataType::$array,)*];
 
             pub fn oid(self) -> u32 {
-                match self { $(DataType::$variant => $oid, DataType::$array => $array_oid,)* }
+                match self {
+                    $(DataType::$variant => $oid, DataType::$array => $array_oid,)*
+                    DataType::Enum(oid) => oid,
+                    DataType::EnumArray(of) => of + 1,
+                }
             }
 
+            /// A type of the system.
             pub fn from_oid(oid: u32) -> Option<DataType> {
                 match oid { $($oid => Some(DataType::$variant), $array_oid => Some(DataType::$array),)* _ => None }
             }
 
-            /// `pg_type.typname`.
+            /// `pg_type.typname`; for a user's type only what kind of type it is: its name is in the catalog.
             pub fn name(self) -> &'static str {
-                match self { $(DataType::$variant => $name, DataType::$array => concat!("_", $name),)* }
+                match self {
+                    $(DataType::$variant => $name, DataType::$array => concat!("_", $name),)*
+                    DataType::Enum(_) => "enum",
+                    DataType::EnumArray(_) => "_enum",
+                }
             }
 
-            /// What error messages and `format_type` print.
+            /// What `format_type` prints of a type of the system. Messages use `Display`, which marks users' types (`marks`).
             pub fn sql_name(self) -> &'static str {
-                match self { $(DataType::$variant => $sql, DataType::$array => concat!($sql, "[]"),)* }
+                match self {
+                    $(DataType::$variant => $sql, DataType::$array => concat!($sql, "[]"),)*
+                    DataType::Enum(_) => "enum",
+                    DataType::EnumArray(_) => "enum[]",
+                }
             }
 
             /// `pg_type.typlen`: bytes, -1 for variable.
             pub fn len(self) -> i16 {
-                match self { $(DataType::$variant => $len, DataType::$array => -1,)* }
+                match self {
+                    $(DataType::$variant => $len, DataType::$array => -1,)*
+                    DataType::Enum(_) => 4,
+                    DataType::EnumArray(_) => -1,
+                }
             }
 
             /// `pg_type.typcategory`.
             pub fn category(self) -> char {
-                match self { $(DataType::$variant => $cat, DataType::$array => 'A',)* }
+                match self {
+                    $(DataType::$variant => $cat, DataType::$array => 'A',)*
+                    DataType::Enum(_) => 'E',
+                    DataType::EnumArray(_) => 'A',
+                }
             }
 
-            /// The element type of an array.
-            pub fn element(self) -> Option<DataType> {
-                match self { $(DataType::$variant => None, DataType::$array => Some(DataType::$variant),)* }
+            /// The type that the array type is of; see `element`.
+            fn listed_element(self) -> Option<DataType> {
+                match self {
+                    $(DataType::$variant => None, DataType::$array => Some(DataType::$variant),)*
+                    DataType::Enum(_) => None,
+                    DataType::EnumArray(of) => Some(DataType::Enum(of)),
+                }
             }
 
             /// The array over this type; `None` for an array.
             pub fn array(self) -> Option<DataType> {
-                match self { $(DataType::$variant => Some(DataType::$array), DataType::$array => None,)* }
+                match self {
+                    $(DataType::$variant => Some(DataType::$array), DataType::$array => None,)*
+                    DataType::Enum(oid) => Some(DataType::EnumArray(oid)),
+                    DataType::EnumArray(_) => None,
+                }
             }
         }
     };
@@ -85,6 +120,9 @@ data_types! {
     Regnamespace, 4089, RegnamespaceArray, 4090, "regnamespace", "regnamespace", 4, 'N';
     Unknown, 705, UnknownArray, 4294967295, "unknown", "unknown", -2, 'X';
     Void, 2278, VoidArray, 4294967294, "void", "void", 4, 'P';
+    Json, 114, JsonArray, 199, "json", "json", -1, 'U';
+    Int2vector, 22, Int2vectorArray, 1006, "int2vector", "int2vector", -1, 'A';
+    Oidvector, 30, OidvectorArray, 1013, "oidvector", "oidvector", -1, 'A';
 }
 
 /// Other spellings that SQL or `format_type` use.
@@ -112,6 +150,38 @@ impl DataType {
         })
     }
 
+    /// The element type of an array, of the vectors in system tables too.
+    pub fn element(self) -> Option<DataType> {
+        match self {
+            DataType::Int2vector => Some(DataType::Int2),
+            DataType::Oidvector => Some(DataType::Oid),
+            other => other.listed_element(),
+        }
+    }
+
+    /// The type of this oid inside stored values; users' types there are enums, never arrays.
+    pub fn of_item(oid: u32) -> DataType {
+        DataType::from_oid(oid).unwrap_or(DataType::Enum(oid))
+    }
+
+    /// The oid of the user's type that it is, or is an array of.
+    pub fn user_oid(self) -> Option<u32> {
+        match self {
+            DataType::Enum(oid) | DataType::EnumArray(oid) => Some(oid),
+            _ => None,
+        }
+    }
+
+    /// Its values are names of something in the catalog, so only who has that can read them.
+    pub fn is_named(self) -> bool {
+        self.is_reg() || self.user_oid().is_some()
+    }
+
+    /// An array that is written as its items with blanks between them.
+    pub fn is_vector(self) -> bool {
+        matches!(self, DataType::Int2vector | DataType::Oidvector)
+    }
+
     pub fn is_integer(self) -> bool {
         matches!(self, DataType::Int2 | DataType::Int4 | DataType::Int8)
     }
@@ -135,6 +205,11 @@ impl DataType {
         self.element().is_some()
     }
 
+    /// Whether its values have an order, and so an equality.
+    pub fn is_ordered(self) -> bool {
+        !matches!(self, DataType::Void | DataType::Json | DataType::JsonArray)
+    }
+
     /// An oid alias: stored as an oid, shown as a name.
     pub fn is_reg(self) -> bool {
         matches!(
@@ -146,6 +221,13 @@ impl DataType {
 
 impl fmt::Display for DataType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.sql_name())
+        match self {
+            DataType::Enum(oid) => crate::marks::of_type(*oid, f),
+            DataType::EnumArray(oid) => {
+                crate::marks::of_type(*oid, f)?;
+                f.write_str("[]")
+            }
+            known => f.write_str(known.sql_name()),
+        }
     }
 }

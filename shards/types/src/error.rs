@@ -84,6 +84,17 @@ impl Error {
         self
     }
 
+    /// Every text of it made over, such as by `marks::named`.
+    pub fn reworded(mut self, word: impl Fn(&str) -> String) -> Error {
+        let fields = &mut *self.0;
+        fields.message = word(&fields.message);
+        let others = [&mut fields.detail, &mut fields.hint, &mut fields.context];
+        for text in others.into_iter().flatten() {
+            *text = word(text);
+        }
+        self
+    }
+
     pub fn code(&self) -> SqlState {
         self.0.code
     }

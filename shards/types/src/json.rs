@@ -1,11 +1,12 @@
 //! jsonb: parsed JSON with PostgreSQL's normal form (keys sorted by length then bytes, the last duplicate wins).
 //!
-//! Owns: the tree, its parser (numbers keep every digit) and its printer.
+//! Owns: the tree, its parser (numbers keep every digit) and its printer; `raw` looks into json that stays text.
 //! Asked by: text and binary forms, jsonb functions, the HTTP codecs.
 //! Bounds: nesting of `DEPTH_MAX`, one more is 54001; memory is linear in the text.
 //! Source: RFC 8259; PostgreSQL 15 `jsonapi.c` for the wording of errors.
 
 mod parse;
+pub mod raw;
 
 use crate::{Numeric, Result};
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,9 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Int4(a), Value::Int4(b)) => a.cmp(b),
         (Value::Int8(a), Value::Int8(b)) => a.cmp(b),
-        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Text(a), Value::Text(b)) | (Value::Json(a), Value::Json(b)) => {
+            a.as_bytes().cmp(b.as_bytes())
+        }
         (Value::Null, Value::Null) => Ordering::Equal,
         (Value::Null, _) => Ordering::Greater,
         (_, Value::Null) => Ordering::Less,
@@ -29,6 +31,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         ) => a.cmp(b),
         (Value::Interval(a), Value::Interval(b)) => span(a).cmp(&span(b)),
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
+        (Value::Enum(a), Value::Enum(b)) => a.order.cmp(&b.order),
         (Value::Jsonb(a), Value::Jsonb(b)) => compare_json(a, b),
         (Value::Array(a), Value::Array(b)) => {
             let bpchar = a.element == DataType::Bpchar;
@@ -57,12 +60,13 @@ pub fn hash(v: &Value, state: &mut impl Hasher) {
     match v {
         Value::Null => state.write_u8(0),
         Value::Bool(b) => b.hash(state),
-        Value::Text(s) => s.as_bytes().hash(state),
+        Value::Text(s) | Value::Json(s) => s.as_bytes().hash(state),
         Value::Bytea(b) => b.hash(state),
         Value::Date(d) => d.hash(state),
         Value::Time(t) | Value::Timestamp(t) | Value::Timestamptz(t) => t.hash(state),
         Value::Interval(i) => span(i).hash(state),
         Value::Uuid(u) => u.as_bytes().hash(state),
+        Value::Enum(e) => e.order.hash(state),
         Value::Jsonb(j) => hash_json(j, state),
         Value::Array(a) => {
             state.write_usize(a.items.len());
@@ -223,7 +227,9 @@ fn kind(v: &Value) -> u8 {
         Value::Uuid(_) => 9,
         Value::Jsonb(_) => 10,
         Value::Array(_) => 11,
-        Value::Null => 12,
+        Value::Json(_) => 12,
+        Value::Enum(_) => 13,
+        Value::Null => 14,
     }
 }
 

@@ -35,6 +35,18 @@ pub enum Value {
     Oid(u32),
     Reg(Reg),
     Array(Arc<Array>),
+    /// json: valid, and kept as it was written.
+    Json(Arc<str>),
+    Enum(EnumValue),
+}
+
+/// A label of an enum, by its place: the label's text is in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EnumValue {
+    /// The type's oid.
+    pub ty: u32,
+    /// Orders as the labels do; never changes while the label is there.
+    pub order: i64,
 }
 
 /// PostgreSQL's three independent fields.
@@ -52,7 +64,7 @@ pub struct Reg {
     pub name: Arc<str>,
 }
 
-/// One-dimensional array, lower bound 1 (`int2vector` and `oidvector` are shown as such arrays too).
+/// One-dimensional array, lower bound 1 (so have `int2vector` and `oidvector`, whose first item is 0 in PostgreSQL).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Array {
     pub element: DataType,
@@ -72,7 +84,7 @@ impl Value {
     pub fn memory(&self) -> usize {
         size_of::<Value>()
             + match self {
-                Value::Text(s) => s.len() + 16,
+                Value::Text(s) | Value::Json(s) => s.len() + 16,
                 Value::Bytea(b) => b.len() + 16,
                 Value::Numeric(n) => n.memory() + 16,
                 Value::Jsonb(j) => j.memory() + 16,
@@ -91,7 +103,8 @@ impl Value {
                 | Value::Timestamptz(_)
                 | Value::Interval(_)
                 | Value::Uuid(_)
-                | Value::Oid(_) => 0,
+                | Value::Oid(_)
+                | Value::Enum(_) => 0,
             }
     }
 

@@ -207,6 +207,7 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         },
         Value::Text(text) => push_string(text, out),
         Value::Jsonb(json) => json.write(out),
+        Value::Json(text) => out.push_str(text),
         Value::Array(array) => push_array(array, zone, out),
         Value::Reg(reg) => push_string(&reg.name, out),
         Value::Timestamp(_) | Value::Timestamptz(_) => {
@@ -218,7 +219,8 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         | Value::Date(_)
         | Value::Time(_)
         | Value::Interval(_)
-        | Value::Uuid(_) => push_string(&text_of(value, ty, zone), out),
+        | Value::Uuid(_)
+        | Value::Enum(_) => push_string(&text_of(value, ty, zone), out),
     }
 }
 

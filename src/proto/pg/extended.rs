@@ -212,12 +212,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     }
 }
 
+/// Types from here on are users'.
+const FIRST_USER_OID: u32 = 16_384;
+
 /// 0 and `unknown` leave the type to the statement.
 fn parameter_type(oid: u32) -> Result<Option<DataType>> {
     match DataType::from_oid(oid) {
         Some(DataType::Unknown) => Ok(None),
         Some(ty) => Ok(Some(ty)),
         None if oid == 0 => Ok(None),
+        // A user's type, or its array: the session knows which.
+        None if oid >= FIRST_USER_OID => Ok(Some(DataType::Enum(oid))),
         None => Err(ProtocolError::UnknownType(oid).into()),
     }
 }

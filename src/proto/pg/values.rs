@@ -49,7 +49,9 @@ impl<'a> Style<'a> {
     /// The value as it is, if it is long and needs no writing out.
     pub fn long<'r>(self, index: usize, value: &'r Value) -> Option<Long<'r>> {
         match (value, self.formats.at(index)) {
-            (Value::Text(s), _) if s.len() >= LONG_BYTES => Some(Long::Bytes(s.as_bytes())),
+            (Value::Text(s) | Value::Json(s), _) if s.len() >= LONG_BYTES => {
+                Some(Long::Bytes(s.as_bytes()))
+            }
             (Value::Bytea(b), Format::Binary) if b.len() >= LONG_BYTES => Some(Long::Bytes(b)),
             (Value::Bytea(b), Format::Text) if b.len() >= LONG_BYTES => Some(Long::Hex(b)),
             _ => None,
@@ -159,7 +161,7 @@ pub fn hex(bytes: &[u8], out: &mut Vec<u8>) {
 fn text_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut Output) {
     let (out, scratch) = out.parts();
     let written = match value {
-        Value::Text(s) => {
+        Value::Text(s) | Value::Json(s) => {
             out.extend_from_slice(s.as_bytes());
             return;
         }
@@ -201,6 +203,8 @@ pub fn parameters(
                 let text = codec::utf8(bytes)?;
                 match ty {
                     DataType::Text | DataType::Varchar => Value::text(text),
+                    // What the name stands for is not known here.
+                    ty if ty.is_named() => Value::text(text),
                     _ => text::parse(text, *ty, -1, &env)?,
                 }
             }

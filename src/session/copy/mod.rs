@@ -14,8 +14,8 @@ use crate::router::modify::{Outcome, WriteEnv};
 use crate::service::CopyRows;
 use crate::sql::{CopyFormat, CopyOptions};
 use encode::Encoder;
-use engine::catalog::Table;
 use engine::catalog::change::identity_value;
+use engine::catalog::{Catalog, Table};
 use engine::exec::eval::{self, Env};
 use engine::exec::operators::Rows;
 use engine::plan::{Expr, Query};
@@ -62,6 +62,7 @@ struct Reader {
     fields: Vec<Field>,
     time_zone: jiff::tz::TimeZone,
     now_micros: i64,
+    catalog: Arc<Catalog>,
 }
 
 impl Reader {
@@ -71,6 +72,7 @@ impl Reader {
             now_micros: self.now_micros,
         };
         types::text::parse(text, field.ty, field.typmod, &env)
+            .and_then(|v| self.catalog.from_labels(v, field.ty))
             .map_err(|e| e.with_context(format!("column {}: \"{}\"", field.name, shown(text))))
     }
 }
@@ -150,6 +152,7 @@ impl CopyIn {
             fields: columns.iter().filter_map(field).collect(),
             time_zone: session.time_zone(),
             now_micros: work.ctx.statement_micros,
+            catalog: work.ctx.catalog.clone(),
         };
         let decoder: Box<dyn Decoder> = match options.format {
             CopyFormat::Text => Box::new(text::Text::new(options)),
@@ -316,6 +319,7 @@ impl CopyIn {
 pub struct CopyOut {
     running: Running,
     encoder: Encoder,
+    catalog: Arc<Catalog>,
     rows: u64,
     begun: bool,
     ended: bool,
@@ -342,6 +346,7 @@ impl CopyOut {
         CopyOut {
             running,
             encoder,
+            catalog: work.ctx.catalog.clone(),
             rows: 0,
             begun: false,
             ended: false,
@@ -373,6 +378,8 @@ impl CopyOut {
         match batch {
             Some(batch) => {
                 self.rows += batch.len() as u64;
+                let mut batch = batch;
+                self.catalog.label_rows(&mut batch.rows);
                 for row in &batch.rows {
                     self.encoder.row(row, out.bytes())?;
                     out.end();

@@ -34,18 +34,33 @@ impl<'a> Binder<'a> {
     pub(super) fn aggregate(&mut self, w: Written<'_, 'a>, cx: &mut Cx) -> Result<Expr> {
         self.allows_aggregates(cx)?;
         let mut inner = Cx::new(cx.scope.clone(), Clause::Aggregate);
-        let args = w
-            .args
-            .iter()
-            .map(|e| self.expr(e, &mut inner))
-            .collect::<Result<Vec<_>>>()?;
+        let mut rows = false;
+        let mut args = Vec::with_capacity(w.args.len());
+        for e in &w.args {
+            args.push(match self.row_argument(w.name, e, &mut inner)? {
+                Some(row) => {
+                    rows = true;
+                    row
+                }
+                None => self.expr(e, &mut inner)?,
+            });
+        }
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
-        let found = resolve::aggregate(w.name, &types, w.star)?;
+        let mut found = resolve::aggregate(w.name, &types, w.star)?;
+        if rows && found.func == "json_agg" {
+            found.func = "json_agg_rows".into();
+        }
         let args = args
             .into_iter()
             .zip(&found.arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, *ty))
+            .map(|(e, ty)| {
+                let e = self.coerce_arg(e, *ty)?;
+                self.json_label(w.name, e)
+            })
             .collect::<Result<Vec<_>>>()?;
+        if w.distinct {
+            args.iter().try_for_each(|a| needs_equality(a.ty()))?;
+        }
         let order = self.aggregate_order(&w, &args, &mut inner)?;
         let filter = match w.filter {
             Some(e) => {
@@ -160,15 +175,30 @@ pub(super) fn sort_key(expr: Expr, options: &ast::OrderByOptions) -> Result<Sort
             }
         }
     };
-    if expr.ty() == DataType::Void {
+    if !expr.ty().is_ordered() {
         return Err(Error::new(
             SqlState::UNDEFINED_FUNCTION,
-            "could not identify an ordering operator for type void",
-        ));
+            format!(
+                "could not identify an ordering operator for type {}",
+                expr.ty()
+            ),
+        )
+        .with_hint("Use an explicit ordering operator or modify the query."));
     }
     Ok(SortKey {
         expr,
         descending,
         nulls_first: options.nulls_first.unwrap_or(descending),
     })
+}
+
+/// 42883 for values that nothing says are equal.
+pub(super) fn needs_equality(ty: DataType) -> Result<()> {
+    if ty.is_ordered() {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("could not identify an equality operator for type {ty}"),
+    ))
 }

@@ -80,7 +80,17 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
 }
 
 fn type_name(ty: &ast::DataType) -> Option<String> {
-    let (ty, _) = datatype::resolve(ty).ok()?;
+    let resolved = match ty {
+        ast::DataType::Custom(name, _) if datatype::resolve(ty).is_err() => {
+            return names::qualified(name).ok().map(|(_, base)| base);
+        }
+        ast::DataType::Array(
+            ast::ArrayElemTypeDef::SquareBracket(inner, _)
+            | ast::ArrayElemTypeDef::Qualified(inner, _),
+        ) => return type_name(inner),
+        ty => datatype::resolve(ty),
+    };
+    let (ty, _) = resolved.ok()?;
     // An array is named as its element, as the grammar keeps the dimensions apart from the name.
     Some(ty.element().unwrap_or(ty).name().to_string())
 }

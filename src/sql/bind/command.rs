@@ -2,7 +2,7 @@
 //!
 //! Owns: looking up what they name. Never: carries one out.
 
-use super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
+use super::{Binder, Clause, Cx, names, syntax, unsupported};
 use crate::sql::parse::{Command, CopySource};
 use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Scroll, Statement};
 use engine::catalog::Table;
@@ -38,7 +38,7 @@ impl<'a> Binder<'a> {
             | Command::Notify { .. } => {
                 return Err(Error::internal("a command that names nothing"));
             }
-            Command::Prepare { name, types, text } => prepare(name, types, text)?,
+            Command::Prepare { name, types, text } => prepare(self, name, types, text)?,
             Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
                 source,
@@ -339,8 +339,13 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn prepare(name: &str, types: &[ast::DataType], text: &Arc<str>) -> Result<Statement> {
-    let types = types.iter().map(|t| datatype::resolve(t).map(|(ty, _)| ty));
+fn prepare(
+    b: &Binder<'_>,
+    name: &str,
+    types: &[ast::DataType],
+    text: &Arc<str>,
+) -> Result<Statement> {
+    let types = types.iter().map(|t| b.data_type(t).map(|(ty, _)| ty));
     Ok(Statement::Prepare {
         name: name.to_owned(),
         types: types.collect::<Result<_>>()?,

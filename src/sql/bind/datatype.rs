@@ -49,7 +49,7 @@ pub(super) fn resolve(ty: &ast::DataType) -> Result<(DataType, i32)> {
         A::Interval { .. } => plain(DataType::Interval),
         A::Uuid => plain(DataType::Uuid),
         A::JSONB => plain(DataType::Jsonb),
-        A::JSON => Err(unsupported("type json").with_hint("Use jsonb.")),
+        A::JSON => plain(DataType::Json),
         A::Regclass => plain(DataType::Regclass),
         A::Array(ArrayElemTypeDef::SquareBracket(inner, _))
         | A::Array(ArrayElemTypeDef::Qualified(inner, _)) => {
@@ -94,7 +94,6 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<(DataType, i32)> {
                 unsupported(&format!("type {base}"))
                     .with_hint("Sequences do not exist yet; use an integer or a uuid key.")
             }
-            "json" => unsupported("type json").with_hint("Use jsonb."),
             "timetz" => unsupported("type time with time zone"),
             "money" | "xml" | "inet" | "cidr" | "macaddr" | "point" | "hstore" | "bit"
             | "varbit" | "tsvector" | "tsquery" => unsupported(&format!("type {base}")),

@@ -33,6 +33,11 @@ impl<'a> Binder<'a> {
                 if_not_exists: *if_not_exists,
                 temporary: false,
             })),
+            Definition::Enum { name, labels } => {
+                let name = self.creation(name, false)?;
+                let labels = labels.clone();
+                Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
+            }
             Definition::Alter(a) => self.alter(a),
             Definition::Drop(d) => self.drop(d),
             Definition::Truncate {
@@ -78,6 +83,7 @@ impl<'a> Binder<'a> {
                 let schema = String::new();
                 Ok(QualifiedName { schema, name })
             }
+            define::ObjectKind::Type => self.type_named(n),
             _ => self.named(n),
         };
         let names = d.names.iter().map(name).collect::<Result<_>>()?;
@@ -96,6 +102,9 @@ impl<'a> Binder<'a> {
                 let (_, name) = names::qualified(name)?;
                 let schema = String::new();
                 CommentTarget::Object(ObjectKind::Schema, QualifiedName { schema, name })
+            }
+            define::CommentOn::Object(define::ObjectKind::Type, name) => {
+                CommentTarget::Object(ObjectKind::Type, self.type_named(name)?)
             }
             define::CommentOn::Object(k, name) => {
                 CommentTarget::Object(kind(*k), self.named(name)?)
@@ -183,6 +192,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
         define::ObjectKind::Sequence => ObjectKind::Sequence,
         define::ObjectKind::Index => ObjectKind::Index,
         define::ObjectKind::Schema => ObjectKind::Schema,
+        define::ObjectKind::Type => ObjectKind::Type,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns: `Binder::expr`. Never: recurses along a left spine: `a+b+c…` and `x::t::u…` are walked in a loop, because the
 //! caps let such a chain be a thousand long. Source: `parse_expr.c`.
 
-use super::{Binder, Cx, datatype, names, syntax, unsupported};
+use super::{Binder, Cx, names, syntax, unsupported};
 use engine::exec::cast::CastContext;
 use engine::plan::Expr;
 use sqlparser::ast::{self, AccessExpr, Subscript, UnaryOperator};
@@ -52,7 +52,7 @@ impl<'a> Binder<'a> {
                 if !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
                     return Err(syntax("syntax error in a cast"));
                 }
-                let (ty, typmod) = datatype::resolve(data_type)?;
+                let (ty, typmod) = self.data_type(data_type)?;
                 let out = self.explicit_cast(left, ty, typmod);
                 out.map_err(|e| self.at_literal(e, expr))
             }

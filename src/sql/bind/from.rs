@@ -149,7 +149,10 @@ impl<'a> Binder<'a> {
             (plan, relation)
         } else {
             match self.find(schema, name) {
-                Some(Found::Table(table)) => self.table_source(schema, name, &table)?,
+                Some(Found::Table(table)) => {
+                    self.own_or_lasting(&table)?;
+                    self.table_source(schema, name, &table)?
+                }
                 Some(Found::View(view)) => self.view_source(schema, name, &view)?,
                 Some(Found::Sequence(sequence)) => self.sequence_source(&sequence),
                 Some(Found::Index(..) | Found::PrimaryKey(_)) | None => {
@@ -195,6 +198,17 @@ impl<'a> Binder<'a> {
     }
 
     /// A base table by name, for statements that change or copy it.
+    /// 0A000 for the temporary table of another session.
+    fn own_or_lasting(&self, table: &engine::catalog::Table) -> Result<()> {
+        let own = || engine::catalog::path::temporary(self.env.context);
+        if !table.is_temporary() || table.schema == own() {
+            return Ok(());
+        }
+        Err(Error::unsupported(
+            "cannot access temporary tables of other sessions",
+        ))
+    }
+
     pub(super) fn base_table(&self, name: &ast::ObjectName) -> Result<Arc<engine::catalog::Table>> {
         let (schema, base) = names::qualified(name)?;
         let searched = schema.as_deref().unwrap_or("");
@@ -207,7 +221,10 @@ impl<'a> Binder<'a> {
             ));
         }
         match self.find(schema.as_deref(), &base) {
-            Some(Found::Table(t)) => return changeable(t),
+            Some(Found::Table(t)) => {
+                self.own_or_lasting(&t)?;
+                return changeable(t);
+            }
             Some(Found::View(v)) => return Err(not_updatable(&v.name)),
             Some(Found::Sequence(s)) => {
                 return Err(Error::new(
@@ -252,6 +269,7 @@ impl<'a> Binder<'a> {
             columns: columns.collect(),
             key: Vec::new(),
             tableoid: None,
+            padded: false,
             base: false,
         };
         if let Some(alias) = alias {
@@ -273,6 +291,7 @@ impl<'a> Binder<'a> {
             columns: scope.visible.clone(),
             key: Vec::new(),
             tableoid: None,
+            padded: false,
             base: false,
         };
         apply_alias(&mut relation, alias)?;
@@ -338,6 +357,7 @@ pub(super) fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
         columns,
         key: Vec::new(),
         tableoid: None,
+        padded: false,
         base: false,
     }
 }

@@ -3,6 +3,7 @@
 //! Owns: the order in which a name is tried: form of the grammar, aggregate, function, type name used as a cast.
 //! Never: knows a function; `exec::resolve` does. Source: `parse_func.c`.
 
+use super::user_type::with_enum;
 use super::{
     Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, walk, window,
 };
@@ -171,10 +172,18 @@ impl<'a> Binder<'a> {
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
         } else {
-            positional(args, name)?
-                .into_iter()
-                .map(|e| self.expr(e, cx))
-                .collect::<Result<Vec<_>>>()?
+            let list = positional(args, name)?;
+            if let Some(row) = self.row_call(name, &list, cx)? {
+                return Ok(row);
+            }
+            let mut args = Vec::with_capacity(list.len());
+            for e in list {
+                args.push(match self.row_argument(name, e, cx)? {
+                    Some(row) => row,
+                    None => self.expr(e, cx)?,
+                });
+            }
+            args
         };
         let args = match self.choice(name, args)? {
             Ok(e) => return Ok(e),
@@ -235,15 +244,21 @@ impl<'a> Binder<'a> {
     /// A function or, when there is none and it has one argument, the type of that name.
     pub(super) fn call(&mut self, name: &str, args: Vec<Expr>) -> Result<Expr> {
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
+        if name == "pg_typeof"
+            && let Some(ty) = self.type_of(&args)
+        {
+            return Ok(ty);
+        }
         let found = match resolve::function(name, &types) {
             Ok(found) => found,
             Err(e) => return self.cast_by_name(name, args, e),
         };
-        let args = args
-            .into_iter()
-            .zip(&found.arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, *ty))
-            .collect::<Result<Vec<_>>>()?;
+        let args = args.into_iter().zip(&found.arg_types).map(|(e, ty)| {
+            let e = self.coerce_arg(e, *ty)?;
+            self.json_label(name, e)
+        });
+        let mut args = args.collect::<Result<Vec<_>>>()?;
+        with_enum(name, &found.arg_types, &mut args);
         Ok(Expr::Call {
             func: FuncRef(found.func),
             args,

@@ -2,7 +2,7 @@
 //!
 //! Owns: what a token of a value means before its context is known. Source: PostgreSQL 15 manual, 4.1.2.
 
-use super::{Binder, datatype, syntax, too_many_parameters, unsupported};
+use super::{Binder, syntax, too_many_parameters, unsupported};
 use engine::plan::Expr;
 use sqlparser::ast;
 use sqlparser::tokenizer::Span;
@@ -69,7 +69,7 @@ impl<'a> Binder<'a> {
 
     /// `DATE '2024-01-31'`, `int4 '7'`.
     pub(super) fn typed_string(&mut self, t: &'a ast::TypedString) -> Result<Expr> {
-        let (ty, typmod) = datatype::resolve(&t.data_type)?;
+        let (ty, typmod) = self.data_type(&t.data_type)?;
         let literal = self.value(&t.value)?;
         self.explicit_cast(literal, ty, typmod)
             .map_err(|e| self.at(e, t.value.span))

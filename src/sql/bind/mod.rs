@@ -37,8 +37,10 @@ mod special;
 mod subquery;
 mod targets;
 mod ties;
+mod user_type;
 mod view;
 pub(super) mod walk;
+mod whole_row;
 mod window;
 mod with;
 

@@ -29,6 +29,8 @@ pub(super) struct Relation {
     pub key: Vec<usize>,
     /// `tableoid`, where no outer join can make it NULL.
     pub tableoid: Option<Entry>,
+    /// An outer join may have put NULLs in the place of its row.
+    pub padded: bool,
     /// A base table: asking for its system columns gets a clear refusal.
     pub base: bool,
 }
@@ -105,7 +107,9 @@ impl Scope {
 
     /// Rows of this side may be padded with NULL.
     pub fn made_nullable(mut self) -> Scope {
-        self.relations.iter_mut().for_each(|r| r.tableoid = None);
+        for r in &mut self.relations {
+            (r.tableoid, r.padded) = (None, true);
+        }
         self
     }
 

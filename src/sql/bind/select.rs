@@ -3,6 +3,7 @@
 //! Owns: the order of the operators of a block and the hidden columns that ORDER BY needs. Never: optimizes; scans are
 //! full, filters stand above them. Source: `transformSelectStmt`, `parse_clause.c`.
 
+use super::agg::needs_equality;
 use super::agg::{Collector, sort_key};
 use super::group::{Grouping, Groups};
 use super::lock::{Locking, locked};
@@ -112,7 +113,11 @@ impl<'a> Binder<'a> {
             t.expr = self.settle_unknown(e)?;
             t.column.ty = t.expr.ty();
         }
-        Ok(())
+        let mut types = block.targets.iter().map(|t| t.expr.ty());
+        match block.distinct {
+            true => types.try_for_each(needs_equality),
+            false => Ok(()),
+        }
     }
 
     /// Windows, then functions that give rows: what is computed between the groups and the select list.

@@ -3,6 +3,7 @@
 //! Owns: the matching of columns. Runs of one associative operator become a balanced tree, so that a thousand UNIONs are
 //! ten levels deep for everything that walks plans later. Source: `transformSetOperationTree`.
 
+use super::agg::needs_equality;
 use super::query::Rel;
 use super::{Binder, Clause, Cx, coerce, names, syntax, unsupported};
 use engine::exec::cast::CastContext;
@@ -99,6 +100,9 @@ impl<'a> Binder<'a> {
             }
         }
         let types: Vec<DataType> = columns.iter().map(|c| c.ty).collect();
+        if !all {
+            types.iter().copied().try_for_each(needs_equality)?;
+        }
         for operand in &mut operands {
             self.coerce_outputs(operand, &types, CastContext::Implicit)?;
         }

@@ -48,6 +48,8 @@ impl<'a> Binder<'a> {
             };
             sets = sets.iter().flat_map(both).collect();
         }
+        let mut types = exprs.iter().map(Expr::ty);
+        types.try_for_each(super::agg::needs_equality)?;
         let has = |set: &Vec<usize>| (0..exprs.len()).map(|i| set.contains(&i)).collect();
         let sets: Vec<Vec<bool>> = sets.iter().map(has).collect();
         Ok(Groups {

@@ -255,6 +255,15 @@ impl<'a> Binder<'a> {
                 uses.push(oid);
             }
         });
+        used_types(&query.plan, &mut |oid| {
+            if !uses.contains(&oid) {
+                uses.push(oid);
+            }
+        });
+        for column in query.columns.iter() {
+            let oid = column.ty.user_oid();
+            uses.extend(oid.filter(|oid| !uses.contains(oid)));
+        }
         let stated = Stated {
             sql: body.text.clone(),
             path: self.path.clone(),
@@ -268,14 +277,10 @@ impl<'a> Binder<'a> {
         if def.materialized {
             return self.create_materialized(def);
         }
-        let name = self.creation(&def.name, def.temporary)?;
         let (query, stated) = self.kept(&def.body)?;
-        if !def.temporary && self.reads_temporary(&stated) {
-            return Err(
-                Error::unsupported("a view over temporary tables is not supported")
-                    .with_hint("Use CREATE TEMPORARY VIEW."),
-            );
-        }
+        // As in PostgreSQL, what it reads makes it temporary, unless a schema says otherwise.
+        let temporary = def.temporary || self.reads_temporary(&stated);
+        let name = self.creation(&def.name, temporary)?;
         let columns = output_columns(&query, &def.body.columns)?;
         let columns = columns.into_iter().map(|c| ViewColumn {
             name: c.name,
@@ -294,12 +299,18 @@ impl<'a> Binder<'a> {
         Ok(Statement::Ddl(Ddl::CreateView(CreateView {
             view,
             or_replace,
+            made_temporary: temporary && !def.temporary,
         })))
     }
 
     fn reads_temporary(&self, query: &Stated) -> bool {
         let tables = &self.env.catalog.tables;
-        let temporary = |r: &Reads| tables.get(&r.relation).is_some_and(|t| t.is_temporary());
+        let views = &self.env.catalog.views;
+        let own = engine::catalog::path::temporary(self.env.context);
+        let temporary = |r: &Reads| {
+            tables.get(&r.relation).is_some_and(|t| t.is_temporary())
+                || views.get(&r.relation).is_some_and(|v| v.schema == own)
+        };
         query.reads.iter().any(temporary)
     }
 
@@ -341,8 +352,8 @@ impl<'a> Binder<'a> {
         q: &'a ast::Query,
         into: &ast::SelectInto,
     ) -> Result<Statement> {
-        if into.temporary || into.unlogged {
-            return Err(super::unsupported("SELECT INTO TEMPORARY and UNLOGGED"));
+        if into.unlogged {
+            return Err(super::unsupported("SELECT INTO UNLOGGED"));
         }
         let [ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)] = into.targets.as_slice()
         else {
@@ -353,7 +364,8 @@ impl<'a> Binder<'a> {
             Some(ast::Expr::CompoundIdentifier(parts)) => parts.clone(),
             _ => Vec::new(),
         };
-        let name = self.creation(&ast::ObjectName::from(parts), false)?;
+        let name = self.creation(&ast::ObjectName::from(parts), into.temporary)?;
+        let temporary = name.schema == engine::catalog::path::temporary(self.env.context);
         self.into = true;
         let query = self.top_query(q)?;
         let table = CreateTable {
@@ -361,6 +373,7 @@ impl<'a> Binder<'a> {
             name: name.name,
             columns: definitions(output_columns(&query, &[])?),
             filled: true,
+            temporary: temporary.then_some(engine::catalog::OnCommit::PreserveRows),
             ..CreateTable::default()
         };
         filled(table, query, true)
@@ -465,6 +478,23 @@ pub(super) fn draws_values(e: &Expr) -> bool {
             || plan.inputs().into_iter().any(plan_draws)
     }
     e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if plan_draws(plan)))
+}
+
+/// The users' types of what a plan computes.
+fn used_types(plan: &Plan, f: &mut dyn FnMut(u32)) {
+    for e in plan.exprs() {
+        e.each(&mut |e| {
+            if let Some(oid) = e.ty().user_oid() {
+                f(oid);
+            }
+            if let Expr::Subquery { plan, .. } = e {
+                used_types(plan, f);
+            }
+        });
+    }
+    for input in plan.inputs() {
+        used_types(input, f);
+    }
 }
 
 /// The relations that constants of type `regclass` name.

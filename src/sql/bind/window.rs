@@ -102,7 +102,10 @@ impl<'a> Binder<'a> {
         let args = args
             .into_iter()
             .zip(&found.arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, *ty))
+            .map(|(e, ty)| {
+                let e = self.coerce_arg(e, *ty)?;
+                self.json_label(w.name, e)
+            })
             .collect::<Result<Vec<_>>>()?;
         let filter = match w.filter {
             Some(e) => self.without_windows(Clause::Filter, cx, |b, cx| {
@@ -191,7 +194,9 @@ impl<'a> Binder<'a> {
             let mut partition = Vec::with_capacity(spec.partition_by.len());
             for e in &spec.partition_by {
                 let e = b.expr(e, cx)?;
-                partition.push(b.settle_unknown(e)?);
+                let e = b.settle_unknown(e)?;
+                super::agg::needs_equality(e.ty())?;
+                partition.push(e);
             }
             Ok((partition, order))
         })?;

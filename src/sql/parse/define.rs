@@ -25,6 +25,10 @@ pub(in crate::sql) enum Definition {
         name: Ident,
         if_not_exists: bool,
     },
+    Enum {
+        name: ObjectName,
+        labels: Vec<String>,
+    },
     Alter(Box<Alter>),
     Drop(DropDef),
     Truncate {
@@ -56,6 +60,7 @@ pub(in crate::sql) enum ObjectKind {
     Sequence,
     Index,
     Schema,
+    Type,
 }
 
 #[derive(Debug)]
@@ -194,6 +199,17 @@ pub(in crate::sql) enum Action {
     /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
     Hint,
     Sequence(SequenceOptions),
+    /// ADD VALUE, to an enum.
+    AddValue {
+        label: String,
+        if_not_exists: bool,
+        /// BEFORE (true) or AFTER this label.
+        beside: Option<(bool, String)>,
+    },
+    RenameValue {
+        from: String,
+        to: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -236,11 +252,6 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     if scoped && !temporary {
         return Err(c.error());
     }
-    if temporary {
-        return Err(Error::unsupported(
-            "temporary tables, views and sequences are not supported",
-        ));
-    }
     if c.is("recursive") {
         return Err(Error::unsupported("CREATE RECURSIVE VIEW is not supported"));
     }
@@ -260,8 +271,17 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         return Err(c.error());
     } else if c.accept("materialized") {
         materialized(c, text)?
+    } else if c.accept("type") {
+        enumeration(c)?
     } else if c.accept("schema") {
         schema(c)?
+    } else if c.is("domain") {
+        return Err(Error::unsupported("CREATE DOMAIN is not supported")
+            .with_hint("Use the base type, with CHECK constraints of the columns."));
+    } else if c.is("trigger") || c.is("constraint") || c.is("event") {
+        return Err(Error::unsupported("CREATE TRIGGER is not supported").with_hint(
+            "A trigger calls a function in a procedural language, and there is none. Constraints, generated columns, defaults and ON DELETE and ON UPDATE actions work without.",
+        ));
     } else if c.is("database") {
         return Err(Error::unsupported("CREATE DATABASE is not supported").with_hint(
             "A server has one database. Use CREATE SCHEMA, or start another server with a data directory of its own.",
@@ -398,6 +418,35 @@ fn schema(c: &mut Cursor) -> Result<Definition> {
     })
 }
 
+/// CREATE TYPE … AS ENUM (…)
+fn enumeration(c: &mut Cursor) -> Result<Definition> {
+    let name = c.object_name()?;
+    if !c.accept("as") || !c.accept("enum") {
+        return Err(Error::unsupported(
+            "CREATE TYPE of composite, range, base and shell types is not supported",
+        )
+        .with_hint("CREATE TYPE … AS ENUM is."));
+    }
+    c.expect_token(&Token::LParen)?;
+    let mut labels = Vec::new();
+    if !c.accept_token(&Token::RParen) {
+        loop {
+            labels.push(label(c)?);
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        c.expect_token(&Token::RParen)?;
+    }
+    Ok(Definition::Enum { name, labels })
+}
+
+/// A string that is not NULL.
+fn label(c: &mut Cursor) -> Result<String> {
+    let error = c.error();
+    string_or_null(c)?.ok_or(error)
+}
+
 pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     c.expect("drop")?;
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
@@ -430,12 +479,13 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 5] = [
+    const KINDS: [(&str, ObjectKind); 6] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
         ("index", ObjectKind::Index),
         ("schema", ObjectKind::Schema),
+        ("type", ObjectKind::Type),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -464,7 +514,8 @@ fn if_not_exists(c: &mut Cursor) -> Result<bool> {
 pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     c.expect("alter")?;
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
-    let if_exists = kind != ObjectKind::Schema && if_exists(c)?;
+    let named = matches!(kind, ObjectKind::Schema | ObjectKind::Type);
+    let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {
         c.accept("only");
     }

@@ -13,6 +13,7 @@ use super::implied::implies;
 use super::rename::is_row_free;
 use crate::sql::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
+use engine::exec::functions::ANY_ENUM;
 use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};
 use std::sync::Arc;
 use types::{DataType, Value};
@@ -196,6 +197,7 @@ fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
             let [left, right] = args.as_slice() else {
                 return None;
             };
+            let (left_ty, right_ty) = (settled(left_ty, left), settled(right_ty, right));
             let (of, e, comparison) = match subject(left, left_ty, table) {
                 Some(of) if is_row_free(right) => (of, right, comparison),
                 _ => (subject(right, right_ty, table)?, left, comparison.flip()),
@@ -220,7 +222,7 @@ fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
             let (Comparison::Eq, ty, _) = eq.comparison_between()? else {
                 return None;
             };
-            let of = subject(expr, ty, table)?;
+            let of = subject(expr, settled(ty, expr), table)?;
             let items = items.iter().map(|e| fitted(e, of.ty(table)));
             let kind = BoundKind::Equal(items.collect::<Option<Vec<_>>>()?);
             Some(Bound { of, at, kind })
@@ -244,6 +246,11 @@ fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
         }
         _ => None,
     }
+}
+
+/// A comparison of enums is of the one that its operands are.
+fn settled(ty: DataType, operand: &Expr) -> DataType {
+    if ty == ANY_ENUM { operand.ty() } else { ty }
 }
 
 /// The table's column under a comparison over type `ty`, where comparing it as that type keeps its order.

@@ -4,6 +4,7 @@
 //! `Arc<Catalog>` a statement started with. Never: holds rows.
 
 pub mod change;
+pub mod enums;
 pub mod index;
 pub mod model;
 pub mod objects;
@@ -19,4 +20,6 @@ pub use model::{
     Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, OnCommit, Relation, SqlExpr,
     Table, TableKind,
 };
-pub use objects::{ForeignKey, ForeignKeyAction, Schema, Sequence, Stated, UserType, View};
+pub use objects::{
+    EnumLabel, ForeignKey, ForeignKeyAction, Schema, Sequence, Stated, UserType, UserTypeKind, View,
+};

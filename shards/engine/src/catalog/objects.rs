@@ -92,6 +92,7 @@ pub struct Sequence {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UserType {
     pub oid: u32,
+    /// The next after `oid`.
     pub array_oid: u32,
     pub schema: String,
     pub name: String,
@@ -115,7 +116,8 @@ pub enum UserTypeKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnumLabel {
     pub oid: u32,
-    pub order: f32,
+    /// What stored values have: see `catalog::enums`.
+    pub order: i64,
     pub label: String,
 }
 

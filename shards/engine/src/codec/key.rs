@@ -28,7 +28,7 @@ use super::key_number::{put_numeric, take_numeric};
 use std::sync::Arc;
 use types::limits::KEY_BYTES_MAX;
 use types::order::{span, trimmed};
-use types::{Array, DataType, Interval, PartitionId, Reg, Result, Row, Value};
+use types::{Array, DataType, EnumValue, Interval, PartitionId, Reg, Result, Row, Value};
 
 /// First byte of a value that is not NULL.
 pub const PRESENT: u8 = 0x01;
@@ -174,6 +174,8 @@ fn put_value(v: &Value, ty: DataType, out: &mut Vec<u8>) -> Result<(), CodecErro
         }
         (DataType::Uuid, Value::Uuid(u)) => out.extend_from_slice(u.as_bytes()),
         (DataType::Jsonb, Value::Jsonb(j)) => put_json(j, out),
+        (DataType::Enum(_), Value::Enum(e)) => put_i64(e.order, out),
+        (DataType::Json, Value::Json(s)) => put_bytes(s.as_bytes(), out),
         (DataType::Oid, Value::Oid(oid)) => out.extend_from_slice(&oid.to_be_bytes()),
         (_, Value::Reg(r)) if ty.is_reg() || ty == DataType::Oid => {
             out.extend_from_slice(&r.oid.to_be_bytes());
@@ -320,6 +322,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
         }
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(r.array()?)),
         DataType::Jsonb => Value::Jsonb(Arc::new(take_json(r)?)),
+        DataType::Json => Value::Json(take_text(r)?.into()),
         DataType::Oid => Value::Oid(u32::from_be_bytes(r.array()?)),
         DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
             let oid = u32::from_be_bytes(r.array()?);
@@ -327,6 +330,10 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
             Value::Reg(Reg { oid, name })
         }
         DataType::Void => Value::Null,
+        DataType::Enum(ty) => Value::Enum(EnumValue {
+            ty,
+            order: take_i64(r)?,
+        }),
         array => take_items(r, array)?,
     })
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Values that are not NULL follow in column order: bool 1 byte; integers, floats, dates and times in their width, little
-//! endian; interval 16 bytes (micros, days, months); uuid 16 bytes; everything else a varint length and its bytes. A
+//! endian; an enum's place among its labels 8 bytes; interval 16 bytes (micros, days, months); uuid 16 bytes; everything else a varint length and its bytes. A
 //! numeric's bytes are one kind byte (0 finite, 1 NaN, 2 Infinity, 3 -Infinity), a varint scale and the mantissa as a
 //! signed little-endian integer. jsonb and arrays nest these forms.
 //!
@@ -18,7 +18,7 @@ use super::bytes::{Reader, put_varint};
 use crate::catalog::{ColumnDef, Table};
 use bigdecimal::num_bigint::BigInt;
 use std::sync::Arc;
-use types::{Array, DataType, Interval, Json, Numeric, Reg, Result, Row, Value};
+use types::{Array, DataType, EnumValue, Interval, Json, Numeric, Reg, Result, Row, Value};
 
 /// The form written; older ones stay readable.
 pub const VERSION: u8 = 1;
@@ -210,7 +210,7 @@ pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
         Value::Float4(v) => out.extend_from_slice(&v.to_le_bytes()),
         Value::Float8(v) => out.extend_from_slice(&v.to_le_bytes()),
         Value::Oid(v) => out.extend_from_slice(&v.to_le_bytes()),
-        Value::Text(s) => put_bytes(s.as_bytes(), out),
+        Value::Text(s) | Value::Json(s) => put_bytes(s.as_bytes(), out),
         Value::Bytea(b) => put_bytes(b, out),
         Value::Interval(i) => {
             out.extend_from_slice(&i.micros.to_le_bytes());
@@ -220,6 +220,7 @@ pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
         Value::Uuid(u) => out.extend_from_slice(u.as_bytes()),
         Value::Numeric(n) => nested(out, |out| put_numeric(n, out)),
         Value::Jsonb(j) => nested(out, |out| put_json(j, out)),
+        Value::Enum(e) => out.extend_from_slice(&e.order.to_le_bytes()),
         Value::Reg(r) => nested(out, |out| {
             out.extend_from_slice(&r.oid.to_le_bytes());
             out.extend_from_slice(r.name.as_bytes());
@@ -313,7 +314,8 @@ fn width(ty: DataType) -> Option<usize> {
         | DataType::Float8
         | DataType::Time
         | DataType::Timestamp
-        | DataType::Timestamptz => Some(8),
+        | DataType::Timestamptz
+        | DataType::Enum(_) => Some(8),
         DataType::Interval | DataType::Uuid => Some(16),
         DataType::Void => Some(0),
         _ => None,
@@ -355,6 +357,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
         | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
         DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
         DataType::Numeric => Value::Numeric(Arc::new(take_numeric(r.prefixed()?)?)),
+        DataType::Json => Value::Json(Arc::from(text(r.prefixed()?)?)),
         DataType::Jsonb => {
             let mut inner = Reader::new(r.prefixed()?);
             Value::Jsonb(Arc::new(take_json(&mut inner, 0)?))
@@ -367,6 +370,10 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
             })
         }
         DataType::Void => Value::Null,
+        DataType::Enum(ty) => Value::Enum(EnumValue {
+            ty,
+            order: i64::from_le_bytes(r.array()?),
+        }),
         array => take_array(r.prefixed()?, array)?,
     })
 }
@@ -413,11 +420,12 @@ fn take_numeric(bytes: &[u8]) -> Result<Numeric, CodecError> {
 
 fn take_array(bytes: &[u8], ty: DataType) -> Result<Value, CodecError> {
     let mut r = Reader::new(bytes);
-    let element = DataType::from_oid(u32::from_le_bytes(r.array()?))
-        .filter(|e| Some(*e) == ty.element())
-        .ok_or(CodecError::Corrupt {
+    let element = DataType::of_item(u32::from_le_bytes(r.array()?));
+    if Some(element) != ty.element() {
+        return Err(CodecError::Corrupt {
             what: "an array of another type",
-        })?;
+        });
+    }
     let count = r.varint()?;
     // Each item has at least its marker byte.
     let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED));

@@ -13,7 +13,7 @@ use super::CodecError;
 use super::bytes::{Reader, put_varint};
 use super::row::{put_value, take_value};
 use std::sync::Arc;
-use types::{Array, DataType, Result, Row, Value};
+use types::{Array, DataType, EnumValue, Result, Row, Value};
 
 /// Rows inside a state inside a row; no more is ever written.
 const DEPTH_MAX: usize = 8;
@@ -27,7 +27,7 @@ const ARRAY: u8 = 3;
 
 /// Types by tag, from `FIRST` on.
 const FIRST: u8 = 4;
-const TYPES: [DataType; 16] = [
+const TYPES: [DataType; 17] = [
     DataType::Int2,
     DataType::Int4,
     DataType::Int8,
@@ -44,9 +44,12 @@ const TYPES: [DataType; 16] = [
     DataType::Uuid,
     DataType::Jsonb,
     DataType::Oid,
+    DataType::Json,
 ];
 /// All kinds of `reg…` are one kind of value.
 const REG: u8 = FIRST + TYPES.len() as u8;
+/// An enum: the oid of its type, then its place.
+const ENUM: u8 = REG + 1;
 
 /// Appends the row.
 pub fn encode(row: &[Value], out: &mut Vec<u8>) {
@@ -89,7 +92,14 @@ fn put(v: &Value, out: &mut Vec<u8>) {
         Value::Uuid(_) => 13,
         Value::Jsonb(_) => 14,
         Value::Oid(_) => 15,
-        Value::Reg(_) => 16,
+        Value::Json(_) => 16,
+        Value::Reg(_) => 17,
+        Value::Enum(e) => {
+            out.push(ENUM);
+            out.extend_from_slice(&e.ty.to_le_bytes());
+            out.extend_from_slice(&e.order.to_le_bytes());
+            return;
+        }
     };
     out.push(FIRST + tag);
     put_value(v, out);
@@ -112,10 +122,14 @@ fn take(r: &mut Reader<'_>, depth: usize) -> Result<Value, CodecError> {
         ARRAY if depth >= DEPTH_MAX => Err(corrupt("arrays nested too deep")),
         ARRAY => {
             let oid = u32::from_le_bytes(r.array()?);
-            let element = DataType::from_oid(oid).ok_or(corrupt("an array of no type"))?;
+            let element = DataType::of_item(oid);
             let items = take_values(r, depth + 1)?;
             Ok(Value::Array(Arc::new(Array { element, items })))
         }
+        ENUM => Ok(Value::Enum(EnumValue {
+            ty: u32::from_le_bytes(r.array()?),
+            order: i64::from_le_bytes(r.array()?),
+        })),
         REG => take_value(r, DataType::Regclass),
         tag => match TYPES.get(usize::from(tag.wrapping_sub(FIRST))) {
             Some(ty) => take_value(r, *ty),
@@ -160,6 +174,18 @@ mod tests {
             Value::Uuid(uuid::Uuid::from_u128(99)),
             Value::Jsonb(Arc::new(Json::Array(vec![Json::Null, Json::Bool(true)]))),
             Value::Oid(17),
+            Value::Json("[1, 2]".into()),
+            Value::Enum(EnumValue {
+                ty: 16400,
+                order: -5,
+            }),
+            array(
+                DataType::Enum(16400),
+                vec![Value::Enum(EnumValue {
+                    ty: 16400,
+                    order: 7,
+                })],
+            ),
             Value::Reg(Reg {
                 oid: 3,
                 name: "t".into(),

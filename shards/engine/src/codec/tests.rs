@@ -6,7 +6,7 @@ use crate::catalog::{ColumnDef, DroppedColumn, Table};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 use std::sync::Arc;
-use types::{Array, DataType, Interval, Json, Numeric, Value, order};
+use types::{Array, DataType, EnumValue, Interval, Json, Numeric, Value, order};
 
 fn numeric() -> impl Strategy<Value = Numeric> {
     prop_oneof![
@@ -74,6 +74,9 @@ fn of_type(ty: DataType) -> BoxedStrategy<Value> {
             .prop_map(|v| Value::Uuid(uuid::Uuid::from_u128(v)))
             .boxed(),
         DataType::Jsonb => json().prop_map(|j| Value::Jsonb(Arc::new(j))).boxed(),
+        DataType::Enum(ty) => any::<i64>()
+            .prop_map(move |order| Value::Enum(EnumValue { ty, order }))
+            .boxed(),
         DataType::Oid => any::<u32>().prop_map(Value::Oid).boxed(),
         array => {
             let element = array.element().expect("an array type");
@@ -103,6 +106,8 @@ const TYPES: &[DataType] = &[
     DataType::Interval,
     DataType::Uuid,
     DataType::Jsonb,
+    DataType::Enum(16_400),
+    DataType::EnumArray(16_400),
     DataType::Oid,
     DataType::Int4Array,
     DataType::TextArray,

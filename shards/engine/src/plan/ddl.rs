@@ -44,6 +44,10 @@ pub enum Ddl {
         /// What cannot run inside a transaction block, as it is called.
         alone: Option<&'static str>,
     },
+    CreateEnum {
+        name: QualifiedName,
+        labels: Vec<String>,
+    },
     Alter(Alter),
     Drop(Drop),
     Truncate {
@@ -59,6 +63,14 @@ pub enum Ddl {
     /// What ANALYZE has found.
     Statistics {
         tables: Vec<(TableId, Arc<Statistics>)>,
+    },
+    /// The transaction ends: ON COMMIT of the temporary tables in this schema.
+    OnCommit {
+        schema: String,
+    },
+    /// Sessions have ended, or want nothing of it any more: their temporary schemas go, with everything in them.
+    DropTemporary {
+        schemas: Vec<String>,
     },
     /// The rows of a materialized view give way to those of its query, which come in by themselves.
     Refresh {
@@ -158,6 +170,8 @@ pub struct CreateView {
     /// Its id is given when it is carried out.
     pub view: View,
     pub or_replace: bool,
+    /// What it reads makes it temporary, unasked.
+    pub made_temporary: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -244,6 +258,33 @@ pub enum AlterTarget {
         from: String,
         to: String,
     },
+    Type {
+        oid: u32,
+        action: TypeAction,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum TypeAction {
+    RenameTo(String),
+    SetSchema(String),
+    /// To an enum.
+    AddValue {
+        label: String,
+        if_not_exists: bool,
+        place: LabelPlace,
+    },
+    RenameValue {
+        from: String,
+        to: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelPlace {
+    Last,
+    Before(String),
+    After(String),
 }
 
 /// One action of ALTER TABLE, in the order they are carried out. Columns are named by number; expressions are over the row as

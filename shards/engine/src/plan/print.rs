@@ -83,7 +83,7 @@ impl<'a> Printer<'a> {
                 out.push('(');
                 self.expr(expr, depth, out);
                 out.push_str(")::");
-                out.push_str(to.sql_name());
+                out.push_str(&to.to_string());
             }
             Expr::And(items) => self.joined(items, " AND ", depth, out),
             Expr::Or(items) => self.joined(items, " OR ", depth, out),
@@ -281,7 +281,7 @@ fn any_or_all(all: bool) -> &'static str {
 fn constant(value: &Value, ty: DataType, plain: bool, out: &mut String) {
     if value.is_null() {
         out.push_str("NULL::");
-        out.push_str(ty.sql_name());
+        out.push_str(&ty.to_string());
         return;
     }
     let mut text = String::new();
@@ -298,10 +298,6 @@ fn constant(value: &Value, ty: DataType, plain: bool, out: &mut String) {
     if bare || plain {
         out.push_str(&text);
     } else {
-        out.push_str(&format!(
-            "'{}'::{}",
-            text.replace('\'', "''"),
-            ty.sql_name()
-        ));
+        out.push_str(&format!("'{}'::{}", text.replace('\'', "''"), ty));
     }
 }

@@ -7,7 +7,17 @@ use crate::{Error, Result, SqlState};
 pub const DEPTH_MAX: usize = 512;
 
 pub(super) fn parse(text: &str) -> Result<Json> {
-    let mut parser = Parser { text, at: 0 };
+    whole(text, true)
+}
+
+/// Whether the text is JSON, without making anything of it. Escapes need only be written well: that they make no text is
+/// an error of who wants the text.
+pub(super) fn check(text: &str) -> Result<()> {
+    whole(text, false).map(drop)
+}
+
+fn whole(text: &str, build: bool) -> Result<Json> {
+    let mut parser = Parser { text, at: 0, build };
     let value = parser.value(0)?;
     parser.blanks();
     if parser.at < text.len() {
@@ -16,9 +26,21 @@ pub(super) fn parse(text: &str) -> Result<Json> {
     Ok(value)
 }
 
+/// The text of a string at the front of `token`, which is valid.
+pub(super) fn string(token: &str) -> Result<String> {
+    let mut parser = Parser {
+        text: token,
+        at: 0,
+        build: true,
+    };
+    parser.string()
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Whether there is to be a tree; else all values are null.
+    build: bool,
 }
 
 impl Parser<'_> {
@@ -53,7 +75,7 @@ impl Parser<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Json> {
         self.at += 1;
-        let mut pairs = Vec::new();
+        let (mut pairs, mut first) = (Vec::new(), true);
         self.blanks();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -62,7 +84,7 @@ impl Parser<'_> {
         loop {
             self.blanks();
             if self.peek() != Some(b'"') {
-                return Err(self.unexpected(if pairs.is_empty() {
+                return Err(self.unexpected(if first {
                     "Expected string or \"}\", but found"
                 } else {
                     "Expected string, but found"
@@ -74,7 +96,11 @@ impl Parser<'_> {
                 return Err(self.unexpected("Expected \":\", but found"));
             }
             self.at += 1;
-            pairs.push((key, self.value(depth + 1)?));
+            let value = self.value(depth + 1)?;
+            if self.build {
+                pairs.push((key, value));
+            }
+            first = false;
             self.blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -96,7 +122,10 @@ impl Parser<'_> {
             return Ok(Json::Array(items));
         }
         loop {
-            items.push(self.value(depth + 1)?);
+            let value = self.value(depth + 1)?;
+            if self.build {
+                items.push(value);
+            }
             self.blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -122,9 +151,12 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Result<Json> {
         let token = self.lexeme()?;
-        let value = token.parse()?;
+        let value = match self.build {
+            true => Json::Number(token.parse()?),
+            false => Json::Null,
+        };
         self.at += token.len();
-        Ok(Json::Number(value))
+        Ok(value)
     }
 
     /// The token at the cursor; refused when it is none of JSON's. Empty at the end.
@@ -162,7 +194,9 @@ impl Parser<'_> {
             let end = run
                 .find(|c: char| c == '"' || c == '\\' || c < ' ')
                 .ok_or_else(|| invalid(format!("Token \"{}\" is invalid.", &self.text[start..])))?;
-            out.push_str(&run[..end]);
+            if self.build {
+                out.push_str(&run[..end]);
+            }
             self.at += end;
             match self.peek() {
                 Some(b'"') => {
@@ -208,6 +242,9 @@ impl Parser<'_> {
 
     fn unicode(&mut self) -> Result<char> {
         let high = self.four_digits()?;
+        if !self.build {
+            return Ok(char::REPLACEMENT_CHARACTER);
+        }
         let code = match high {
             0xD800..=0xDBFF => {
                 if !self.text[self.at..].starts_with("\\u") {

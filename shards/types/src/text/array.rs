@@ -36,6 +36,28 @@ pub fn format(a: &Array, element: DataType, tz: &TimeZone, out: &mut String) {
     out.push('}');
 }
 
+/// Items with blanks between them.
+pub fn format_vector(a: &Array, tz: &TimeZone, out: &mut String) {
+    for (i, v) in a.items.iter().enumerate() {
+        if i > 0 {
+            out.push(' ');
+        }
+        format_value(v, a.element, tz, out);
+    }
+}
+
+pub fn parse_vector(s: &str, ty: DataType, env: &ParseEnv<'_>) -> Result<Value> {
+    let element = ty
+        .element()
+        .ok_or_else(|| Error::internal(format!("{ty} is not an array type")))?;
+    let items = s.split_ascii_whitespace();
+    let items = items.map(|item| parse_value(item, element, -1, env));
+    Ok(Value::Array(Arc::new(Array {
+        element,
+        items: items.collect::<Result<_>>()?,
+    })))
+}
+
 fn needs_quotes(s: &str) -> bool {
     s.is_empty()
         || s.eq_ignore_ascii_case("null")

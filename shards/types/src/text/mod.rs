@@ -15,7 +15,7 @@ mod typmod;
 #[cfg(test)]
 mod tests;
 
-use crate::{DataType, Error, Json, Numeric, Reg, Result, SqlState, Value, limits, time};
+use crate::{DataType, Error, Json, Numeric, Reg, Result, SqlState, Value, json, limits, time};
 use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
         Value::Numeric(n) => {
             let _ = write!(out, "{n}");
         }
-        Value::Text(s) => out.push_str(s),
+        Value::Text(s) | Value::Json(s) => out.push_str(s),
         Value::Bytea(b) => bytea::format(b, out),
         Value::Date(d) => time::format::date(*d, out),
         Value::Time(t) => time::format::time(*t, out),
@@ -51,6 +51,10 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
         }
         Value::Jsonb(j) => j.write(out),
         Value::Reg(r) => out.push_str(&r.name),
+        Value::Enum(e) => {
+            let _ = crate::marks::of_label(e.ty, e.order, out);
+        }
+        Value::Array(a) if ty.is_vector() => array::format_vector(a, tz, out),
         Value::Array(a) => array::format(a, ty.element().unwrap_or(a.element), tz, out),
     }
 }
@@ -89,10 +93,18 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         DataType::Interval => Value::Interval(time::interval::parse(s)?),
         DataType::Uuid => Value::Uuid(uuid(s)?),
         DataType::Jsonb => Value::Jsonb(Arc::new(Json::parse(s)?)),
+        DataType::Json => {
+            json::raw::check(s)?;
+            Value::Json(s.into())
+        }
         DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
             reg(s, ty)?
         }
         DataType::Void => Value::Null,
+        // Who has the catalog finds the label.
+        DataType::Enum(_) => Value::from(check_text(s)?),
+        DataType::EnumArray(_) => return array::parse(s, DataType::TextArray, -1, env),
+        DataType::Int2vector | DataType::Oidvector => array::parse_vector(s, ty, env)?,
         array => return array::parse(s, array, typmod, env),
     };
     if typmod < 0 {

@@ -3,7 +3,6 @@
 //! Owns: the draft that they are bound against. Never: decides what becomes of rows (`catalog::change` does). Source:
 //! PostgreSQL 15, `tablecmds.c`, for the order of checks and wording.
 
-use super::super::datatype;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::foreign::foreign_key;
 use super::sequence::{changed_identity, identity_sequence};
@@ -38,6 +37,9 @@ impl<'a> Binder<'a> {
     }
 
     fn alter_target(&mut self, a: &'a Alter, notices: &mut Vec<Error>) -> Result<AlterTarget> {
+        if a.kind == ObjectKind::Type {
+            return self.alter_type(a);
+        }
         let (schema, base) = names::qualified(&a.name)?;
         if a.kind == ObjectKind::Schema {
             return match a.actions.as_slice() {
@@ -63,10 +65,8 @@ impl<'a> Binder<'a> {
             return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
         };
         let wrong = |what: &str| {
-            Err(Error::new(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("\"{base}\" is not {what}"),
-            ))
+            let message = format!("\"{base}\" is not {what}");
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         };
         match (a.kind, found) {
             (ObjectKind::Table | ObjectKind::MaterializedView, Found::Table(t)) => {
@@ -102,7 +102,7 @@ impl<'a> Binder<'a> {
             (ObjectKind::MaterializedView, _) => wrong("a materialized view"),
             (ObjectKind::Sequence, _) => wrong("a sequence"),
             (ObjectKind::Index, _) => wrong("an index"),
-            (ObjectKind::Schema, _) => wrong("a schema"),
+            (ObjectKind::Schema | ObjectKind::Type, _) => wrong("a schema"),
         }
     }
 
@@ -172,7 +172,9 @@ impl<'a> Binder<'a> {
             } => self.change_identity(d, column, *always, options),
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
-            Action::Sequence(_) => Err(syntax("syntax error in ALTER TABLE")),
+            Action::Sequence(_) | Action::AddValue { .. } | Action::RenameValue { .. } => {
+                Err(syntax("syntax error in ALTER TABLE"))
+            }
         }
     }
 
@@ -355,7 +357,7 @@ impl<'a> Binder<'a> {
         data_type: &ast::DataType,
         using: Option<&'a ast::Expr>,
     ) -> Result<()> {
-        let (ty, typmod) = datatype::resolve(data_type)?;
+        let (ty, typmod) = self.data_type(data_type)?;
         let old = d.table.columns[at].clone();
         if old.generated.is_some() {
             return Err(unsupported("changing the type of a generated column"));
@@ -369,7 +371,7 @@ impl<'a> Binder<'a> {
         let new = ColumnDef {
             ty,
             typmod,
-            declared: 0,
+            declared: ty.user_oid().unwrap_or(0),
             default: None,
             ..old.clone()
         };
@@ -394,7 +396,7 @@ impl<'a> Binder<'a> {
             number: old.number,
             ty,
             typmod,
-            declared: 0,
+            declared: ty.user_oid().unwrap_or(0),
             using,
             default,
             checks,

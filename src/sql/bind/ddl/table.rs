@@ -2,7 +2,6 @@
 //!
 //! Owns: columns with their defaults, keys and checks, and the names PostgreSQL gives checks that have none.
 
-use super::super::datatype;
 use super::super::scope::{Entry, Relation, Scope, is_system_column};
 use super::super::walk;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
@@ -117,7 +116,9 @@ impl<'a> Binder<'a> {
             };
             return Ok((ColumnDef::new(name, ty, 0), Some(sequence)));
         }
-        let (ty, typmod) = datatype::resolve(&c.data_type).map_err(|e| self.at(e, c.name.span))?;
+        let (ty, typmod) = self
+            .data_type(&c.data_type)
+            .map_err(|e| self.at(e, c.name.span))?;
         if matches!(ty, DataType::Unknown | DataType::Void) {
             return Err(Error::new(
                 SqlState::INVALID_TABLE_DEFINITION,
@@ -126,6 +127,7 @@ impl<'a> Binder<'a> {
         }
         let column = ColumnDef {
             typmod,
+            declared: ty.user_oid().unwrap_or(0),
             ..ColumnDef::new(name, ty, 0)
         };
         Ok((column, None))
@@ -339,7 +341,7 @@ impl<'a> Binder<'a> {
         let sql = match e {
             ast::Expr::Value(v) => match &v.value {
                 ast::Value::SingleQuotedString(s) => {
-                    format!("'{}'::{}", s.replace('\'', "''"), column.ty)
+                    format!("'{}'::{}", s.replace('\'', "''"), self.type_text(column.ty))
                 }
                 _ => e.to_string(),
             },
@@ -572,6 +574,7 @@ pub(super) fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
         columns: entries.collect(),
         key: Vec::new(),
         tableoid: None,
+        padded: false,
         base: true,
     })
 }

@@ -22,7 +22,10 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         let name = function_name(name)?;
         let args = positional(args, &name)?;
-        if matches!(name.as_str(), "jsonb_to_record" | "jsonb_to_recordset") {
+        if matches!(
+            name.as_str(),
+            "jsonb_to_record" | "jsonb_to_recordset" | "json_to_record" | "json_to_recordset"
+        ) {
             return self.record_rows(&name, &args, with_ordinality, alias);
         }
         self.function_rows(&name, &args, with_ordinality, alias)
@@ -133,6 +136,7 @@ impl<'a> Binder<'a> {
             columns: entries.collect(),
             key: Vec::new(),
             tableoid: None,
+            padded: false,
             base: false,
         };
         if let Some(alias) = alias {

@@ -1,10 +1,10 @@
-//! `jsonb_to_record(j) AS r(a int, …)` and `jsonb_to_recordset`: rows whose columns the statement names.
+//! `jsonb_to_record(j) AS r(a int, …)`, `jsonb_to_recordset` and those of json: rows whose columns the statement names.
 //!
-//! Owns: reading each named field from the object, as text that is cast, or as it is for `jsonb`. Never: makes arrays of
-//! JSON arrays (0A000). Source: PostgreSQL 15 manual, 9.16.2; `transformRangeFunction`.
+//! Owns: reading each named field from the object, as text that is cast, or as it is for `jsonb`; json is read as jsonb is.
+//! Never: makes arrays of JSON arrays (0A000). Source: PostgreSQL 15 manual, 9.16.2; `transformRangeFunction`.
 
 use super::super::scope::{Entry, Relation, Scope};
-use super::super::{Binder, Clause, Cx, datatype, names, syntax, unsupported};
+use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::Source;
 use engine::exec::functions;
 use engine::exec::resolve;
@@ -31,7 +31,7 @@ impl<'a> Binder<'a> {
         let args = args.collect::<Result<Vec<_>>>()?;
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let [json] = <[Expr; 1]>::try_from(args).map_err(|_| resolve::undefined(name, &types))?;
-        let json = self.coerce_arg(json, DataType::Jsonb)?;
+        let json = self.record_source(name, json)?;
         let described = alias.is_some_and(|a| {
             !a.columns.is_empty() && a.columns.iter().all(|c| c.data_type.is_some())
         });
@@ -40,7 +40,7 @@ impl<'a> Binder<'a> {
                 "a column definition list is required for functions returning \"record\"",
             ));
         };
-        let input = if name == "jsonb_to_recordset" {
+        let input = if name.ends_with("_recordset") {
             Plan::Function(TableFunction {
                 name: "jsonb_array_elements".into(),
                 args: vec![json],
@@ -60,7 +60,7 @@ impl<'a> Binder<'a> {
             let Some(ty) = &column.data_type else {
                 continue;
             };
-            let (ty, typmod) = datatype::resolve(ty)?;
+            let (ty, typmod) = self.data_type(ty)?;
             let name = names::ident(&column.name);
             exprs.push(self.field(&name, ty, typmod)?);
             let mut column = Column::new(name, ty);
@@ -75,10 +75,20 @@ impl<'a> Binder<'a> {
             columns: entries.collect(),
             key: Vec::new(),
             tableoid: None,
+            padded: false,
             base: false,
         };
         let input = Box::new(input);
         Ok((Plan::Project { input, exprs }, Scope::single(relation)))
+    }
+
+    /// What is read from, as jsonb.
+    fn record_source(&mut self, name: &str, json: Expr) -> Result<Expr> {
+        if !name.starts_with("json_") {
+            return self.coerce_arg(json, DataType::Jsonb);
+        }
+        let json = self.coerce_arg(json, DataType::Json)?;
+        self.explicit_cast(json, DataType::Jsonb, -1)
     }
 
     /// A field of the object in column 0.
@@ -94,6 +104,10 @@ impl<'a> Binder<'a> {
         };
         if ty == DataType::Jsonb {
             return self.infix("->", object, key);
+        }
+        if ty == DataType::Json {
+            let value = self.infix("->", object, key)?;
+            return self.explicit_cast(value, ty, typmod);
         }
         if ty.is_array() {
             return Err(unsupported("an array from a field of jsonb"));

@@ -8,6 +8,11 @@ use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 
 pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
+    if kind == ObjectKind::Type
+        && let Some(action) = of_enum(c)?
+    {
+        return Ok(vec![action]);
+    }
     if let Some(action) = common(c)? {
         return Ok(vec![action]);
     }
@@ -39,8 +44,37 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             }
             Ok(vec![Action::Sequence(options)])
         }
-        ObjectKind::Index | ObjectKind::Schema => Err(c.error()),
+        ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type => Err(c.error()),
     }
+}
+
+/// ADD VALUE and RENAME VALUE; `None` when it is another action.
+fn of_enum(c: &mut Cursor) -> Result<Option<Action>> {
+    if c.is("add") && c.second_is("value") {
+        c.next();
+        c.next();
+        let if_not_exists = if_not_exists(c)?;
+        let label = super::label(c)?;
+        let before = c.accept("before");
+        let beside = match before || c.accept("after") {
+            true => Some((before, super::label(c)?)),
+            false => None,
+        };
+        return Ok(Some(Action::AddValue {
+            label,
+            if_not_exists,
+            beside,
+        }));
+    }
+    if c.is("rename") && c.second_is("value") {
+        c.next();
+        c.next();
+        let from = super::label(c)?;
+        c.expect("to")?;
+        let to = super::label(c)?;
+        return Ok(Some(Action::RenameValue { from, to }));
+    }
+    Ok(None)
 }
 
 /// RENAME, SET SCHEMA and OWNER TO.

@@ -54,6 +54,7 @@ impl Change {
             AlterTarget::View { id, since, action } => self.alter_view(*id, *since, action),
             AlterTarget::Sequence { id, action } => self.alter_sequence(*id, action),
             AlterTarget::Index { id, to } => self.rename_index(*id, to),
+            AlterTarget::Type { oid, action } => self.alter_type(*oid, action),
             AlterTarget::Schema { from, to } => self.rename_schema(from, to),
         }
     }

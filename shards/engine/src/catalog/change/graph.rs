@@ -7,6 +7,7 @@ use crate::catalog::objects::Function;
 use crate::catalog::{Catalog, Stated, Table, TableKind};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::system::type_name;
+use crate::plan::Expr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::TableId;
@@ -66,6 +67,7 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
             for t in catalog.tables.values() {
                 let of = t.columns.iter().filter(|c| c.declared == *oid);
                 out.extend(of.map(|c| (Node::Column(t.id, c.number), Bond::Normal)));
+                naming_type(t, *oid, &mut out);
             }
             users(catalog, *oid, &mut out);
         }
@@ -132,6 +134,26 @@ fn readers(catalog: &Catalog, id: TableId, column: Option<i16>, out: &mut Vec<(N
 fn users(catalog: &Catalog, oid: u32, out: &mut Vec<(Node, Bond)>) {
     let named = stated(catalog).filter(|(_, query)| query.uses.contains(&oid));
     out.extend(named.map(|(node, _)| (node, Bond::Normal)));
+}
+
+/// Checks and defaults that name a type, of columns that are not of it: those go with their columns.
+fn naming_type(t: &Table, oid: u32, out: &mut Vec<(Node, Bond)>) {
+    let names = |e: &Expr| {
+        let mut found = false;
+        e.each(&mut |x| found |= x.ty().user_oid() == Some(oid));
+        found
+    };
+    let own = |at: &usize| t.columns.get(*at).is_some_and(|c| c.declared == oid);
+    for c in t.checks.iter().filter(|c| names(&c.expr)) {
+        if !columns_used(&c.expr).iter().any(own) {
+            out.push((Node::Constraint(t.id, c.name.clone()), Bond::Normal));
+        }
+    }
+    for c in t.columns.iter().filter(|c| c.declared != oid) {
+        if c.default.as_ref().is_some_and(|d| names(&d.expr)) {
+            out.push((Node::Default(t.id, c.number), Bond::Normal));
+        }
+    }
 }
 
 fn owned(catalog: &Catalog, table: TableId, column: Option<i16>, out: &mut Vec<(Node, Bond)>) {

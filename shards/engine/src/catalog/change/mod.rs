@@ -7,12 +7,14 @@ mod alter;
 mod columns;
 mod comment;
 mod drop;
+mod enums;
 mod foreign;
 mod graph;
 mod names;
 mod schema;
 mod sequence;
 mod table;
+mod temporary;
 mod view;
 
 #[cfg(test)]
@@ -78,20 +80,8 @@ pub enum Work {
 
 /// What `ddl` makes of `catalog`.
 pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
-    let mut change = Change {
-        catalog: Catalog {
-            version: catalog.version + 1,
-            ..catalog.clone()
-        },
-        changed: Vec::new(),
-        locks: Vec::new(),
-        work: Vec::new(),
-        dropped: Vec::new(),
-        fresh: Vec::new(),
-        notices: Vec::new(),
-        tag: "",
-        fills: None,
-    };
+    let mut change = Change::of(catalog);
+    change.make_temporary(ddl, ctx)?;
     match ddl {
         Ddl::CreateTable(def) => change.create_table(def)?,
         Ddl::CreateView(def) => change.create_view(def)?,
@@ -123,6 +113,7 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
                 change.skip(WRITERS_WAIT.into());
             }
         }
+        Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,
         Ddl::Truncate {
@@ -131,6 +122,8 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             cascade,
         } => change.truncate(tables, *restart, *cascade)?,
         Ddl::Comment { on, text } => change.comment(on, text.as_deref())?,
+        Ddl::OnCommit { schema } => change.on_commit(schema)?,
+        Ddl::DropTemporary { schemas } => change.drop_temporary(schemas)?,
         Ddl::Statistics { tables } => change.statistics(tables),
         Ddl::Refresh { view, with_data } => change.refresh(*view, *with_data)?,
     }
@@ -146,6 +139,24 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
 }
 
 impl Change {
+    /// None yet.
+    fn of(catalog: &Catalog) -> Change {
+        Change {
+            catalog: Catalog {
+                version: catalog.version + 1,
+                ..catalog.clone()
+            },
+            changed: Vec::new(),
+            locks: Vec::new(),
+            work: Vec::new(),
+            dropped: Vec::new(),
+            fresh: Vec::new(),
+            notices: Vec::new(),
+            tag: "",
+            fills: None,
+        }
+    }
+
     /// Whether anything is different from before.
     pub fn is_noop(&self) -> bool {
         self.changed.is_empty()

@@ -6,12 +6,12 @@ use crate::catalog::objects::CommentKey;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::stored::Object;
 use crate::catalog::system::{class_oid, part_names};
-use crate::catalog::{Index, KeyPart, Sequence, Table, TableKind};
+use crate::catalog::{Index, KeyPart, PartOf, Sequence, Table, TableKind};
 use crate::plan::Key;
 use crate::plan::ddl::{CreateTable, NewIndex, QualifiedName};
 use crate::shard::call::stale;
 use std::sync::Arc;
-use types::{Error, Result, SqlState, TableId, limits};
+use types::{DataType, Error, Result, SqlState, TableId, limits};
 
 impl Change {
     pub(super) fn create_table(&mut self, def: &CreateTable) -> Result<()> {
@@ -216,6 +216,7 @@ impl Change {
     }
 
     pub(super) fn set_primary_key(&mut self, table: &mut Table, key: &Key) -> Result<()> {
+        ordered(table, &key.columns)?;
         let name = match &key.name {
             Some(name) if self.taken(table, name) => return Err(taken(name)),
             Some(name) => name.clone(),
@@ -262,6 +263,12 @@ impl Change {
                 )
             }
         };
+        for part in &new.index.parts {
+            match &part.of {
+                PartOf::Column(c) => ordered(table, &[*c])?,
+                PartOf::Expr(e) => has_order(e.expr.ty())?,
+            }
+        }
         let id = TableId(self.oid());
         let tree = self.tree();
         Ok(Index {
@@ -294,4 +301,23 @@ impl Change {
             Change::is_constraint(table, name)
         })
     }
+}
+
+/// 42704 for columns whose values have no order.
+fn ordered(table: &Table, columns: &[usize]) -> Result<()> {
+    let mut types = columns.iter().filter_map(|c| table.columns.get(*c));
+    types.try_for_each(|c| has_order(c.ty))
+}
+
+fn has_order(ty: DataType) -> Result<()> {
+    if ty.is_ordered() {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("data type {ty} has no default operator class for access method \"btree\""),
+    )
+    .with_hint(
+        "You must specify an operator class for the index or define a default operator class for the data type.",
+    ))
 }

@@ -10,6 +10,12 @@ use types::{Error, Result, SqlState, TableId};
 impl Change {
     pub(super) fn create_view(&mut self, def: &CreateView) -> Result<()> {
         self.tag = "CREATE VIEW";
+        if def.made_temporary {
+            self.skip(format!(
+                "view \"{}\" will be a temporary view",
+                def.view.name
+            ));
+        }
         let mut view = def.view.clone();
         self.known_schema(&view.schema)?;
         match self

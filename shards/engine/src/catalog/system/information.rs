@@ -6,6 +6,7 @@ use super::Constraint;
 use super::definitions::{PG_CATALOG, relations};
 use super::describe::{ConstraintKind, action_name, constraints};
 use super::values::{int4, null, text};
+use crate::catalog::path;
 use crate::catalog::{Sequence, Table, TableKind};
 use crate::exec::Context;
 use types::limits::ROW_BYTES_MAX;
@@ -42,12 +43,18 @@ pub(super) fn schemata(ctx: &Context) -> Vec<Row> {
 }
 
 pub(super) fn tables(ctx: &Context) -> Vec<Row> {
+    let own = path::temporary(ctx);
+    let seen = |schema: &str| !schema.starts_with("pg_temp_") || schema == own;
     let row = |schema: &str, name: &str, view: bool, writable: bool| -> Row {
         vec![
             database(ctx),
             text(schema),
             text(name),
-            text(if view { "VIEW" } else { "BASE TABLE" }),
+            text(match view {
+                true => "VIEW",
+                false if schema == own => "LOCAL TEMPORARY",
+                false => "BASE TABLE",
+            }),
             null(),
             null(),
             null(),
@@ -62,9 +69,13 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
     let mut rows: Vec<Row> = system
         .map(|r| row(r.schema, r.name, r.view, false))
         .collect();
-    let user = ctx.catalog.tables.values().filter(|t| !is_materialized(t));
+    let user = ctx
+        .catalog
+        .tables
+        .values()
+        .filter(|t| !is_materialized(t) && seen(&t.schema));
     rows.extend(user.map(|t| row(&t.schema, &t.name, false, true)));
-    let views = ctx.catalog.views.values();
+    let views = ctx.catalog.views.values().filter(|v| seen(&v.schema));
     rows.extend(views.map(|v| row(&v.schema, &v.name, true, false)));
     rows
 }
@@ -165,10 +176,10 @@ impl Column<'_> {
     fn row(&self, ctx: &Context) -> Row {
         let [precision, radix, scale] = numeric_facts(self.ty, self.typmod);
         let [characters, bytes] = length_facts(self.ty, self.typmod);
-        let shown = if self.ty.is_array() {
-            "ARRAY"
-        } else {
-            self.ty.sql_name()
+        let shown = match self.ty {
+            ty if ty.is_array() => "ARRAY",
+            DataType::Enum(_) => "USER-DEFINED",
+            ty => ty.sql_name(),
         };
         let mut row = vec![
             database(ctx),
@@ -188,7 +199,16 @@ impl Column<'_> {
         ];
         // Interval, character set, collation and domain: none of it applies.
         row.resize(25, Value::Null);
-        row.extend([database(ctx), text(PG_CATALOG), text(self.ty.name())]);
+        let own = self.ty.user_oid();
+        let own = own.and_then(|oid| ctx.catalog.types.get(&oid));
+        row.extend(match own {
+            Some(t) if self.ty.is_array() => {
+                let name = format!("_{}", t.name);
+                [database(ctx), text(&t.schema), text(&name)]
+            }
+            Some(t) => [database(ctx), text(&t.schema), text(&t.name)],
+            None => [database(ctx), text(PG_CATALOG), text(self.ty.name())],
+        });
         row.resize(32, Value::Null);
         let identity = self.identity.is_some();
         row.extend([text(&self.number.to_string()), text(NO), yes_no(identity)]);

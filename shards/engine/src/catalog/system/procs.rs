@@ -8,7 +8,7 @@ use super::values::{OWNER, array, ch, int2, int4, no_proc, null, oid, proc, text
 use crate::exec::Context;
 use crate::exec::aggregates;
 use crate::exec::functions::{
-    self, ANY, ANY_ARRAY, ANY_ELEMENT, ANY_NONARRAY, Function, Volatility,
+    self, ANY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM, ANY_NONARRAY, Function, Volatility,
 };
 use crate::exec::resolve;
 use std::sync::LazyLock;
@@ -309,6 +309,42 @@ pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
         ],
     ),
     io(
+        22,
+        [
+            (40, "int2vectorin"),
+            (41, "int2vectorout"),
+            (2410, "int2vectorrecv"),
+            (2411, "int2vectorsend"),
+        ],
+    ),
+    io(
+        30,
+        [
+            (54, "oidvectorin"),
+            (55, "oidvectorout"),
+            (2420, "oidvectorrecv"),
+            (2421, "oidvectorsend"),
+        ],
+    ),
+    io(
+        114,
+        [
+            (321, "json_in"),
+            (322, "json_out"),
+            (323, "json_recv"),
+            (324, "json_send"),
+        ],
+    ),
+    io(
+        3500,
+        [
+            (3506, "enum_in"),
+            (3507, "enum_out"),
+            (3532, "enum_recv"),
+            (3533, "enum_send"),
+        ],
+    ),
+    io(
         3802,
         [
             (3806, "jsonb_in"),
@@ -349,6 +385,7 @@ fn signature_oid(ty: DataType) -> u32 {
         ANY_ELEMENT => 2283,
         ANY_ARRAY => 2277,
         ANY => 2276,
+        ANY_ENUM => 3500,
         ANY_NONARRAY => 2776,
         other => other.oid(),
     }

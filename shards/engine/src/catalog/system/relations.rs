@@ -190,8 +190,19 @@ pub(super) fn class(ctx: &Context) -> Vec<Row> {
             .map(|s| sequence_class(s, catalog)),
     );
     rows.extend(indexes(catalog).map(|i| index_class(&i, catalog)));
+    let temporary = catalog.schemas.values().filter(|s| s.temporary);
+    let temporary: Vec<Value> = temporary.map(|s| oid(s.oid)).collect();
+    for row in &mut rows {
+        if temporary.contains(&row[NAMESPACE]) {
+            row[PERSISTENCE] = ch("t");
+        }
+    }
     rows
 }
+
+/// Places of `relnamespace` and `relpersistence`.
+const NAMESPACE: usize = 2;
+const PERSISTENCE: usize = 15;
 
 /// What differs between the rows of `pg_attribute`.
 struct Attribute<'a> {

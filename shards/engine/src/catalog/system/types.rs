@@ -3,10 +3,12 @@
 //! Source: PostgreSQL 15 `pg_type.dat`, `pg_opclass.dat`.
 
 use super::definitions::PG_CATALOG_OID;
+use super::objects;
 use super::procs::{ARRAY_IO, IO_FUNCTIONS, IoFunctions};
 use super::server::BTREE;
 use super::values::{OWNER, ch, int2, int4, no_proc, null, oid, proc, text, yes};
 use crate::catalog::OpClass;
+use crate::catalog::enums::GAP;
 use crate::exec::Context;
 use crate::exec::cast::{CastContext, can_cast, is_preferred};
 use types::{DataType, Error, Result, Row, SqlState, Value};
@@ -14,6 +16,8 @@ use types::{DataType, Error, Result, Row, SqlState, Value};
 /// `pg_collation.oid` of "default" and "C".
 const DEFAULT_COLLATION: u32 = 100;
 const C_COLLATION: u32 = 950;
+/// `anyenum`.
+const ANY_ENUM: u32 = 3500;
 /// First oid of `pg_cast` rows, which have none of their own.
 const CAST_FIRST: u32 = 11_000;
 
@@ -24,6 +28,7 @@ const PSEUDO_TYPES: &[(u32, &str, i16, &str, &str)] = &[
     (2277, "anyarray", -1, "d", "x"),
     (2281, "internal", 8, "d", "p"),
     (2283, "anyelement", 4, "i", "p"),
+    (3500, "anyenum", 4, "i", "p"),
 ];
 
 pub(super) fn by_value(ty: DataType) -> bool {
@@ -62,9 +67,43 @@ fn shown(ty: &&DataType) -> bool {
     !matches!(ty, DataType::UnknownArray | DataType::VoidArray)
 }
 
-pub(super) fn types(_: &Context) -> Vec<Row> {
+pub(super) fn types(ctx: &Context) -> Vec<Row> {
     let real = DataType::ALL.iter().filter(shown).map(|t| type_row(*t));
-    real.chain(PSEUDO_TYPES.iter().map(pseudo_row)).collect()
+    let mut rows: Vec<Row> = real.chain(PSEUDO_TYPES.iter().map(pseudo_row)).collect();
+    for t in ctx.catalog.types.values() {
+        let schema = oid(objects::schema(&ctx.catalog, &t.schema));
+        for (ty, name) in [
+            (DataType::Enum(t.oid), t.name.clone()),
+            (DataType::EnumArray(t.oid), format!("_{}", t.name)),
+        ] {
+            let mut row = type_row(ty);
+            row[NAME] = text(&name);
+            row[NAMESPACE] = schema.clone();
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// Places of `typname` and `typnamespace`.
+const NAME: usize = 1;
+const NAMESPACE: usize = 2;
+
+pub(super) fn enums(ctx: &Context) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for t in ctx.catalog.types.values() {
+        for label in t.labels() {
+            // PostgreSQL's numbers: 1, 2, 3, and fractions for what came between.
+            let order = label.order as f32 / GAP as f32;
+            rows.push(vec![
+                oid(label.oid),
+                oid(t.oid),
+                Value::Float4(order),
+                text(&label.label),
+            ]);
+        }
+    }
+    rows
 }
 
 /// What differs between the rows of `pg_type`.
@@ -152,6 +191,7 @@ fn type_row(ty: DataType) -> Row {
         by_value: by_value(ty),
         kind: match ty {
             DataType::Unknown | DataType::Void => "p",
+            DataType::Enum(_) => "e",
             _ => "b",
         },
         category: ty.category().to_string(),
@@ -159,10 +199,13 @@ fn type_row(ty: DataType) -> Row {
         subscript,
         element,
         array: ty.array().filter(|a| shown(&a)).map_or(0, DataType::oid),
-        io: if array {
+        io: if array && !ty.is_vector() {
             ARRAY_IO.map(|(oid, name)| proc(oid, name))
         } else {
-            io_of(ty.oid())
+            io_of(match ty {
+                DataType::Enum(_) => ANY_ENUM,
+                other => other.oid(),
+            })
         },
         alignment: alignment(ty),
         storage: storage(ty),
@@ -276,6 +319,7 @@ const OPCLASSES: &[(u32, &str, &str, u32, u32)] = &[
     (10_022, "interval_ops", "interval_ops", 1982, 1186),
     (10_028, "name_ops", "text_ops", 1994, 19),
     (10_038, "time_ops", "time_ops", 1996, 1083),
+    (10_063, "enum_ops", "enum_ops", 3522, 3500),
     (10_065, "uuid_ops", "uuid_ops", 2968, 2950),
     (10_088, "jsonb_ops", "jsonb_ops", 4033, 3802),
     (VARCHAR_OPS, "varchar_ops", "text_ops", 1994, 25),
@@ -322,6 +366,7 @@ pub fn class_named(name: &str, ty: DataType) -> Option<Result<OpClass>> {
         DataType::Varchar => DataType::Text.oid(),
         _ if ty.is_array() => 2277,
         _ if ty.is_reg() => DataType::Oid.oid(),
+        DataType::Enum(_) => ANY_ENUM,
         other => other.oid(),
     };
     let (oid, _, _, _, takes) = OPCLASSES.iter().find(|c| c.1 == name)?;
@@ -333,10 +378,7 @@ pub fn class_named(name: &str, ty: DataType) -> Option<Result<OpClass>> {
     if *takes != input {
         return Some(Err(Error::new(
             SqlState::DATATYPE_MISMATCH,
-            format!(
-                "operator class \"{name}\" does not accept data type {}",
-                ty.sql_name()
-            ),
+            format!("operator class \"{name}\" does not accept data type {ty}",),
         )));
     }
     Some(Ok(match *oid {
@@ -353,6 +395,7 @@ pub(super) fn opclass(ty: DataType) -> u32 {
     let input = match ty {
         DataType::Varchar => DataType::Text.oid(),
         _ if ty.is_array() => 2277,
+        DataType::Enum(_) => ANY_ENUM,
         _ if ty.is_reg() => DataType::Oid.oid(),
         other => other.oid(),
     };

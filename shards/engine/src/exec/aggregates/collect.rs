@@ -1,4 +1,4 @@
-//! string_agg, array_agg, jsonb_agg, jsonb_object_agg: states that grow with their input.
+//! string_agg, array_agg, json_agg, json_object_agg and those of jsonb: states that grow with their input.
 //!
 //! Never: knows the session; timestamps with time zone enter jsonb in UTC (the same instants, offset +00:00).
 
@@ -7,9 +7,10 @@ use super::numbers::{items, state};
 use super::simple::bad_state;
 use crate::exec::cast;
 use crate::exec::functions::natural_type;
-use crate::exec::functions::{check_size, to_json};
+use crate::exec::functions::{check_size, json_text_of, to_json};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
+use types::json::write_string;
 use types::{Array, DataType, Error, Json, Result, SqlState, Value};
 
 /// The accumulators of this file, by unique name.
@@ -17,6 +18,9 @@ pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
     Some(match func {
         "string_agg" => Box::new(Join::new(true)),
         "string_agg_bytea" => Box::new(Join::new(false)),
+        "json_agg" => Box::new(JsonText::new(Form::Array)),
+        "json_agg_rows" => Box::new(JsonText::new(Form::Rows)),
+        "json_object_agg" => Box::new(JsonText::new(Form::Object)),
         "jsonb_agg" => Box::new(JsonArray::default()),
         "jsonb_object_agg" => Box::new(JsonObject::default()),
         _ => return None,
@@ -260,6 +264,113 @@ impl Accumulator for JsonObject {
 
     fn memory(&self) -> usize {
         size_of::<Self>() + self.bytes
+    }
+}
+
+/// json_agg and json_object_agg: the text so far, without its last bracket.
+struct JsonText {
+    form: Form,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Array,
+    /// Each item is an object made of a row.
+    Rows,
+    Object,
+}
+
+impl JsonText {
+    fn new(form: Form) -> JsonText {
+        let text = String::new();
+        JsonText { form, text }
+    }
+
+    fn open(&self) -> &'static str {
+        match self.form {
+            Form::Object => "{ ",
+            Form::Array | Form::Rows => "[",
+        }
+    }
+
+    fn key(&mut self, key: &Value) -> Result<()> {
+        match key {
+            Value::Null => Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "field name must not be null",
+            )),
+            Value::Json(_) | Value::Jsonb(_) | Value::Array(_) => Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "key value must be scalar, not array, composite, or json",
+            )),
+            key => {
+                write_string(&key_text(key), &mut self.text);
+                self.text.push_str(" : ");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Accumulator for JsonText {
+    fn update(&mut self, args: &[Value]) -> Result<()> {
+        let first = self.text.is_empty();
+        self.text.push_str(if first { self.open() } else { ", " });
+        let value = match args {
+            [key, value] if self.form == Form::Object => {
+                self.key(key)?;
+                value
+            }
+            [value] => value,
+            _ => return Err(Error::internal("arguments of json_agg")),
+        };
+        // Rows and arrays have a line of their own.
+        let apart = match self.form {
+            Form::Array => matches!(value, Value::Array(_)),
+            Form::Rows => !value.is_null(),
+            Form::Object => false,
+        };
+        if !first && apart {
+            self.text.push_str("\n ");
+        }
+        json_text_of(value, &TimeZone::UTC, &mut self.text);
+        check_size(self.text.len())
+    }
+
+    fn partial(&self) -> Value {
+        match self.text.strip_prefix(self.open()) {
+            Some(members) => members.into(),
+            None => Value::Null,
+        }
+    }
+
+    fn merge(&mut self, partial: &Value) -> Result<()> {
+        let members = partial.as_str().ok_or_else(|| bad_state(partial))?;
+        let before = if self.text.is_empty() {
+            self.open()
+        } else {
+            ", "
+        };
+        check_size(self.text.len() + members.len())?;
+        self.text.push_str(before);
+        self.text.push_str(members);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Value> {
+        if self.text.is_empty() {
+            return Ok(Value::Null);
+        }
+        let end = match self.form {
+            Form::Object => " }",
+            Form::Array | Form::Rows => "]",
+        };
+        Ok(Value::Json(format!("{}{end}", self.text).into()))
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.text.capacity()
     }
 }
 

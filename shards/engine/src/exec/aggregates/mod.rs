@@ -14,7 +14,7 @@ mod simple;
 
 pub use ordered::direct_args;
 
-use super::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, Function};
+use super::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM, Function};
 use DataType::*;
 use types::{DataType, Error, Result, Value};
 
@@ -38,8 +38,11 @@ pub trait Accumulator {
 /// A fresh state, by the name that `resolve::aggregate` gave.
 pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
     if let Some(element) = func.strip_prefix("array_agg:") {
+        let element_oid = element.parse().ok();
         let by_name = |t: &&DataType| t.name() == element;
         let element = DataType::ALL.iter().find(by_name).copied();
+        let own = || element_oid.map(DataType::Enum);
+        let element = element.or_else(own);
         return element
             .map(|e| Box::new(collect::ArrayAgg::new(e)) as Box<dyn Accumulator>)
             .ok_or_else(|| unknown(func));
@@ -59,7 +62,7 @@ fn unknown(func: &str) -> Error {
 /// Whether states made in different places may be merged: not where the result depends on the order of the rows.
 pub fn is_mergeable(func: &str) -> bool {
     let ordered = func.starts_with("array_agg") || func.starts_with("string_agg");
-    !(ordered || func.starts_with("jsonb_") || direct_args(func, 0).is_some())
+    !(ordered || func.starts_with("json") || direct_args(func, 0).is_some())
 }
 
 /// An aggregate's signature; its body is an `Accumulator`, so being called as a function is a broken invariant.
@@ -100,6 +103,7 @@ extremes! {
     Timestamptz "min_timestamptz" "max_timestamptz";
     Interval "min_interval" "max_interval";
     ANY_ARRAY "min_array" "max_array";
+    ANY_ENUM "min_enum" "max_enum";
 }
 
 /// The six of the variance family: by number type and by float.
@@ -210,6 +214,8 @@ static OTHERS: &[Function] = &[
         ANY_ARRAY,
     ),
     aggregate("mode", "mode", &[ANY_ELEMENT], ANY_ELEMENT),
+    aggregate("json_agg", "json_agg", &[ANY], Json),
+    aggregate("json_object_agg", "json_object_agg", &[ANY, ANY], Json),
     aggregate("jsonb_agg", "jsonb_agg", &[ANY], Jsonb),
     aggregate("jsonb_object_agg", "jsonb_object_agg", &[ANY, ANY], Jsonb),
 ];

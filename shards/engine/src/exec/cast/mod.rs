@@ -47,6 +47,11 @@ fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -
     if let (Some(f), Some(t)) = (from.element(), to.element()) {
         return array(v, f, t, ctx);
     }
+    match (&v, to) {
+        (Value::Text(s), Enum(oid)) => return ctx.catalog.enum_value(oid, s),
+        (Value::Enum(_), _) if to.category() != 'S' => return Err(cannot(from, to)),
+        _ => {}
+    }
     if to.is_reg() || from.is_reg() {
         return reg::convert(v, from, to, ctx);
     }
@@ -64,6 +69,8 @@ fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -
             types::Json::Bool(b) => Ok(Value::Bool(*b)),
             other => Err(numbers::bad_json(other, to)),
         },
+        (Value::Json(s), Jsonb) => Ok(Value::Jsonb(Arc::new(types::Json::parse(s)?))),
+        (Value::Jsonb(_), Json) => Ok(Value::Json(print(&v, from, ctx).into())),
         (Value::Text(_), Text) => Ok(v),
         _ => temporal::convert(v, from, to, ctx),
     }
@@ -90,7 +97,7 @@ fn string(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value
     let text: Arc<str> = match (&v, from) {
         // char(n) loses its padding on the way to any other string type.
         (Value::Text(s), Bpchar) => s.trim_end_matches(' ').into(),
-        (Value::Text(s), _) => s.clone(),
+        (Value::Text(s) | Value::Json(s), _) => s.clone(),
         (Value::Bool(b), _) => if *b { "true" } else { "false" }.into(),
         _ => print(&v, from, ctx).into(),
     };
@@ -117,11 +124,21 @@ fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) ->
     };
     // A length is applied afterwards, where it is known whether the cast is explicit.
     let typmod = if to == Interval { typmod } else { -1 };
-    text::parse(s, to, typmod, &env)
+    let read = text::parse(s, to, typmod, &env)?;
+    match to {
+        EnumArray(oid) => array(read, Text, Enum(oid), ctx),
+        _ => Ok(read),
+    }
 }
 
 /// The text output of a value.
 pub fn print(v: &Value, ty: DataType, ctx: &Context) -> String {
+    if ty.user_oid().is_some()
+        && let Some(labels) = ctx.catalog.labelled(v)
+    {
+        let ty = if ty.is_array() { TextArray } else { Text };
+        return print_in(&labels, ty, &ctx.session.time_zone);
+    }
     print_in(v, ty, &ctx.session.time_zone)
 }
 

@@ -4,12 +4,12 @@ use super::cannot;
 use crate::exec::functions::out_of_range;
 use DataType::*;
 use std::sync::Arc;
-use types::{DataType, Error, Json, Result, SqlState, Value};
+use types::{DataType, Error, Json as Tree, Result, SqlState, Value};
 
 pub fn convert(v: Value, from: DataType, to: DataType) -> Result<Value> {
     match (&v, to) {
         (Value::Jsonb(j), _) => match &**j {
-            Json::Number(n) => convert(Value::Numeric(Arc::new(n.clone())), Numeric, to),
+            Tree::Number(n) => convert(Value::Numeric(Arc::new(n.clone())), Numeric, to),
             other => Err(bad_json(other, to)),
         },
         (Value::Int4(i), Bool) => Ok(Value::Bool(*i != 0)),
@@ -135,14 +135,14 @@ fn out_of_range_text(n: &types::Numeric, to: DataType) -> Error {
 }
 
 #[cold]
-pub fn bad_json(j: &Json, to: DataType) -> Error {
+pub fn bad_json(j: &Tree, to: DataType) -> Error {
     let what = match j {
-        Json::Null => "null",
-        Json::Bool(_) => "boolean",
-        Json::Number(_) => "numeric",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
+        Tree::Null => "null",
+        Tree::Bool(_) => "boolean",
+        Tree::Number(_) => "numeric",
+        Tree::String(_) => "string",
+        Tree::Array(_) => "array",
+        Tree::Object(_) => "object",
     };
     Error::new(
         SqlState::INVALID_PARAMETER_VALUE,

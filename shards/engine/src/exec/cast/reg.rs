@@ -3,6 +3,7 @@
 //! Asked by: `cast`. Looks names up in the statement's catalog snapshot, then among the system relations.
 
 use super::{cannot, cut_name, typename};
+use crate::catalog::enums;
 use crate::catalog::{Catalog, Relation, path, system};
 use crate::exec::{Context, functions};
 use DataType::*;
@@ -78,7 +79,7 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
         return Ok(reg(oid, name_of(oid, to, ctx)));
     }
     if to == Regtype {
-        return regtype(s);
+        return regtype(s, ctx);
     }
     let parts = split_name(s)?;
     let (schema, name) = match parts.as_slice() {
@@ -153,7 +154,11 @@ pub fn regclass_name(oid: u32, ctx: &Context) -> Option<String> {
 fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
     match to {
         Regclass => regclass_name(oid, ctx),
-        Regtype => DataType::from_oid(oid).map(|t| t.sql_name().to_owned()),
+        Regtype => {
+            let ty = ctx.catalog.type_of_oid(oid)?;
+            let own = ctx.catalog.user_type_name(ty);
+            Some(own.unwrap_or_else(|| ty.sql_name().to_owned()))
+        }
         Regnamespace => schema_name(&ctx.catalog, oid).map(str::to_owned),
         _ => functions::by_oid(oid)
             .map(|f| f.sql)
@@ -162,9 +167,10 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
     }
 }
 
-fn regtype(s: &str) -> Result<Value> {
-    match typename::parse(s) {
-        Some(ty) => Ok(reg(ty.oid(), Some(ty.sql_name().to_owned()))),
+fn regtype(s: &str, ctx: &Context) -> Result<Value> {
+    let found = typename::parse(s).or_else(|| enums::by_text(s, ctx));
+    match found {
+        Some(ty) => Ok(reg(ty.oid(), name_of(ty.oid(), Regtype, ctx))),
         None => Err(Error::new(
             SqlState::UNDEFINED_OBJECT,
             format!("type \"{s}\" does not exist"),

@@ -69,6 +69,7 @@ fn listed(from: DataType, to: DataType) -> Option<CastContext> {
         (Timestamp, Date | Time) | (Timestamptz, Date | Time | Timestamp) => Assignment,
         (Interval, Time) => Assignment,
         (Jsonb, Bool | Int2 | Int4 | Int8 | Float4 | Float8 | Numeric) => Explicit,
+        (Json, Jsonb) | (Jsonb, Json) => Assignment,
         _ => return None,
     })
 }
@@ -79,6 +80,8 @@ pub fn is_immutable(from: DataType, to: DataType) -> bool {
     let moving = |d: DataType| matches!(d, Date | Time | Timestamp | Timestamptz) || d.is_reg();
     match (f == Timestamptz, t == Timestamptz) {
         _ if f == t => true,
+        // A label can be renamed.
+        _ if f.user_oid().is_some() || t.user_oid().is_some() => false,
         (true, _) | (_, true) => false,
         // 'now' and 'today' in text; names of relations.
         _ if f.category() == 'S' || f == Unknown => !moving(t),

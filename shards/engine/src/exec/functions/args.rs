@@ -64,6 +64,7 @@ macro_rules! borrowers {
 
 borrowers! {
     text -> str, "text", Text;
+    json -> str, "json", Json;
     bytea -> [u8], "bytea", Bytea;
     numeric -> Numeric, "numeric", Numeric;
     jsonb -> Json, "jsonb", Jsonb;

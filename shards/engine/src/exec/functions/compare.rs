@@ -4,7 +4,7 @@
 //! `types::order`, except for integers (the hot path) and for pairs that need the session's time zone.
 //! Source: PostgreSQL 15 `pg_operator.dat`.
 
-use super::{ANY_ARRAY, Function, args};
+use super::{ANY_ARRAY, ANY_ENUM, Function, args};
 use crate::exec::{Context, cast};
 use DataType::*;
 use std::cmp::Ordering;
@@ -61,6 +61,7 @@ comparisons! {
     Uuid, Uuid, values immutable: "uuid_eq" "uuid_ne" "uuid_lt" "uuid_le" "uuid_gt" "uuid_ge";
     Jsonb, Jsonb, values immutable: "jsonb_eq" "jsonb_ne" "jsonb_lt" "jsonb_le" "jsonb_gt" "jsonb_ge";
     Oid, Oid, integers immutable: "oideq" "oidne" "oidlt" "oidle" "oidgt" "oidge";
+    ANY_ENUM, ANY_ENUM, values immutable: "enum_eq" "enum_ne" "enum_lt" "enum_le" "enum_gt" "enum_ge";
     ANY_ARRAY, ANY_ARRAY, values immutable: "array_eq" "array_ne" "array_lt" "array_le" "array_gt" "array_ge";
 }
 

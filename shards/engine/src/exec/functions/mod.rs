@@ -13,8 +13,10 @@ mod arrays;
 mod bytes;
 mod compare;
 mod datetime;
+mod enums;
 mod floats;
 mod integers;
+pub mod json;
 mod jsonb;
 mod numerics;
 pub mod rows;
@@ -29,7 +31,7 @@ use types::{DataType, Result, Value};
 
 pub use args::check_size;
 pub use integers::{division_by_zero, out_of_range};
-pub use show::{json_subscript, natural_type, shown, to_json};
+pub use show::{json_subscript, json_text_of, natural_type, shown, to_json};
 pub use text::quote_identifier;
 
 /// One function of fixed argument types; overloads have several.
@@ -67,6 +69,8 @@ pub enum Volatility {
 pub const ANY_ELEMENT: DataType = DataType::Unknown;
 pub const ANY_ARRAY: DataType = DataType::UnknownArray;
 pub const ANY: DataType = DataType::VoidArray;
+/// `anyenum`.
+pub const ANY_ENUM: DataType = DataType::Enum(0);
 /// `anynonarray`, bound to nothing.
 pub const ANY_NONARRAY: DataType = DataType::Void;
 
@@ -223,6 +227,8 @@ static TABLES: &[&[Function]] = &[
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,
     jsonb::FUNCTIONS,
+    json::FUNCTIONS,
+    enums::FUNCTIONS,
 ];
 
 struct Registry {

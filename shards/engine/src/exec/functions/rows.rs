@@ -8,6 +8,7 @@ use super::text::{build, regex};
 use crate::exec::Context;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use types::json::raw;
 use types::{Error, Interval, Json, Numeric, Result, Row, SqlState, Value, time};
 
 /// What a set-returning function gives.
@@ -44,7 +45,10 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
             let value = |i: Option<String>| i.map_or(Value::Null, Value::from);
             Ok(column(items.into_iter().map(value)))
         }
-        _ => json_rows(name, args::jsonb(a, 0)?),
+        _ => match a.first() {
+            Some(Value::Json(s)) => raw_json_rows(name, s),
+            _ => json_rows(name, args::jsonb(a, 0)?),
+        },
     }
 }
 
@@ -209,4 +213,36 @@ fn json_rows(name: &str, j: &Json) -> Result<Rows> {
         }
     };
     Ok(Box::new(rows.into_iter().map(Ok)))
+}
+
+/// Rows over json that is text.
+fn raw_json_rows(name: &str, json: &str) -> Result<Rows> {
+    let text = name.ends_with("_text");
+    let value = move |s: &str| -> Result<Value> {
+        if !text {
+            return Ok(Value::Json(s.into()));
+        }
+        Ok(raw::unquoted(s)?.map_or(Value::Null, Value::from))
+    };
+    let rows: Result<Vec<Row>> = match (name, raw::kind(json)) {
+        ("json_array_elements" | "json_array_elements_text", raw::Kind::Array) => {
+            raw::items(json).map(|i| Ok(vec![value(i)?])).collect()
+        }
+        ("json_each" | "json_each_text", raw::Kind::Object) => raw::fields(json)
+            .map(|f| f.and_then(|(k, v)| Ok(vec![k.into(), value(v)?])))
+            .collect(),
+        ("json_object_keys", raw::Kind::Object) => raw::fields(json)
+            .map(|f| f.map(|(k, _)| vec![k.into()]))
+            .collect(),
+        ("json_each" | "json_each_text", raw::Kind::Array) => {
+            Err(refuse("cannot deconstruct an array as an object"))
+        }
+        ("json_each" | "json_each_text", _) => Err(refuse("cannot deconstruct a scalar")),
+        ("json_object_keys", raw::Kind::Array) => {
+            Err(refuse("cannot call json_object_keys on an array"))
+        }
+        (_, raw::Kind::Object) => Err(refuse(format!("cannot call {name} on a non-array"))),
+        (_, _) => Err(refuse(format!("cannot call {name} on a scalar"))),
+    };
+    Ok(Box::new(rows?.into_iter().map(Ok)))
 }

@@ -8,7 +8,8 @@ use DataType::*;
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::sync::Arc;
-use types::{DataType, Json, Result, Value};
+use types::json::write_string;
+use types::{DataType, Result, Value};
 
 /// The type a value has by its variant; every kind of string is text.
 pub fn natural_type(v: &Value) -> DataType {
@@ -33,6 +34,8 @@ pub fn natural_type(v: &Value) -> DataType {
         Value::Oid(_) => Oid,
         Value::Reg(_) => Regclass,
         Value::Array(a) => a.element.array().unwrap_or(TextArray),
+        Value::Json(_) => Json,
+        Value::Enum(e) => Enum(e.ty),
     }
 }
 
@@ -44,38 +47,71 @@ pub fn shown<'a>(v: &'a Value, ctx: &Context) -> Cow<'a, str> {
     }
 }
 
-/// `to_jsonb`: numbers, booleans, arrays and jsonb keep their kind, the rest becomes a string.
-pub fn to_json(v: &Value, tz: &TimeZone) -> Result<Json> {
+/// `to_jsonb`: numbers, booleans, arrays and json keep their kind, the rest becomes a string.
+pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
+    use types::Json as J;
     Ok(match v {
-        Value::Null => Json::Null,
-        Value::Bool(b) => Json::Bool(*b),
+        Value::Null => J::Null,
+        Value::Bool(b) => J::Bool(*b),
         Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
-            Json::Number(types::Numeric::from(v.as_i64().unwrap_or(0)))
+            J::Number(types::Numeric::from(v.as_i64().unwrap_or(0)))
+        }
+        Value::Numeric(n) if matches!(**n, types::Numeric::Finite(_)) => J::Number((**n).clone()),
+        Value::Float4(f) if f.is_finite() => J::Number(cast::print_in(v, Float4, tz).parse()?),
+        Value::Float8(f) if f.is_finite() => J::Number(cast::print_in(v, Float8, tz).parse()?),
+        Value::Jsonb(j) => (**j).clone(),
+        Value::Json(s) => J::parse(s)?,
+        Value::Array(a) => {
+            let items: Result<Vec<J>> = a.items.iter().map(|i| to_json(i, tz)).collect();
+            J::Array(items?)
+        }
+        Value::Text(s) => J::String(s.to_string()),
+        _ => J::String(json_string(v, tz)),
+    })
+}
+
+/// `to_json`: as `to_jsonb`, written at once; json is taken as it is.
+pub fn json_text_of(v: &Value, tz: &TimeZone, out: &mut String) {
+    match v {
+        Value::Null => out.push_str("null"),
+        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
+            out.push_str(&cast::print_in(v, natural_type(v), tz));
         }
         Value::Numeric(n) if matches!(**n, types::Numeric::Finite(_)) => {
-            Json::Number((**n).clone())
+            out.push_str(&cast::print_in(v, Numeric, tz));
         }
-        Value::Float4(f) if f.is_finite() => Json::Number(cast::print_in(v, Float4, tz).parse()?),
-        Value::Float8(f) if f.is_finite() => Json::Number(cast::print_in(v, Float8, tz).parse()?),
-        Value::Jsonb(j) => (**j).clone(),
+        Value::Float4(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float4, tz)),
+        Value::Float8(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float8, tz)),
+        Value::Jsonb(j) => j.write(out),
+        Value::Json(s) => out.push_str(s),
         Value::Array(a) => {
-            let items: Result<Vec<Json>> = a.items.iter().map(|i| to_json(i, tz)).collect();
-            Json::Array(items?)
-        }
-        // ISO 8601 with a T between date and time.
-        Value::Timestamp(_) | Value::Timestamptz(_) => {
-            let mut text = cast::print_in(v, natural_type(v), tz);
-            if let Some(at) = text.find(' ').filter(|_| !text.ends_with("BC")) {
-                text.replace_range(at..=at, "T");
-                if matches!(v, Value::Timestamptz(_)) {
-                    complete_offset(&mut text);
+            out.push('[');
+            for (i, item) in a.items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
                 }
+                json_text_of(item, tz, out);
             }
-            Json::String(text)
+            out.push(']');
         }
-        Value::Text(s) => Json::String(s.to_string()),
-        _ => Json::String(cast::print_in(v, natural_type(v), tz)),
-    })
+        Value::Text(s) => write_string(s, out),
+        _ => write_string(&json_string(v, tz), out),
+    }
+}
+
+/// The text of what becomes a string: ISO 8601 with a T between date and time.
+fn json_string(v: &Value, tz: &TimeZone) -> String {
+    let mut text = cast::print_in(v, natural_type(v), tz);
+    if matches!(v, Value::Timestamp(_) | Value::Timestamptz(_))
+        && let Some(at) = text.find(' ').filter(|_| !text.ends_with("BC"))
+    {
+        text.replace_range(at..=at, "T");
+        if matches!(v, Value::Timestamptz(_)) {
+            complete_offset(&mut text);
+        }
+    }
+    text
 }
 
 /// JSON wants minutes in an offset: `+00` becomes `+00:00`.
@@ -86,28 +122,28 @@ fn complete_offset(text: &mut String) {
     }
 }
 
-pub fn json_value(j: Option<&Json>) -> Value {
+pub fn json_value(j: Option<&types::Json>) -> Value {
     j.map_or(Value::Null, |j| make_json(j.clone()))
 }
 
 /// The text of a jsonb as `->>` gives it: strings bare, null as NULL.
-pub fn json_text(j: Option<&Json>) -> Value {
+pub fn json_text(j: Option<&types::Json>) -> Value {
     match j {
-        None | Some(Json::Null) => Value::Null,
-        Some(Json::String(s)) => Value::Text(Arc::from(s.as_str())),
+        None | Some(types::Json::Null) => Value::Null,
+        Some(types::Json::String(s)) => Value::Text(Arc::from(s.as_str())),
         Some(other) => json_print(other).into(),
     }
 }
 
-pub fn json_print(j: &Json) -> String {
+pub fn json_print(j: &types::Json) -> String {
     let mut out = String::new();
     j.write(&mut out);
     out
 }
 
 /// The member at an index (negative from the end) of an array.
-pub fn json_at(j: &Json, index: i64) -> Option<&Json> {
-    let Json::Array(items) = j else {
+pub fn json_at(j: &types::Json, index: i64) -> Option<&types::Json> {
+    let types::Json::Array(items) = j else {
         return None;
     };
     let at = if index < 0 {
@@ -121,10 +157,10 @@ pub fn json_at(j: &Json, index: i64) -> Option<&Json> {
 }
 
 /// `jsonb[key or index]`.
-pub fn json_subscript(j: &Json, index: &Value) -> Value {
+pub fn json_subscript(j: &types::Json, index: &Value) -> Value {
     let found = match index {
         Value::Text(key) => match j {
-            Json::Array(_) => key.parse().ok().and_then(|i| json_at(j, i)),
+            types::Json::Array(_) => key.parse().ok().and_then(|i| json_at(j, i)),
             _ => j.get(key),
         },
         other => other.as_i64().and_then(|i| json_at(j, i)),

@@ -160,7 +160,7 @@ fn ambiguous(name: &str, args: &[DataType]) -> Error {
 
 /// `name(type, type)`.
 fn signature(name: &str, args: &[DataType]) -> String {
-    let types: Vec<&str> = args.iter().map(|t| t.sql_name()).collect();
+    let types: Vec<String> = args.iter().map(DataType::to_string).collect();
     format!("{name}({})", types.join(", "))
 }
 

@@ -5,7 +5,7 @@
 
 use super::common_type;
 use crate::exec::cast::{CastContext, can_cast};
-use crate::exec::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_NONARRAY, Function};
+use crate::exec::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM, ANY_NONARRAY, Function};
 use types::DataType;
 
 /// A function's arguments for a call of so many.
@@ -19,7 +19,8 @@ pub struct Slots {
 /// `None` when the number of arguments is wrong or the polymorphic ones do not agree.
 pub fn slots(f: &'static Function, args: &[DataType]) -> Option<Slots> {
     let declared = expand(f, args.len())?;
-    let is_pseudo = |t: &DataType| [ANY, ANY_NONARRAY, ANY_ARRAY, ANY_ELEMENT].contains(t);
+    let is_pseudo =
+        |t: &DataType| [ANY, ANY_NONARRAY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM].contains(t);
     let pseudo: Vec<bool> = declared.iter().map(is_pseudo).collect();
     if !pseudo.contains(&true) {
         return Some(Slots { declared, pseudo });
@@ -33,7 +34,7 @@ pub fn settle(f: &'static Function, args: &[DataType]) -> Option<(Vec<DataType>,
     let declared = expand(f, args.len())?;
     let element = element(&declared, args)?;
     let concrete = |(to, from): (&DataType, &DataType)| match *to {
-        ANY_ELEMENT => element,
+        ANY_ELEMENT | ANY_ENUM => element,
         ANY_ARRAY => element.and_then(DataType::array),
         ANY_NONARRAY if from.is_array() => None,
         ANY | ANY_NONARRAY if *from == DataType::Unknown => Some(DataType::Text),
@@ -42,7 +43,7 @@ pub fn settle(f: &'static Function, args: &[DataType]) -> Option<(Vec<DataType>,
     };
     let types: Option<Vec<DataType>> = declared.iter().zip(args).map(concrete).collect();
     let ret = match f.ret {
-        ANY_ELEMENT => element?,
+        ANY_ELEMENT | ANY_ENUM => element?,
         ANY_ARRAY => element?.array()?,
         other => other,
     };
@@ -72,6 +73,14 @@ fn element(declared: &[DataType], args: &[DataType]) -> Option<Option<DataType>>
                 any = true;
                 found.push(*from);
             }
+            ANY_ENUM => {
+                any = true;
+                match from {
+                    DataType::Enum(_) => found.push(*from),
+                    DataType::Unknown => {}
+                    _ => return None,
+                }
+            }
             ANY_ARRAY => {
                 any = true;
                 match from.element() {
@@ -86,8 +95,9 @@ fn element(declared: &[DataType], args: &[DataType]) -> Option<Option<DataType>>
     if !any {
         return Some(None);
     }
-    if found.iter().all(|t| *t == DataType::Unknown) && declared.contains(&ANY_ARRAY) {
-        // Nothing says which array is meant.
+    let settles = |t: &DataType| [ANY_ARRAY, ANY_ENUM].contains(t);
+    if found.iter().all(|t| *t == DataType::Unknown) && declared.iter().any(settles) {
+        // Nothing says which array or enum is meant.
         return None;
     }
     let element = common_type(&found).ok()?;

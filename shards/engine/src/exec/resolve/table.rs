@@ -122,6 +122,16 @@ static SIGNATURES: &[Function] = &[
     set("jsonb_each", "jsonb_each", &[Jsonb], Jsonb),
     set("jsonb_each_text", "jsonb_each_text", &[Jsonb], Text),
     set("jsonb_object_keys", "jsonb_object_keys", &[Jsonb], Text),
+    set("json_array_elements", "json_array_elements", &[Json], Json),
+    set(
+        "json_array_elements_text",
+        "json_array_elements_text",
+        &[Json],
+        Text,
+    ),
+    set("json_each", "json_each", &[Json], Json),
+    set("json_each_text", "json_each_text", &[Json], Text),
+    set("json_object_keys", "json_object_keys", &[Json], Text),
 ];
 
 /// Whether `name` is a set-returning function.
@@ -138,10 +148,13 @@ pub fn table_function(name: &str, args: &[DataType]) -> Result<Signature> {
     match select::choose(overloads, args, false) {
         Choice::One(r) => {
             let columns = match name {
-                "jsonb_each" | "jsonb_each_text" => {
+                "jsonb_each" | "jsonb_each_text" | "json_each" | "json_each_text" => {
                     vec![("key".to_owned(), Text), ("value".to_owned(), r.ret)]
                 }
-                "jsonb_array_elements" | "jsonb_array_elements_text" => {
+                "jsonb_array_elements"
+                | "jsonb_array_elements_text"
+                | "json_array_elements"
+                | "json_array_elements_text" => {
                     vec![("value".to_owned(), r.ret)]
                 }
                 other => vec![(other.to_owned(), r.ret)],

@@ -1,7 +1,7 @@
 //! The tables of `pg_catalog`, with PostgreSQL's oids.
 //!
-//! Source: PostgreSQL 15's `pg_attribute`. Types this server has not are shown as what they hold: int2vector and oidvector
-//! as arrays, pg_node_tree and aclitem as text, xid as bigint.
+//! Source: PostgreSQL 15's `pg_attribute`. Types this server has not are shown as what they hold: pg_node_tree and aclitem
+//! as text, xid as bigint.
 
 use super::{Definition, none, table};
 use crate::catalog::system::{indexes, objects, procs, relations, server, types};
@@ -53,7 +53,7 @@ pub(super) const TABLES: &[Definition] = &[
         "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, procost float4, prorows float4, \
          provariadic oid, prosupport regproc, prokind char, prosecdef bool, proleakproof bool, proisstrict \
          bool, proretset bool, provolatile char, proparallel char, pronargs int2, pronargdefaults int2, \
-         prorettype oid, proargtypes oid[], proallargtypes oid[], proargmodes char[], proargnames text[], \
+         prorettype oid, proargtypes oidvector, proallargtypes oid[], proargmodes char[], proargnames text[], \
          proargdefaults text, protrftypes oid[], prosrc text, probin text, prosqlbody text, proconfig text[], \
          proacl text[]",
     ),
@@ -200,8 +200,8 @@ pub(super) const TABLES: &[Definition] = &[
         indexes::index,
         "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, indisunique bool, indnullsnotdistinct \
          bool, indisprimary bool, indisexclusion bool, indimmediate bool, indisclustered bool, indisvalid \
-         bool, indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey int2[], \
-         indcollation oid[], indclass oid[], indoption int2[], indexprs text, indpred text",
+         bool, indcheckxmin bool, indisready bool, indislive bool, indisreplident bool, indkey int2vector, \
+         indcollation oidvector, indclass oidvector, indoption int2vector, indexprs text, indpred text",
     ),
     table(
         2611,
@@ -267,7 +267,7 @@ pub(super) const TABLES: &[Definition] = &[
         none,
         "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, \
          tgisinternal bool, tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, \
-         tginitdeferred bool, tgnargs int2, tgattr int2[], tgargs bytea, tgqual text, tgoldtable name, \
+         tginitdeferred bool, tgnargs int2, tgattr int2vector, tgargs bytea, tgqual text, tgoldtable name, \
          tgnewtable name",
     ),
     table(
@@ -312,8 +312,8 @@ pub(super) const TABLES: &[Definition] = &[
         3350,
         "pg_partitioned_table",
         none,
-        "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2[], partclass oid[], \
-         partcollation oid[], partexprs text",
+        "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2vector, partclass oidvector, \
+         partcollation oidvector, partexprs text",
     ),
     table(
         3381,
@@ -351,7 +351,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         3501,
         "pg_enum",
-        none,
+        types::enums,
         "oid oid, enumtypid oid, enumsortorder float4, enumlabel name",
     ),
     table(

@@ -250,6 +250,11 @@ pub fn build_object(ctx: &Context, a: &[Value]) -> Result<Value> {
                 ));
             }
             Value::Jsonb(j) => json_print(j),
+            Value::Json(_) => {
+                return Err(refuse(
+                    "key value must be scalar, not array, composite, or json",
+                ));
+            }
             v if natural_type(v).is_array() => {
                 return Err(refuse(
                     "key value must be scalar, not array, composite, or json",

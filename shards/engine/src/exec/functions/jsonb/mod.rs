@@ -10,12 +10,12 @@ use super::args::{self, make_json};
 use super::show::{json_at, json_print, json_text, json_value, to_json};
 use super::{ANY, ANY_ELEMENT, Function};
 use DataType::*;
-use types::{DataType, Error, Json, Result, SqlState, Value};
+use types::{DataType, Error, Json as Tree, Result, SqlState, Value};
 
 pub static FUNCTIONS: &[Function] = &[
     // The binder puts it around what jsonb_to_record and jsonb_to_recordset read.
     Function::new("jsonb_record", &[Jsonb], Jsonb, |_, a| {
-        if matches!(args::jsonb(a, 0)?, Json::Object(_)) {
+        if matches!(args::jsonb(a, 0)?, Tree::Object(_)) {
             return Ok(a[0].clone());
         }
         Err(Error::new(
@@ -154,16 +154,16 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .stable(),
     Function::new("jsonb_build_array_noargs", &[], Jsonb, |_, _| {
-        Ok(make_json(Json::Array(Vec::new())))
+        Ok(make_json(Tree::Array(Vec::new())))
     })
     .sql("jsonb_build_array"),
     Function::new("jsonb_build_object_noargs", &[], Jsonb, |_, _| {
-        Ok(make_json(Json::Object(Vec::new())))
+        Ok(make_json(Tree::Object(Vec::new())))
     })
     .sql("jsonb_build_object"),
     Function::new("jsonb_build_array", &[ANY], Jsonb, |c, a| {
-        let items: Result<Vec<Json>> = a.iter().map(|v| to_json(v, &c.session.time_zone)).collect();
-        Ok(make_json(Json::Array(items?)))
+        let items: Result<Vec<Tree>> = a.iter().map(|v| to_json(v, &c.session.time_zone)).collect();
+        Ok(make_json(Tree::Array(items?)))
     })
     .lax()
     .variadic()
@@ -186,15 +186,15 @@ pub static FUNCTIONS: &[Function] = &[
     .sql("jsonb_object"),
 ];
 
-fn field(a: &[Value]) -> Result<Option<&Json>> {
+fn field(a: &[Value]) -> Result<Option<&Tree>> {
     Ok(args::jsonb(a, 0)?.get(args::text(a, 1)?))
 }
 
-fn element(a: &[Value]) -> Result<Option<&Json>> {
+fn element(a: &[Value]) -> Result<Option<&Tree>> {
     let (json, at) = (args::jsonb(a, 0)?, i64::from(args::int4(a, 1)?));
     // PostgreSQL stores a scalar as an array of one, and its operators show that.
     Ok(match json {
-        Json::Array(_) | Json::Object(_) => json_at(json, at),
+        Tree::Array(_) | Tree::Object(_) => json_at(json, at),
         scalar => matches!(at, 0 | -1).then_some(scalar),
     })
 }

@@ -116,9 +116,15 @@ pub static FUNCTIONS: &[Function] = &[
     .stable(),
     Function::new("getdatabaseencoding", &[], Name, |_, _| Ok("UTF8".into())).stable(),
     Function::new("pg_client_encoding", &[], Name, |_, _| Ok("UTF8".into())).stable(),
-    Function::new("pg_my_temp_schema", &[], Oid, |_, _| Ok(Value::Oid(0))).stable(),
-    Function::new("pg_is_other_temp_schema", &[Oid], Bool, |_, _| {
-        Ok(false.into())
+    Function::new("pg_my_temp_schema", &[], Oid, |c, _| {
+        let own = c.catalog.schema_oid(&path::temporary(c));
+        Ok(Value::Oid(own.unwrap_or(0)))
+    })
+    .stable(),
+    Function::new("pg_is_other_temp_schema", &[Oid], Bool, |c, a| {
+        let schema = c.catalog.schemas.get(&args::oid(a, 0)?);
+        let other = schema.is_some_and(|s| s.temporary && s.name != path::temporary(c));
+        Ok(other.into())
     })
     .stable(),
     Function::new("pg_get_userbyid", &[Oid], Name, |c, a| {

@@ -60,6 +60,12 @@ per_type! {
     UuidArray "pg_typeof__uuid" "cast_to__uuid";
     Jsonb "pg_typeof_jsonb" "cast_to_jsonb";
     JsonbArray "pg_typeof__jsonb" "cast_to__jsonb";
+    Json "pg_typeof_json" "cast_to_json";
+    JsonArray "pg_typeof__json" "cast_to__json";
+    Int2vector "pg_typeof_int2vector" "cast_to_int2vector";
+    Int2vectorArray "pg_typeof__int2vector" "cast_to__int2vector";
+    Oidvector "pg_typeof_oidvector" "cast_to_oidvector";
+    OidvectorArray "pg_typeof__oidvector" "cast_to__oidvector";
     Oid "pg_typeof_oid" "cast_to_oid";
     OidArray "pg_typeof__oid" "cast_to__oid";
     Regclass "pg_typeof_regclass" "cast_to_regclass";
@@ -77,7 +83,9 @@ per_type! {
 }
 
 pub static FUNCTIONS: &[Function] = &[
-    Function::new("format_type", &[Oid, Int4], Text, |_, a| format_type(a)).lax(),
+    Function::new("format_type", &[Oid, Int4], Text, format_type)
+        .lax()
+        .stable(),
     Function::new("to_regclass", &[Text], Regclass, |c, a| {
         to_reg(c, a, Regclass)
     })
@@ -119,12 +127,16 @@ fn to_reg(ctx: &Context, a: &[Value], to: DataType) -> Result<Value> {
 }
 
 /// The type's SQL name with its modifier; NULL modifier: the bare name.
-fn format_type(a: &[Value]) -> Result<Value> {
+fn format_type(ctx: &Context, a: &[Value]) -> Result<Value> {
     let Some(oid) = a.first().and_then(Value::as_i64) else {
         return Ok(Value::Null);
     };
     let typmod = a.get(1).and_then(Value::as_i64);
-    let known = u32::try_from(oid).ok().and_then(DataType::from_oid);
+    let known = u32::try_from(oid).ok();
+    let known = known.and_then(|oid| ctx.catalog.type_of_oid(oid));
+    if let Some(name) = known.and_then(|ty| ctx.catalog.user_type_name(ty)) {
+        return Ok(name.into());
+    }
     Ok(match known {
         None if oid == 0 => "-".into(),
         None => "???".into(),
@@ -134,12 +146,17 @@ fn format_type(a: &[Value]) -> Result<Value> {
 
 /// `numeric(10,2)`, `character varying(5)[]`, `timestamp(3) without time zone`.
 pub fn type_name(ty: DataType, typmod: Option<i64>) -> String {
-    if let Some(element) = ty.element() {
+    if let Some(element) = ty.element()
+        && !ty.is_vector()
+    {
         return type_name(element, typmod) + "[]";
     }
     // A char without a length is not char(1).
     if ty == Bpchar && typmod == Some(-1) {
         return "bpchar".to_owned();
+    }
+    if ty.user_oid().is_some() {
+        return ty.to_string();
     }
     let name = ty.sql_name();
     let Some(typmod) = typmod.filter(|t| *t >= 0) else {

@@ -1,0 +1,146 @@
+//! Types that users have made, where a statement names them.
+//!
+//! Owns: their lookup along the search path, after the system's own; ALTER TYPE; what is said of an enum's type instead of by
+//! its values (`pg_typeof`, `enum_range`, labels in json). Source: PostgreSQL 15, `parse_type.c`, `typecmds.c`.
+
+use super::{Binder, datatype, names};
+use crate::sql::parse::define::{self, Action};
+use engine::catalog::path;
+use engine::exec::cast::CastContext;
+use engine::plan::Expr;
+use engine::plan::ddl::{AlterTarget, LabelPlace, QualifiedName, TypeAction};
+use sqlparser::ast::{self, ArrayElemTypeDef};
+use types::{DataType, Error, Reg, Result, SqlState, Value};
+
+impl Binder<'_> {
+    /// The type and its typmod (-1 none), the system's or a user's.
+    pub(super) fn data_type(&self, ty: &ast::DataType) -> Result<(DataType, i32)> {
+        match ty {
+            ast::DataType::Array(
+                ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::Qualified(inner, _),
+            ) => {
+                let (element, typmod) = self.data_type(inner)?;
+                match element.array() {
+                    Some(array) => Ok((array, typmod)),
+                    None => datatype::resolve(ty),
+                }
+            }
+            ast::DataType::Custom(name, modifiers) if modifiers.is_empty() => {
+                let known = datatype::resolve(ty);
+                match known {
+                    Err(e) if e.code() == SqlState::UNDEFINED_OBJECT => {
+                        let found = self.user_type(name)?;
+                        found.map(|ty| (ty, -1)).ok_or(e)
+                    }
+                    known => known,
+                }
+            }
+            ty => datatype::resolve(ty),
+        }
+    }
+
+    fn user_type(&self, name: &ast::ObjectName) -> Result<Option<DataType>> {
+        let (schema, base) = names::qualified(name)?;
+        let catalog = &self.env.catalog;
+        Ok(catalog.user_type(&self.path, schema.as_deref(), &base))
+    }
+
+    /// A type by its name: where it was found, else where it would be made.
+    pub(super) fn type_named(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
+        let found = self.user_type(name)?.and_then(DataType::user_oid);
+        let found = found.and_then(|oid| self.env.catalog.types.get(&oid));
+        let (schema, name) = names::qualified(name)?;
+        let schema = match (found, schema) {
+            (Some(found), _) => found.schema.clone(),
+            (None, Some(schema)) => schema,
+            (None, None) => path::creation(self.env.context)?,
+        };
+        Ok(QualifiedName { schema, name })
+    }
+
+    /// As definitions that are kept as text name a type.
+    pub(super) fn type_text(&self, ty: DataType) -> String {
+        let own = self.env.catalog.user_type_name(ty);
+        own.unwrap_or_else(|| ty.to_string())
+    }
+
+    pub(super) fn alter_type(&self, a: &define::Alter) -> Result<AlterTarget> {
+        let Some(DataType::Enum(oid)) = self.user_type(&a.name)? else {
+            let (_, base) = names::qualified(&a.name)?;
+            return Err(Error::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("type \"{base}\" does not exist"),
+            ));
+        };
+        match a.actions.as_slice() {
+            [Action::Owner] => Ok(AlterTarget::Nothing),
+            [action] => Ok(AlterTarget::Type {
+                oid,
+                action: type_action(action)?,
+            }),
+            _ => Err(super::syntax("syntax error in ALTER TYPE")),
+        }
+    }
+
+    /// What `pg_typeof` says of a user's type.
+    pub(super) fn type_of(&self, args: &[Expr]) -> Option<Expr> {
+        let [arg] = args else {
+            return None;
+        };
+        let name = self.env.catalog.user_type_name(arg.ty())?;
+        let reg = Reg {
+            oid: arg.ty().oid(),
+            name: name.into(),
+        };
+        Some(Expr::Const(Value::Reg(reg), DataType::Regtype))
+    }
+
+    /// Json has labels, which its functions cannot find: enums become texts before.
+    pub(super) fn json_label(&mut self, function: &str, e: Expr) -> Result<Expr> {
+        let to = match e.ty() {
+            DataType::Enum(_) => DataType::Text,
+            DataType::EnumArray(_) => DataType::TextArray,
+            _ => return Ok(e),
+        };
+        if !function.contains("json") {
+            return Ok(e);
+        }
+        let cast = self.coerce(e, to, -1, CastContext::Assignment)?;
+        cast.ok_or_else(|| Error::internal("an enum without a text"))
+    }
+}
+
+/// The functions of enums are told the type by one more argument.
+pub(super) fn with_enum(function: &str, types: &[DataType], args: &mut Vec<Expr>) {
+    if !matches!(function, "enum_first" | "enum_last" | "enum_range") {
+        return;
+    }
+    if let Some(oid) = types.iter().find_map(|t| t.user_oid()) {
+        args.push(Expr::Const(Value::Oid(oid), DataType::Oid));
+    }
+}
+
+fn type_action(action: &Action) -> Result<TypeAction> {
+    Ok(match action {
+        Action::RenameTo(to) => TypeAction::RenameTo(names::ident(to)),
+        Action::SetSchema(to) => TypeAction::SetSchema(names::ident(to)),
+        Action::AddValue {
+            label,
+            if_not_exists,
+            beside,
+        } => TypeAction::AddValue {
+            label: label.clone(),
+            if_not_exists: *if_not_exists,
+            place: match beside {
+                None => LabelPlace::Last,
+                Some((true, other)) => LabelPlace::Before(other.clone()),
+                Some((false, other)) => LabelPlace::After(other.clone()),
+            },
+        },
+        Action::RenameValue { from, to } => TypeAction::RenameValue {
+            from: from.clone(),
+            to: to.clone(),
+        },
+        _ => return Err(super::syntax("syntax error in ALTER TYPE")),
+    })
+}
