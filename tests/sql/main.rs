@@ -284,10 +284,10 @@ fn indexes_change_no_random_answer() {
 
 #[test]
 fn indexes_change_nothing_under_views() {
-    // Other views are over it (2BP01), and so it is there already when it is made again.
+    // Other views are over them (2BP01).
     conforms_but(
         "index/view/10/slt_good_6.test",
-        &["DROP VIEW view_1_tab0_946"],
+        &["cannot drop view view_1_"],
     );
 }
 

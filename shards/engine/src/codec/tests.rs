@@ -138,6 +138,29 @@ proptest! {
     }
 
     #[test]
+    fn parts_lie_in_the_order_that_they_are_said_to((ty, a, b, _) in pair(), descending: bool, nulls_first: bool) {
+        let lie = key::Order { descending, nulls_first };
+        let bytes = |v: &Value| {
+            let mut out = Vec::new();
+            key::encode_ordered(v, ty, lie, &mut out).unwrap();
+            out
+        };
+        let wanted = match (a.is_null(), b.is_null()) {
+            (true, true) => Ordering::Equal,
+            (true, false) if nulls_first => Ordering::Less,
+            (true, false) => Ordering::Greater,
+            (false, true) if nulls_first => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) if descending => order::compare_as(ty, &b, &a),
+            (false, false) => order::compare_as(ty, &a, &b),
+        };
+        prop_assert_eq!(bytes(&a).cmp(&bytes(&b)), wanted);
+        for v in [&a, &b].into_iter().filter(|v| !v.is_null()) {
+            prop_assert_eq!(bytes(v)[0], lie.present());
+        }
+    }
+
+    #[test]
     fn no_key_is_a_prefix_of_another((ty, a, b, _) in pair()) {
         let (x, y) = (key_of(&[a], &[ty]), key_of(&[b], &[ty]));
         prop_assert!(x == y || (!x.starts_with(&y) && !y.starts_with(&x)));

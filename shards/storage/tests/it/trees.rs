@@ -3,6 +3,7 @@
 use crate::support::{T, all, from, open_replayed, small};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use storage::Store;
 use types::Lsn;
 
 #[derive(Clone, Debug)]
@@ -32,6 +33,24 @@ fn key(k: u16) -> Vec<u8> {
     let mut key = format!("{k:05}").into_bytes();
     key.resize(5 + usize::from(k % 97), b'.');
     key
+}
+
+/// A leaf after the other, down from `before`: each step covers cells, and together they cover all.
+async fn backwards(store: &Store, model: &BTreeMap<Vec<u8>, Vec<u8>>, before: Option<Vec<u8>>) {
+    let mut end = before;
+    let mut seen = Vec::new();
+    let below = |end: &Option<Vec<u8>>| match end {
+        Some(end) => model.range(..end.clone()).count(),
+        None => model.len(),
+    };
+    let expected = below(&end);
+    while let Some(first) = store.leaf_before(T, end.as_deref()).await.unwrap() {
+        let covered = below(&end) - below(&Some(first.clone()));
+        assert!(covered > 0, "a step that leads nowhere");
+        seen.push(covered);
+        end = Some(first);
+    }
+    assert_eq!(seen.iter().sum::<usize>(), expected);
 }
 
 fn value(k: u16, n: usize) -> Vec<u8> {
@@ -69,6 +88,7 @@ proptest! {
                             .map(|(k, v)| (k.clone(), v.clone()))
                             .collect();
                         assert_eq!(there, expected);
+                        backwards(&store, &model, Some(key(k))).await;
                     }
                     Op::Checkpoint => store.checkpoint(store.wal_end(), b"m").await.unwrap(),
                     Op::Reopen => {
@@ -80,6 +100,7 @@ proptest! {
                 }
                 assert_eq!(store.tree_cells(T), model.len() as u64);
             }
+            backwards(&store, &model, None).await;
             let expected: Vec<_> = model.into_iter().collect();
             assert_eq!(all(&store, T).await, expected);
         });

@@ -286,12 +286,22 @@ fn a_partition_stops_where_its_rows_come_in_the_wanted_order() {
     );
     assert_eq!(
         limit("select * from t order by a desc limit 3"),
-        (None, Some(3))
+        (Some(3), None)
     );
     assert_eq!(
         limit("select * from t order by b limit 3 offset 2"),
-        (None, Some(5))
+        (Some(5), None)
     );
+    assert_eq!(
+        limit("select * from t order by b desc limit 3"),
+        (Some(3), None)
+    );
+    // The index has its NULLs at the other end.
+    assert_eq!(
+        limit("select * from t order by b desc nulls last limit 3"),
+        (None, Some(3))
+    );
+    assert_eq!(limit("select * from t order by s limit 3"), (None, Some(3)));
     assert_eq!(
         limit("select * from loose order by m limit 3"),
         (None, Some(3))
