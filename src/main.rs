@@ -78,6 +78,7 @@ fn instead_of_serving(action: Action, config: &Config) -> Option<ExitCode> {
             said(server::offline::repartition(config, partitions))
         }
         Action::Restore(restore) => said(server::offline::restore(config, &restore)),
+        Action::Doctor => checked(Ok(server::doctor(config))),
         Action::Verify { backup: None } => checked(server::offline::verify(config)),
         Action::Verify { backup: Some(of) } => checked(server::offline::verify_backup(&of)),
     })

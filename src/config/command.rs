@@ -25,6 +25,8 @@ pub enum Action {
     Verify { backup: Option<PathBuf> },
     /// `restore`.
     Restore(Restore),
+    /// `doctor`.
+    Doctor,
 }
 
 /// What `restore` was told.
@@ -63,6 +65,7 @@ impl Command {
                 Some(("verify", given)) => Action::Verify {
                     backup: given.get_one("backup").cloned(),
                 },
+                Some(("doctor", _)) => Action::Doctor,
                 Some(("restore", given)) => Action::Restore(Restore {
                     from: given.get_one("from").cloned().unwrap_or_default(),
                     incremental: given
@@ -181,6 +184,9 @@ fn definition() -> clap::Command {
                 .arg(path("backup", "DIR", "Check this backup instead of the data directory")),
         )
         .subcommand(restore())
+        .subcommand(clap::Command::new("doctor").about(
+            "Look at this host as a server with these settings would, and say what to change; 1 when one could not start",
+        ))
         .arg(
             Arg::new("check-config")
                 .long("check-config")

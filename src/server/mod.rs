@@ -7,6 +7,7 @@
 
 pub mod bootstrap;
 pub mod directory;
+mod doctor;
 mod door;
 mod numbers;
 pub mod offline;
@@ -15,6 +16,7 @@ mod shard;
 mod shared;
 
 use crate::config::{Config, ConfigError};
+pub use doctor::doctor;
 use runtime::ShardOptions;
 use runtime::buffers::LimitsError;
 use shared::Shared;

@@ -164,3 +164,41 @@ fn the_eviction_policy_changes_while_the_server_runs() {
     becomes("2q");
     server.stop();
 }
+
+#[test]
+fn doctor_tells_what_it_found_and_makes_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    let done = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
+        .args(["doctor", "--data-dir", &dir.display().to_string()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    // The servers of these tests start, so nothing is wrong here.
+    assert_eq!(done.status.code(), Some(0), "{text}");
+    assert!(text.contains("io_uring"), "{text}");
+    assert!(!text.contains("WRONG"), "{text}");
+    assert!(!dir.exists(), "{text}");
+    // Where nothing can be written no server starts.
+    let done = Command::new(env!("CARGO_BIN_EXE_rustydb-shard"))
+        .args(["doctor", "--data-dir", "/proc/none"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(1), "{text}");
+    assert!(text.contains("WRONG  data directory"), "{text}");
+}
+
+#[test]
+fn every_profile_is_a_good_configuration() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tuning/profiles");
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let shown = path.display().to_string();
+        let (code, text) = refused(&["--config", &shown, "--check-config"]);
+        assert_eq!(code, 0, "{shown}: {text}");
+        seen += 1;
+    }
+    assert!(seen >= 3, "{folder} has {seen} files");
+}

@@ -5,6 +5,8 @@
 //! Bounds: one small ring for a moment, three files of /proc.
 //! Source: io_uring_setup(2), io_uring_register(2) IORING_REGISTER_PROBE, getrlimit(2), proc(5).
 
+pub mod advice;
+
 use io_uring::{IoUring, Probe, opcode};
 use std::io;
 
