@@ -476,6 +476,20 @@ impl Execution {
     }
 }
 
+impl Execution {
+    /// With labels and names for what only the catalog can name.
+    fn named(&self, event: Event) -> Event {
+        match event {
+            Event::Rows(mut batch) => {
+                self.session.catalog().label_rows(&mut batch.rows);
+                Event::Rows(batch)
+            }
+            Event::Notice(e) => Event::Notice(self.session.named(e)),
+            other => other,
+        }
+    }
+}
+
 impl Results for Execution {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<Event>>> {
         Box::pin(async {
@@ -485,12 +499,7 @@ impl Results for Execution {
             // As the statement leaves it: an error takes the transaction's own catalog with it.
             let catalog = self.session.catalog();
             match self.step().await {
-                Ok(Some(Event::Rows(mut batch))) => {
-                    self.session.catalog().label_rows(&mut batch.rows);
-                    Ok(Some(Event::Rows(batch)))
-                }
-                Ok(Some(Event::Notice(e))) => Ok(Some(Event::Notice(self.session.named(e)))),
-                Ok(event) => Ok(event),
+                Ok(event) => Ok(event.map(|e| self.named(e))),
                 Err(e) => {
                     self.broke(&e);
                     Err(e.reworded(|text| catalog.named(text).into_owned()))
@@ -500,7 +509,8 @@ impl Results for Execution {
     }
 
     fn ready(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        Some(self.named(event))
     }
 
     fn copy(&mut self, input: CopyInput) -> LocalBoxFuture<'_, Result<()>> {
