@@ -38,10 +38,10 @@ pub(super) fn is_made(statement: &Statement, ctx: &Context) -> bool {
         Statement::Ddl(Ddl::CreateTable(def)) => &def.schema,
         Statement::Ddl(Ddl::CreateView(def)) => &def.view.schema,
         Statement::Ddl(Ddl::CreateSequence(def)) => &def.sequence.schema,
-        Statement::Fill { ddl, .. } => match ddl {
-            Ddl::CreateTable(def) => &def.schema,
-            _ => return false,
-        },
+        Statement::Fill {
+            ddl: Ddl::CreateTable(def),
+            ..
+        } => &def.schema,
         _ => return false,
     };
     *schema == path::temporary(ctx)
