@@ -195,7 +195,7 @@ impl Settings {
             reads_only,
             work_bytes: self.read_work_bytes(),
             time_zone: self.show("TimeZone").unwrap_or_default().into(),
-            search_path: self.show("search_path").unwrap_or_default().into(),
+            search_path: self.read_search_path(),
         };
     }
 
@@ -356,6 +356,13 @@ impl Settings {
     /// What a plan depends on: the time zone that literals are read in, and where names are looked up.
     pub fn planning(&self) -> (Rc<str>, Rc<str>) {
         (self.asked.time_zone.clone(), self.asked.search_path.clone())
+    }
+
+    /// With the user's own name: who shares a plan means the same schemas.
+    fn read_search_path(&self) -> Rc<str> {
+        let path = self.show("search_path").unwrap_or_default();
+        let user = self.show("session_authorization").unwrap_or_default();
+        path.replace("$user", &user).into()
     }
 
     /// A timeout; `None` when it is 0.

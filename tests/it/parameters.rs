@@ -82,3 +82,34 @@ fn a_limit_for_one_transaction_ends_with_it() {
         assert_eq!(value::<String>(&client, show).await, before);
     });
 }
+
+/// `"$user"` is first in the path: a plan that one user's statement has made is not another's.
+#[test]
+fn the_same_text_means_each_users_own_tables() {
+    on_server(1, &[], async |server, client| {
+        for user in ["ann", "bob"] {
+            let made = format!(
+                "create schema {user}; create table {user}.t (id int primary key, whose text);
+                 insert into {user}.t values (1, '{user}')"
+            );
+            client.batch_execute(&made).await.unwrap();
+        }
+        let (ann, bob) = (
+            server.connect_as("ann").await,
+            server.connect_as("bob").await,
+        );
+        for _ in 0..4 {
+            for (client, user) in [(&ann, "ann"), (&bob, "bob")] {
+                let found = client.simple_query("select whose from t where id = 1");
+                let found = found.await.unwrap();
+                let row = found.iter().find_map(|m| match m {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                    _ => None,
+                });
+                assert_eq!(row, Some(user));
+                let found = client.query_one("select whose from t where id = $1", &[&1]);
+                assert_eq!(found.await.unwrap().get::<_, String>(0), user);
+            }
+        }
+    });
+}

@@ -102,8 +102,12 @@ impl Server {
 
     /// A connection of tokio-postgres; its task ends with the runtime.
     pub async fn connect(&self) -> tokio_postgres::Client {
+        self.connect_as("rustydb").await
+    }
+
+    pub async fn connect_as(&self, user: &str) -> tokio_postgres::Client {
         let config = format!(
-            "host=127.0.0.1 port={} user=rustydb dbname=rustydb",
+            "host=127.0.0.1 port={} user={user} dbname=rustydb",
             self.port
         );
         let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
