@@ -146,7 +146,7 @@ fn errors_of_the_protocol_fail_the_transaction_too() {
             (bind("", "t", &[0], &[Some(b"a\0b")], &[]), "22021"),
             (bind("", "t", &[1], &[Some(b"a\0b")], &[]), "22021"),
             (bind("", "s", &[3], &[Some(seven)], &[]), "22023"),
-            (parse("u", "echo", &[4_000_000]), "42704"),
+            (parse("u", "echo", &[9_999]), "42704"),
             (message('D', b"?\0"), "08P01"),
         ];
         client
