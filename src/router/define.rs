@@ -13,7 +13,7 @@ use engine::exec::Context;
 use engine::exec::eval::{self, Env};
 use engine::exec::operators::{Exec, Rows};
 use engine::plan::{Ddl, Expr};
-use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall};
+use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall, Resume};
 use engine::shard::load::entry_of;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::build::Building;
@@ -125,15 +125,7 @@ impl Router {
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
-                let call = PartitionCall::Export {
-                    txn: by.clone(),
-                    table: table.clone(),
-                    resume,
-                };
-                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
-                    return Err(odd());
-                };
-                env.stop.check()?;
+                let (rows, next) = self.exported(env, by, table, (partition, resume)).await?;
                 let count = rows.len() as u64;
                 self.load_entries(env, by, table, index, partition, rows)
                     .await?;
@@ -252,6 +244,26 @@ impl Router {
         Ok(())
     }
 
+    /// Some of a partition's rows, each with its key, and where the next begin.
+    async fn exported(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        (partition, resume): (PartitionId, Option<Resume>),
+    ) -> Result<(Vec<(Vec<u8>, Row)>, Option<Resume>)> {
+        let call = PartitionCall::Export {
+            txn: by.clone(),
+            table: table.clone(),
+            resume,
+        };
+        let Reply::Keyed { rows, resume } = self.call(partition, call).await? else {
+            return Err(odd());
+        };
+        env.stop.check()?;
+        Ok((rows, resume))
+    }
+
     /// 23502 or 23514 for a row that is there already.
     async fn validate(
         &self,
@@ -264,15 +276,7 @@ impl Router {
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {
-                let call = PartitionCall::Export {
-                    txn: by.clone(),
-                    table: table.clone(),
-                    resume,
-                };
-                let Reply::Keyed { rows, resume: next } = self.call(partition, call).await? else {
-                    return Err(odd());
-                };
-                env.stop.check()?;
+                let (rows, next) = self.exported(env, by, table, (partition, resume)).await?;
                 for (_, row) in &rows {
                     if let Some(at) = not_null
                         .iter()

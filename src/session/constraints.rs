@@ -40,15 +40,7 @@ impl Session {
     }
 
     fn settling_env(&self, stop: &Arc<Stop>) -> Result<WriteEnv> {
-        let (txn, _) = self.ensure_transaction()?;
-        let work = Work {
-            session: self,
-            txn,
-            ctx: self.context(Vec::new()),
-            stop,
-            alone: false,
-        };
-        Ok(work.write_env())
+        Ok(self.own_work(stop)?.write_env())
     }
 
     /// `names` empty: all of them.

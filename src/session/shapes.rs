@@ -54,7 +54,7 @@ impl Session {
         self.with_key(&shape.text, &shape.types, |key| {
             let mut plans = self.node.plans.borrow_mut();
             match planned {
-                Some(planned) if is_by_key(planned.statement()) => plans.put(key.to_key(), planned),
+                Some(planned) if is_by_key(&planned) => plans.put(key.to_key(), planned),
                 _ => plans.set_unfit(key),
             }
         });
@@ -77,17 +77,11 @@ impl Session {
 }
 
 /// Whatever its numbers are, it is carried out in the same way.
-fn is_by_key(statement: &Statement) -> bool {
+fn is_by_key(planned: &Planned) -> bool {
     let one_key = |access: &Access| matches!(access, Access::Keys(keys) if keys.len() == 1);
     let plain = |e: &Expr| !e.any(&mut |e| matches!(e, Expr::Subquery { .. }));
-    match statement {
-        Statement::Query(query) => match &query.plan {
-            Plan::Scan(scan) => {
-                let exprs = scan.filter.iter().chain(scan.project.iter().flatten());
-                one_key(&scan.access) && exprs.into_iter().all(plain)
-            }
-            _ => false,
-        },
+    match planned.statement() {
+        Statement::Query(_) => planned.point.is_some(),
         Statement::Update(update) => {
             let set = update.assignments.iter().map(|a| &a.expr);
             one_key(&update.access) && set.chain(&update.filter).all(plain)

@@ -256,6 +256,18 @@ impl Work<'_> {
 }
 
 impl Session {
+    /// For what no statement asks for, in the transaction.
+    pub(super) fn own_work<'a>(&'a self, stop: &'a Arc<Stop>) -> Result<Work<'a>> {
+        let (txn, _) = self.ensure_transaction()?;
+        Ok(Work {
+            session: self,
+            txn,
+            ctx: self.context(Vec::new()),
+            stop,
+            alone: false,
+        })
+    }
+
     pub(super) fn script(&self, text: &str, stop: Arc<Stop>) -> Result<Reply> {
         self.portals.borrow_mut().remove("");
         let shape = sql::shape(text);

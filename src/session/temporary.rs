@@ -5,7 +5,6 @@
 //! Never: keeps them out of the log: they are stored as other tables are.
 //! Source: PostgreSQL 15 manual, CREATE TABLE; `namespace.c`.
 
-use super::statement::Work;
 use super::{Node, Session};
 use crate::service::{Hello, Protocol};
 use crate::sql::Statement;
@@ -134,14 +133,7 @@ impl Session {
 
     /// A definition that no statement asks for.
     async fn define_apart(&self, ddl: &Ddl, stop: &Arc<Stop>) -> Result<()> {
-        let (txn, _) = self.ensure_transaction()?;
-        let work = Work {
-            session: self,
-            txn,
-            ctx: self.context(Vec::new()),
-            stop,
-            alone: false,
-        };
+        let work = self.own_work(stop)?;
         self.define(ddl, &work).await.map(drop)
     }
 

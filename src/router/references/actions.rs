@@ -8,7 +8,7 @@ use super::super::Router;
 use super::super::modify::{Outcome, WriteEnv, modified};
 use super::pending::{Batch, Gone, GoneKeys, KeyId};
 use super::search::Finder;
-use super::{KEYS, latest, needed};
+use super::{KEYS, ends, latest, needed};
 use engine::catalog::{ForeignKey, ForeignKeyAction, Table};
 use engine::exec::operators::Stash;
 use engine::exec::resolve;
@@ -204,10 +204,7 @@ impl Router {
         keys: GoneKeys,
         restrict: bool,
     ) -> Result<()> {
-        let Some((child, key)) = env.ctx.catalog.foreign_key(id.0, id.1) else {
-            return Ok(());
-        };
-        let Some(parent) = env.ctx.catalog.table(key.referenced) else {
+        let Some((child, key, parent)) = ends(&env.ctx.catalog, id) else {
             return Ok(());
         };
         let mut referred = self.referred(env, parent, child, key, keys).await?;
@@ -234,10 +231,7 @@ impl Router {
         keys: GoneKeys,
         left: &mut Batch,
     ) -> Result<()> {
-        let Some((child, key)) = env.ctx.catalog.foreign_key(id.0, id.1) else {
-            return Ok(());
-        };
-        let Some(parent) = env.ctx.catalog.table(key.referenced) else {
+        let Some((child, key, parent)) = ends(&env.ctx.catalog, id) else {
             return Ok(());
         };
         for (bytes, gone) in self.referred(env, parent, child, key, keys).await? {

@@ -6,7 +6,7 @@
 use super::super::{Router, odd};
 use super::pending::{Batch, KeyId, Wanted, WantedKeys};
 use super::search::{self, Finder};
-use super::{KEYS, Keys, latest, violation};
+use super::{KEYS, Keys, ends, latest, violation};
 use engine::catalog::{ForeignKey, Table};
 use engine::shard::call::{PartitionCall, ReferencesCall};
 use engine::shard::{Reply, key_detail};
@@ -20,10 +20,7 @@ type Placed = (Vec<u8>, Vec<u8>, Wanted);
 impl Router {
     /// 23503 for the first row that refers to nothing.
     pub(super) async fn present(&self, env: &Keys<'_>, id: KeyId, keys: WantedKeys) -> Result<()> {
-        let Some((child, key)) = env.ctx.catalog.foreign_key(id.0, id.1) else {
-            return Ok(());
-        };
-        let Some(parent) = env.ctx.catalog.table(key.referenced) else {
+        let Some((child, key, parent)) = ends(&env.ctx.catalog, id) else {
             return Ok(());
         };
         let mut missing = self.absent(env, parent, child, key, keys).await?;
@@ -49,10 +46,7 @@ impl Router {
         keys: WantedKeys,
         left: &mut Batch,
     ) -> Result<()> {
-        let Some((child, key)) = env.ctx.catalog.foreign_key(id.0, id.1) else {
-            return Ok(());
-        };
-        let Some(parent) = env.ctx.catalog.table(key.referenced) else {
+        let Some((child, key, parent)) = ends(&env.ctx.catalog, id) else {
             return Ok(());
         };
         for (bytes, wanted) in self.absent(env, parent, child, key, keys).await? {

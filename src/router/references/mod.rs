@@ -15,12 +15,18 @@ mod validate;
 
 use super::modify::WriteEnv;
 use super::{Router, Txn};
-use engine::catalog::{ForeignKey, ForeignKeyAction, Table};
+use engine::catalog::{Catalog, ForeignKey, ForeignKeyAction, Table};
 use engine::exec::Context;
 use engine::txn::{Isolation, TxnRef};
 use pending::{Batch, KeyId, LOOK_BYTES, action};
 use std::sync::Arc;
 use types::{Error, Result, Row, SqlState};
+
+/// The table of a foreign key, the key, and the table it refers to; `None` when one of them is gone.
+fn ends(catalog: &Catalog, id: KeyId) -> Option<(&Arc<Table>, &ForeignKey, &Arc<Table>)> {
+    let (child, key) = catalog.foreign_key(id.0, id.1)?;
+    Some((child, key, catalog.table(key.referenced)?))
+}
 
 /// Keys that one call asks for.
 const KEYS: usize = 1_024;
