@@ -4,7 +4,7 @@
 //! (throughput in bytes), `join` a query of a few lines.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rustydb_shard::sql::parse::parse;
+use sql::parse::parse;
 use std::hint::black_box;
 
 const POINT: &str = "select abalance from pgbench_accounts where aid = 4711";

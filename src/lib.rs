@@ -10,5 +10,4 @@ pub mod router;
 pub mod server;
 pub mod service;
 pub mod session;
-pub mod sql;
 pub mod telemetry;

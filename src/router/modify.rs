@@ -8,7 +8,6 @@ use super::route::{Route, route};
 use super::scan::by_partition;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
-use crate::sql::Statement;
 use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::operators::stash::Stashed;
@@ -19,6 +18,7 @@ use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
 };
 use engine::txn::TxnRef;
+use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{PartitionId, Result, Row};

@@ -8,7 +8,6 @@
 
 use super::Session;
 use super::statement::{Running, Started, Work, is_stale, start_in};
-use crate::sql::{Scroll, Statement, Way};
 use crate::telemetry::StatementKind;
 use engine::exec::CursorInfo;
 use engine::exec::operators::stash::Place;
@@ -16,6 +15,7 @@ use engine::exec::operators::{RowSource, Stash, open_in_place};
 use engine::plan::{Plan, Query};
 use engine::txn::Stop;
 use futures_util::future::LocalBoxFuture;
+use sql::{Scroll, Statement, Way};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;

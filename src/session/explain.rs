@@ -5,10 +5,10 @@
 use super::Session;
 use super::statement::{Started, Work, reads_beside};
 use super::utility::listing;
-use crate::sql::planner::{Explained, Took};
-use crate::sql::{ExplainOptions, Statement};
 use engine::exec::operators::open_in_place;
 use engine::exec::profile::{Measured, Profile};
+use sql::planner::{Explained, Took};
+use sql::{ExplainOptions, Statement};
 use std::rc::Rc;
 use std::time::Duration;
 use types::{Error, Result};

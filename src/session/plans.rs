@@ -154,7 +154,7 @@ pub fn cacheable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{Bound, Statement};
+    use sql::{Bound, Statement};
 
     const TEXTS: [&str; 5] = ["select 0", "select 1", "select 2", "select 3", "select 4"];
 

@@ -5,9 +5,9 @@
 //! Bounds: one call, one row.
 
 use super::statement::{Running, Work};
-use crate::sql::Statement;
 use engine::exec::operators::is_settled;
 use engine::plan::{Access, Plan, Scan};
+use sql::Statement;
 use std::sync::Arc;
 use types::Result;
 

@@ -4,7 +4,7 @@
 //! exist takes only the value that is true; asked for another it answers 0A000 rather than pretend.
 //! Source: PostgreSQL 15 manual, chapter 20.
 
-use crate::sql::Isolation;
+use sql::Isolation;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;

@@ -7,8 +7,8 @@
 
 use super::plans::{PlanRef, cacheable};
 use super::{Planned, Session};
-use crate::sql::{self, Parsed, Shape, Statement};
 use engine::plan::{Access, Expr, Plan};
+use sql::{Parsed, Shape, Statement};
 use std::rc::Rc;
 use types::DataType;
 

@@ -7,11 +7,11 @@
 
 use super::{Node, Session};
 use crate::service::{Hello, Protocol};
-use crate::sql::Statement;
 use engine::catalog::{Catalog, OnCommit, TableKind, path};
 use engine::exec::Context;
 use engine::plan::Ddl;
 use engine::txn::Stop;
+use sql::Statement;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;

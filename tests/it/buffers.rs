@@ -78,6 +78,27 @@ fn comes_to(server: &Server, bytes: f64) {
     }
 }
 
+/// So many sessions that have sent all but the last byte of something long: most of them wait for a buffer of its length.
+fn half_sent(server: &Server, sessions: usize, long: &[u8]) -> Vec<TcpStream> {
+    let mut slow: Vec<_> = (0..sessions).map(|_| session(server)).collect();
+    for client in &mut slow {
+        client.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while sent < long.len() - 1 {
+            match client.write(&long[sent..long.len() - 1]) {
+                Ok(n) => sent += n,
+                Err(_) => break,
+            }
+        }
+    }
+    let start = Instant::now();
+    while server.metric("rustydb_buffers_waiting{") == 0.0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody waits");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    slow
+}
+
 fn within_the_ceiling(server: &Server, cores: usize) {
     let most = (least(cores) * cores) as f64;
     assert_eq!(server.metric("rustydb_buffer_bytes_max{"), most);
@@ -116,19 +137,7 @@ fn half_sent_messages_keep_nobody_from_being_served() {
         let (_data, server) = smallest(cores, network);
         let short = query("select 1");
         let long = query(&format!("select length('{}')", "x".repeat(900_000)));
-        // Each has sent all but the last byte of something long: most of them wait for a buffer of its length.
-        let mut slow: Vec<_> = (0..100).map(|_| session(&server)).collect();
-        for client in &mut slow {
-            client.set_nonblocking(true).unwrap();
-            let mut sent = 0;
-            while sent < long.len() - 1 {
-                match client.write(&long[sent..long.len() - 1]) {
-                    Ok(n) => sent += n,
-                    Err(_) => break,
-                }
-            }
-        }
-        assert!(server.metric("rustydb_buffers_waiting{") > 0.0);
+        let mut slow = half_sent(&server, 100, &long);
         let resident = server.resident_bytes();
         for round in 0..50 {
             let mut client = session(&server);
@@ -162,9 +171,14 @@ fn half_sent_messages_keep_nobody_from_being_served() {
 fn long_messages_that_wait_for_a_buffer_are_all_answered() {
     for (cores, network) in LAYOUTS {
         let (_data, server) = smallest(cores, network);
-        let text = "y".repeat(900_000);
+        let sql = format!("select length('{}')", "y".repeat(900_000));
+        // They take every buffer of that length, and go only when others have come to wait for one.
+        let slow = half_sent(&server, 60, &query(&sql));
+        let gone = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(slow);
+        });
         client_runtime().block_on(async {
-            let sql = format!("select length('{text}')");
             let work: Vec<_> = (0..60)
                 .map(|_| {
                     let sql = sql.clone();
@@ -179,6 +193,7 @@ fn long_messages_that_wait_for_a_buffer_are_all_answered() {
                 .collect();
             futures_util::future::join_all(work).await;
         });
+        gone.join().unwrap();
         within_the_ceiling(&server, cores);
         assert!(server.metric("rustydb_buffers_waits_total{") > 0.0);
         comes_to(&server, 0.0);

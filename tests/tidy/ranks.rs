@@ -20,8 +20,9 @@ const ROWS: [&[&str]; 7] = [
 const PROTO_SEES: [&str; 3] = ["service", "net", "telemetry"];
 
 /// Crates of ours that only some rooms may name. `types` and `runtime` are everybody's.
-const CRATES: [(&str, &[&str]); 2] = [
+const CRATES: [(&str, &[&str]); 3] = [
     ("storage", &["server"]),
+    ("sql", &["sql", "router", "session"]),
     (
         "engine",
         &["sql", "router", "session", "middleware", "server"],

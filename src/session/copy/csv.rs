@@ -4,7 +4,7 @@
 
 use super::text::{check_header, extra, missing, utf8};
 use super::{Decoder, Reader, Record, of_line};
-use crate::sql::CopyOptions;
+use sql::CopyOptions;
 use types::{Error, Result, SqlState, Value};
 
 pub struct Csv {
@@ -144,7 +144,7 @@ impl Decoder for Csv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::CopyFormat;
+    use sql::CopyFormat;
 
     fn split(input: &[u8], last: bool) -> Option<(Vec<(String, bool)>, usize)> {
         let csv = Csv::new(&CopyOptions::of(CopyFormat::Csv));

@@ -1,7 +1,7 @@
 //! Rows as COPY TO's text, CSV or binary.
 
 use super::binary::SIGNATURE;
-use crate::sql::{CopyFormat, CopyOptions, ForceColumns};
+use sql::{CopyFormat, CopyOptions, ForceColumns};
 use std::sync::Arc;
 use types::{Column, Result, Row, Value};
 

@@ -3,7 +3,7 @@
 //! Source: PostgreSQL 15 manual, COPY, "Text Format".
 
 use super::{Decoder, Field, Reader, Record, of_line};
-use crate::sql::CopyOptions;
+use sql::CopyOptions;
 use types::{Error, Result, SqlState, Value};
 
 pub struct Text {

@@ -3,8 +3,8 @@
 //! Owns: looking up what they name. Never: carries one out.
 
 use super::{Binder, Clause, Cx, names, syntax, unsupported};
-use crate::sql::parse::{Command, CopySource};
-use crate::sql::statement::{CopyOptions, ExplainOptions, ForceColumns, Scroll, Statement};
+use crate::parse::{Command, CopySource};
+use crate::statement::{CopyOptions, ExplainOptions, ForceColumns, Scroll, Statement};
 use engine::catalog::Table;
 use engine::plan::{Expr, Given, Plan, QualifiedName, Query};
 use sqlparser::ast;

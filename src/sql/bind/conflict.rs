@@ -5,9 +5,9 @@
 use super::from::of_table;
 use super::scope::{Entry, Scope};
 use super::{Binder, Clause, Cx, names, syntax, walk};
-use crate::sql::parse::Lines;
-use crate::sql::parse::infer::{self, Inference};
-use crate::sql::planner::{implies, split};
+use crate::parse::Lines;
+use crate::parse::infer::{self, Inference};
+use crate::planner::{implies, split};
 use engine::catalog::{Index, KeyPart, Table};
 use engine::plan::{ConflictAction, ConflictTarget, OnConflict};
 use sqlparser::ast::{self, OnConflictAction};

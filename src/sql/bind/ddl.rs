@@ -11,8 +11,8 @@ mod sequence;
 mod table;
 
 use super::{Binder, names, syntax};
-use crate::sql::parse::define::{self, Definition};
-use crate::sql::statement::Statement;
+use crate::parse::define::{self, Definition};
+use crate::statement::Statement;
 use engine::catalog::{Table, path};
 use engine::plan::QualifiedName;
 use engine::plan::ddl::{CommentTarget, Ddl, Drop, ObjectKind};

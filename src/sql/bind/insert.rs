@@ -4,7 +4,7 @@
 
 use super::query::Rel;
 use super::{Binder, Clause, Cx, names, syntax};
-use crate::sql::statement::Statement;
+use crate::statement::Statement;
 use engine::catalog::change::identity_value;
 use engine::catalog::{ColumnDef, Table};
 use engine::exec::cast::CastContext;

@@ -6,8 +6,8 @@
 
 use super::scope::Scope;
 use super::{Binder, Clause, Cx, syntax};
-use crate::sql::planner::renamed;
-use crate::sql::statement::Statement;
+use crate::planner::renamed;
+use crate::statement::Statement;
 use engine::catalog::Table;
 use engine::plan::{
     Act, Assignment, Expr, Join, JoinKind, Merge, MergeWord, Plan, Returning, SortKey, When,
@@ -284,7 +284,7 @@ fn found(
     }
     let matches = matches.map(|e| renamed(e, &place));
     let types: Vec<DataType> = match &source {
-        Some((plan, _)) => crate::sql::planner::types(plan),
+        Some((plan, _)) => crate::planner::types(plan),
         None => Vec::new(),
     };
     let outer = kind == JoinKind::Left;

@@ -5,7 +5,7 @@
 use super::insert::is_default;
 use super::scope::Scope;
 use super::{Binder, Clause, Cx, merge, names, rows, syntax, unsupported};
-use crate::sql::statement::Statement;
+use crate::statement::Statement;
 use engine::catalog::{ColumnDef, Table};
 use engine::plan::{Access, Assignment, Delete, Expr, MergeWord, Returning, Update};
 use sqlparser::ast::{

@@ -7,7 +7,7 @@ use super::agg::sort_key;
 use super::lock::Locking;
 use super::scope::{Entry, Scope};
 use super::{Binder, Clause, Cte, Cx, names, syntax, with};
-use crate::sql::statement::Statement;
+use crate::statement::Statement;
 use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Given, Merge, MergeWord, Plan, Query, SortKey, WithScan};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr};

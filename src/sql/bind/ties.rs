@@ -36,7 +36,7 @@ impl Binder<'_> {
         limit: &Expr,
         offset: Option<&Expr>,
     ) -> Result<Plan> {
-        let types = crate::sql::planner::types(&plan);
+        let types = crate::planner::types(&plan);
         let call = |func| WindowCall {
             func,
             args: Vec::new(),

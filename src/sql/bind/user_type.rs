@@ -4,7 +4,7 @@
 //! its values (`pg_typeof`, `enum_range`, labels in json). Source: PostgreSQL 15, `parse_type.c`, `typecmds.c`.
 
 use super::{Binder, datatype, names};
-use crate::sql::parse::define::{self, Action};
+use crate::parse::define::{self, Action};
 use engine::catalog::path;
 use engine::exec::cast::CastContext;
 use engine::plan::Expr;

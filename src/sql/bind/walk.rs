@@ -92,7 +92,7 @@ pub(super) fn size(e: &Expr) -> usize {
 }
 
 /// Same computation: structure, functions and types. Subqueries are equal only when they are the same one.
-pub(in crate::sql) fn same(a: &Expr, b: &Expr) -> bool {
+pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
     if !same_node(a, b) {
         return false;
     }

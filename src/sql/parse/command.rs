@@ -5,7 +5,7 @@
 
 use super::cursor::Cursor;
 use super::{Command, copy, define, maintenance, portals, settings};
-use crate::sql::statement::{Discard, Isolation};
+use crate::statement::{Discard, Isolation};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 

@@ -6,7 +6,7 @@
 use super::command::boolean;
 use super::cursor::Cursor;
 use super::{Command, CopySource};
-use crate::sql::statement::{CopyFormat, CopyOptions, ForceColumns};
+use crate::statement::{CopyFormat, CopyOptions, ForceColumns};
 use sqlparser::ast::{Ident, ObjectNamePart};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};

@@ -312,5 +312,5 @@ fn is_word(token: Option<&Token>, word: &str) -> bool {
 }
 
 pub(super) fn fold(w: &Word) -> String {
-    crate::sql::bind::names::fold(&w.value, w.quote_style.is_some())
+    crate::bind::names::fold(&w.value, w.quote_style.is_some())
 }

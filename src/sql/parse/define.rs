@@ -7,17 +7,17 @@ mod alter;
 mod sequence;
 mod table;
 
-pub(in crate::sql) use sequence::of_identity;
+pub(crate) use sequence::of_identity;
 
 use super::cursor::Cursor;
-use crate::sql::parse::command::string_or_null;
+use crate::parse::command::string_or_null;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 
 /// A definition, read but not bound.
 #[derive(Debug)]
-pub(in crate::sql) enum Definition {
+pub(crate) enum Definition {
     Table(Box<TableDef>),
     View(Box<ViewDef>),
     Sequence(SequenceDef),
@@ -53,7 +53,7 @@ pub(in crate::sql) enum Definition {
 
 /// What a statement says it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sql) enum ObjectKind {
+pub(crate) enum ObjectKind {
     Table,
     View,
     MaterializedView,
@@ -64,7 +64,7 @@ pub(in crate::sql) enum ObjectKind {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) struct TableDef {
+pub(crate) struct TableDef {
     pub name: ObjectName,
     pub temporary: bool,
     pub if_not_exists: bool,
@@ -75,7 +75,7 @@ pub(in crate::sql) struct TableDef {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) enum Element {
+pub(crate) enum Element {
     Column(ast::ColumnDef),
     Constraint(ast::TableConstraint),
     Like(Like),
@@ -83,7 +83,7 @@ pub(in crate::sql) enum Element {
 
 /// LIKE, with what INCLUDING and EXCLUDING leave.
 #[derive(Debug)]
-pub(in crate::sql) struct Like {
+pub(crate) struct Like {
     pub table: ObjectName,
     pub defaults: bool,
     pub constraints: bool,
@@ -94,7 +94,7 @@ pub(in crate::sql) struct Like {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::sql) enum OnCommit {
+pub(crate) enum OnCommit {
     PreserveRows,
     DeleteRows,
     Drop,
@@ -102,7 +102,7 @@ pub(in crate::sql) enum OnCommit {
 
 /// AS: a query, and the names of its columns.
 #[derive(Debug)]
-pub(in crate::sql) struct AsQuery {
+pub(crate) struct AsQuery {
     pub columns: Vec<Ident>,
     pub query: Box<ast::Query>,
     /// The query's own text.
@@ -111,7 +111,7 @@ pub(in crate::sql) struct AsQuery {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) struct ViewDef {
+pub(crate) struct ViewDef {
     pub name: ObjectName,
     pub or_replace: bool,
     pub materialized: bool,
@@ -121,7 +121,7 @@ pub(in crate::sql) struct ViewDef {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) struct SequenceDef {
+pub(crate) struct SequenceDef {
     pub name: ObjectName,
     pub temporary: bool,
     pub if_not_exists: bool,
@@ -130,7 +130,7 @@ pub(in crate::sql) struct SequenceDef {
 
 /// `None` where nothing is said; `Some(None)` for NO and NONE.
 #[derive(Debug, Default)]
-pub(in crate::sql) struct SequenceOptions {
+pub(crate) struct SequenceOptions {
     pub ty: Option<ast::DataType>,
     pub increment: Option<i64>,
     pub min: Option<Option<i64>>,
@@ -146,7 +146,7 @@ pub(in crate::sql) struct SequenceOptions {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) struct Alter {
+pub(crate) struct Alter {
     pub kind: ObjectKind,
     pub name: ObjectName,
     pub if_exists: bool,
@@ -155,7 +155,7 @@ pub(in crate::sql) struct Alter {
 
 /// One action of ALTER.
 #[derive(Debug)]
-pub(in crate::sql) enum Action {
+pub(crate) enum Action {
     /// As the grammar crate reads it.
     Plain(Box<ast::AlterTableOperation>),
     RenameTo(Ident),
@@ -213,7 +213,7 @@ pub(in crate::sql) enum Action {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::sql) enum Reindexed {
+pub(crate) enum Reindexed {
     Index,
     Table,
     Schema,
@@ -221,7 +221,7 @@ pub(in crate::sql) enum Reindexed {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) struct DropDef {
+pub(crate) struct DropDef {
     pub kind: ObjectKind,
     pub names: Vec<ObjectName>,
     pub if_exists: bool,
@@ -230,7 +230,7 @@ pub(in crate::sql) struct DropDef {
 }
 
 #[derive(Debug)]
-pub(in crate::sql) enum CommentOn {
+pub(crate) enum CommentOn {
     Object(ObjectKind, ObjectName),
     Column(ObjectName),
     Constraint { name: Ident, table: ObjectName },

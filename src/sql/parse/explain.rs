@@ -6,7 +6,7 @@
 use super::Command;
 use super::command::boolean;
 use super::cursor::Cursor;
-use crate::sql::statement::ExplainOptions;
+use crate::statement::ExplainOptions;
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 

@@ -14,7 +14,7 @@ use types::{Error, Result, SqlState};
 const MARK: char = '\0';
 
 /// What an INSERT means by its constraint.
-pub(in crate::sql) struct Inference {
+pub(crate) struct Inference {
     pub parts: Vec<IndexColumn>,
     pub predicate: Option<Expr>,
 }
@@ -108,7 +108,7 @@ fn cut(tokens: Vec<TokenWithSpan>, cuts: &[(usize, usize)], source: Source) -> V
 }
 
 /// What was taken out; `None`: it is a column.
-pub(in crate::sql) fn read(columns: &[Ident]) -> Result<Option<Inference>> {
+pub(crate) fn read(columns: &[Ident]) -> Result<Option<Inference>> {
     let [only] = columns else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@
 
 use super::Command;
 use super::cursor::Cursor;
-use crate::sql::statement::{Scroll, Way};
+use crate::statement::{Scroll, Way};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 

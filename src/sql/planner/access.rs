@@ -11,7 +11,7 @@ use super::cost;
 use super::estimate::{Estimator, selectivity};
 use super::implied::implies;
 use super::rename::is_row_free;
-use crate::sql::bind::walk::same;
+use crate::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
 use engine::exec::functions::ANY_ENUM;
 use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};

@@ -8,7 +8,7 @@ use engine::plan::{Comparison, Expr, FuncRef, Plan};
 use types::{DataType, Value};
 
 /// The conditions that must all hold, nested ANDs flattened; TRUE is none. What all branches of an OR demand is demanded.
-pub(in crate::sql) fn split(e: Expr) -> Vec<Expr> {
+pub(crate) fn split(e: Expr) -> Vec<Expr> {
     match e {
         Expr::Or(items) if items.iter().all(|i| matches!(i, Expr::And(_))) => factored(items),
         Expr::And(items) => items.into_iter().flat_map(split).collect(),

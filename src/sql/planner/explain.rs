@@ -8,7 +8,7 @@ use super::conjuncts::split;
 use super::cost;
 use super::estimate::Estimator;
 use super::node::{Estimate, Node, millis, number};
-use crate::sql::{ExplainOptions, Statement};
+use crate::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, Table, system};
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;

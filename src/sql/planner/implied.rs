@@ -4,14 +4,14 @@
 //! strictly. Asked by: `access`, and ON CONFLICT. Never: answers yes without being sure. Source: PostgreSQL 15, `predtest.c`.
 
 use super::conjuncts::split;
-use crate::sql::bind::walk::same;
+use crate::bind::walk::same;
 use engine::exec::functions;
 use engine::plan::{Comparison, Expr};
 use std::cmp::Ordering;
 use types::{DataType, Value, order};
 
 /// Rows for which all of `conditions` are true are rows for which `predicate` is.
-pub(in crate::sql) fn implies(conditions: &[Expr], predicate: &Expr) -> bool {
+pub(crate) fn implies(conditions: &[Expr], predicate: &Expr) -> bool {
     let wanted = split(predicate.clone());
     wanted
         .iter()

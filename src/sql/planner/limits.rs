@@ -6,7 +6,7 @@
 //! Bounds: `TOP_MAX` rows are chosen where they are; more are sorted where all of them meet.
 
 use super::rename::{has_subquery, substitute};
-use crate::sql::bind::walk;
+use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
 use engine::plan::{Access, Expr, KeyRange, Plan, Scan, SortKey, Top};
 use types::Value;

@@ -3,7 +3,7 @@
 //! Owns: the layout of operators, their details and numbers, as text and as JSON, after PostgreSQL 15's `explain.c`. Asked by:
 //! `explain`. Never: knows a plan.
 
-use crate::sql::ExplainOptions;
+use crate::ExplainOptions;
 use engine::exec::profile::{Measured, Pages, ShardWork};
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;

@@ -15,7 +15,7 @@ pub(super) fn rename(e: &mut Expr, f: &dyn Fn(usize) -> usize) {
     });
 }
 
-pub(in crate::sql) fn renamed(e: &Expr, f: &dyn Fn(usize) -> usize) -> Expr {
+pub(crate) fn renamed(e: &Expr, f: &dyn Fn(usize) -> usize) -> Expr {
     let mut e = e.clone();
     rename(&mut e, f);
     e

@@ -7,7 +7,7 @@ use engine::plan::{Expr, JoinKind, Plan, Scan};
 use types::DataType;
 
 /// The type of each output column.
-pub(in crate::sql) fn types(plan: &Plan) -> Vec<DataType> {
+pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
     match plan {
         Plan::Scan(scan) => scan_types(scan),
         Plan::System(table) => {

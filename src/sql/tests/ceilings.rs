@@ -55,7 +55,7 @@ fn relations_of_the_maximum_bind_on_a_small_stack_and_one_more_is_refused() {
             let joins: String = (1..n).map(|i| format!(" join t a{i}")).collect();
             format!("select 1 from t a0{joins}{}", " on true".repeat(n - 1))
         };
-        let max = crate::sql::bind::RELATIONS_MAX;
+        let max = crate::bind::RELATIONS_MAX;
         for sql in [join(max), comma(max)] {
             if let Err(e) = bound(&sql) {
                 return Err(format!("{e}"));

@@ -6,8 +6,8 @@
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::name_of;
 use super::table::{columns_scope, plain_definition, storage_value};
-use crate::sql::parse::define::Reindexed;
-use crate::sql::statement::Statement;
+use crate::parse::define::Reindexed;
+use crate::statement::Statement;
 use engine::catalog::{Index, KeyPart, OpClass, PartOf, Relation as Found, SqlExpr, Table, system};
 use engine::exec::cast;
 use engine::exec::eval::fold;
@@ -19,10 +19,7 @@ use std::rc::Rc;
 use types::{Error, Result, SqlState, limits};
 
 impl<'a> Binder<'a> {
-    pub(in crate::sql::bind) fn create_index(
-        &mut self,
-        i: &'a ast::CreateIndex,
-    ) -> Result<Statement> {
+    pub(in crate::bind) fn create_index(&mut self, i: &'a ast::CreateIndex) -> Result<Statement> {
         match &i.using {
             None | Some(IndexType::BTree) => {}
             Some(_) => return Err(unsupported("this index method").with_hint("Use btree.")),
@@ -71,7 +68,7 @@ impl<'a> Binder<'a> {
     }
 
     /// A part of a key: a column or an expression, with its order and operator class.
-    pub(in crate::sql::bind) fn index_part(
+    pub(in crate::bind) fn index_part(
         &mut self,
         table: &Table,
         c: &'a IndexColumn,
@@ -131,7 +128,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Over the table's row.
-    pub(in crate::sql::bind) fn index_predicate(
+    pub(in crate::bind) fn index_predicate(
         &mut self,
         table: &Table,
         e: &'a ast::Expr,

@@ -3,8 +3,8 @@
 //! Source: PostgreSQL 15, `init_params` in `sequence.c`.
 
 use super::super::{Binder, datatype, names, unsupported};
-use crate::sql::parse::define::{SequenceDef, SequenceOptions};
-use crate::sql::statement::Statement;
+use crate::parse::define::{SequenceDef, SequenceOptions};
+use crate::statement::Statement;
 use engine::catalog::{ColumnDef, Relation as Found, Sequence};
 use engine::plan::ddl::{AlterTarget, CreateSequence, Ddl, SequenceAction};
 use sqlparser::ast;

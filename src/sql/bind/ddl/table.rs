@@ -8,8 +8,8 @@ use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::foreign::foreign_key;
 use super::index_columns;
 use super::sequence::{identity_sequence, new_sequence};
-use crate::sql::parse::define;
-use crate::sql::statement::Statement;
+use crate::parse::define;
+use crate::statement::Statement;
 use engine::catalog::objects::CommentKey;
 use engine::catalog::{
     Check, ColumnDef, Default, Index, OnCommit, PartOf, Relation as Found, Sequence, SqlExpr,

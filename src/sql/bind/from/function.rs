@@ -5,7 +5,7 @@
 use super::super::scope::{Entry, Relation, Scope};
 use super::super::{Binder, Clause, Cx, syntax};
 use super::{Source, apply_alias, ordinality};
-use crate::sql::bind::function::{function_name, positional};
+use crate::bind::function::{function_name, positional};
 use engine::exec::resolve;
 use engine::plan::{Expr, Plan, TableFunction};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, TableAlias};
@@ -105,7 +105,7 @@ impl<'a> Binder<'a> {
         if let ([only], Some(alias)) = (columns.as_mut_slice(), alias)
             && only.name == name
         {
-            only.name = crate::sql::bind::names::ident(&alias.name);
+            only.name = crate::bind::names::ident(&alias.name);
         }
         self.function_relation(name, plan, columns, with_ordinality, alias)
     }

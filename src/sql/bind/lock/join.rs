@@ -10,7 +10,7 @@ use super::super::scope::{Relation, Scope};
 use super::super::select::Block;
 use super::super::{names, unsupported};
 use super::Locking;
-use crate::sql::planner::renamed;
+use crate::planner::renamed;
 use engine::catalog::Table;
 use engine::plan::{Expr, JoinKind, LockRows, LockWait, Plan, RowLock, SortKey};
 use sqlparser::ast::{self, LockType, NonBlock};
@@ -158,7 +158,7 @@ fn find(
             }
             Ok(end)
         }
-        plan => Ok(at + crate::sql::planner::types(plan).len()),
+        plan => Ok(at + crate::planner::types(plan).len()),
     }
 }
 

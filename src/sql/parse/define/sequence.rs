@@ -155,7 +155,7 @@ pub(super) fn as_identity(o: &SequenceOptions) -> Result<Vec<ast::SequenceOption
 }
 
 /// What the grammar crate has read in parentheses behind IDENTITY.
-pub(in crate::sql) fn of_identity(given: &[ast::SequenceOptions]) -> Result<SequenceOptions> {
+pub(crate) fn of_identity(given: &[ast::SequenceOptions]) -> Result<SequenceOptions> {
     let mut o = SequenceOptions::default();
     for option in given {
         match option {

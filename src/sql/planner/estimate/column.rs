@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use types::{DataType, Value, order};
 
 #[derive(Clone, Debug)]
-pub(in crate::sql::planner) struct Column<'a> {
+pub(in crate::planner) struct Column<'a> {
     pub ty: DataType,
     /// Different values that are not NULL.
     pub distinct: f64,

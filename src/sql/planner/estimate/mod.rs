@@ -8,8 +8,8 @@
 mod column;
 mod selectivity;
 
-pub(in crate::sql::planner) use column::Column;
-pub(in crate::sql::planner) use selectivity::{join_fraction, selectivity};
+pub(in crate::planner) use column::Column;
+pub(in crate::planner) use selectivity::{join_fraction, selectivity};
 
 use super::conjuncts::split;
 use engine::catalog::{Catalog, Table};
@@ -31,20 +31,20 @@ const ROUNDS: f64 = 10.0;
 /// Different values of a column of which nothing is known, as in PostgreSQL.
 pub(super) const DISTINCT: f64 = 200.0;
 
-pub(in crate::sql::planner) struct Estimator<'a> {
+pub(in crate::planner) struct Estimator<'a> {
     catalog: &'a Catalog,
 }
 
 /// What a plan gives.
 #[derive(Clone, Debug, Default)]
-pub(in crate::sql::planner) struct Output<'a> {
+pub(in crate::planner) struct Output<'a> {
     pub rows: f64,
     pub columns: Vec<Column<'a>>,
 }
 
 impl Output<'_> {
     /// Bytes of a row.
-    pub(in crate::sql::planner) fn width(&self) -> u32 {
+    pub(in crate::planner) fn width(&self) -> u32 {
         self.columns.iter().map(Column::width).sum()
     }
 
@@ -61,21 +61,21 @@ impl Output<'_> {
 }
 
 impl<'a> Estimator<'a> {
-    pub(in crate::sql::planner) fn new(catalog: &'a Catalog) -> Estimator<'a> {
+    pub(in crate::planner) fn new(catalog: &'a Catalog) -> Estimator<'a> {
         Estimator { catalog }
     }
 
     /// Whether ANALYZE has been run on the table.
-    pub(in crate::sql::planner) fn knows(&self, table: &Table) -> bool {
+    pub(in crate::planner) fn knows(&self, table: &Table) -> bool {
         self.catalog.statistics.contains_key(&table.id)
     }
 
-    pub(in crate::sql::planner) fn rows(&self, plan: &Plan) -> f64 {
+    pub(in crate::planner) fn rows(&self, plan: &Plan) -> f64 {
         self.output(plan).rows
     }
 
     /// All rows of a table.
-    pub(in crate::sql::planner) fn table(&self, table: &Table) -> Output<'a> {
+    pub(in crate::planner) fn table(&self, table: &Table) -> Output<'a> {
         let statistics = self.catalog.statistics.get(&table.id);
         let rows = statistics.map_or(TABLE_ROWS, |s| s.rows as f64);
         let columns = table.columns.iter().enumerate().map(|(at, c)| {
@@ -89,7 +89,7 @@ impl<'a> Estimator<'a> {
     }
 
     /// The table's rows that an access and a filter leave.
-    pub(in crate::sql::planner) fn found(
+    pub(in crate::planner) fn found(
         &self,
         table: &Table,
         access: &Access,
@@ -107,7 +107,7 @@ impl<'a> Estimator<'a> {
         all.thinned(rows)
     }
 
-    pub(in crate::sql::planner) fn output(&self, plan: &Plan) -> Output<'a> {
+    pub(in crate::planner) fn output(&self, plan: &Plan) -> Output<'a> {
         match plan {
             Plan::Scan(scan) => self.scanned(scan),
             Plan::System(_) => Output {
@@ -252,7 +252,7 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    pub(in crate::sql::planner) fn scanned(&self, scan: &Scan) -> Output<'a> {
+    pub(in crate::planner) fn scanned(&self, scan: &Scan) -> Output<'a> {
         let found = self.found(&scan.table, &scan.access, scan.filter.as_ref());
         if let Some(partial) = &scan.partial {
             let mut out = projected(&found, &partial.groups);
@@ -371,7 +371,7 @@ impl<'a> Estimator<'a> {
 }
 
 /// Of the left rows, the part that has a match: as many of its values as the right side can have.
-pub(in crate::sql::planner) fn matching(
+pub(in crate::planner) fn matching(
     left: &Output,
     left_keys: &[Expr],
     right: &Output,
@@ -400,7 +400,7 @@ fn joined<'a>(left: Output<'a>, right: Output<'a>, rows: f64) -> Output<'a> {
 }
 
 /// The columns that expressions over these rows are.
-pub(in crate::sql::planner) fn projected<'a>(input: &Output<'a>, exprs: &[Expr]) -> Output<'a> {
+pub(in crate::planner) fn projected<'a>(input: &Output<'a>, exprs: &[Expr]) -> Output<'a> {
     Output {
         rows: input.rows,
         columns: exprs.iter().map(|e| Column::of_expr(e, input)).collect(),

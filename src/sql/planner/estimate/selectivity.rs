@@ -5,8 +5,8 @@
 //! Source: PostgreSQL 15, `clausesel.c`, `selfuncs.c`; its defaults where nothing is known.
 
 use super::{Column, Output};
-use crate::sql::planner::conjuncts::split;
-use crate::sql::planner::rename::{has_subquery, is_row_free};
+use crate::planner::conjuncts::split;
+use crate::planner::rename::{has_subquery, is_row_free};
 use engine::exec::eval::fold;
 use engine::plan::{Comparison, Expr};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ const OTHER: f64 = 1.0 / 3.0;
 const SAMPLE_MIN: f64 = 0.001;
 
 /// All of these conditions hold.
-pub(in crate::sql::planner) fn selectivity(conditions: &[Expr], input: &Output) -> f64 {
+pub(in crate::planner) fn selectivity(conditions: &[Expr], input: &Output) -> f64 {
     let mut product = 1.0;
     // By column: what a lower and an upper bound leave.
     let mut ranges: BTreeMap<usize, (Option<f64>, Option<f64>)> = BTreeMap::new();
@@ -57,7 +57,7 @@ pub(in crate::sql::planner) fn selectivity(conditions: &[Expr], input: &Output) 
 }
 
 /// Rows of two sides that an equality lets meet, as a part of all pairs.
-pub(in crate::sql::planner) fn join_fraction(left: &Column, right: &Column) -> f64 {
+pub(in crate::planner) fn join_fraction(left: &Column, right: &Column) -> f64 {
     let not_null = (1.0 - left.null_frac) * (1.0 - right.null_frac);
     not_null / left.distinct.max(right.distinct).max(1.0)
 }

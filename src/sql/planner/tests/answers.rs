@@ -1,8 +1,8 @@
 //! Planned and unplanned queries answer the same over random rows.
 
 use super::{bound, catalog, context};
-use crate::sql::Statement;
-use crate::sql::planner::optimize;
+use crate::Statement;
+use crate::planner::optimize;
 use engine::exec::Context;
 use engine::exec::eval::{Env, eval};
 use engine::exec::fragment::Fragment;

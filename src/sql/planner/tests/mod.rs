@@ -4,9 +4,9 @@ mod answers;
 mod plans;
 mod statistics;
 
-use crate::sql::bind::bind_unplanned;
-use crate::sql::planner::{Explained, Took};
-use crate::sql::{BindEnv, ExplainOptions, Statement, parse};
+use crate::bind::bind_unplanned;
+use crate::planner::{Explained, Took};
+use crate::{BindEnv, ExplainOptions, Statement, parse};
 use engine::catalog::{Catalog, ColumnDef, Index, KeyPart, Table};
 use engine::exec::{Context, SessionInfo};
 use std::sync::Arc;

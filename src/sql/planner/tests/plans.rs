@@ -1,8 +1,8 @@
 //! What the planner makes of typical statements, as EXPLAIN shows it.
 
 use super::{bound, catalog, explained};
-use crate::sql::Statement;
-use crate::sql::planner::optimize;
+use crate::Statement;
+use crate::planner::optimize;
 use engine::plan::{Access, Expr, Plan};
 
 fn check(cases: &[(&str, &str)]) {

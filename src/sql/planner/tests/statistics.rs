@@ -1,7 +1,7 @@
 //! What the planner chooses by what ANALYZE has found.
 
 use super::{bound, catalog, explained};
-use crate::sql::planner::optimize;
+use crate::planner::optimize;
 use engine::catalog::Catalog;
 use engine::catalog::statistics::Statistics;
 use std::sync::Arc;
