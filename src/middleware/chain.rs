@@ -2,7 +2,7 @@
 
 use super::measured::{Measured, Permit, Trace};
 use crate::service::{
-    CancelKey, Hello, Notification, Operation, Protocol, Reply, Request, Session as Served,
+    Answer, CancelKey, Hello, Notification, Operation, Protocol, Reply, Request, Session as Served,
     TimeZone, TxnStatus,
 };
 use crate::session::{Node, Session};
@@ -59,21 +59,18 @@ impl Chain {
         }))
     }
 
-    async fn run(
-        &self,
-        session: &Rc<Session>,
-        protocol: Protocol,
-        request: Request,
-    ) -> Result<Reply> {
+    fn run<'a>(&self, session: &'a Session, protocol: Protocol, request: Request) -> Answer<'a> {
         // Begin.
-        let operation = name(&request.op);
         let deadline = earliest(request.timeout, session.statement_timeout());
-        let stop = Stop::at(deadline.map(|d| runtime::Instant::now() + d));
-        stop.limit_locks(session.lock_timeout());
+        let stop = || {
+            let stop = Stop::at(deadline.map(|d| runtime::Instant::now() + d));
+            stop.limit_locks(session.lock_timeout());
+            stop
+        };
         let trace = Trace {
             metrics: self.node.metrics.clone(),
             protocol,
-            operation,
+            operation: name(&request.op),
             id: request.id,
             began: runtime::Instant::now(),
             slow: self.options.slow,
@@ -87,21 +84,14 @@ impl Chain {
             Ok(permit) => permit,
             Err(e) => {
                 trace.finish(Some(&e));
-                return Err(e);
+                return Answer::Now(Err(e));
             }
         };
         // Work.
-        match session.work(request, stop).await {
-            Ok(Reply::Results(results)) => Ok(Reply::Results(Box::new(Measured::new(
-                results, trace, permit,
-            )))),
-            Ok(reply) => {
-                trace.finish(None);
-                Ok(reply)
-            }
-            Err(e) => {
-                trace.finish(Some(&e));
-                Err(e)
+        match session.work(request, stop) {
+            Answer::Now(result) => Answer::Now(finished(result, trace, permit)),
+            Answer::Later(work) => {
+                Answer::Later(Box::pin(async move { finished(work.await, trace, permit) }))
             }
         }
     }
@@ -119,6 +109,23 @@ impl Chain {
             .with_hint("Retry after a moment."));
         }
         Ok(Permit::take(&self.pending, &self.node.metrics))
+    }
+}
+
+/// What has results ends with them.
+fn finished(result: Result<Reply>, trace: Trace, permit: Permit) -> Result<Reply> {
+    match result {
+        Ok(Reply::Results(results)) => Ok(Reply::Results(Box::new(Measured::new(
+            results, trace, permit,
+        )))),
+        Ok(reply) => {
+            trace.finish(None);
+            Ok(reply)
+        }
+        Err(e) => {
+            trace.finish(Some(&e));
+            Err(e)
+        }
     }
 }
 
@@ -161,8 +168,8 @@ struct ChainSession {
 }
 
 impl Served for ChainSession {
-    fn call(&self, request: Request) -> LocalBoxFuture<'_, Result<Reply>> {
-        Box::pin(self.chain.run(&self.session, self.protocol, request))
+    fn call(&self, request: Request) -> Answer<'_> {
+        self.chain.run(&self.session, self.protocol, request)
     }
 
     fn cancel_key(&self) -> CancelKey {

@@ -185,6 +185,19 @@ impl Txn {
         outcome
     }
 
+    /// Ends what has only read, under a level that remembers no reads, and holds nothing. `false`: it has to be committed.
+    pub fn ends_at_once(&self) -> bool {
+        let quiet = !self.has_participants()
+            && self.isolation != Isolation::Serializable
+            && !self.references.waits()
+            && self.advisory.borrow().is_none()
+            && self.fresh.borrow().is_empty();
+        if quiet {
+            self.ended.set(true);
+        }
+        quiet
+    }
+
     async fn commit_everywhere(self: &Rc<Self>) -> Result<()> {
         if self.ended.replace(true) {
             return Ok(());

@@ -31,6 +31,10 @@ pub struct Announcements {
 }
 
 impl Announcements {
+    pub fn is_empty(&self) -> bool {
+        self.notes.borrow().is_empty()
+    }
+
     pub fn add(&self, channel: &str, text: &str, pid: i32) -> Result<()> {
         let invalid = |what| Error::new(SqlState::INVALID_PARAMETER_VALUE, what);
         if channel.is_empty() {

@@ -37,7 +37,7 @@ pub struct Slot(pub Box<dyn std::any::Any>);
 /// One client session. Dropping the last reference rolls back what is open.
 pub trait Session {
     /// Runs a request through the middleware chain.
-    fn call(&self, request: Request) -> LocalBoxFuture<'_, Result<Reply>>;
+    fn call(&self, request: Request) -> Answer<'_>;
     fn cancel_key(&self) -> CancelKey;
     fn status(&self) -> TxnStatus;
     /// How long the client may be silent now; then it gets 25P03 and the connection is closed. `None`: as long as it likes.
@@ -179,6 +179,21 @@ pub enum Operation {
     Sync,
     /// The protocol met an error of its own inside an extended sequence (bad Bind bytes …): the transaction is marked failed.
     Failed,
+}
+
+/// Most requests are answered without waiting for anything; these cost no future.
+pub enum Answer<'a> {
+    Now(Result<Reply>),
+    Later(LocalBoxFuture<'a, Result<Reply>>),
+}
+
+impl Answer<'_> {
+    pub async fn get(self) -> Result<Reply> {
+        match self {
+            Answer::Now(reply) => reply,
+            Answer::Later(reply) => reply.await,
+        }
+    }
 }
 
 pub enum Reply {

@@ -434,8 +434,8 @@ impl Execution {
             Source::Single { .. } => true,
             Source::Portal { .. } => false,
         };
-        if alone && !self.session.block.borrow().is_explicit() {
-            self.session.commit_block(&self.stop).await?;
+        if alone {
+            self.end_of_script().await?;
         }
         let metrics = &self.session.node.metrics;
         metrics.statement(self.kind, self.began.elapsed());
@@ -450,7 +450,7 @@ impl Execution {
     }
 
     async fn end_of_script(&mut self) -> Result<()> {
-        if !self.session.block.borrow().is_explicit() {
+        if !self.session.ends_at_once() {
             self.session.commit_block(&self.stop).await?;
         }
         Ok(())

@@ -30,19 +30,20 @@ pub use temporary::clean;
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;
 use crate::router::sequence::Sequences;
-use crate::service::{CancelKey, Hello, Operation, Reply, Request, TxnStatus};
+use crate::service::{Answer, CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use assigned::Assigned;
 use cursor::Cursor;
 use engine::catalog::Catalog;
 use engine::exec::{Context, CursorInfo, SessionInfo};
 use engine::txn::Stop;
+use hashbrown::HashMap;
 use listen::Listening;
 use point::Point;
 use portal::Portal;
 use settings::Settings;
 use sql::{Bound, Parsed};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use transaction::Block;
@@ -103,13 +104,28 @@ pub struct Planned {
 }
 
 impl Session {
-    /// Does the work of one request. `stop` is its deadline.
-    pub async fn work(&self, request: Request, stop: Arc<Stop>) -> Result<Reply> {
+    /// Does the work of one request. `stop` makes its deadline, if it has something to stop.
+    pub fn work(&self, request: Request, stop: impl Fn() -> Arc<Stop>) -> Answer<'_> {
+        Answer::Now(match request.op {
+            Operation::Sync if self.ends_at_once() => Ok(Reply::Done),
+            Operation::Sync => {
+                let stop = stop();
+                return Answer::Later(Box::pin(async move {
+                    let ended = self.sync(&stop).await.map_err(|e| self.named(e));
+                    ended.map(|()| Reply::Done)
+                }));
+            }
+            op => self.work_now(op, stop),
+        })
+    }
+
+    /// What waits for nothing: everything but an end that has something to do.
+    fn work_now(&self, op: Operation, stop: impl Fn() -> Arc<Stop>) -> Result<Reply> {
         let done = |result: Result<()>| result.map(|()| Reply::Done);
-        match request.op {
-            Operation::Script { sql } => self.script(&sql, stop).map_err(|e| self.named(e)),
+        match op {
+            Operation::Script { sql } => self.script(&sql, stop()).map_err(|e| self.named(e)),
             Operation::Query { sql, params } => {
-                let answer = self.query(&sql, params, stop).await;
+                let answer = self.query(&sql, params, stop());
                 answer.map_err(|e| self.named(e))
             }
             Operation::Parse { name, sql, types } => {
@@ -123,7 +139,7 @@ impl Session {
                 params,
             } => self.guarded(done(self.bind(portal, &statement, params))),
             Operation::Execute { portal, rows_max } => {
-                self.guarded(self.execute(&portal, rows_max, stop))
+                self.guarded(self.execute(&portal, rows_max, stop()))
             }
             Operation::CloseStatement { name } => {
                 self.prepared.borrow_mut().remove(&name);
@@ -133,14 +149,11 @@ impl Session {
                 self.portals.borrow_mut().remove(&name);
                 Ok(Reply::Done)
             }
-            Operation::Sync => {
-                let ended = self.sync(&stop).await.map_err(|e| self.named(e));
-                ended.map(|()| Reply::Done)
-            }
             Operation::Failed => {
                 self.fail();
                 Ok(Reply::Done)
             }
+            Operation::Sync => Err(Error::internal("Sync is not answered like the others")),
         }
     }
 

@@ -295,7 +295,7 @@ impl Session {
     }
 
     /// One statement with its parameters as text.
-    pub(super) async fn query(
+    pub(super) fn query(
         &self,
         text: &str,
         params: Vec<Option<String>>,

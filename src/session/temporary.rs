@@ -29,6 +29,10 @@ impl Temporary {
     pub(super) fn writes(&self) {
         self.written.set(true);
     }
+
+    pub(super) fn has_written(&self) -> bool {
+        self.written.get()
+    }
 }
 
 /// The statement makes something temporary.

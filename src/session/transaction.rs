@@ -343,6 +343,31 @@ impl Session {
         }
     }
 
+    /// Whether Sync has nothing to do but what this has done: no block is open, or an implicit one that has only read.
+    pub(super) fn ends_at_once(&self) -> bool {
+        let mut block = self.block.borrow_mut();
+        match &*block {
+            Block::Explicit(_) | Block::Failed { explicit: true, .. } => return true,
+            Block::Failed { .. } => return false,
+            Block::Idle => {}
+            Block::Implicit(active) => {
+                if active.catalog.is_some()
+                    || self.temporary.has_written()
+                    || !self.cursors.borrow().is_empty()
+                    || !self.announcements.is_empty()
+                    || self.listening.acts() > 0
+                    || !active.txn.ends_at_once()
+                {
+                    return false;
+                }
+                self.node.metrics.transactions_committed.inc();
+                *block = Block::Idle;
+            }
+        }
+        self.portals.borrow_mut().clear();
+        true
+    }
+
     async fn commit_active(&self, active: Active, stop: &Arc<Stop>) -> Result<()> {
         let metrics = &self.node.metrics;
         let notes = self.announcements.take();

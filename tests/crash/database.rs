@@ -232,7 +232,7 @@ impl Client {
 
     async fn begin(&self, op: Operation) -> Result<Box<dyn Results>> {
         let stop = Stop::at(Some(runtime::Instant::now() + Duration::from_secs(3_600)));
-        match self.0.work(Request::new(op), stop).await? {
+        match self.0.work(Request::new(op), || stop.clone()).get().await? {
             Answer::Results(results) => Ok(results),
             _ => Err(Error::internal("not the answer of a statement")),
         }

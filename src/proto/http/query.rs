@@ -92,7 +92,7 @@ impl Statement {
         request.timeout = query.timeout;
         request.bytes = bytes;
         let zone = session.time_zone();
-        match session.call(request).await? {
+        match session.call(request).get().await? {
             Reply::Results(results) => Ok(Statement {
                 results,
                 zone,

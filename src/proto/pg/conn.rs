@@ -14,7 +14,7 @@ use super::framing::{Frame, HEADER_BYTES};
 use super::startup;
 use super::wire::{Wire, WireError};
 use crate::net::{self, Connection};
-use crate::service::{Door, Operation, Protocol, Reply, Request, Session, Slot};
+use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot};
 use crate::telemetry::{Connections, Metrics};
 use bytes::Bytes;
 use futures_lite::io::{AsyncRead, AsyncWrite};
@@ -266,6 +266,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         if let Some(frame) = self.wire.buffered().map_err(WireError::Frame)? {
             return Ok(frame);
         }
+        // What answers several requests that came together goes out in one send.
+        self.wire.flush_owed().await?;
         let silence_max = self.session.silence_max();
         let session = self.session.clone();
         loop {
@@ -366,8 +368,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
 
     /// Calls the session while watching the client.
     pub(super) async fn call(&mut self, op: Operation, bytes: usize) -> Result<Result<Reply>, End> {
-        let call = self.session.call(request(op, bytes));
-        Ok(self.wire.watch(call).await?)
+        match self.session.call(request(op, bytes)) {
+            Answer::Now(reply) => Ok(reply),
+            Answer::Later(reply) => Ok(self.wire.watch(reply).await?),
+        }
     }
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
@@ -375,7 +379,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         self.tell().await?;
         self.wire.put(|out| out.ready_for_query(status)).await?;
         self.between = true;
-        Ok(self.wire.flush().await?)
+        self.wire.owe();
+        Ok(self.wire.flush_if_full().await?)
     }
 
     async fn fail_simple(&mut self, fail: Fail) -> Result<(), End> {

@@ -18,7 +18,7 @@ use futures_lite::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use runtime::buffers::{self, Class, Gather, Hold, Pool, Share};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -33,6 +33,8 @@ const DIRECT_BYTES: usize = 16 << 10;
 const PIECEWISE_BYTES_MAX: usize = 1 << 20;
 /// So much of a long reply has to move within `stall_timeout` when others wait.
 const KEPT_PART_BYTES: usize = 256 << 10;
+/// The answer to a request goes out after this at the latest, whatever the requests that came with it still need.
+const OWED_MAX: Duration = Duration::from_millis(1);
 /// One read of what nobody wants to see.
 const DISCARD_BYTES: usize = 64 << 10;
 
@@ -70,6 +72,8 @@ pub struct Wire<S> {
     stall_timeout: Duration,
     /// The last bytes gathered or sent do not end a message.
     torn: bool,
+    /// The whole answer to a request is among what is gathered.
+    owed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -85,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             pool,
             stall_timeout: options.stall_timeout,
             torn: false,
+            owed: false,
         }
     }
 
@@ -145,10 +150,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Runs `work` while watching the client: when it goes away the work is dropped.
+    /// Runs `work` while watching the client: when it goes away the work is dropped. The answer to an earlier request does
+    /// not wait longer than `OWED_MAX` for it.
     pub async fn watch<F: Future>(&mut self, work: F) -> Result<F::Output, WireError> {
-        self.input.shrink();
         let mut work = pin!(work);
+        if self.owed {
+            if let Some(output) = futures_lite::future::poll_once(work.as_mut()).await {
+                return Ok(output);
+            }
+            match net::timeout(OWED_MAX, self.watched(work.as_mut())).await {
+                Ok(output) => return output,
+                Err(_) => self.flush().await?,
+            }
+        }
+        self.watched(work).await
+    }
+
+    async fn watched<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, WireError> {
+        self.input.shrink();
         let watched = poll_fn(|cx| {
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
@@ -254,12 +273,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
+    /// What is gathered ends the answer to a request.
+    pub fn owe(&mut self) {
+        self.owed = true;
+    }
+
+    /// The client is waited for: it gets the answers it may be waiting for.
+    pub async fn flush_owed(&mut self) -> Result<(), WireError> {
+        match self.owed {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
     /// Sends everything gathered, at the speed of the client.
     pub async fn flush(&mut self) -> Result<(), WireError> {
         self.flush_with(&[]).await
     }
 
     async fn flush_with(&mut self, tail: &[u8]) -> Result<(), WireError> {
+        self.owed = false;
         let bytes = self.out.len() + tail.len();
         if bytes > 0 {
             self.out.write_with(&mut self.stream, tail).await?;

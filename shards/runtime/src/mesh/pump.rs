@@ -1,7 +1,7 @@
 //! The receiving side of a port: one task that empties the lanes, and the wrappers around handlers and replies.
 //!
 //! Owns: the slots of calls that wait for a reply, the running handlers. Asked by: the mesh alone.
-//! Never: waits for a handler (each is its own task), leaves a call without an answer while both shards live.
+//! Never: waits for a handler (one that waits becomes its own task), leaves a call without an answer while both shards live.
 //! Bounds: `BATCH` calls and notes from one sender before the next sender has its turn; handlers running here are
 //! at most `credits` calls a sender, and as many notes as were sent: a handler of notes must be short.
 
@@ -229,20 +229,28 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
         }
         let depth = peer.lanes.borrow().calls_in.slots();
         self.count(|s| s.lane_depth_max = s.lane_depth_max.max(depth as u64));
-        for _ in 0..depth.min(BATCH) {
+        let mut taken = 0;
+        while taken < depth.min(BATCH) {
             let call = peer.lanes.borrow_mut().calls_in.pop();
             let Ok(Call { slot, q }) = call else { break };
+            taken += 1;
             match &handler {
                 Some(handler) if !refuse => {
                     self.count(|s| s.served += 1);
                     self.running.set(self.running.get() + 1);
-                    let work = self.clone().answer(handler.clone(), from, slot, q);
-                    spawn(work).detach();
+                    let mut work = Box::pin(self.clone().answer(handler.clone(), from, slot, q));
+                    // Most wait for nothing, and need no task of their own.
+                    if work.as_mut().now_or_never().is_none() {
+                        spawn(work).detach();
+                    }
                 }
                 _ => self.reply(from, slot, Outcome::Refused),
             }
+            if need_yield() {
+                break;
+            }
         }
-        depth > BATCH
+        depth > taken
     }
 
     fn take_notes(self: &Rc<Self>, peer: &Peer<Q, R>, from: usize) -> bool {

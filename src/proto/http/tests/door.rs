@@ -116,26 +116,23 @@ struct FakeSession {
 }
 
 impl Session for FakeSession {
-    fn call(&self, request: Request) -> LocalBoxFuture<'_, Result<Reply>> {
+    fn call(&self, request: Request) -> Answer<'_> {
         let Operation::Query { sql, params } = request.op else {
             panic!("HTTP makes queries only");
         };
         let millis = request.timeout.map_or(0, |t| t.as_millis() as usize);
         self.seen.timeout_ms.store(millis, SeqCst);
-        async move {
-            if let Some(code) = sql.strip_prefix("fail ") {
-                let code: [u8; 5] = code.as_bytes().try_into().unwrap();
-                return Err(Error::new(SqlState(code), "asked for").at(3));
-            }
-            assert_ne!(&*sql, "panic");
-            let script = script(&sql, params);
-            Ok(Reply::Results(Box::new(FakeResults {
-                seen: self.seen.clone(),
-                script: script.into_iter(),
-                endless: sql.starts_with("endless"),
-            })))
+        if let Some(code) = sql.strip_prefix("fail ") {
+            let code: [u8; 5] = code.as_bytes().try_into().unwrap();
+            return Answer::Now(Err(Error::new(SqlState(code), "asked for").at(3)));
         }
-        .boxed_local()
+        assert_ne!(&*sql, "panic");
+        let script = script(&sql, params);
+        Answer::Now(Ok(Reply::Results(Box::new(FakeResults {
+            seen: self.seen.clone(),
+            script: script.into_iter(),
+            endless: sql.starts_with("endless"),
+        }))))
     }
 
     fn cancel_key(&self) -> CancelKey {

@@ -1,7 +1,7 @@
 //! A door whose statements are words: what a session does is decided by the text alone.
 
 use crate::service::{
-    CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Reply, Request, Results,
+    Answer, CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Reply, Request, Results,
     Session, Slot, TableInfo, TimeZone, TxnStatus,
 };
 use futures_util::FutureExt;
@@ -356,8 +356,8 @@ impl Drop for FakeSession {
 }
 
 impl Session for FakeSession {
-    fn call(&self, request: Request) -> LocalBoxFuture<'_, Result<Reply>> {
-        async move { self.run(request.op) }.boxed_local()
+    fn call(&self, request: Request) -> Answer<'_> {
+        Answer::Later(async move { self.run(request.op) }.boxed_local())
     }
 
     fn cancel_key(&self) -> CancelKey {

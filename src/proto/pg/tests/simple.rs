@@ -1,8 +1,8 @@
 //! The simple flow: scripts, errors, COPY.
 
-use super::client::{message, query, tags, with_options, with_server};
+use super::client::{message, parse, query, sync, tags, with_options, with_server};
 use crate::proto::pg::Options;
-use futures_lite::io::AsyncWriteExt;
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use std::time::Duration;
 use types::limits::FRAME_BYTES_MAX;
 
@@ -241,6 +241,45 @@ fn requests_behind_a_running_statement_wait_their_turn() {
         server.door.seen.release.notify_all();
         assert_eq!(tags(&client.until_ready().await), "NCZ");
         assert_eq!(tags(&client.until_ready().await), "TDCZ");
+    });
+}
+
+#[test]
+fn requests_that_come_together_are_answered_in_one_send() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        let both = [query("rows 1"), query("rows 2"), query("rows 1")].concat();
+        client.send(&both).await;
+        let mut seen = [0; 4096];
+        let n = client.stream.read(&mut seen).await.unwrap();
+        let ready = seen[..n].windows(6).filter(|w| *w == b"Z\0\0\0\x05I");
+        assert_eq!(ready.count(), 3, "{:?}", &seen[..n]);
+    });
+}
+
+#[test]
+fn an_answer_does_not_wait_for_a_later_request_that_takes_its_time() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        client
+            .send(&[query("rows 1"), query("wait")].concat())
+            .await;
+        assert_eq!(tags(&client.until_ready().await), "TDCZ");
+        // Nor for the rest of one.
+        let later = query("rows 1");
+        server.door.seen.release.notify_all();
+        assert_eq!(tags(&client.until_ready().await), "NCZ");
+        client.send(&[&later[..], &later[..7]].concat()).await;
+        assert_eq!(tags(&client.until_ready().await), "TDCZ");
+        client.send(&later[7..]).await;
+        assert_eq!(tags(&client.until_ready().await), "TDCZ");
+        // Or of an extended sequence.
+        client
+            .send(&[&later[..], &parse("", "rows 1", &[])[..]].concat())
+            .await;
+        assert_eq!(tags(&client.until_ready().await), "TDCZ");
+        client.send(&sync()).await;
+        assert_eq!(tags(&client.until_ready().await), "1Z");
     });
 }
 
