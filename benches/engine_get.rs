@@ -3,11 +3,15 @@
 //! `store` is the tree alone: root to leaf over resident pages, and the value where it lies. `versioned` is what a statement
 //! asks of a partition: its own writes, commits on their way, then the newest version at or before its snapshot, copied out.
 //! `hot` draws from a thousand rows, whose pages the processor's caches hold; `any` from a million, whose pages they do not.
-//! The promise is less than a microsecond for each of them.
+//! The promise is less than a microsecond for each of them. The percentiles are of reads timed one by one, after those that
+//! criterion counts.
+
+mod percentiles;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::txn::{Clock, Horizon, Isolation, Options, Partition, Snapshots, Stop, TxnRef};
 use engine::txn::{recovery, versions};
+use percentiles::Percentiles;
 use runtime::{Dir, Instant, block_on};
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -20,6 +24,8 @@ use types::{Lsn, PartitionId, ShardId, TreeId, Ts, Xid};
 const TREE: TreeId = TreeId(1_000);
 const ROWS: u64 = 1_000_000;
 const HOT: u64 = 1_000;
+/// Timed one by one, each time that criterion asks.
+const SINGLE: u64 = 10_000;
 const ROW: [u8; 112] = [7; 112];
 /// When the rows were committed, and when they are read.
 const WRITTEN: Ts = Ts(10);
@@ -93,21 +99,40 @@ fn row(n: u64, of: u64) -> [u8; 8] {
     ((n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) % of).to_be_bytes()
 }
 
-fn store(partition: &Partition, n: u64, of: u64) -> Duration {
-    let keys: Vec<Vec<u8>> = (0..of.min(n))
+fn keys(n: u64, of: u64) -> Vec<Vec<u8>> {
+    (0..of.min(n))
         .map(|i| versions::cell_key(&row(i, of), WRITTEN))
-        .collect();
-    let begun = Instant::now();
-    for key in keys.iter().cycle().take(n as usize) {
-        let bytes = partition
-            .store
-            .try_get(TREE, key, |value| value.map_or(0, <[u8]>::len));
-        assert!(matches!(bytes, Ok(113)));
-    }
-    begun.elapsed()
+        .collect()
 }
 
-async fn versioned(partition: &Partition, n: u64, of: u64) -> Duration {
+fn get(partition: &Partition, key: &[u8]) {
+    let bytes = partition
+        .store
+        .try_get(TREE, key, |value| value.map_or(0, <[u8]>::len));
+    assert!(matches!(bytes, Ok(113)));
+}
+
+fn store(partition: &Partition, n: u64, of: u64, each: &Percentiles) -> Duration {
+    let keys = keys(n.max(SINGLE), of);
+    let begun = Instant::now();
+    for key in keys.iter().cycle().take(n as usize) {
+        get(partition, key);
+    }
+    let took = begun.elapsed();
+    for key in keys.iter().cycle().take(SINGLE as usize) {
+        let begun = Instant::now();
+        get(partition, key);
+        each.record(begun.elapsed());
+    }
+    took
+}
+
+async fn read(partition: &Partition, txn: &TxnRef, row: &[u8]) {
+    let found = partition.read(txn, TREE, black_box(row)).await;
+    assert_eq!(found.expect("a row").map_or(0, |v| v.len()), 112);
+}
+
+async fn versioned(partition: &Partition, n: u64, of: u64, each: &Percentiles) -> Duration {
     let txn = TxnRef {
         xid: Xid(1),
         snapshot: READ,
@@ -118,10 +143,15 @@ async fn versioned(partition: &Partition, n: u64, of: u64) -> Duration {
     };
     let begun = Instant::now();
     for i in 0..n {
-        let found = partition.read(&txn, TREE, black_box(&row(i, of))).await;
-        assert_eq!(found.expect("a row").map_or(0, |v| v.len()), 112);
+        read(partition, &txn, &row(i, of)).await;
     }
-    begun.elapsed()
+    let took = begun.elapsed();
+    for i in 0..SINGLE {
+        let begun = Instant::now();
+        read(partition, &txn, &row(i, of)).await;
+        each.record(begun.elapsed());
+    }
+    took
 }
 
 fn engine_get(c: &mut Criterion) {
@@ -130,19 +160,21 @@ fn engine_get(c: &mut Criterion) {
     group.sample_size(10).throughput(Throughput::Elements(1));
     for (name, of) in [("hot", HOT), ("any", ROWS)] {
         for (layer, tree_alone) in [("store", true), ("versioned", false)] {
+            let each = Percentiles::new();
             group.bench_function(format!("{layer}_{name}"), |b| {
                 b.iter_custom(|n| {
-                    let path = data.path().to_path_buf();
+                    let (path, each) = (data.path().to_path_buf(), each.clone());
                     block_on(async move {
                         let partition = open(&path).await;
                         warm(&partition).await;
                         match tree_alone {
-                            true => store(&partition, n, of),
-                            false => versioned(&partition, n, of).await,
+                            true => store(&partition, n, of, &each),
+                            false => versioned(&partition, n, of, &each).await,
                         }
                     })
                 });
             });
+            each.print(&format!("engine_get/{layer}_{name}"));
         }
     }
     group.finish();

@@ -6,8 +6,11 @@
 //! whether or not earlier ones are back, and prints how long each took from when it was due. Numbers belong into commit
 //! messages, with the machine.
 
+mod percentiles;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hdrhistogram::Histogram;
+use percentiles::Percentiles;
 use runtime::{BoundPort, Port, ShardOptions, block_on, mesh, spawn, start};
 use std::cell::RefCell;
 use std::future::Future;
@@ -64,13 +67,20 @@ where
 }
 
 fn calls(c: &mut Criterion) {
+    let alone = Percentiles::new();
     let mut group = c.benchmark_group("mailbox");
     group.sample_size(10).throughput(Throughput::Elements(1));
     group.bench_function("call_alone", |b| {
         b.iter_custom(|n| {
-            between_two(64, move |port| async move {
-                for q in 0..n {
-                    port.call(PEER, q).await.expect("an answer");
+            let each = alone.clone();
+            between_two(64, move |port| {
+                let each = each.clone();
+                async move {
+                    for q in 0..n {
+                        let begun = runtime::Instant::now();
+                        port.call(PEER, q).await.expect("an answer");
+                        each.record(begun.elapsed());
+                    }
                 }
             })
         });
@@ -90,6 +100,7 @@ fn calls(c: &mut Criterion) {
         });
     });
     group.finish();
+    alone.print("mailbox/call_alone");
 }
 
 fn local(c: &mut Criterion) {

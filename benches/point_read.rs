@@ -4,7 +4,10 @@
 //! simple protocol's way: the statement's text each time. The client is tokio-postgres on a thread of its own, so on a
 //! machine of two cores it takes one of them.
 
+mod percentiles;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use percentiles::Percentiles;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage, Statement};
@@ -66,9 +69,11 @@ impl Drop for Server {
     }
 }
 
-async fn read(client: &Client, statement: &Statement, key: i32) {
+async fn read(client: &Client, statement: &Statement, key: i32, each: &Percentiles) {
+    let begun = Instant::now();
     let row = client.query_one(statement, &[&key]).await.expect("a row");
     assert_eq!(row.get::<_, i32>(0), key * 2);
+    each.record(begun.elapsed());
 }
 
 /// Keys in an order the server cannot guess.
@@ -93,6 +98,8 @@ fn over_the_wire(c: &mut Criterion) {
         let sql = "select twice from points where id = $1";
         client.prepare(sql).await.expect("a statement")
     });
+    let each = [(); 3].map(|()| Percentiles::new());
+    let [alone, text, pipelined] = &each;
     let mut group = c.benchmark_group("point_read");
     group.throughput(Throughput::Elements(1));
     group.bench_function("alone", |b| {
@@ -100,7 +107,7 @@ fn over_the_wire(c: &mut Criterion) {
             runtime.block_on(async {
                 let begun = Instant::now();
                 for n in 0..iterations {
-                    read(&client, &statement, key(n)).await;
+                    read(&client, &statement, key(n), alone).await;
                 }
                 begun.elapsed()
             })
@@ -112,7 +119,9 @@ fn over_the_wire(c: &mut Criterion) {
                 let begun = Instant::now();
                 for n in 0..iterations {
                     let sql = format!("select twice from points where id = {}", key(n));
+                    let asked = Instant::now();
                     let got = client.simple_query(&sql).await.expect("a row");
+                    text.record(asked.elapsed());
                     assert!(got.iter().any(|m| matches!(m, SimpleQueryMessage::Row(_))));
                 }
                 begun.elapsed()
@@ -127,7 +136,7 @@ fn over_the_wire(c: &mut Criterion) {
                 for n in 0..iterations {
                     let first = n * IN_FLIGHT as u64;
                     let reads = (first..first + IN_FLIGHT as u64)
-                        .map(|n| read(&client, &statement, key(n)));
+                        .map(|n| read(&client, &statement, key(n), pipelined));
                     futures_util::future::join_all(reads).await;
                 }
                 begun.elapsed()
@@ -135,6 +144,9 @@ fn over_the_wire(c: &mut Criterion) {
         });
     });
     group.finish();
+    for (each, name) in each.iter().zip(["alone", "text", "pipelined_32"]) {
+        each.print(&format!("point_read/{name}"));
+    }
 }
 
 criterion_group!(benches, over_the_wire);

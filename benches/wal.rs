@@ -4,7 +4,10 @@
 //! same by 64 tasks that share fsyncs; its ratio to `commit_alone` is what group commit gives. The directory is the
 //! system's temporary one: set TMPDIR to the disk that is meant.
 
+mod percentiles;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use percentiles::Percentiles;
 use runtime::{Dir, Instant, block_on, spawn};
 use std::cell::Cell;
 use std::future::Future;
@@ -56,17 +59,19 @@ async fn append(store: Rc<Store>, n: u64) -> Duration {
     took
 }
 
-async fn commit(store: Rc<Store>, n: u64, tasks: u64) -> Duration {
+async fn commit(store: Rc<Store>, n: u64, tasks: u64, each: Percentiles) -> Duration {
     let left = Rc::new(Cell::new(n));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..tasks)
         .map(|_| {
-            let (store, left) = (store.clone(), left.clone());
+            let (store, left, each) = (store.clone(), left.clone(), each.clone());
             spawn(async move {
                 while let Some(fewer) = left.get().checked_sub(1) {
                     left.set(fewer);
+                    let begun = Instant::now();
                     let record = store.append(&RECORD).expect("an append");
                     store.durable(record.end).await.expect("a flush");
+                    each.record(begun.elapsed());
                 }
             })
         })
@@ -78,6 +83,7 @@ async fn commit(store: Rc<Store>, n: u64, tasks: u64) -> Duration {
 }
 
 fn wal(c: &mut Criterion) {
+    let (alone, company) = (Percentiles::new(), Percentiles::new());
     let mut group = c.benchmark_group("wal");
     group
         .sample_size(10)
@@ -87,13 +93,21 @@ fn wal(c: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(ALONE));
     group.bench_function("commit_alone", |b| {
-        b.iter_custom(|n| with_store(move |store| commit(store, n * ALONE, 1)));
+        b.iter_custom(|n| {
+            let each = alone.clone();
+            with_store(move |store| commit(store, n * ALONE, 1, each))
+        });
     });
     group.throughput(Throughput::Elements(IN_COMPANY));
     group.bench_function("commit_64", |b| {
-        b.iter_custom(|n| with_store(move |store| commit(store, n * IN_COMPANY, 64)));
+        b.iter_custom(|n| {
+            let each = company.clone();
+            with_store(move |store| commit(store, n * IN_COMPANY, 64, each))
+        });
     });
     group.finish();
+    alone.print("wal/commit_alone");
+    company.print("wal/commit_64");
 }
 
 criterion_group!(benches, wal);

@@ -22,12 +22,14 @@ table() {
   local what=$1 who base rate
   base=$(median "$what.postgres" 2)
   printf '\n%s\n' "$2"
-  printf '  %-11s %11s %8s %9s %9s %9s %9s %10s %9s\n' "" "requests/s" "ratio" "p50 us" "p99 us" "p99.9 us" "CPU us" "server %" "client us"
+  # The last: how late a request was sent, of an open loop (p99); it is part of what the request took.
+  printf '  %-11s %11s %8s %9s %9s %9s %9s %10s %9s %8s\n' "" "requests/s" "ratio" "p50 us" "p99 us" "p99.9 us" "CPU us" "server %" \
+    "client us" "late us"
   for who in echo ours postgres bouncer redis ping; do
     [ -s "$work/seen/$what.$who" ] || continue
     rate=$(median "$what.$who" 2)
-    printf '  %-11s %11.0f %8s %9s %9s %9s %9s %10s %9s\n' "${names[$who]}" "$rate" "$(ratio "$rate" "$base")" \
-      $(for field in 3 4 5 8 9 10; do short "$(median "$what.$who" "$field")"; done)
+    printf '  %-11s %11.0f %8s %9s %9s %9s %9s %10s %9s %8s\n' "${names[$who]}" "$rate" "$(ratio "$rate" "$base")" \
+      $(for field in 3 4 5 8 9 10 12; do short "$(median "$what.$who" "$field")"; done)
   done
 }
 

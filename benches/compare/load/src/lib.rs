@@ -13,6 +13,7 @@ pub mod line;
 pub mod open;
 pub mod process;
 pub mod talk;
+pub mod tpcc;
 pub mod wire;
 
 use std::time::Duration;

@@ -5,11 +5,33 @@
 //! Bounds: `MESSAGE_MAX` for a message received.
 //! Source: PostgreSQL's documentation, "Message Formats" of protocol 3.0.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::str::FromStr;
 
 /// Longer ones are not the answers expected here.
 const MESSAGE_MAX: usize = 16 << 20;
+
+/// About so much of a COPY is one message.
+const COPY_PIECE: usize = 64 << 10;
+
+/// What a statement has returned, as text.
+#[derive(Debug, Default)]
+pub struct Rows(pub Vec<Vec<Option<String>>>);
+
+impl Rows {
+    /// A value; an error when there is none, or NULL, or no `T`.
+    pub fn get<T: FromStr>(&self, row: usize, column: usize) -> io::Result<T> {
+        let text = self.0.get(row).and_then(|row| row.get(column)?.as_deref());
+        let value = text.and_then(|text| text.parse().ok());
+        value.ok_or_else(|| io::Error::other(format!("no value at {row}, {column}: {text:?}")))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// One message: its type, and its body.
 pub struct Message<'a> {
@@ -153,6 +175,85 @@ impl Connection {
                 return outcome.map_err(io::Error::other);
             }
         }
+    }
+
+    pub fn prepare(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let mut out = Vec::new();
+        put(&mut out, b'P', |out| {
+            for part in [name, text] {
+                out.extend(part.as_bytes());
+                out.push(0);
+            }
+            out.extend([0, 0]);
+        });
+        sync(&mut out);
+        self.ask(&out, |_, _| Ok(()))
+            .map_err(|e| io::Error::other(format!("{e}: {text}")))
+    }
+
+    /// Of a prepared statement. Parameters and values are text.
+    pub fn call(&mut self, name: &str, parameters: &[&dyn Display]) -> io::Result<Rows> {
+        let mut out = Vec::new();
+        put(&mut out, b'B', |out| {
+            out.push(0);
+            out.extend(name.as_bytes());
+            out.extend([0, 0, 0]);
+            out.extend((parameters.len() as u16).to_be_bytes());
+            for parameter in parameters {
+                let text = parameter.to_string();
+                out.extend((text.len() as u32).to_be_bytes());
+                out.extend(text.as_bytes());
+            }
+            out.extend([0, 0]);
+        });
+        put(&mut out, b'E', |out| out.extend([0; 5]));
+        sync(&mut out);
+        self.rows(&out)
+    }
+
+    /// Of a text of one statement.
+    pub fn query(&mut self, text: &str) -> io::Result<Rows> {
+        let mut out = Vec::new();
+        query(&mut out, text);
+        self.rows(&out)
+            .map_err(|e| io::Error::other(format!("{e}: {text}")))
+    }
+
+    fn rows(&mut self, out: &[u8]) -> io::Result<Rows> {
+        let mut rows = Rows::default();
+        self.ask(out, |tag, body| {
+            if tag == b'D' {
+                let row = columns(body).ok_or("a row that ends early")?;
+                let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                rows.0.push(row.into_iter().map(|v| v.map(text)).collect());
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// `COPY … FROM STDIN`, of what `lines` appends until it returns false.
+    pub fn copy(
+        &mut self,
+        text: &str,
+        mut lines: impl FnMut(&mut Vec<u8>) -> bool,
+    ) -> io::Result<()> {
+        let (mut out, mut more) = (Vec::new(), true);
+        query(&mut out, text);
+        self.stream.write_all(&out)?;
+        while more {
+            out.clear();
+            put(&mut out, b'd', |out| {
+                while more && out.len() < COPY_PIECE {
+                    more = lines(out);
+                }
+            });
+            self.stream.write_all(&out)?;
+        }
+        out.clear();
+        put(&mut out, b'c', |_| {});
+        self.ask(&out, |_, _| Ok(()))
+            .map_err(|e| io::Error::other(format!("{e}: {text}")))
     }
 
     fn more(&mut self) -> io::Result<()> {
