@@ -2,7 +2,7 @@
 
 use super::client::{message, parse, query, sync, tags, with_options, with_server};
 use crate::proto::pg::Options;
-use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::io::AsyncWriteExt;
 use std::time::Duration;
 use types::limits::FRAME_BYTES_MAX;
 
