@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Beside its peers, with one client: an echo on the project's own ring (the least that a request can cost here), this server,
-# PostgreSQL, PgBouncer in front of it, Redis.
+# Beside its peers, with one client: a bare echo on a ring (the least that a request can cost), an echo on the sockets and executors
+# that this server has, this server, PostgreSQL, PgBouncer in front of it, Redis.
 #
 #   benches/compare/peers.sh [binary]        without one it builds target/release/rustydb-shard
 #
 # CORES (2), LASTS (3 s a measurement), ROUNDS (3), IDLE (10000 connections that wait), IDLE_POSTGRES (200 of them at PostgreSQL, a
 # process each), OPEN (70 % of what a closed loop reached), ROWS (100000), PG_BIN (the newest installed),
-# WORK ("start memory prepared simple many piped open even connect cores"), PEERS ("echo ours postgres bouncer redis ping"),
+# WORK ("start memory prepared simple many piped open even connect cores"), PEERS ("bare echo ours postgres bouncer redis ping"),
 # LOAD and ECHO (the client and the echo server; built when not given).
 #
 # All of them run at the same time on the same cores, the client's too; one is asked while the others wait. They take turns in each
@@ -23,7 +23,7 @@ cd "$(dirname "$0")/../.."
 cores=${CORES:-2} lasts=${LASTS:-3} rounds=${ROUNDS:-3} idle=${IDLE:-10000} idle_postgres=${IDLE_POSTGRES:-200}
 share=${OPEN:-70} rows=${ROWS:-100000}
 work_list=${WORK:-start memory prepared simple many piped open even connect cores}
-peers=${PEERS:-echo ours postgres bouncer redis ping}
+peers=${PEERS:-bare echo ours postgres bouncer redis ping}
 pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
 built=${CARGO_TARGET_DIR:-target}/release
 if [ $# -gt 0 ]; then
@@ -143,13 +143,16 @@ start_redis() {
   until_open "$port"
   seq 0 $((rows - 1)) | awk '{ print "SET p:" $1 " " $1 * 2 }' | redis-cli -p "$port" --pipe >/dev/null
 }
-if has echo; then
-  free_port; ports[echo]=$port says[echo]=echo
-  "$echo_server" --port "$port" --cores "$cores" >"$work/echo.log" 2>&1 &
-  pids[echo]=$!
+for who in bare echo; do
+  has "$who" || continue
+  network=auto
+  [ "$who" != bare ] || network=bare
+  free_port; ports[$who]=$port says[$who]=echo
+  "$echo_server" --port "$port" --cores "$cores" --network "$network" >"$work/$who.log" 2>&1 &
+  pids[$who]=$!
   started+=($!)
   until_open "$port"
-fi
+done
 if has postgres || has bouncer; then start_postgres; fi
 if has bouncer; then start_bouncer; fi
 if has redis || has ping; then start_redis; fi

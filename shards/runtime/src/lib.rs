@@ -47,6 +47,8 @@ pub use net::{
 
 pub use probe::{HostProblem, HostReport, probe};
 pub use random::{random_bytes, random_u64};
+#[cfg(feature = "echo")]
+pub use ring::echo::echo as bare_echo;
 pub use ring::{RingStats, network_stats};
 
 pub use signal::{SignalWatch, watch_signals};

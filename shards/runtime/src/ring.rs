@@ -15,6 +15,8 @@
 
 mod bell;
 mod disk;
+#[cfg(feature = "echo")]
+pub(crate) mod echo;
 mod pump;
 mod stats;
 mod stock;

@@ -31,17 +31,19 @@ pub struct Load {
 
 /// What the threads do with what they see.
 const WARMS: u8 = 0;
-pub(crate) const MEASURES: u8 = 1;
-pub(crate) const ENDS: u8 = 2;
+const MEASURES: u8 = 1;
+const ENDS: u8 = 2;
 
 pub fn run(load: &Load) -> (Seen, Usage) {
-    in_parts(load, drive)
+    in_parts(load, drive, false)
 }
 
-/// Runs `drive` for each part of the connections on a thread of its own.
+/// Runs `drive` for each part of the connections on a thread of its own. What is used until it returns counts where it
+/// `drains`, else until the time is over.
 pub(crate) fn in_parts(
     load: &Load,
     drive: fn(&Load, usize, &AtomicU8, &Barrier) -> Seen,
+    drains: bool,
 ) -> (Seen, Usage) {
     let (stage, ready) = (AtomicU8::new(WARMS), Barrier::new(load.threads + 1));
     std::thread::scope(|scope| {
@@ -52,24 +54,21 @@ pub(crate) fn in_parts(
             })
             .collect();
         ready.wait();
-        let usage = watch(load, &stage);
+        std::thread::sleep(load.warm);
+        let used = Used::since_now(&load.pids);
+        stage.store(MEASURES, Ordering::Relaxed);
+        std::thread::sleep(load.lasts);
+        let mut usage = used.until_now();
+        stage.store(ENDS, Ordering::Relaxed);
         let mut seen = Seen::default();
         for thread in threads {
             seen.add(thread.join().expect("a thread that does not panic"));
         }
+        if drains {
+            usage = used.until_now();
+        }
         (seen, usage)
     })
-}
-
-/// Leads the threads through the stages.
-fn watch(load: &Load, stage: &AtomicU8) -> Usage {
-    std::thread::sleep(load.warm);
-    let used = Used::since_now(&load.pids);
-    stage.store(MEASURES, Ordering::Relaxed);
-    std::thread::sleep(load.lasts);
-    let usage = used.until_now();
-    stage.store(ENDS, Ordering::Relaxed);
-    usage
 }
 
 /// The connections of one thread of `threads`.

@@ -10,7 +10,7 @@
 //! Source: Gil Tene, "How NOT to Measure Latency"; his wrk2.
 
 use crate::GRACE;
-use crate::closed::{ENDS, Load, in_parts, lanes};
+use crate::closed::{Load, in_parts, lanes};
 use crate::lane::{CHUNK, Lane};
 use crate::line::{Seen, Usage, histogram};
 use crate::talk::Talk;
@@ -31,6 +31,8 @@ struct Timetable {
     first: f64,
     interval: f64,
     warm: Duration,
+    /// Nothing is due from here on.
+    last: Duration,
 }
 
 impl Timetable {
@@ -40,10 +42,10 @@ impl Timetable {
 }
 
 pub fn run(load: &Load) -> (Seen, Usage) {
-    in_parts(load, drive)
+    in_parts(load, drive, true)
 }
 
-fn drive(load: &Load, part: usize, stage: &AtomicU8, ready: &Barrier) -> Seen {
+fn drive(load: &Load, part: usize, _: &AtomicU8, ready: &Barrier) -> Seen {
     let mut seen = Seen::default();
     let poll = Poll::new().expect("an epoll descriptor");
     let lanes = lanes(load, part, &poll, &mut seen);
@@ -55,13 +57,14 @@ fn drive(load: &Load, part: usize, stage: &AtomicU8, ready: &Barrier) -> Seen {
         first: interval * part as f64 / load.threads as f64,
         interval,
         warm: load.warm,
+        last: load.warm + load.lasts,
     };
     if lanes.is_empty() {
         return seen;
     }
     let sent = AtomicU64::new(u64::MAX);
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send(&load.talk, &streams, table, stage, &sent));
+        let sender = scope.spawn(|| send(&load.talk, &streams, table, &sent));
         receive(load, lanes, poll, table, &sent, &mut seen);
         match sender.join().expect("a thread that does not panic") {
             Ok(late) => seen.late = late,
@@ -71,24 +74,26 @@ fn drive(load: &Load, part: usize, stage: &AtomicU8, ready: &Barrier) -> Seen {
     seen
 }
 
-/// Sends until the end, then says in `sent` how many there were.
+/// Sends all that is due, also what it is late with, then says in `sent` how many there were.
 fn send(
     talk: &Talk,
     streams: &[(u64, Arc<TcpStream>)],
     table: Timetable,
-    stage: &AtomicU8,
     sent: &AtomicU64,
 ) -> Result<Histogram<u64>, String> {
     let (mut late, mut out) = (histogram(), Vec::new());
     let mut index = 0;
     let outcome = loop {
         let due = table.due(index);
+        if due >= table.last {
+            break Ok(());
+        }
         let now = table.begins.elapsed();
+        if now > table.last + GRACE {
+            break Err("the client cannot ask at this rate".into());
+        }
         if now < due {
             std::thread::sleep(due - now);
-        }
-        if stage.load(Ordering::Relaxed) == ENDS {
-            break Ok(());
         }
         let by = table.begins.elapsed().saturating_sub(due);
         if due > table.warm {
@@ -98,7 +103,7 @@ fn send(
         let (id, stream) = &streams[of as usize];
         out.clear();
         talk.ask(Lane::number(*id, turn), &mut out);
-        if let Err(e) = write_all(stream, &out, stage) {
+        if let Err(e) = write_all(stream, &out, table) {
             break Err(format!("a request was not sent: {e}"));
         }
         index += 1;
@@ -107,18 +112,15 @@ fn send(
     outcome.map(|()| late)
 }
 
-fn write_all(stream: &TcpStream, mut out: &[u8], stage: &AtomicU8) -> io::Result<()> {
-    let mut ended = None;
+fn write_all(stream: &TcpStream, mut out: &[u8], table: Timetable) -> io::Result<()> {
     while !out.is_empty() {
         match (&mut &*stream).write(out) {
             Ok(n) => out = &out[n..],
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                std::thread::sleep(Duration::from_micros(20));
-                if stage.load(Ordering::Relaxed) == ENDS
-                    && ended.get_or_insert_with(Instant::now).elapsed() > GRACE
-                {
+                if table.begins.elapsed() > table.last + GRACE {
                     return Err(e);
                 }
+                std::thread::sleep(Duration::from_micros(20));
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
@@ -137,8 +139,7 @@ fn receive(
 ) {
     let (mut events, mut chunk) = (Events::with_capacity(1024), vec![0; CHUNK]);
     let (count, mut answered, mut broken) = (lanes.len() as u64, 0, false);
-    let last = load.warm + load.lasts;
-    let deadline = table.begins + last + GRACE;
+    let deadline = table.begins + table.last + GRACE;
     while answered < sent.load(Ordering::Acquire) && Instant::now() < deadline && !broken {
         if poll
             .poll(&mut events, Some(Duration::from_millis(20)))
@@ -157,7 +158,7 @@ fn receive(
                 let took = table.begins.elapsed().saturating_sub(due);
                 match wrong {
                     Some(why) => seen.failed(why),
-                    None if due >= load.warm && due < last => {
+                    None if due >= table.warm => {
                         seen.took.saturating_record(took.as_nanos() as u64);
                     }
                     None => {}

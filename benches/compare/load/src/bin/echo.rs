@@ -1,8 +1,9 @@
-//! What a socket of the project's own ring costs and nothing else: sends back what it is sent. No server on these sockets can
-//! answer for less, so it is what a request here is measured against.
+//! Sends back what it is sent: what a socket costs and nothing else.
 //!
-//!   echo --port 7 --cores 2 --network auto|ring|readiness
+//!   echo --port 7 --cores 2 --network bare|auto|ring|readiness
 //!
+//! `bare` is a ring and a loop (`runtime::bare_echo`), the least that a request can cost; the others are the sockets, tasks and
+//! executors that the server has, so the difference is what those cost.
 //! Bounds: as many connections as there are descriptors. One that waits owns nothing; what a client does not read is kept, at
 //! most `CHUNK` of a connection, and it is not read from meanwhile.
 
@@ -37,6 +38,10 @@ fn run() -> Result<(), String> {
         "auto" => NetworkMethod::Auto,
         "ring" => NetworkMethod::Ring,
         "readiness" => NetworkMethod::Readiness,
+        "bare" => {
+            args.finish()?;
+            return runtime::bare_echo(addr, shards).map_err(|e| e.to_string());
+        }
         other => return Err(format!("--network {other}")),
     };
     args.finish()?;
