@@ -5,13 +5,12 @@ use super::modify::{Outcome, WriteEnv};
 use super::unique::UniqueDelta;
 use super::{Router, odd};
 use engine::catalog::{Index, Table};
-use engine::codec::key;
 use engine::exec::operators::stash::Stashed;
 use engine::exec::operators::{Stash, open_in_place};
 use engine::plan::{ConflictTarget, Expr, Insert, OnConflict, Plan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, Conflict, InsertCall, Inserted, Load, LoadCall, PartitionCall};
-use engine::shard::entries::row_key;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -251,10 +250,7 @@ impl Router {
     /// Rows without a key stay on the shard that received them.
     pub(super) fn partition_of(&self, table: &Table, row: &Row) -> Result<PartitionId> {
         if table.has_key() {
-            Ok(key::partition(
-                &row_key(table, row)?,
-                self.shard.partition_count,
-            ))
+            table.partition_of_row(row, self.shard.partition_count)
         } else {
             Ok(self.shard.home())
         }

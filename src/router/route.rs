@@ -32,10 +32,12 @@ pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> 
         Access::KeyRange(range) => {
             let parts = table.types_of(&table.primary_key).into_iter();
             let parts: Vec<Part> = parts.map(|ty| (ty, Order::default())).collect();
-            Ok(match span(range, &parts, ctx)? {
-                Some(span) => everywhere(partitions, &Reach::Range(span)),
-                None => Route::Nowhere,
-            })
+            let prefix = values(&range.prefix, ctx)?;
+            let Some(span) = span(range, &prefix, &parts, ctx)? else {
+                return Ok(Route::Nowhere);
+            };
+            let home = table.partition_with(&table.primary_key, &prefix, partitions)?;
+            Ok(somewhere(home, partitions, &Reach::Range(span)))
         }
         Access::Index { index, range } => index_route(table, index, range, ctx, partitions),
     }
@@ -49,6 +51,14 @@ fn everywhere(partitions: u16, reach: &Reach) -> Route {
     )
 }
 
+/// In the one partition that may have such rows, if it is one.
+fn somewhere(home: Option<PartitionId>, partitions: u16, reach: &Reach) -> Route {
+    match home {
+        Some(home) => Route::Partitions(vec![(home, reach.clone())]),
+        None => everywhere(partitions, reach),
+    }
+}
+
 fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
     let types = table.types_of(&table.primary_key);
     let mut by_partition: BTreeMap<PartitionId, Vec<Vec<u8>>> = BTreeMap::new();
@@ -60,7 +70,7 @@ fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16)
         let mut bytes = Vec::new();
         key::encode(&values, &types, &mut bytes)?;
         by_partition
-            .entry(key::partition(&bytes, partitions))
+            .entry(table.partition_of_key(&bytes, partitions)?)
             .or_default()
             .push(bytes);
     }
@@ -88,17 +98,15 @@ fn index_route(
     partitions: u16,
 ) -> Result<Route> {
     let parts = index.parts.iter().map(|p| (p.ty(table), p.order()));
-    let Some(span) = span(range, &parts.collect::<Vec<_>>(), ctx)? else {
+    let prefix = values(&range.prefix, ctx)?;
+    let Some(span) = span(range, &prefix, &parts.collect::<Vec<_>>(), ctx)? else {
         return Ok(Route::Nowhere);
     };
     if !index.unique {
-        return Ok(everywhere(
-            partitions,
-            &Reach::Index {
-                index: index.clone(),
-                span,
-            },
-        ));
+        let columns: Vec<usize> = index.parts.iter().map_while(|p| p.column()).collect();
+        let home = table.partition_with(&columns, &prefix, partitions)?;
+        let index = index.clone();
+        return Ok(somewhere(home, partitions, &Reach::Index { index, span }));
     }
     // All columns given: the entry can be in one partition only.
     let partitions = if range.prefix.len() == index.parts.len() {
@@ -117,8 +125,12 @@ fn index_route(
 type Part = (DataType, Order);
 
 /// The encoded bounds of a range; `None` when a NULL makes it empty.
-fn span(range: &KeyRange, parts: &[Part], ctx: &Context) -> Result<Option<KeySpan>> {
-    let prefix_values = values(&range.prefix, ctx)?;
+fn span(
+    range: &KeyRange,
+    prefix_values: &[Value],
+    parts: &[Part],
+    ctx: &Context,
+) -> Result<Option<KeySpan>> {
     if prefix_values.iter().any(Value::is_null) {
         return Ok(None);
     }

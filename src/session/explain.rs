@@ -22,6 +22,23 @@ impl Session {
         planning: Duration,
         work: &Work<'_>,
     ) -> Result<Started> {
+        if let Statement::ExecutePrepared { name, args } = statement {
+            let Some((parsed, types, params)) = self.prepared_with(name, args, work)? else {
+                return Ok(listing("QUERY PLAN", Vec::new(), "EXPLAIN"));
+            };
+            let ctx = self.context(params);
+            let planned = self.plan(&parsed, &types, &ctx)?;
+            let work = Work {
+                ctx,
+                txn: work.txn.clone(),
+                ..*work
+            };
+            let statement = planned.statement();
+            if options.analyze && statement.writes() {
+                self.about_to_write(statement, &work).await?;
+            }
+            return Box::pin(self.explain(statement, options, planned.took, &work)).await;
+        }
         let mut explained = Explained {
             statement,
             catalog: &work.ctx.catalog,

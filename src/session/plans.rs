@@ -1,6 +1,6 @@
 //! The shard's plan cache: bound statements by text, parameter types and catalog version.
 //!
-//! Bounds: `PLAN_CACHE_MAX` plans, the least recently used goes; a text that comes once, as texts with their values in them
+//! Bounds: `PLAN_CACHE_MAX` plans of `TEXTS_BYTES_MAX` of text, the least recently used goes; a text that comes once, as texts with their values in them
 //! do, takes no place and drives none out: `SEEN` remembers those that came. Never: keeps a plan whose literals depend on the moment
 //! (`'now'`, `'today'` …), or one of a transaction's own catalog.
 
@@ -57,11 +57,17 @@ pub struct PlanCache {
     order: VecDeque<(PlanKey, u64)>,
     uses: u64,
     max: usize,
+    /// Bytes of the texts.
+    bytes: usize,
     /// Hashes of keys that came lately, each in the one place that it may have.
     seen: Box<[u64]>,
     /// So of shapes whose statements have to be planned each for itself.
     unfit: Box<[u64]>,
 }
+
+/// Texts of the plans kept. What is made of a text, its tree and its plan, takes tens of bytes for each of its own, so this
+/// stands for some 64 MiB; a text that alone is longer than a sixteenth of it is planned each time it comes.
+const TEXTS_BYTES_MAX: usize = 1 << 20;
 
 /// Keys that are remembered as having come once.
 const SEEN: usize = 4096;
@@ -77,6 +83,7 @@ impl PlanCache {
             order: VecDeque::new(),
             uses: 0,
             max,
+            bytes: 0,
             seen: vec![0; SEEN].into(),
             unfit: vec![0; SEEN].into(),
         }
@@ -112,7 +119,7 @@ impl PlanCache {
         let uses = self.uses;
         let (plan, used) = self.plans.get_mut(&key)?;
         if plan.version != version {
-            self.plans.remove(&key);
+            self.forget(&key);
             return None;
         }
         // The order is kept roughly: a plan in steady use moves to the back only now and then.
@@ -124,16 +131,30 @@ impl PlanCache {
     }
 
     pub fn put(&mut self, key: PlanKey, plan: Rc<Planned>) {
+        if key.text.len() > TEXTS_BYTES_MAX / 16 {
+            return;
+        }
+        self.forget(&key);
         self.uses += 1;
+        self.bytes += key.text.len();
         self.order.push_back((key.clone(), self.uses));
         self.plans.insert(key, (plan, self.uses));
-        while self.plans.len() > self.max || self.order.len() > 2 * self.max {
+        while self.plans.len() > self.max
+            || self.bytes > TEXTS_BYTES_MAX
+            || self.order.len() > 2 * self.max
+        {
             let Some((key, used)) = self.order.pop_front() else {
                 break;
             };
             if self.plans.get(&key).is_some_and(|(_, last)| *last == used) {
-                self.plans.remove(&key);
+                self.forget(&key);
             }
+        }
+    }
+
+    fn forget<K: std::hash::Hash + Equivalent<PlanKey>>(&mut self, key: &K) {
+        if let Some((key, _)) = self.plans.remove_entry(key) {
+            self.bytes -= key.text.len();
         }
     }
 
@@ -195,6 +216,28 @@ mod tests {
         assert_eq!(cache.len(), 4);
         assert!(cache.get(key(0), 1).is_some(), "it was used last");
         assert!(cache.get(key(1), 1).is_none(), "it was the oldest");
+    }
+
+    #[test]
+    fn texts_have_a_ceiling_too() {
+        let mut cache = PlanCache::new();
+        let long = |n: usize, bytes: usize| PlanKey {
+            text: format!("{n:0>bytes$}").into(),
+            ..key(0).to_key()
+        };
+        let most = TEXTS_BYTES_MAX / 16;
+        for n in 0..16 {
+            cache.put(long(n, most), plan(1));
+        }
+        cache.put(long(0, most), plan(1));
+        assert_eq!((cache.len(), cache.bytes), (16, TEXTS_BYTES_MAX));
+        cache.put(key(0).to_key(), plan(1));
+        assert_eq!(cache.len(), 16, "the oldest has gone");
+        assert!(cache.get(key(0), 1).is_some());
+        assert!(cache.get(key(0), 2).is_none());
+        assert_eq!(cache.bytes, 15 * most);
+        cache.put(long(0, most + 1), plan(1));
+        assert_eq!(cache.len(), 15, "too long to be kept");
     }
 
     #[test]

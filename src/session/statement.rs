@@ -420,20 +420,8 @@ impl Session {
 
     async fn carry_out(&self, planned: &Rc<Planned>, work: &Work<'_>) -> Result<Started> {
         let statement = planned.statement();
-        if statement.writes() && self.block.borrow().is_read_only() {
-            return Err(Error::new(
-                SqlState::READ_ONLY_SQL_TRANSACTION,
-                format!(
-                    "cannot execute {} in a read-only transaction",
-                    verb(statement)
-                ),
-            ));
-        }
         if statement.writes() {
-            self.temporary.writes();
-        }
-        if statement.writes() && !self.cursors.borrow().is_empty() {
-            Box::pin(self.settle_cursors(work.stop)).await?;
+            self.about_to_write(statement, work).await?;
         }
         match statement {
             Statement::Query(query) => {
@@ -460,6 +448,28 @@ impl Session {
             }
             other => Box::pin(self.utility(other, planned.took, work)).await,
         }
+    }
+
+    /// What a statement that writes has to pass first.
+    pub(super) async fn about_to_write(
+        &self,
+        statement: &Statement,
+        work: &Work<'_>,
+    ) -> Result<()> {
+        if self.block.borrow().is_read_only() {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!(
+                    "cannot execute {} in a read-only transaction",
+                    verb(statement)
+                ),
+            ));
+        }
+        self.temporary.writes();
+        if !self.cursors.borrow().is_empty() {
+            Box::pin(self.settle_cursors(work.stop)).await?;
+        }
+        Ok(())
     }
 
     async fn with_changes(

@@ -13,10 +13,14 @@ use engine::plan::{Ddl, Expr, QualifiedName, Query};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::Stop;
-use sql::{Discard, Statement};
+use sql::{Discard, Parsed, Statement};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use types::{Column, DataType, Error, Result, Row, RowBatch, SqlState, TreeId, Value};
+
+/// A prepared statement with the types and the values of its parameters.
+pub(super) type WithParameters = (Rc<Parsed>, Vec<Option<DataType>>, Vec<Value>);
 
 impl Session {
     /// What needs no transaction. `None`: it needs one.
@@ -254,6 +258,19 @@ impl Session {
         args: &[Expr],
         work: &Work<'_>,
     ) -> Result<Started> {
+        let Some((parsed, types, params)) = self.prepared_with(name, args, work)? else {
+            return Ok(ended("EXECUTE", None));
+        };
+        Box::pin(self.run(&parsed, &types, &params, None, work.alone, work.stop)).await
+    }
+
+    /// What EXECUTE executes, with the types and values of its parameters. `None`: it is the empty statement.
+    pub(super) fn prepared_with(
+        &self,
+        name: &str,
+        args: &[Expr],
+        work: &Work<'_>,
+    ) -> Result<Option<WithParameters>> {
         let prepared = self.statement(name)?;
         let wanted = prepared.bound.borrow().bound.params.clone();
         if wanted.len() != args.len() {
@@ -286,11 +303,11 @@ impl Session {
                 &work.ctx,
             )?);
         }
-        let Some(parsed) = prepared.parsed.clone() else {
-            return Ok(ended("EXECUTE", None));
-        };
-        let types: Vec<_> = wanted.into_iter().map(Some).collect();
-        Box::pin(self.run(&parsed, &types, &params, None, work.alone, work.stop)).await
+        let types = wanted.into_iter().map(Some).collect();
+        Ok(prepared
+            .parsed
+            .clone()
+            .map(|parsed| (parsed, types, params)))
     }
 
     fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<Started> {

@@ -230,6 +230,33 @@ impl Client {
         drain(self.begin(op).await?, Some(lines)).await.map(drop)
     }
 
+    /// A request that is answered without rows.
+    pub async fn tell(&self, op: Operation) -> Result<()> {
+        let stop = || Stop::at(None);
+        self.0.work(Request::new(op), stop).get().await.map(drop)
+    }
+
+    /// What a driver sends for a prepared statement, in the unnamed portal.
+    pub async fn read(&self, statement: &str, param: Value) -> Result<Vec<Row>> {
+        self.tell(Operation::Bind {
+            portal: String::new(),
+            statement: statement.into(),
+            params: vec![param],
+        })
+        .await?;
+        self.tell(Operation::DescribePortal {
+            name: String::new(),
+        })
+        .await?;
+        let execute = Operation::Execute {
+            portal: String::new(),
+            rows_max: 0,
+        };
+        let rows = drain(self.begin(execute).await?, None).await?;
+        self.tell(Operation::Sync).await?;
+        Ok(rows)
+    }
+
     async fn begin(&self, op: Operation) -> Result<Box<dyn Results>> {
         let stop = Stop::at(Some(runtime::Instant::now() + Duration::from_secs(3_600)));
         match self.0.work(Request::new(op), || stop.clone()).get().await? {

@@ -264,6 +264,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             return Err(End::Fatal(ProtocolError::Draining.into()));
         }
         if let Some(frame) = self.wire.buffered().map_err(WireError::Frame)? {
+            // A long row of requests that wait for nothing lets others have their turn.
+            runtime::yield_if_needed().await;
             return Ok(frame);
         }
         // What answers several requests that came together goes out in one send.

@@ -142,19 +142,11 @@ impl Router {
             None => {
                 let mut bytes = Vec::new();
                 key::encode(&fitted, &types, &mut bytes)?;
-                (self.partition_of_key(parent, &fitted)?, bytes)
+                let at = parent.partition_of_key(&bytes, self.shard.partition_count)?;
+                (at, bytes)
             }
         };
         Ok(Some(Place { partition, key }))
-    }
-
-    /// The partition of a row with this primary key.
-    fn partition_of_key(&self, table: &Table, key: &[Value]) -> Result<PartitionId> {
-        let mut row = vec![Value::Null; table.columns.len()];
-        for (column, value) in table.primary_key.iter().zip(key) {
-            row[*column].clone_from(value);
-        }
-        self.partition_of(table, &row)
     }
 
     /// Keys (in the order of the foreign key's columns, of the types `from`) as the finder looks for them in each partition.

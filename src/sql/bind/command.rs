@@ -141,6 +141,11 @@ impl<'a> Binder<'a> {
                 statement: Box::new(self.statement(s)?),
                 options,
             }),
+            // What is prepared is known to the session.
+            ast::Statement::Execute { .. } => Ok(Statement::Explain {
+                statement: Box::new(self.execute(s)?),
+                options,
+            }),
             _ => Err(unsupported("EXPLAIN of this statement")),
         }
     }

@@ -7,6 +7,7 @@
 mod alter;
 mod foreign;
 mod index;
+mod placement;
 mod sequence;
 mod table;
 

@@ -71,6 +71,8 @@ pub(crate) struct TableDef {
     pub elements: Vec<Element>,
     pub with: Vec<ast::SqlOption>,
     pub on_commit: Option<OnCommit>,
+    /// PARTITION BY HASH (…).
+    pub placement: Vec<Ident>,
     pub filled: Option<AsQuery>,
 }
 

@@ -10,6 +10,7 @@ use super::estimate::Estimator;
 use super::node::{Estimate, Node, millis, number};
 use crate::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, Table, system};
+use engine::exec::fragment::wanted;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
@@ -148,7 +149,7 @@ impl Shown<'_> {
 
     fn change(&self, word: &str, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
         let mut node = on(word, table);
-        let mut found = self.access(table, access, filter);
+        let mut found = self.access(table, access, filter, false);
         filter.iter().for_each(|e| self.subplans(e, &mut found));
         let output = self.on.found(table, access, filter.as_ref());
         found.estimate = Some(Estimate {
@@ -161,8 +162,8 @@ impl Shown<'_> {
         self.changed(node)
     }
 
-    /// How rows of a table are found and checked.
-    fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
+    /// How rows of a table are found and checked. `only`: they are what the index has of them.
+    fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>, only: bool) -> Node {
         let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
         let printer = Printer::new(&names);
         let plain = Printer::plain(&names);
@@ -176,13 +177,18 @@ impl Shown<'_> {
         let mut node = match index {
             None => on("Seq Scan", table),
             Some(index) => {
-                let mut node = Node::new("Index Scan");
+                let kind = if only {
+                    "Index Only Scan"
+                } else {
+                    "Index Scan"
+                };
+                let mut node = Node::new(kind);
                 let back = match access {
                     Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
                     Access::Full | Access::Keys(_) => false,
                 };
                 let way = if back { " Backward" } else { "" };
-                node.title = format!("Index Scan{way} using {index} on {}", table.name);
+                node.title = format!("{kind}{way} using {index} on {}", table.name);
                 node.facts.push(("Index Name", index.clone()));
                 node.facts.push(("Relation Name", table.name.clone()));
                 node
@@ -194,15 +200,32 @@ impl Shown<'_> {
         let rest: Vec<String> = rest.collect();
         node.detail("Index Cond", anded(conditions));
         node.detail("Filter", anded(rest));
-        node.detail("Partitions", self.partitions(access));
+        node.detail("Partitions", self.partitions(table, access));
         node
     }
 
-    fn partitions(&self, access: &Access) -> String {
+    fn partitions(&self, table: &Table, access: &Access) -> String {
         let all = usize::from(self.catalog.partitions);
-        match access {
-            Access::Keys(keys) if keys.len() < all => format!("{} of {all}", keys.len()),
-            _ => format!("all {all}"),
+        let most = match access {
+            Access::Keys(keys) => keys.len(),
+            Access::Full => all,
+            Access::KeyRange(range) => {
+                match table.is_placed_by(&table.primary_key, &range.prefix) {
+                    true => 1,
+                    false => all,
+                }
+            }
+            Access::Index { index, range } => {
+                let columns: Vec<usize> = index.parts.iter().map_while(|p| p.column()).collect();
+                match table.is_placed_by(&columns, &range.prefix) && !index.unique {
+                    true => 1,
+                    false => all,
+                }
+            }
+        };
+        match most < all {
+            true => format!("{most} of {all}"),
+            false => format!("all {all}"),
         }
     }
 
@@ -329,7 +352,9 @@ impl Shown<'_> {
 
     /// A scan that aggregates shows that as an operator of its own.
     fn scan(&self, scan: &Scan) -> Node {
-        let mut node = self.access(&scan.table, &scan.access, &scan.filter);
+        let only = matches!(&scan.access, Access::Index { index, .. }
+            if index.has_values(&scan.table, &wanted(scan)));
+        let mut node = self.access(&scan.table, &scan.access, &scan.filter, only);
         if let Some(top) = &scan.top {
             let names = table_names(&scan.table);
             let keys = Printer::new(&names).sort_keys(&top.keys);

@@ -6,7 +6,7 @@
 
 use super::Table;
 use super::model::SqlExpr;
-use crate::codec::key::Order;
+use crate::codec::key::{self, Order};
 use crate::plan::Expr;
 use serde::{Deserialize, Serialize};
 use types::{DataType, TableId, TreeId};
@@ -64,7 +64,7 @@ pub enum OpClass {
 impl Index {
     /// Whether every row has an entry, which begins with the values of its first `n` columns as keys have them.
     pub fn finds_all(&self, n: usize) -> bool {
-        let plain = |p: &KeyPart| p.column().is_some() && !p.descending && !p.nulls_first;
+        let plain = |p: &KeyPart| p.as_in_keys().is_some();
         let first = self.parts.get(..n);
         self.predicate.is_none() && first.is_some_and(|parts| parts.iter().all(plain))
     }
@@ -79,6 +79,15 @@ impl Index {
         (self.unique && self.predicate.is_none())
             .then(|| self.columns())
             .flatten()
+    }
+
+    /// Whether its entries have the very values of these columns (`wanted`, by ordinal), theirs or the row's key's.
+    pub fn has_values(&self, table: &Table, wanted: &[bool]) -> bool {
+        let parts: Vec<usize> = self.parts.iter().map_while(KeyPart::as_in_keys).collect();
+        let has = |c: &usize| parts.contains(c) || table.primary_key.contains(c);
+        let exact = |c: usize| table.columns.get(c).is_some_and(|c| key::is_exact(c.ty));
+        let mut columns = (0..wanted.len()).filter(|c| wanted[*c]);
+        !self.unique && columns.all(|c| has(&c) && exact(c))
     }
 
     /// The types of its parts.
@@ -103,6 +112,12 @@ impl KeyPart {
             PartOf::Column(c) => Some(*c),
             PartOf::Expr(_) => None,
         }
+    }
+
+    /// The column, where its values lie as they do in keys.
+    pub fn as_in_keys(&self) -> Option<usize> {
+        self.column()
+            .filter(|_| !self.descending && !self.nulls_first)
     }
 
     pub fn ty(&self, table: &Table) -> DataType {

@@ -9,6 +9,7 @@ pub mod index;
 pub mod model;
 pub mod objects;
 pub mod path;
+mod placement;
 pub mod referrers;
 pub mod statistics;
 pub mod stored;

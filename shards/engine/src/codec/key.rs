@@ -116,6 +116,27 @@ pub fn decode(bytes: &[u8], types: &[DataType]) -> Result<Row> {
     Ok(row)
 }
 
+/// Whether decoding gives the value that was encoded, not only one that compares equal.
+pub fn is_exact(ty: DataType) -> bool {
+    matches!(
+        ty,
+        DataType::Bool
+            | DataType::Int2
+            | DataType::Int4
+            | DataType::Int8
+            | DataType::Oid
+            | DataType::Text
+            | DataType::Varchar
+            | DataType::Name
+            | DataType::Bytea
+            | DataType::Date
+            | DataType::Time
+            | DataType::Timestamp
+            | DataType::Timestamptz
+            | DataType::Uuid
+    )
+}
+
 /// How many bytes the first `types.len()` values of a key take.
 pub fn prefix_len(bytes: &[u8], types: &[DataType]) -> Result<usize> {
     let mut r = Reader::new(bytes);

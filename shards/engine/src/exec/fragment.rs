@@ -166,7 +166,8 @@ fn arguments(call: &AggregateCall, row: &[Value], env: &Env) -> Result<Row> {
         .collect()
 }
 
-fn wanted(scan: &Scan) -> Vec<bool> {
+/// By column of its table, whether a scan reads it.
+pub fn wanted(scan: &Scan) -> Vec<bool> {
     let width = scan.table.columns.len();
     if scan.project.is_none() && scan.partial.is_none() {
         return vec![true; width];

@@ -103,6 +103,8 @@ pub struct CreateTable {
     /// NOT NULL already set on the primary key's columns.
     pub columns: Vec<ColumnDef>,
     pub primary_key: Option<Key>,
+    /// As `Table::placement`.
+    pub placement: Vec<usize>,
     pub uniques: Vec<Key>,
     /// Names already chosen (`t_c_check`).
     pub checks: Vec<Check>,

@@ -8,6 +8,7 @@
 mod backward;
 pub mod call;
 mod constraints;
+mod covering;
 mod cursor;
 mod delete;
 pub mod entries;

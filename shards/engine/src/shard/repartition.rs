@@ -151,7 +151,7 @@ impl Load<'_> {
     ) -> Result<()> {
         let count = self.new.partition_count;
         let row = if table.has_key() {
-            let partition = key::partition(&key, count);
+            let partition = table.partition_of_key(&key, count)?;
             Address { partition, key }
         } else {
             let partition = PartitionId(from.0 % count);

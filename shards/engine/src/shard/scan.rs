@@ -2,6 +2,7 @@
 
 use super::backward::Backward;
 use super::call::{Address, KeySpan, Reach, Reply, Resume, ScanCall, stale};
+use super::covering::Covering;
 use super::cursor::Cursor;
 use super::entries::{encode_address, local_rows, start};
 use super::{Shard, ShardReply, meter};
@@ -13,7 +14,7 @@ use crate::plan::Access;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{PartitionId, Result, TreeId, Value};
+use types::{PartitionId, Result, Row, TreeId, Value};
 
 impl Shard {
     pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
@@ -51,7 +52,7 @@ impl Shard {
             Reach::Keys(keys) => reader.keys(&keys, call.resume).await?,
             Reach::All => Box::pin(reader.range(Vec::new(), None, call.resume)).await?,
             Reach::Range(span) if backward => {
-                Box::pin(reader.backward(table.tree, span, call.resume, false)).await?
+                Box::pin(reader.backward(table.tree, span, call.resume, &Rows::Here)).await?
             }
             Reach::Range(span) => {
                 Box::pin(reader.range(span.lower, span.upper, call.resume)).await?
@@ -60,11 +61,15 @@ impl Shard {
                 if !table.indexes.iter().any(|i| i.tree == index.tree) {
                     return Err(stale(&table));
                 }
+                let rows = match Covering::of(&table, &index, reader.fragment.wanted()) {
+                    Some(covering) => Rows::InEntries(covering),
+                    None => Rows::Apart,
+                };
                 if backward {
-                    Box::pin(reader.backward(index.tree, span, call.resume, true)).await?
+                    Box::pin(reader.backward(index.tree, span, call.resume, &rows)).await?
                 } else {
                     let from = start(&span, call.resume);
-                    Box::pin(reader.index(index.tree, from, span.upper)).await?
+                    Box::pin(reader.index(index.tree, from, span.upper, &rows)).await?
                 }
             }
         };
@@ -109,6 +114,16 @@ impl Shard {
     }
 }
 
+/// What lies in the tree that is read.
+enum Rows {
+    /// The rows.
+    Here,
+    /// Entries that name rows.
+    Apart,
+    /// Entries that have all that is wanted of their rows.
+    InEntries(Covering),
+}
+
 struct Reader<'a> {
     p: &'a Partition,
     txn: &'a TxnRef,
@@ -124,7 +139,16 @@ impl Reader<'_> {
         key: &[u8],
         payload: &[u8],
     ) -> Result<ControlFlow<()>> {
-        let mut row = row::decode_some(payload, layout, fragment.wanted())?;
+        let row = row::decode_some(payload, layout, fragment.wanted())?;
+        Self::put(fragment, partition, key, row)
+    }
+
+    fn put(
+        fragment: &mut Fragment,
+        partition: PartitionId,
+        key: &[u8],
+        mut row: Row,
+    ) -> Result<ControlFlow<()>> {
         if fragment.addressed() {
             let key = key.to_vec();
             let address = encode_address(&Address { partition, key });
@@ -181,8 +205,17 @@ impl Reader<'_> {
         tree: TreeId,
         from: Vec<u8>,
         upper: Option<Vec<u8>>,
+        rows: &Rows,
     ) -> Result<Option<Resume>> {
         let mut cursor = Cursor::open(self.p, self.txn, tree, from, upper).await?;
+        if let Rows::InEntries(covering) = rows {
+            let (fragment, at) = (&mut self.fragment, self.p.id);
+            while cursor
+                .run(&mut |entry, key| Self::put(fragment, at, key, covering.row(entry, key)?))
+                .await?
+            {}
+            return Ok(cursor.position().map(Resume));
+        }
         let most = self.fragment.limit().min(BATCH_ROWS_MAX);
         loop {
             let rows = local_rows(&mut cursor, most).await?;
@@ -206,25 +239,29 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// From the end of a span to its beginning. `entries`: what lies there names rows, rather than being them.
+    /// From the end of a span to its beginning.
     async fn backward(
         &mut self,
         tree: TreeId,
         span: KeySpan,
         resume: Option<Resume>,
-        entries: bool,
+        rows: &Rows,
     ) -> Result<Option<Resume>> {
         let upper = resume.map_or(span.upper, |r| Some(r.0));
         let mut cells = Backward::new(self.p, self.txn, tree, span.lower, upper);
         while let Some(step) = cells.step().await? {
             for (key, payload) in step {
                 let of = (&self.layout, self.p.id);
-                let flow = if !entries {
-                    Self::push(&mut self.fragment, of, &key, &payload)?
-                } else if let Some(row) = self.p.read(self.txn, self.table.tree, &payload).await? {
-                    Self::push(&mut self.fragment, of, &payload, &row)?
-                } else {
-                    ControlFlow::Continue(())
+                let flow = match rows {
+                    Rows::Here => Self::push(&mut self.fragment, of, &key, &payload)?,
+                    Rows::InEntries(covering) => {
+                        let row = covering.row(&key, &payload)?;
+                        Self::put(&mut self.fragment, self.p.id, &payload, row)?
+                    }
+                    Rows::Apart => match self.p.read(self.txn, self.table.tree, &payload).await? {
+                        Some(row) => Self::push(&mut self.fragment, of, &payload, &row)?,
+                        None => ControlFlow::Continue(()),
+                    },
                 };
                 if flow.is_break() {
                     return Ok(Some(Resume(key)));

@@ -7,6 +7,7 @@ use super::super::walk;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::foreign::foreign_key;
 use super::index_columns;
+use super::placement;
 use super::sequence::{identity_sequence, new_sequence};
 use crate::parse::define;
 use crate::statement::Statement;
@@ -61,6 +62,9 @@ impl<'a> Binder<'a> {
             ..CreateTable::default()
         };
         if let Some(body) = &t.filled {
+            if !t.placement.is_empty() {
+                return Err(unsupported("PARTITION BY HASH of a table AS a query"));
+            }
             return self.create_table_as(table, body);
         }
         let mut options: Vec<(usize, &'a ast::ColumnDef)> = Vec::new();
@@ -94,6 +98,7 @@ impl<'a> Binder<'a> {
                 c.not_null = true;
             }
         }
+        placement::place(&mut table, t)?;
         Ok(Statement::Ddl(Ddl::CreateTable(Box::new(table))))
     }
 

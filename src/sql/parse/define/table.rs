@@ -4,7 +4,7 @@ use super::super::cursor::Cursor;
 use super::{
     Element, Like, OnCommit, TableDef, columns, if_not_exists, query, sequence, with_data,
 };
-use sqlparser::ast::{self, ColumnOption};
+use sqlparser::ast::{self, ColumnOption, Ident};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 use types::{Error, Result};
@@ -19,6 +19,7 @@ pub(super) fn table(c: &mut Cursor, text: &str, temporary: bool) -> Result<Table
         elements: Vec::new(),
         with: Vec::new(),
         on_commit: None,
+        placement: Vec::new(),
         filled: None,
     };
     if c.is("of") || c.is("partition") && c.second_is("of") {
@@ -169,11 +170,9 @@ fn clauses(c: &mut Cursor, def: &mut TableDef) -> Result<()> {
         if c.is("using") || c.is("tablespace") {
             return Err(Error::unsupported("TABLESPACE and USING are not supported"));
         }
-        if c.is("partition") {
-            return Err(Error::unsupported("PARTITION BY is not supported")
-                .with_hint("Rows are spread by their primary key."));
-        }
-        if c.is("with") && c.peek_second() == Some(&Token::LParen) {
+        if c.accept("partition") {
+            def.placement = placement(c)?;
+        } else if c.is("with") && c.peek_second() == Some(&Token::LParen) {
             c.next();
             c.expect_token(&Token::LParen)?;
             let read = |p: &mut Parser<'static>| p.parse_comma_separated(Parser::parse_sql_option);
@@ -201,4 +200,24 @@ fn clauses(c: &mut Cursor, def: &mut TableDef) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// `BY HASH (a, b)`: the columns of the key that say where a row is.
+fn placement(c: &mut Cursor) -> Result<Vec<Ident>> {
+    c.expect("by")?;
+    if !c.accept("hash") {
+        return Err(Error::unsupported("PARTITION BY RANGE and LIST are not supported")
+            .with_hint("Rows are spread by a hash: of the primary key, or by PARTITION BY HASH of some of its columns."));
+    }
+    if c.peek_second() == Some(&Token::LParen) {
+        return Err(
+            Error::unsupported("PARTITION BY HASH of an expression is not supported")
+                .with_hint("Name columns of the primary key."),
+        );
+    }
+    let names = columns(c)?;
+    if names.is_empty() {
+        return Err(c.error());
+    }
+    Ok(names)
 }

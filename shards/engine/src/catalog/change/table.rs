@@ -47,6 +47,7 @@ impl Change {
             tree,
             columns: def.columns.clone(),
             checks: def.checks.clone(),
+            placement: def.placement.clone(),
             ..Table::default()
         };
         for sequence in &def.sequences {

@@ -8,7 +8,7 @@ use crate::catalog::{Relation, path, system};
 use crate::exec::functions::{self, ANY, quote_identifier};
 use crate::exec::{Context, cast};
 use DataType::*;
-use types::{DataType, Error, Result, SqlState, Value};
+use types::{DataType, Error, Result, SqlState, TableId, Value};
 
 pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_get_expr", &[Text, Oid], Text, |_, a| Ok(a[0].clone())).stable(),
@@ -34,6 +34,10 @@ pub static FUNCTIONS: &[Function] = &[
         constraint(c, args::oid(a, 0)?)
     })
     .sql("pg_get_constraintdef")
+    .stable(),
+    Function::new("pg_get_partkeydef", &[Oid], Text, |c, a| {
+        placement(c, args::oid(a, 0)?)
+    })
     .stable(),
     Function::new("pg_get_viewdef", &[Oid], Text, |c, a| {
         view(c, args::oid(a, 0)?)
@@ -96,7 +100,6 @@ macro_rules! absent {
 
 absent! {
     "pg_relation_is_publishable" "pg_relation_is_publishable" [Regclass] Bool false.into();
-    "pg_get_partkeydef" "pg_get_partkeydef" [Oid] Text Value::Null;
     "pg_get_statisticsobjdef_columns" "pg_get_statisticsobjdef_columns" [Oid] Text Value::Null;
     "pg_get_ruledef" "pg_get_ruledef" [Oid] Text Value::Null;
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
@@ -208,6 +211,17 @@ fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
 fn constraint(ctx: &Context, oid: u32) -> Result<Value> {
     let found = system::constraints(&ctx.catalog).find(|c| c.oid == oid);
     Ok(found.map_or(Value::Null, |c| system::constraint_definition(&c).into()))
+}
+
+/// What PARTITION BY said.
+fn placement(ctx: &Context, oid: u32) -> Result<Value> {
+    let table = ctx.catalog.tables.get(&TableId(oid));
+    let Some(table) = table.filter(|t| !t.placement.is_empty()) else {
+        return Ok(Value::Null);
+    };
+    let columns = table.placement.iter().filter_map(|c| table.columns.get(*c));
+    let names: Vec<_> = columns.map(|c| quote_identifier(&c.name)).collect();
+    Ok(format!("HASH ({})", names.join(", ")).into())
 }
 
 fn arguments(oid: u32) -> Result<Value> {
