@@ -9,8 +9,9 @@ use super::cost;
 use super::estimate::Estimator;
 use super::node::{Estimate, Node, millis, number};
 use crate::{ExplainOptions, Statement};
-use engine::catalog::{Catalog, Table, system};
+use engine::catalog::{Catalog, ColumnDef, Table, system};
 use engine::exec::fragment::wanted;
+use engine::exec::functions::quote_identifier;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
@@ -164,7 +165,7 @@ impl Shown<'_> {
 
     /// How rows of a table are found and checked. `only`: they are what the index has of them.
     fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>, only: bool) -> Node {
-        let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        let names: Vec<String> = table.columns.iter().map(quoted).collect();
         let printer = Printer::new(&names);
         let plain = Printer::plain(&names);
         let index = match access {
@@ -460,6 +461,11 @@ fn anded(conditions: Vec<String>) -> String {
     }
 }
 
+/// As a condition names it.
+fn quoted(column: &ColumnDef) -> String {
+    quote_identifier(&column.name).into_owned()
+}
+
 fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String> {
     match access {
         Access::Full => Vec::new(),
@@ -467,7 +473,7 @@ fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String
         Access::KeyRange(range) => {
             let key = table.primary_key.iter();
             let names = key.filter_map(|c| table.columns.get(*c));
-            range_texts(names.map(|c| c.name.clone()).collect(), range, printer)
+            range_texts(names.map(quoted).collect(), range, printer)
         }
         Access::Index { index, range } => {
             let name = |p| system::part_text(table, p);
@@ -478,7 +484,7 @@ fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String
 
 fn keys_text(table: &Table, keys: &[Vec<Expr>], printer: &Printer) -> String {
     let columns = table.primary_key.iter();
-    let columns: Vec<&str> = columns.map(|c| table.columns[*c].name.as_str()).collect();
+    let columns: Vec<String> = columns.map(|c| quoted(&table.columns[*c])).collect();
     let parts = columns.iter().enumerate().map(|(i, column)| {
         let mut values: Vec<String> = Vec::new();
         for key in keys {
