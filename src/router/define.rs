@@ -71,38 +71,48 @@ impl Router {
             snapshot: snapshot.ts,
             ..by
         };
+        self.carry_out(env, &by, &change).await?;
+        let cells = stored::encode(&change.catalog, &change.changed)?;
+        self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells })
+            .await?;
+        Ok(change)
+    }
+
+    /// What the change asks to be done with rows.
+    async fn carry_out(&self, env: &DefineEnv, by: &TxnRef, change: &Change) -> Result<()> {
         for work in &change.work {
             match work {
                 Work::BuildIndex {
                     table,
                     index,
                     again,
-                } => self.build_index(env, &by, table, index, *again).await?,
+                } => self.build_index(env, by, table, index, *again).await?,
                 Work::Rewrite { old, new, row } => {
                     // A new column's sequence is in the new catalog alone.
                     let exec = env.exec.with_catalog(Arc::new(change.catalog.clone()));
-                    self.rewrite(env, &by, (old, new), row, &exec).await?;
+                    self.rewrite(env, by, (old, new), row, &exec).await?;
                 }
                 Work::Validate {
                     table,
                     checks,
                     not_null,
-                } => self.validate(env, &by, table, checks, not_null).await?,
+                } => self.validate(env, by, table, checks, not_null).await?,
+                Work::HoldToDomain { table, at, check } => {
+                    self.hold_to_domain(env, by, table, *at, check.as_ref())
+                        .await?;
+                }
                 Work::Refer { table, key } => {
                     // As it will be, with the key in it.
                     let catalog = Arc::new(change.catalog.clone());
                     let ctx = Context::clone(&env.ctx);
                     let ctx = Arc::new(Context { catalog, ..ctx });
-                    let (txn, by) = (&env.txn, &by);
+                    let txn = &env.txn;
                     let keys = Keys { txn, by, ctx: &ctx };
                     self.all_refer(&keys, *table, *key).await?;
                 }
             }
         }
-        let cells = stored::encode(&change.catalog, &change.changed)?;
-        self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells })
-            .await?;
-        Ok(change)
+        Ok(())
     }
 
     async fn build_index(
@@ -304,6 +314,44 @@ impl Router {
         Ok(())
     }
 
+    /// 23502 or 23514 for a value that is there already and none of the domain as it is to be.
+    async fn hold_to_domain(
+        &self,
+        env: &DefineEnv,
+        by: &TxnRef,
+        table: &Arc<Table>,
+        at: usize,
+        check: Option<&Check>,
+    ) -> Result<()> {
+        let within = Env {
+            ctx: &env.ctx,
+            outer: &[],
+        };
+        for partition in self.partition_ids() {
+            let mut resume = None;
+            loop {
+                let (rows, next) = self.exported(env, by, table, (partition, resume)).await?;
+                for value in rows.iter().filter_map(|(_, row)| row.get(at)) {
+                    let fits = match check {
+                        None => !value.is_null(),
+                        Some(check) => {
+                            let row = std::slice::from_ref(value);
+                            eval::eval(&check.expr, row, &within)? != Value::Bool(false)
+                        }
+                    };
+                    if !fits {
+                        return Err(domain_problem(table, at, check.is_some()));
+                    }
+                }
+                resume = next;
+                if resume.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// After the commit. Runs to its end even if the caller goes away.
     pub async fn publish(self: &Rc<Self>, catalog: Arc<Catalog>, dropped: Vec<TreeId>) {
         let this = self.clone();
@@ -327,6 +375,8 @@ impl Router {
 /// What loading says about a row, in the words of ALTER TABLE.
 fn row_problem(e: Error, table: &Table) -> Error {
     match e.code() {
+        // A domain's: it is of no table.
+        SqlState::NOT_NULL_VIOLATION | SqlState::CHECK_VIOLATION if e.table().is_none() => e,
         SqlState::UNIQUE_VIOLATION => {
             let detail = e
                 .detail()
@@ -347,6 +397,25 @@ fn row_problem(e: Error, table: &Table) -> Error {
         SqlState::CHECK_VIOLATION => check_problem(e.constraint().unwrap_or_default(), table),
         _ => e,
     }
+}
+
+/// In the words of ALTER DOMAIN.
+fn domain_problem(table: &Table, at: usize, checked: bool) -> Error {
+    let column = table.columns.get(at).map_or("", |c| c.name.as_str());
+    let (code, what) = match checked {
+        true => (
+            SqlState::CHECK_VIOLATION,
+            "values that violate the new constraint",
+        ),
+        false => (SqlState::NOT_NULL_VIOLATION, "null values"),
+    };
+    let message = format!(
+        "column \"{column}\" of table \"{}\" contains {what}",
+        table.name
+    );
+    Error::new(code, message)
+        .with_table(&table.name)
+        .with_column(column)
 }
 
 fn null_problem(column: &str, table: &Table) -> Error {

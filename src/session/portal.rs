@@ -125,7 +125,9 @@ impl Session {
     fn given_types(&self, types: Vec<Option<DataType>>) -> Result<Vec<Option<DataType>>> {
         let given = |ty: Option<DataType>| match ty {
             Some(DataType::Enum(oid)) => {
-                let found = self.catalog().type_of_oid(oid);
+                let catalog = self.catalog();
+                let base = catalog.domain_base(oid).map(|(ty, _)| ty);
+                let found = base.or_else(|| catalog.type_of_oid(oid));
                 found.map(Some).ok_or_else(|| {
                     Error::new(
                         SqlState::UNDEFINED_OBJECT,

@@ -12,6 +12,7 @@ mod buffers;
 mod ceilings;
 mod changes;
 mod damage;
+mod domains;
 mod durability;
 mod enums;
 mod explain;

@@ -9,7 +9,7 @@ use super::super::modify::{Outcome, WriteEnv, modified};
 use super::pending::{Batch, Gone, GoneKeys, KeyId};
 use super::search::Finder;
 use super::{KEYS, ends, latest, needed};
-use engine::catalog::{ForeignKey, ForeignKeyAction, Table};
+use engine::catalog::{Catalog, ForeignKey, ForeignKeyAction, Table};
 use engine::exec::operators::Stash;
 use engine::exec::resolve;
 use engine::plan::{Assignment, Expr, FuncRef};
@@ -55,7 +55,7 @@ impl Router {
             return Ok(());
         };
         let deleted = keys.first().is_some_and(|(_, gone)| gone.new.is_none());
-        let act = act_of(child, key, what, deleted);
+        let act = act_of(&env.ctx.catalog, child, key, what, deleted);
         let from = parent.types_of(&key.referenced_columns);
         let finder = Finder::new(child, key);
         // A key may become one that went: all children are found before the first follows.
@@ -308,7 +308,13 @@ fn changed_all(env: &WriteEnv, changed: u64, wanted: u64) -> Result<()> {
     }
 }
 
-fn act_of(child: &Table, key: &ForeignKey, what: ForeignKeyAction, deleted: bool) -> Act {
+fn act_of(
+    catalog: &Catalog,
+    child: &Table,
+    key: &ForeignKey,
+    what: ForeignKeyAction,
+    deleted: bool,
+) -> Act {
     let some = deleted && !key.delete_sets.is_empty();
     let columns = match some {
         true => &key.delete_sets,
@@ -326,8 +332,9 @@ fn act_of(child: &Table, key: &ForeignKey, what: ForeignKeyAction, deleted: bool
         ForeignKeyAction::Cascade if deleted => Act::Delete,
         ForeignKeyAction::Cascade => Act::Follow,
         ForeignKeyAction::SetDefault => set(&|column| {
-            let default = child.columns[column].default.as_ref();
-            default.map_or_else(|| null(column), |d| d.expr.clone())
+            let column = &child.columns[column];
+            let own = column.default.as_ref();
+            own.map_or_else(|| catalog.implied_value(column), |d| d.expr.clone())
         }),
         ForeignKeyAction::SetNull | ForeignKeyAction::NoAction | ForeignKeyAction::Restrict => {
             set(&null)

@@ -167,6 +167,7 @@ impl CopyIn {
                 |(at, c)| match (columns.contains(&at), &c.default, &c.identity) {
                     (false, Some(default), _) => default.expr.clone(),
                     (false, None, Some(identity)) => identity_value(identity.sequence, c.ty),
+                    (false, None, None) => work.ctx.catalog.implied_value(c),
                     _ => Expr::Const(Value::Null, c.ty),
                 },
             )

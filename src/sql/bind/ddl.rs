@@ -5,6 +5,8 @@
 //! itself calls it a hint about free space in pages, and pages here choose their own. Source: `parse_utilcmd.c`.
 
 mod alter;
+mod domain;
+mod draft;
 mod foreign;
 mod index;
 mod placement;
@@ -39,6 +41,7 @@ impl<'a> Binder<'a> {
                 let labels = labels.clone();
                 Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
             }
+            Definition::Domain { name, column } => self.create_domain(name, column),
             Definition::Alter(a) => self.alter(a),
             Definition::Drop(d) => self.drop(d),
             Definition::Truncate {
@@ -84,7 +87,7 @@ impl<'a> Binder<'a> {
                 let schema = String::new();
                 Ok(QualifiedName { schema, name })
             }
-            define::ObjectKind::Type => self.type_named(n),
+            define::ObjectKind::Type | define::ObjectKind::Domain => self.type_named(n),
             _ => self.named(n),
         };
         let names = d.names.iter().map(name).collect::<Result<_>>()?;
@@ -104,9 +107,10 @@ impl<'a> Binder<'a> {
                 let schema = String::new();
                 CommentTarget::Object(ObjectKind::Schema, QualifiedName { schema, name })
             }
-            define::CommentOn::Object(define::ObjectKind::Type, name) => {
-                CommentTarget::Object(ObjectKind::Type, self.type_named(name)?)
-            }
+            define::CommentOn::Object(
+                k @ (define::ObjectKind::Type | define::ObjectKind::Domain),
+                name,
+            ) => CommentTarget::Object(kind(*k), self.type_named(name)?),
             define::CommentOn::Object(k, name) => {
                 CommentTarget::Object(kind(*k), self.named(name)?)
             }
@@ -194,6 +198,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
         define::ObjectKind::Index => ObjectKind::Index,
         define::ObjectKind::Schema => ObjectKind::Schema,
         define::ObjectKind::Type => ObjectKind::Type,
+        define::ObjectKind::Domain => ObjectKind::Domain,
     }
 }
 

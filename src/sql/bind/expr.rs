@@ -52,8 +52,8 @@ impl<'a> Binder<'a> {
                 if !matches!(kind, ast::CastKind::Cast | ast::CastKind::DoubleColon) {
                     return Err(syntax("syntax error in a cast"));
                 }
-                let (ty, typmod) = self.data_type(data_type)?;
-                let out = self.explicit_cast(left, ty, typmod);
+                let to = self.declared_type(data_type)?;
+                let out = self.declared_cast(left, to);
                 out.map_err(|e| self.at_literal(e, expr))
             }
             E::Collate { collation, .. } => self.collate(left, collation),

@@ -11,7 +11,7 @@ use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Insert, Plan};
 use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
 use std::rc::Rc;
-use types::{Error, Result, SqlState, Value};
+use types::{Error, Result, SqlState};
 
 impl<'a> Binder<'a> {
     pub(super) fn insert(&mut self, i: &'a ast::Insert) -> Result<Statement> {
@@ -23,7 +23,7 @@ impl<'a> Binder<'a> {
         let targets = self.insert_columns(&table, &i.columns)?;
         let source = match &i.source {
             None => Plan::Values {
-                rows: vec![whole_row(&table, &[], Vec::new())],
+                rows: vec![self.whole_row(&table, &[], Vec::new())],
             },
             Some(q) => self.insert_source(q, &table, &targets, !i.columns.is_empty())?,
         };
@@ -154,7 +154,7 @@ impl<'a> Binder<'a> {
             };
             given.push(self.assigned(e, column, cx)?);
         }
-        Ok(whole_row(table, targets, given))
+        Ok(self.whole_row(table, targets, given))
     }
 
     /// A value for a column: DEFAULT or an expression, cast to the column's type.
@@ -165,7 +165,7 @@ impl<'a> Binder<'a> {
         cx: &mut Cx,
     ) -> Result<Expr> {
         if is_default(e) {
-            return Ok(default_of(column));
+            return Ok(self.default_of(column));
         }
         if !self.overriding || cx.clause == Clause::Update || column.generated.is_some() {
             refuse_own_value(column, cx.clause == Clause::Update)?;
@@ -208,30 +208,30 @@ impl<'a> Binder<'a> {
         }
         Ok(Plan::Project {
             input: Box::new(rel.plan),
-            exprs: whole_row(table, targets, given),
+            exprs: self.whole_row(table, targets, given),
         })
     }
-}
 
-/// The table's row: given values at their columns, defaults elsewhere.
-fn whole_row(table: &Table, targets: &[usize], given: Vec<Expr>) -> Vec<Expr> {
-    let mut row: Vec<Option<Expr>> = table.columns.iter().map(|_| None).collect();
-    for (target, e) in targets.iter().zip(given) {
-        if let Some(slot) = row.get_mut(*target) {
-            *slot = Some(e);
+    /// The table's row: given values at their columns, defaults elsewhere.
+    fn whole_row(&self, table: &Table, targets: &[usize], given: Vec<Expr>) -> Vec<Expr> {
+        let mut row: Vec<Option<Expr>> = table.columns.iter().map(|_| None).collect();
+        for (target, e) in targets.iter().zip(given) {
+            if let Some(slot) = row.get_mut(*target) {
+                *slot = Some(e);
+            }
         }
+        row.into_iter()
+            .zip(&table.columns)
+            .map(|(e, c)| e.unwrap_or_else(|| self.default_of(c)))
+            .collect()
     }
-    row.into_iter()
-        .zip(&table.columns)
-        .map(|(e, c)| e.unwrap_or_else(|| default_of(c)))
-        .collect()
-}
 
-pub(super) fn default_of(column: &ColumnDef) -> Expr {
-    match (&column.default, &column.identity) {
-        (Some(d), _) => d.expr.clone(),
-        (None, Some(i)) => identity_value(i.sequence, column.ty),
-        (None, None) => Expr::Const(Value::Null, column.ty),
+    fn default_of(&self, column: &ColumnDef) -> Expr {
+        match (&column.default, &column.identity) {
+            (Some(d), _) => d.expr.clone(),
+            (None, Some(i)) => identity_value(i.sequence, column.ty),
+            (None, None) => self.env.catalog.implied_value(column),
+        }
     }
 }
 

@@ -69,9 +69,9 @@ impl<'a> Binder<'a> {
 
     /// `DATE '2024-01-31'`, `int4 '7'`.
     pub(super) fn typed_string(&mut self, t: &'a ast::TypedString) -> Result<Expr> {
-        let (ty, typmod) = self.data_type(&t.data_type)?;
+        let to = self.declared_type(&t.data_type)?;
         let literal = self.value(&t.value)?;
-        self.explicit_cast(literal, ty, typmod)
+        self.declared_cast(literal, to)
             .map_err(|e| self.at(e, t.value.span))
     }
 

@@ -7,13 +7,73 @@ use super::{Binder, datatype, names};
 use crate::parse::define::{self, Action};
 use engine::catalog::path;
 use engine::exec::cast::CastContext;
-use engine::plan::Expr;
+use engine::exec::functions;
+use engine::exec::functions::domains::{TO_DOMAIN, cast_to_domain};
 use engine::plan::ddl::{AlterTarget, LabelPlace, QualifiedName, TypeAction};
+use engine::plan::{Expr, FuncRef};
 use sqlparser::ast::{self, ArrayElemTypeDef};
 use types::{DataType, Error, Reg, Result, SqlState, Value};
 
-impl Binder<'_> {
-    /// The type and its typmod (-1 none), the system's or a user's.
+/// A type as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Declared {
+    /// That of its values: of a domain the one under it.
+    pub ty: DataType,
+    pub typmod: i32,
+    /// Oid of the domain or enum, 0 for the system's.
+    pub declared: u32,
+}
+
+impl<'a> Binder<'a> {
+    /// A type where a domain may stand.
+    pub(super) fn declared_type(&self, ty: &ast::DataType) -> Result<Declared> {
+        if let Some(oid) = self.domain(ty)?
+            && let Some((base, typmod)) = self.env.catalog.domain_base(oid)
+        {
+            return Ok(Declared {
+                ty: base,
+                typmod,
+                declared: oid,
+            });
+        }
+        let (ty, typmod) = self.data_type(ty)?;
+        Ok(Declared {
+            ty,
+            typmod,
+            declared: ty.user_oid().unwrap_or(0),
+        })
+    }
+
+    /// The domain that a type is.
+    fn domain(&self, ty: &ast::DataType) -> Result<Option<u32>> {
+        let ast::DataType::Custom(name, modifiers) = ty else {
+            return Ok(None);
+        };
+        if !modifiers.is_empty() || datatype::resolve(ty).is_ok() {
+            return Ok(None);
+        }
+        let found = self.user_type(name)?.filter(|t| !t.is_array());
+        let oid = found.and_then(DataType::user_oid);
+        Ok(oid.filter(|oid| self.env.catalog.is_domain(*oid)))
+    }
+
+    /// The cast to a type as it is written: to the type under a domain, which then is held to it.
+    pub(super) fn declared_cast(&mut self, e: Expr, to: Declared) -> Result<Expr> {
+        let e = self.explicit_cast(e, to.ty, to.typmod)?;
+        if !self.env.catalog.is_domain(to.declared) {
+            return Ok(e);
+        }
+        let func = functions::by_name(TO_DOMAIN)
+            .ok_or_else(|| Error::internal("the cast to a domain is gone"))?;
+        let oid = Expr::Const(Value::Oid(to.declared), DataType::Oid);
+        Ok(Expr::Call {
+            func: FuncRef(func),
+            args: vec![e, oid],
+            ty: to.ty,
+        })
+    }
+
+    /// The type and its typmod (-1 none), the system's or a user's that is no domain.
     pub(super) fn data_type(&self, ty: &ast::DataType) -> Result<(DataType, i32)> {
         match ty {
             ast::DataType::Array(
@@ -29,8 +89,12 @@ impl Binder<'_> {
                 let known = datatype::resolve(ty);
                 match known {
                     Err(e) if e.code() == SqlState::UNDEFINED_OBJECT => {
-                        let found = self.user_type(name)?;
-                        found.map(|ty| (ty, -1)).ok_or(e)
+                        let found = self.user_type(name)?.ok_or(e)?;
+                        let oid = found.user_oid().unwrap_or(0);
+                        match self.env.catalog.is_domain(oid) {
+                            true => Err(self.refused_domain(found)),
+                            false => Ok((found, -1)),
+                        }
                     }
                     known => known,
                 }
@@ -39,7 +103,17 @@ impl Binder<'_> {
         }
     }
 
-    fn user_type(&self, name: &ast::ObjectName) -> Result<Option<DataType>> {
+    fn refused_domain(&self, ty: DataType) -> Error {
+        let what = match ty.is_array() {
+            true => "an array of a domain is not supported",
+            false => "a domain is not supported here",
+        };
+        let base = self.env.catalog.domain_base(ty.user_oid().unwrap_or(0));
+        let base = base.map_or_else(|| "its base type".into(), |(ty, _)| self.type_text(ty));
+        Error::unsupported(what).with_hint(format!("Use the type under it, {base}."))
+    }
+
+    pub(super) fn user_type(&self, name: &ast::ObjectName) -> Result<Option<DataType>> {
         let (schema, base) = names::qualified(name)?;
         let catalog = &self.env.catalog;
         Ok(catalog.user_type(&self.path, schema.as_deref(), &base))
@@ -64,7 +138,7 @@ impl Binder<'_> {
         own.unwrap_or_else(|| ty.to_string())
     }
 
-    pub(super) fn alter_type(&self, a: &define::Alter) -> Result<AlterTarget> {
+    pub(super) fn alter_type(&mut self, a: &'a define::Alter) -> Result<AlterTarget> {
         let Some(DataType::Enum(oid)) = self.user_type(&a.name)? else {
             let (_, base) = names::qualified(&a.name)?;
             return Err(Error::new(
@@ -74,10 +148,13 @@ impl Binder<'_> {
         };
         match a.actions.as_slice() {
             [Action::Owner] => Ok(AlterTarget::Nothing),
-            [action] => Ok(AlterTarget::Type {
-                oid,
-                action: type_action(action)?,
-            }),
+            [action] => {
+                let action = match self.domain_action(a.kind, oid, action)? {
+                    Some(action) => TypeAction::Domain(action),
+                    None => type_action(action)?,
+                };
+                Ok(AlterTarget::Type { oid, action })
+            }
             _ => Err(super::syntax("syntax error in ALTER TYPE")),
         }
     }
@@ -87,9 +164,13 @@ impl Binder<'_> {
         let [arg] = args else {
             return None;
         };
-        let name = self.env.catalog.user_type_name(arg.ty())?;
+        let ty = match cast_to_domain(arg) {
+            Some(domain) => DataType::Enum(domain),
+            None => arg.ty(),
+        };
+        let name = self.env.catalog.user_type_name(ty)?;
         let reg = Reg {
-            oid: arg.ty().oid(),
+            oid: ty.oid(),
             name: name.into(),
         };
         Some(Expr::Const(Value::Reg(reg), DataType::Regtype))

@@ -12,6 +12,7 @@ use crate::parse::{self, Ast, define};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
 use engine::catalog::{ColumnDef, Relation as Found, Sequence, Stated, Table, TableKind, View};
+use engine::exec::functions::domains::cast_to_domain;
 use engine::plan::ddl::{CreateView, Ddl};
 use engine::plan::{CreateTable, Expr, Plan, Query, SequenceCall, SequenceFunction};
 use sqlparser::ast;
@@ -327,7 +328,7 @@ impl<'a> Binder<'a> {
             schema: name.schema,
             name: name.name,
             if_not_exists: def.if_not_exists,
-            columns: definitions(columns),
+            columns: self.definitions(columns),
             materialized: Some((stated, def.body.with_data)),
             ..CreateTable::default()
         };
@@ -341,9 +342,25 @@ impl<'a> Binder<'a> {
         body: &'a define::AsQuery,
     ) -> Result<Statement> {
         let query = self.top_query(&body.query)?;
-        table.columns = definitions(output_columns(&query, &body.columns)?);
+        table.columns = self.definitions(output_columns(&query, &body.columns)?);
         table.filled = true;
         filled(table, query, body.with_data)
+    }
+
+    /// A column that is one of a table has that one's domain.
+    fn definitions(&self, columns: Vec<Column>) -> Vec<ColumnDef> {
+        let catalog = self.env.catalog;
+        let define = |(i, c): (usize, Column)| {
+            let table = catalog.table(types::TableId(c.table));
+            let origin = table.and_then(|t| t.columns.get(t.ordinal(c.attnum)?));
+            let domain = origin.map(|o| o.declared).filter(|d| catalog.is_domain(*d));
+            ColumnDef {
+                typmod: c.typmod,
+                declared: domain.or(c.ty.user_oid()).unwrap_or(0),
+                ..ColumnDef::new(c.name, c.ty, i as i16 + 1)
+            }
+        };
+        columns.into_iter().enumerate().map(define).collect()
     }
 
     /// SELECT INTO: CREATE TABLE AS in other words.
@@ -371,7 +388,7 @@ impl<'a> Binder<'a> {
         let table = CreateTable {
             schema: name.schema,
             name: name.name,
-            columns: definitions(output_columns(&query, &[])?),
+            columns: self.definitions(output_columns(&query, &[])?),
             filled: true,
             temporary: temporary.then_some(engine::catalog::OnCommit::PreserveRows),
             ..CreateTable::default()
@@ -461,15 +478,6 @@ fn output_columns(query: &Query, given: &[ast::Ident]) -> Result<Vec<Column>> {
     Ok(out)
 }
 
-fn definitions(columns: Vec<Column>) -> Vec<ColumnDef> {
-    let columns = columns.into_iter().enumerate();
-    let define = |(i, c): (usize, Column)| ColumnDef {
-        typmod: c.typmod,
-        ..ColumnDef::new(c.name, c.ty, i as i16 + 1)
-    };
-    columns.map(define).collect()
-}
-
 /// Whether an expression asks a sequence.
 pub(super) fn draws_values(e: &Expr) -> bool {
     fn plan_draws(plan: &Plan) -> bool {
@@ -485,6 +493,9 @@ fn used_types(plan: &Plan, f: &mut dyn FnMut(u32)) {
     for e in plan.exprs() {
         e.each(&mut |e| {
             if let Some(oid) = e.ty().user_oid() {
+                f(oid);
+            }
+            if let Some(oid) = cast_to_domain(e) {
                 f(oid);
             }
             if let Expr::Subquery { plan, .. } = e {

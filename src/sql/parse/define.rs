@@ -12,7 +12,8 @@ pub(crate) use sequence::of_identity;
 use super::cursor::Cursor;
 use crate::parse::command::string_or_null;
 use sqlparser::ast::{self, Ident, ObjectName};
-use sqlparser::tokenizer::Token;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 use types::{Error, Result, SqlState};
 
 /// A definition, read but not bound.
@@ -28,6 +29,11 @@ pub(crate) enum Definition {
     Enum {
         name: ObjectName,
         labels: Vec<String>,
+    },
+    /// As the definition of a column called `value`.
+    Domain {
+        name: ObjectName,
+        column: Box<ast::ColumnDef>,
     },
     Alter(Box<Alter>),
     Drop(DropDef),
@@ -61,6 +67,7 @@ pub(crate) enum ObjectKind {
     Index,
     Schema,
     Type,
+    Domain,
 }
 
 #[derive(Debug)]
@@ -212,6 +219,10 @@ pub(crate) enum Action {
         from: String,
         to: String,
     },
+    /// SET and DROP DEFAULT, of a domain.
+    DomainDefault(Option<Box<ast::Expr>>),
+    /// SET and DROP NOT NULL, of a domain.
+    DomainNotNull(bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -277,9 +288,8 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         enumeration(c)?
     } else if c.accept("schema") {
         schema(c)?
-    } else if c.is("domain") {
-        return Err(Error::unsupported("CREATE DOMAIN is not supported")
-            .with_hint("Use the base type, with CHECK constraints of the columns."));
+    } else if c.accept("domain") {
+        domain(c)?
     } else if c.is("trigger") || c.is("constraint") || c.is("event") {
         return Err(Error::unsupported("CREATE TRIGGER is not supported").with_hint(
             "A trigger calls a function in a procedural language, and there is none. Constraints, generated columns, defaults and ON DELETE and ON UPDATE actions work without.",
@@ -443,6 +453,21 @@ fn enumeration(c: &mut Cursor) -> Result<Definition> {
     Ok(Definition::Enum { name, labels })
 }
 
+/// CREATE DOMAIN name [AS] type [DEFAULT …] [[CONSTRAINT name] {NOT NULL | NULL | CHECK (…)}] …
+fn domain(c: &mut Cursor) -> Result<Definition> {
+    let name = c.object_name()?;
+    c.accept("as");
+    let mut tokens = vec![TokenWithSpan::wrap(Token::make_word("value", None))];
+    tokens.push(TokenWithSpan::wrap(Token::Whitespace(Whitespace::Space)));
+    tokens.extend_from_slice(c.rest());
+    let column = c.whole(tokens, |p: &mut Parser<'static>| p.parse_column_def())?;
+    c.skip_all();
+    Ok(Definition::Domain {
+        name,
+        column: Box::new(column),
+    })
+}
+
 /// A string that is not NULL.
 fn label(c: &mut Cursor) -> Result<String> {
     let error = c.error();
@@ -481,13 +506,14 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 6] = [
+    const KINDS: [(&str, ObjectKind); 7] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
         ("index", ObjectKind::Index),
         ("schema", ObjectKind::Schema),
         ("type", ObjectKind::Type),
+        ("domain", ObjectKind::Domain),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -516,7 +542,10 @@ fn if_not_exists(c: &mut Cursor) -> Result<bool> {
 pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     c.expect("alter")?;
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
-    let named = matches!(kind, ObjectKind::Schema | ObjectKind::Type);
+    let named = matches!(
+        kind,
+        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain
+    );
     let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {
         c.accept("only");

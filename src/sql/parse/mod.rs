@@ -15,6 +15,7 @@ mod frame;
 pub(crate) mod infer;
 mod maintenance;
 mod portals;
+pub(crate) mod rename;
 mod rewrite;
 mod settings;
 mod split;

@@ -4,6 +4,7 @@
 //! `Arc<Catalog>` a statement started with. Never: holds rows.
 
 pub mod change;
+pub mod domains;
 pub mod enums;
 pub mod index;
 pub mod model;

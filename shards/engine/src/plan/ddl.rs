@@ -6,7 +6,8 @@
 use super::Expr;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::{
-    Check, ColumnDef, Default, ForeignKeyAction, Index, OnCommit, Sequence, Stated, View,
+    Check, ColumnDef, Default, ForeignKeyAction, Index, OnCommit, Sequence, SqlExpr, Stated,
+    UserTypeKind, View,
 };
 use std::sync::Arc;
 use types::{DataType, Error, TableId};
@@ -47,6 +48,11 @@ pub enum Ddl {
     CreateEnum {
         name: QualifiedName,
         labels: Vec<String>,
+    },
+    CreateDomain {
+        name: QualifiedName,
+        /// Names of its checks already chosen.
+        domain: Box<UserTypeKind>,
     },
     Alter(Alter),
     Drop(Drop),
@@ -280,6 +286,31 @@ pub enum TypeAction {
         from: String,
         to: String,
     },
+    Domain(DomainAction),
+}
+
+/// What ALTER DOMAIN alone can do.
+#[derive(Clone, Debug)]
+pub enum DomainAction {
+    SetDefault(Option<Default>),
+    SetNotNull(bool),
+    AddCheck {
+        /// Without a name it is given one.
+        check: Check,
+        /// Values that are there are looked at.
+        validate: bool,
+    },
+    Validate {
+        name: String,
+    },
+    DropConstraint {
+        name: String,
+        if_exists: bool,
+    },
+    RenameConstraint {
+        from: String,
+        to: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -305,6 +336,10 @@ pub enum TableAction {
     RenameColumn {
         number: i16,
         to: String,
+        /// All of the table's, whose texts have the new name.
+        checks: Vec<Check>,
+        /// Generated columns' numbers, and their expressions.
+        generated: Vec<(i16, SqlExpr)>,
     },
     SetType {
         number: i16,

@@ -5,6 +5,7 @@
 //! Bounds: `DEPTH_MAX` levels; deeper parts print as `...`, so that a long chain cannot overflow the stack.
 
 use super::{AggregateCall, Expr, SortKey, SubqueryKind};
+use crate::exec::functions::domains::cast_to_domain;
 use types::{DataType, Value};
 
 const DEPTH_MAX: usize = 200;
@@ -75,6 +76,13 @@ impl<'a> Printer<'a> {
                 None => out.push_str(&format!("column{}", i + 1)),
             },
             Expr::Outer { column, .. } => out.push_str(&format!("outer.column{}", column + 1)),
+            Expr::Call { args, .. } if cast_to_domain(e).is_some() => {
+                if let ([value, ..], Some(oid)) = (args.as_slice(), cast_to_domain(e)) {
+                    out.push('(');
+                    self.expr(value, depth, out);
+                    out.push_str(&format!(")::{}", DataType::Enum(oid)));
+                }
+            }
             Expr::Call { func, args, .. } => {
                 self.call(func.0.operator, func.0.sql, args, depth, out)
             }

@@ -5,8 +5,13 @@ use crate::exec::Context;
 use crate::exec::eval::{self, Env};
 use types::{DataType, Error, Result, Row, SqlState, Value, limits};
 
-/// 23502 or 23514 with PostgreSQL's words.
+/// 23502 or 23514 with PostgreSQL's words: domains first, as they are of the values before those are of a row.
 pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
+    for (column, value) in table.columns.iter().zip(row) {
+        if column.declared != 0 {
+            ctx.catalog.hold_to_domain(column.declared, value, ctx)?;
+        }
+    }
     for (column, value) in table.columns.iter().zip(row) {
         if column.not_null && value.is_null() {
             let message = format!(

@@ -1,29 +1,24 @@
 //! ALTER: actions bound one after the other, each against what those before have made of the table.
 //!
-//! Owns: the draft that they are bound against. Never: decides what becomes of rows (`catalog::change` does). Source:
+//! Owns: the expressions in them, bound against a draft (`draft`). Never: decides what becomes of rows (`catalog::change` does). Source:
 //! PostgreSQL 15, `tablecmds.c`, for the order of checks and wording.
 
+use super::super::user_type::Declared;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
+use super::draft::Draft;
 use super::foreign::foreign_key;
-use super::sequence::{changed_identity, identity_sequence};
+use super::sequence::changed_identity;
 use super::{index_columns, kind, table};
 use crate::parse::define::{Action, Alter, ObjectKind, SequenceOptions};
 use crate::parse::{self, Ast};
 use crate::statement::Statement;
 use engine::catalog::{Check, ColumnDef, Relation as Found, Table, View};
 use engine::exec::cast::{self, CastContext};
-use engine::plan::ddl::{self, AlterTarget, Ddl, Key, OwnedSequence, TableAction, ViewAction};
-use engine::plan::{CreateTable, Expr, QualifiedName};
+use engine::plan::ddl::{self, AlterTarget, Ddl, Key, TableAction, ViewAction};
+use engine::plan::{CreateTable, Expr};
 use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation, TableConstraint};
 use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState};
-
-/// A table as the actions so far leave it.
-struct Draft {
-    table: Table,
-    actions: Vec<TableAction>,
-    notices: Vec<Error>,
-}
 
 impl<'a> Binder<'a> {
     pub(super) fn alter(&mut self, a: &'a Alter) -> Result<Statement> {
@@ -37,7 +32,7 @@ impl<'a> Binder<'a> {
     }
 
     fn alter_target(&mut self, a: &'a Alter, notices: &mut Vec<Error>) -> Result<AlterTarget> {
-        if a.kind == ObjectKind::Type {
+        if matches!(a.kind, ObjectKind::Type | ObjectKind::Domain) {
             return self.alter_type(a);
         }
         let (schema, base) = names::qualified(&a.name)?;
@@ -102,7 +97,7 @@ impl<'a> Binder<'a> {
             (ObjectKind::MaterializedView, _) => wrong("a materialized view"),
             (ObjectKind::Sequence, _) => wrong("a sequence"),
             (ObjectKind::Index, _) => wrong("an index"),
-            (ObjectKind::Schema | ObjectKind::Type, _) => wrong("a schema"),
+            (ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain, _) => wrong("a schema"),
         }
     }
 
@@ -172,9 +167,11 @@ impl<'a> Binder<'a> {
             } => self.change_identity(d, column, *always, options),
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
-            Action::Sequence(_) | Action::AddValue { .. } | Action::RenameValue { .. } => {
-                Err(syntax("syntax error in ALTER TABLE"))
-            }
+            Action::Sequence(_)
+            | Action::AddValue { .. }
+            | Action::RenameValue { .. }
+            | Action::DomainDefault(_)
+            | Action::DomainNotNull(_) => Err(syntax("syntax error in ALTER TABLE")),
         }
     }
 
@@ -357,7 +354,11 @@ impl<'a> Binder<'a> {
         data_type: &ast::DataType,
         using: Option<&'a ast::Expr>,
     ) -> Result<()> {
-        let (ty, typmod) = self.data_type(data_type)?;
+        let Declared {
+            ty,
+            typmod,
+            declared,
+        } = self.declared_type(data_type)?;
         let old = d.table.columns[at].clone();
         if old.generated.is_some() {
             return Err(unsupported("changing the type of a generated column"));
@@ -371,7 +372,7 @@ impl<'a> Binder<'a> {
         let new = ColumnDef {
             ty,
             typmod,
-            declared: ty.user_oid().unwrap_or(0),
+            declared,
             default: None,
             ..old.clone()
         };
@@ -396,7 +397,7 @@ impl<'a> Binder<'a> {
             number: old.number,
             ty,
             typmod,
-            declared: ty.user_oid().unwrap_or(0),
+            declared,
             using,
             default,
             checks,
@@ -424,7 +425,7 @@ impl<'a> Binder<'a> {
                         .map_err(|e| no_cast(e, new, "result of USING clause for column"))?,
                 )
             }
-            None if as_stored(old, new) => None,
+            None if as_stored(old, new) && !self.is_held(old, new) => None,
             None => {
                 let value = Expr::Column(at, old.ty);
                 if old.ty != ty && !cast::can_cast(old.ty, ty, CastContext::Assignment) {
@@ -444,6 +445,11 @@ impl<'a> Binder<'a> {
                 Some(self.assign(value, new)?)
             }
         })
+    }
+
+    /// Values of the column are held to a domain that they were not held to.
+    fn is_held(&self, old: &ColumnDef, new: &ColumnDef) -> bool {
+        old.declared != new.declared && self.env.catalog.is_constrained(new.declared)
     }
 
     /// The table's checks, those over the column read again from their text.
@@ -517,215 +523,6 @@ impl<'a> Binder<'a> {
             TableConstraint::Exclude(_) => Err(unsupported("EXCLUDE")),
             _ => Err(unsupported("this ALTER TABLE")),
         }
-    }
-}
-
-impl Draft {
-    fn name(&self) -> QualifiedName {
-        QualifiedName {
-            schema: self.table.schema.clone(),
-            name: self.table.name.clone(),
-        }
-    }
-
-    fn column(&self, name: &ast::Ident) -> Result<usize> {
-        let name = names::ident(name);
-        self.table.column(&name).ok_or_else(|| {
-            Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!(
-                    "column \"{name}\" of relation \"{}\" does not exist",
-                    self.table.name
-                ),
-            )
-        })
-    }
-
-    fn key_columns(&self, columns: &[String]) -> Result<Vec<usize>> {
-        let find = |name: &String| {
-            let found = self.table.column(name);
-            found.ok_or_else(|| table::no_key_column(name))
-        };
-        columns.iter().map(find).collect()
-    }
-
-    fn add_primary_key(&mut self, key: Key) -> Result<()> {
-        if self.table.has_key() {
-            return Err(table::second_key(&self.table.name));
-        }
-        self.table.primary_key.clone_from(&key.columns);
-        self.actions.push(TableAction::AddPrimaryKey(key));
-        Ok(())
-    }
-
-    fn add_check(&mut self, check: Check, validate: bool) {
-        self.table.checks.push(check.clone());
-        self.actions.push(TableAction::AddCheck { check, validate });
-    }
-
-    fn rename_column(&mut self, from: &ast::Ident, to: &ast::Ident) -> Result<()> {
-        let name = names::ident(from);
-        let Some(at) = self.table.column(&name) else {
-            return Err(Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" does not exist"),
-            ));
-        };
-        let to = names::ident(to);
-        let number = self.table.columns[at].number;
-        self.table.columns[at].name.clone_from(&to);
-        self.actions.push(TableAction::RenameColumn { number, to });
-        Ok(())
-    }
-
-    fn drop_column(&mut self, name: &ast::Ident, if_exists: bool, cascade: bool) -> Result<()> {
-        let at = match self.column(name) {
-            Ok(at) => at,
-            Err(e) if if_exists => {
-                let notice = format!("{}, skipping", e.message());
-                self.notices
-                    .push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
-                return Ok(());
-            }
-            Err(e) => return Err(e),
-        };
-        let number = self.table.columns[at].number;
-        engine::catalog::change::without_column(&mut self.table, number);
-        self.actions
-            .push(TableAction::DropColumn { number, cascade });
-        Ok(())
-    }
-
-    fn drop_constraint(&mut self, name: &str, if_exists: bool, cascade: bool) -> Result<()> {
-        if !engine::catalog::change::without_constraint(&mut self.table, name) {
-            let message = format!(
-                "constraint \"{name}\" of relation \"{}\" does not exist",
-                self.table.name
-            );
-            if if_exists {
-                let notice = format!("{message}, skipping");
-                self.notices
-                    .push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
-                return Ok(());
-            }
-            return Err(Error::new(SqlState::UNDEFINED_OBJECT, message));
-        }
-        self.actions.push(TableAction::DropConstraint {
-            name: name.to_owned(),
-            cascade,
-        });
-        Ok(())
-    }
-
-    /// SET and DROP DEFAULT are not for columns that make their own values.
-    fn refuse_default(&self, at: usize) -> Result<()> {
-        let c = &self.table.columns[at];
-        let (what, hint) = match (c.identity.is_some(), c.generated.is_some()) {
-            (true, _) => (
-                "an identity column",
-                "Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.",
-            ),
-            (_, true) => (
-                "a generated column",
-                "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.",
-            ),
-            _ => return Ok(()),
-        };
-        Err(Error::new(
-            SqlState::SYNTAX_ERROR,
-            format!(
-                "column \"{}\" of relation \"{}\" is {what}",
-                c.name, self.table.name
-            ),
-        )
-        .with_hint(hint))
-    }
-
-    fn add_identity(
-        &mut self,
-        column: &ast::Ident,
-        always: bool,
-        options: &SequenceOptions,
-    ) -> Result<()> {
-        let at = self.column(column)?;
-        let c = &self.table.columns[at];
-        if !c.not_null {
-            return Err(Error::new(
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!(
-                    "column \"{}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
-                    c.name, self.table.name
-                ),
-            ));
-        }
-        let has = match (c.identity.is_some(), c.default.is_some()) {
-            (true, _) => Some("is already an identity column"),
-            (_, true) => Some("already has a default value"),
-            _ => None,
-        };
-        if let Some(has) = has {
-            return Err(Error::new(
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!(
-                    "column \"{}\" of relation \"{}\" {has}",
-                    c.name, self.table.name
-                ),
-            ));
-        }
-        let sequence = identity_sequence(c, options)?;
-        let number = c.number;
-        let owned = OwnedSequence {
-            column: at,
-            sequence,
-            identity: Some(always),
-        };
-        let sequence = Box::new(owned);
-        self.actions
-            .push(TableAction::AddIdentity { number, sequence });
-        Ok(())
-    }
-
-    fn drop_identity(&mut self, column: &ast::Ident, if_exists: bool) -> Result<()> {
-        let at = self.column(column)?;
-        let c = &mut self.table.columns[at];
-        if c.identity.take().is_none() {
-            let message = format!(
-                "column \"{}\" of relation \"{}\" is not an identity column",
-                c.name, self.table.name
-            );
-            return self.missing(message, if_exists);
-        }
-        let number = c.number;
-        self.actions.push(TableAction::DropIdentity { number });
-        Ok(())
-    }
-
-    fn drop_expression(&mut self, column: &ast::Ident, if_exists: bool) -> Result<()> {
-        let at = self.column(column)?;
-        let c = &mut self.table.columns[at];
-        if c.generated.take().is_none() {
-            let message = format!(
-                "column \"{}\" of relation \"{}\" is not a stored generated column",
-                c.name, self.table.name
-            );
-            return self.missing(message, if_exists);
-        }
-        let number = c.number;
-        self.actions.push(TableAction::DropExpression { number });
-        Ok(())
-    }
-
-    fn missing(&mut self, message: String, if_exists: bool) -> Result<()> {
-        if !if_exists {
-            return Err(Error::new(
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                message,
-            ));
-        }
-        let notice = format!("{message}, skipping");
-        self.notices
-            .push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns: columns with their defaults, keys and checks, and the names PostgreSQL gives checks that have none.
 
 use super::super::scope::{Entry, Relation, Scope, is_system_column};
+use super::super::user_type::Declared;
 use super::super::walk;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::foreign::foreign_key;
@@ -121,8 +122,12 @@ impl<'a> Binder<'a> {
             };
             return Ok((ColumnDef::new(name, ty, 0), Some(sequence)));
         }
-        let (ty, typmod) = self
-            .data_type(&c.data_type)
+        let Declared {
+            ty,
+            typmod,
+            declared,
+        } = self
+            .declared_type(&c.data_type)
             .map_err(|e| self.at(e, c.name.span))?;
         if matches!(ty, DataType::Unknown | DataType::Void) {
             return Err(Error::new(
@@ -132,7 +137,7 @@ impl<'a> Binder<'a> {
         }
         let column = ColumnDef {
             typmod,
-            declared: ty.user_oid().unwrap_or(0),
+            declared,
             ..ColumnDef::new(name, ty, 0)
         };
         Ok((column, None))

@@ -16,6 +16,9 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
     if let Some(action) = common(c)? {
         return Ok(vec![action]);
     }
+    if kind == ObjectKind::Domain {
+        return Ok(vec![of_domain(c)?]);
+    }
     match kind {
         ObjectKind::Table => {
             let mut actions = Vec::new();
@@ -44,7 +47,39 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             }
             Ok(vec![Action::Sequence(options)])
         }
-        ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type => Err(c.error()),
+        ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
+            Err(c.error())
+        }
+    }
+}
+
+/// SET and DROP, of DEFAULT and NOT NULL; constraints are read as those of a table.
+fn of_domain(c: &mut Cursor) -> Result<Action> {
+    let set = c.is("set");
+    if set || c.is("drop") && !c.second_is("constraint") {
+        c.next();
+        if c.accept("not") {
+            c.expect("null")?;
+            return Ok(Action::DomainNotNull(set));
+        }
+        c.expect("default")?;
+        let value = match set {
+            true => Some(Box::new(c.sub(|p: &mut Parser<'static>| p.parse_expr())?)),
+            false => None,
+        };
+        return Ok(Action::DomainDefault(value));
+    }
+    let read = |p: &mut Parser<'static>| p.parse_alter_table_operation();
+    let operation = c.whole(c.rest().to_vec(), read)?;
+    c.skip_all();
+    match operation {
+        AlterTableOperation::AddConstraint { .. }
+        | AlterTableOperation::DropConstraint { .. }
+        | AlterTableOperation::ValidateConstraint { .. } => Ok(Action::Plain(Box::new(operation))),
+        _ => Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "syntax error in ALTER DOMAIN",
+        )),
     }
 }
 

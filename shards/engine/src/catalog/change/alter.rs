@@ -14,7 +14,7 @@ use crate::plan::Expr;
 use crate::plan::ddl::{Alter, AlterTarget, Key, ObjectKind, OwnedSequence, TableAction};
 use crate::shard::call::stale;
 use std::sync::Arc;
-use types::{Error, Result, SqlState, TableId, Value, limits};
+use types::{Error, Result, SqlState, TableId, limits};
 
 /// A table that is being changed.
 struct Draft {
@@ -106,7 +106,7 @@ impl Change {
                 self.add_column(d, column, sequence.as_deref(), ctx)
             }
             TableAction::DropColumn { number, cascade } => self.drop_column(d, *number, *cascade),
-            TableAction::RenameColumn { number, to } => rename_column(d, *number, to),
+            TableAction::RenameColumn { .. } => rename_column(d, action),
             TableAction::SetType { .. } => self.set_type(d, action),
             TableAction::SetDefault { number, default } => {
                 column(d, *number)?.default.clone_from(default);
@@ -217,9 +217,11 @@ impl Change {
                 super::sequence::identity_value(identity.sequence, column.ty)
             }
             (None, None, Some(default)) => default.expr.clone(),
-            (None, None, None) => Expr::Const(Value::Null, column.ty),
+            (None, None, None) => self.catalog.implied_value(column),
         };
-        let constant = column.generated.is_none() && !value.is_volatile();
+        // A rewrite holds each row to the domain; an empty table has none.
+        let held = self.catalog.is_constrained(column.declared);
+        let constant = column.generated.is_none() && !value.is_volatile() && !held;
         if constant {
             let env = Env { ctx, outer: &[] };
             let known = eval::eval(&value, &[], &env)?;
@@ -590,7 +592,16 @@ fn column(d: &mut Draft, number: i16) -> Result<&mut ColumnDef> {
         .ok_or_else(|| Error::internal("a column that is gone"))
 }
 
-fn rename_column(d: &mut Draft, number: i16, to: &str) -> Result<()> {
+fn rename_column(d: &mut Draft, action: &TableAction) -> Result<()> {
+    let TableAction::RenameColumn {
+        number,
+        to,
+        checks,
+        generated,
+    } = action
+    else {
+        return Err(Error::internal("not another name of a column"));
+    };
     if d.table.column(to).is_some() {
         return Err(Error::new(
             SqlState::DUPLICATE_COLUMN,
@@ -600,7 +611,11 @@ fn rename_column(d: &mut Draft, number: i16, to: &str) -> Result<()> {
             ),
         ));
     }
-    to.clone_into(&mut column(d, number)?.name);
+    to.clone_into(&mut column(d, *number)?.name);
+    d.table.checks.clone_from(checks);
+    for (number, expr) in generated {
+        column(d, *number)?.generated = Some(expr.clone());
+    }
     Ok(())
 }
 

@@ -39,6 +39,7 @@ impl Change {
         let notice = match (kind, e.code()) {
             (_, SqlState::INVALID_SCHEMA_NAME) => format!("{}, skipping", e.message()),
             (ObjectKind::Function, _) => format!("{}, skipping", e.message()),
+            (ObjectKind::Domain, _) => format!("type \"{}\" does not exist, skipping", name.name),
             (kind, _) => format!("{} \"{}\" does not exist, skipping", kind.name(), name.name),
         };
         self.skip(notice);

@@ -7,6 +7,7 @@ use super::Change;
 use crate::catalog::enums;
 use crate::catalog::objects::{EnumLabel, UserType, UserTypeKind};
 use crate::catalog::stored::Object;
+use crate::catalog::{ColumnDef, Table};
 use crate::plan::ddl::{LabelPlace, QualifiedName, TypeAction};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, limits};
@@ -48,7 +49,6 @@ impl Change {
     }
 
     pub(super) fn alter_type(&mut self, oid: u32, action: &TypeAction) -> Result<()> {
-        self.tag = "ALTER TYPE";
         let found = self.catalog.types.get(&oid).cloned();
         let mut next = found.map(|t| UserType::clone(&t)).ok_or_else(|| {
             Error::new(
@@ -99,6 +99,7 @@ impl Change {
                 labels.insert(at, new);
                 next.kind = UserTypeKind::Enum { labels };
             }
+            TypeAction::Domain(action) => return self.alter_domain(next, action),
             TypeAction::RenameValue { from, to } => {
                 acceptable(to)?;
                 let mut labels = next.labels().to_vec();
@@ -107,6 +108,7 @@ impl Change {
                     return Err(label_exists(to));
                 }
                 labels[at].label.clone_from(to);
+                self.rename_in_defaults(oid, from, to);
                 next.kind = UserTypeKind::Enum { labels };
             }
         }
@@ -114,8 +116,32 @@ impl Change {
         Ok(())
     }
 
+    /// Texts of defaults that are the label and nothing else.
+    fn rename_in_defaults(&mut self, oid: u32, from: &str, to: &str) {
+        let name = self.catalog.user_type_name(types::DataType::Enum(oid));
+        let name = name.unwrap_or_default();
+        let literal = |label: &str| format!("'{}'::{name}", label.replace('\'', "''"));
+        let (old, new) = (literal(from), literal(to));
+        let is_old = |c: &ColumnDef| c.default.as_ref().is_some_and(|d| d.sql == old);
+        let tables = self.catalog.tables.values();
+        let having: Vec<Arc<Table>> = tables
+            .filter(|t| t.columns.iter().any(is_old))
+            .cloned()
+            .collect();
+        for table in having {
+            let mut next = Table::clone(&table);
+            for column in next.columns.iter_mut().filter(|c| is_old(c)) {
+                if let Some(default) = &mut column.default {
+                    default.sql.clone_from(&new);
+                }
+            }
+            self.touched(Object::Table(next.id));
+            self.catalog.tables.insert(next.id, Arc::new(next));
+        }
+    }
+
     /// 42710 where a type, or the array of one, has the name.
-    fn free_type(&self, schema: &str, name: &str) -> Result<()> {
+    pub(super) fn free_type(&self, schema: &str, name: &str) -> Result<()> {
         let path = [];
         match self.catalog.user_type(&path, Some(schema), name) {
             None => Ok(()),
@@ -126,7 +152,7 @@ impl Change {
         }
     }
 
-    fn put_type(&mut self, ty: UserType) {
+    pub(super) fn put_type(&mut self, ty: UserType) {
         self.touched(Object::Type(ty.oid));
         self.catalog.types.insert(ty.oid, Arc::new(ty));
     }

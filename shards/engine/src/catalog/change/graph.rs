@@ -3,9 +3,10 @@
 //! Owns: the edges, found by looking at the whole catalog: definitions are rare. Asked by: DROP and ALTER.
 //! Source: PostgreSQL 15, `dependency.c`.
 
-use crate::catalog::objects::Function;
-use crate::catalog::{Catalog, Stated, Table, TableKind};
+use crate::catalog::objects::{Function, UserType, UserTypeKind};
+use crate::catalog::{Catalog, ColumnDef, Stated, Table, TableKind};
 use crate::exec::eval::columns_used;
+use crate::exec::functions::domains::cast_to_domain;
 use crate::exec::functions::system::type_name;
 use crate::plan::Expr;
 use std::collections::BTreeSet;
@@ -60,6 +61,12 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
                 });
                 out.extend(uses.map(|c| (Node::Default(t.id, c.number), Bond::Normal)));
             }
+            for t in catalog.types.values().filter(|t| t.is_domain()) {
+                let default = catalog.domain_default(t.oid);
+                if default.is_some_and(|d| super::sequence::names(&d.expr, *id)) {
+                    out.push((Node::Type(t.oid), Bond::Normal));
+                }
+            }
             users(catalog, id.0, &mut out);
             readers(catalog, *id, None, &mut out);
         }
@@ -69,6 +76,9 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
                 out.extend(of.map(|c| (Node::Column(t.id, c.number), Bond::Normal)));
                 naming_type(t, *oid, &mut out);
             }
+            let over = |t: &&Arc<UserType>| t.oid != *oid && is_domain_of(t, *oid);
+            let over = catalog.types.values().filter(over);
+            out.extend(over.map(|t| (Node::Type(t.oid), Bond::Normal)));
             users(catalog, *oid, &mut out);
         }
         Node::Function(oid) => users(catalog, *oid, &mut out),
@@ -138,22 +148,43 @@ fn users(catalog: &Catalog, oid: u32, out: &mut Vec<(Node, Bond)>) {
 
 /// Checks and defaults that name a type, of columns that are not of it: those go with their columns.
 fn naming_type(t: &Table, oid: u32, out: &mut Vec<(Node, Bond)>) {
-    let names = |e: &Expr| {
-        let mut found = false;
-        e.each(&mut |x| found |= x.ty().user_oid() == Some(oid));
-        found
-    };
+    let names = |e: &Expr| names_type(e, oid);
     let own = |at: &usize| t.columns.get(*at).is_some_and(|c| c.declared == oid);
     for c in t.checks.iter().filter(|c| names(&c.expr)) {
         if !columns_used(&c.expr).iter().any(own) {
             out.push((Node::Constraint(t.id, c.name.clone()), Bond::Normal));
         }
     }
-    for c in t.columns.iter().filter(|c| c.declared != oid) {
+    let other = |c: &&ColumnDef| c.declared != oid && c.ty.user_oid() != Some(oid);
+    for c in t.columns.iter().filter(other) {
         if c.default.as_ref().is_some_and(|d| names(&d.expr)) {
             out.push((Node::Default(t.id, c.number), Bond::Normal));
         }
     }
+}
+
+fn names_type(e: &Expr, oid: u32) -> bool {
+    let mut found = false;
+    e.each(&mut |x| {
+        found |= x.ty().user_oid() == Some(oid) || cast_to_domain(x) == Some(oid);
+    });
+    found
+}
+
+/// Whether a domain is over the type, or its expressions name it.
+fn is_domain_of(t: &UserType, oid: u32) -> bool {
+    let UserTypeKind::Domain {
+        base,
+        default,
+        checks,
+        ..
+    } = &t.kind
+    else {
+        return false;
+    };
+    base.user_oid() == Some(oid)
+        || default.as_ref().is_some_and(|d| names_type(&d.expr, oid))
+        || checks.iter().any(|c| names_type(&c.expr, oid))
 }
 
 fn owned(catalog: &Catalog, table: TableId, column: Option<i16>, out: &mut Vec<(Node, Bond)>) {

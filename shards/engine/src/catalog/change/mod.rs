@@ -6,6 +6,7 @@
 mod alter;
 mod columns;
 mod comment;
+mod domain;
 mod drop;
 mod enums;
 mod foreign;
@@ -74,6 +75,13 @@ pub enum Work {
         /// Ordinals.
         not_null: Vec<usize>,
     },
+    /// Every row's value of the column at this ordinal is one of the domain as it is to be.
+    HoldToDomain {
+        table: Arc<Table>,
+        at: usize,
+        /// Otherwise NULL is not allowed any more.
+        check: Option<Check>,
+    },
     /// Every row of the table refers, by this foreign key of its, to a row that is there.
     Refer { table: TableId, key: u32 },
 }
@@ -114,6 +122,7 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             }
         }
         Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
+        Ddl::CreateDomain { name, domain } => change.create_domain(name, domain)?,
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,
         Ddl::Truncate {

@@ -5,7 +5,7 @@
 //! is the same in every snapshot: those of an index share its oid, checks and defaults have the upper bits set.
 
 use super::indexes::table_indexes;
-use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table};
+use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table, UserType};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
 use std::sync::Arc;
@@ -96,7 +96,15 @@ fn table_constraints(table: &Arc<Table>) -> impl Iterator<Item = Constraint<'_>>
     checks.chain(keys)
 }
 
-/// `pg_constraint.oid` of a table's check.
+/// The checks of domains, each with its oid.
+pub fn domain_checks(catalog: &Catalog) -> impl Iterator<Item = (u32, &UserType, &Check)> {
+    catalog.types.values().flat_map(|t| {
+        let checks = t.domain_checks().iter().enumerate();
+        checks.map(|(i, c)| (check_oid(t.oid, i), &**t, c))
+    })
+}
+
+/// `pg_constraint.oid` of a table's check, or of a domain's.
 fn check_oid(table: u32, ordinal: usize) -> u32 {
     derived_oid(0x8000_0000, table, ordinal, 256)
 }

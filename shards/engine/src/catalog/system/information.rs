@@ -4,10 +4,10 @@
 
 use super::Constraint;
 use super::definitions::{PG_CATALOG, relations};
-use super::describe::{ConstraintKind, action_name, constraints};
+use super::describe::{ConstraintKind, action_name, constraints, domain_checks};
 use super::values::{int4, null, text};
 use crate::catalog::path;
-use crate::catalog::{Sequence, Table, TableKind};
+use crate::catalog::{Catalog, Check, Sequence, Table, TableKind, UserType, UserTypeKind};
 use crate::exec::Context;
 use types::limits::ROW_BYTES_MAX;
 use types::{DataType, Row, Value};
@@ -120,6 +120,8 @@ struct Column<'a> {
     /// GENERATED ALWAYS (true) or BY DEFAULT AS IDENTITY, with its sequence.
     identity: Option<(bool, &'a Sequence)>,
     generated: Option<&'a str>,
+    /// The domain that it was declared with.
+    domain: Option<&'a UserType>,
 }
 
 /// Precision, radix and scale.
@@ -172,15 +174,88 @@ fn datetime_precision(ty: DataType, typmod: i32) -> Value {
     }
 }
 
+/// `data_type`.
+fn kind_of_type(ty: DataType) -> &'static str {
+    match ty {
+        ty if ty.is_array() => "ARRAY",
+        DataType::Enum(_) => "USER-DEFINED",
+        ty => ty.sql_name(),
+    }
+}
+
+/// `udt_catalog`, `udt_schema` and `udt_name`.
+fn udt(ty: DataType, ctx: &Context) -> [Value; 3] {
+    let own = ty.user_oid();
+    match own.and_then(|oid| ctx.catalog.types.get(&oid)) {
+        Some(t) if ty.is_array() => {
+            let name = format!("_{}", t.name);
+            [database(ctx), text(&t.schema), text(&name)]
+        }
+        Some(t) => [database(ctx), text(&t.schema), text(&t.name)],
+        None => [database(ctx), text(PG_CATALOG), text(ty.name())],
+    }
+}
+
+fn domain_of(catalog: &Catalog, declared: u32) -> Option<&UserType> {
+    let found = catalog.types.get(&declared);
+    found.map(|t| &**t).filter(|t| t.is_domain())
+}
+
+/// The type that a domain is over, which may be a domain.
+fn directly_under(domain: &UserType) -> Option<(DataType, i32)> {
+    match &domain.kind {
+        UserTypeKind::Domain { base, typmod, .. } => Some((*base, *typmod)),
+        UserTypeKind::Enum { .. } => None,
+    }
+}
+
+pub(super) fn domains(ctx: &Context) -> Vec<Row> {
+    let row = |d: &UserType| -> Option<Row> {
+        let (ty, typmod) = directly_under(d)?;
+        let default = ctx.catalog.domain_default(d.oid);
+        let mut row = vec![
+            database(ctx),
+            text(&d.schema),
+            text(&d.name),
+            text(kind_of_type(ty)),
+        ];
+        row.extend(length_facts(ty, typmod));
+        row.resize(12, Value::Null);
+        row.extend(numeric_facts(ty, typmod));
+        row.push(datetime_precision(ty, typmod));
+        row.resize(18, Value::Null);
+        row.push(default.map_or(Value::Null, |d| text(&d.sql)));
+        row.extend(udt(ty, ctx));
+        row.resize(26, Value::Null);
+        row.push(text("1"));
+        Some(row)
+    };
+    ctx.catalog.types.values().filter_map(|d| row(d)).collect()
+}
+
+pub(super) fn domain_constraints(ctx: &Context) -> Vec<Row> {
+    let row = |(_, domain, check): (u32, &UserType, &Check)| -> Row {
+        vec![
+            database(ctx),
+            text(&domain.schema),
+            text(&check.name),
+            database(ctx),
+            text(&domain.schema),
+            text(&domain.name),
+            text(NO),
+            text(NO),
+        ]
+    };
+    domain_checks(&ctx.catalog).map(row).collect()
+}
+
 impl Column<'_> {
     fn row(&self, ctx: &Context) -> Row {
-        let [precision, radix, scale] = numeric_facts(self.ty, self.typmod);
-        let [characters, bytes] = length_facts(self.ty, self.typmod);
-        let shown = match self.ty {
-            ty if ty.is_array() => "ARRAY",
-            DataType::Enum(_) => "USER-DEFINED",
-            ty => ty.sql_name(),
-        };
+        // Of a domain over another: that one, which says no more.
+        let under = self.domain.and_then(directly_under);
+        let (ty, typmod) = under.unwrap_or((self.ty, self.typmod));
+        let [precision, radix, scale] = numeric_facts(ty, typmod);
+        let [characters, bytes] = length_facts(ty, typmod);
         let mut row = vec![
             database(ctx),
             text(self.schema),
@@ -188,27 +263,27 @@ impl Column<'_> {
             text(self.name),
             int4(self.number as i32),
             self.default.map_or(Value::Null, text),
-            yes_no(!self.not_null),
-            text(shown),
+            yes_no(
+                !self.not_null
+                    && !self
+                        .domain
+                        .is_some_and(|d| ctx.catalog.domain_not_null(d.oid)),
+            ),
+            text(kind_of_type(ty)),
             characters,
             bytes,
             precision,
             radix,
             scale,
-            datetime_precision(self.ty, self.typmod),
+            datetime_precision(ty, typmod),
         ];
-        // Interval, character set, collation and domain: none of it applies.
-        row.resize(25, Value::Null);
-        let own = self.ty.user_oid();
-        let own = own.and_then(|oid| ctx.catalog.types.get(&oid));
-        row.extend(match own {
-            Some(t) if self.ty.is_array() => {
-                let name = format!("_{}", t.name);
-                [database(ctx), text(&t.schema), text(&name)]
-            }
-            Some(t) => [database(ctx), text(&t.schema), text(&t.name)],
-            None => [database(ctx), text(PG_CATALOG), text(self.ty.name())],
-        });
+        // Interval, character set and collation: none of it applies.
+        row.resize(22, Value::Null);
+        match self.domain {
+            Some(d) => row.extend([database(ctx), text(&d.schema), text(&d.name)]),
+            None => row.resize(25, Value::Null),
+        }
+        row.extend(udt(ty, ctx));
         row.resize(32, Value::Null);
         let identity = self.identity.is_some();
         row.extend([text(&self.number.to_string()), text(NO), yes_no(identity)]);
@@ -251,6 +326,7 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
                 updatable: false,
                 identity: None,
                 generated: None,
+                domain: None,
             };
             rows.push(column.row(ctx));
         }
@@ -273,6 +349,7 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
                 updatable: true,
                 identity,
                 generated: c.generated.as_ref().map(|g| g.sql.as_str()),
+                domain: domain_of(&ctx.catalog, c.declared),
             };
             rows.push(column.row(ctx));
         }
@@ -291,6 +368,7 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
                 updatable: false,
                 identity: None,
                 generated: None,
+                domain: None,
             };
             rows.push(column.row(ctx));
         }
@@ -351,8 +429,13 @@ pub(super) fn check_constraints(ctx: &Context) -> Vec<Row> {
     };
     let checks = constraints(&ctx.catalog)
         .filter_map(|c| Some(row(c.table, c.name, &format!("({})", c.check?.sql))));
+    let of_domains = domain_checks(&ctx.catalog).map(|(_, domain, check)| -> Row {
+        let clause = text(&format!("({})", check.sql));
+        let (schema, name) = (text(&domain.schema), text(&check.name));
+        vec![database(ctx), schema, name, clause]
+    });
     let implied = not_nulls(ctx).map(|(name, clause, table)| row(table, &name, &clause));
-    checks.chain(implied).collect()
+    checks.chain(of_domains).chain(implied).collect()
 }
 
 pub(super) fn key_column_usage(ctx: &Context) -> Vec<Row> {

@@ -33,7 +33,9 @@ use ::types::{DataType, Row};
 pub use definitions::{
     INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, Relation, find, relations as all,
 };
-pub use describe::{Constraint, ConstraintKind, attrdef_oid, constraint_definition, constraints};
+pub use describe::{
+    Constraint, ConstraintKind, attrdef_oid, constraint_definition, constraints, domain_checks,
+};
 pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
 pub use objects::{serial_sequence, view_definition};
 pub use procs::{io_function, io_function_name};

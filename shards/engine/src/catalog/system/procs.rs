@@ -42,6 +42,10 @@ pub(super) const ARRAY_IO: [(u32, &str); 4] = [
     (2401, "array_send"),
 ];
 
+/// Shared by all domains, whose values are written as those of the types under them.
+pub(super) const DOMAIN_IO: [(u32, &str); 4] =
+    [(2597, "domain_in"), (0, ""), (2598, "domain_recv"), (0, "")];
+
 pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
     io(
         16,
@@ -366,7 +370,10 @@ pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
 
 fn io_functions() -> impl Iterator<Item = (u32, &'static str)> {
     let of_types = IO_FUNCTIONS.iter().flat_map(|f| f.functions);
-    of_types.chain(ARRAY_IO).filter(|(oid, _)| *oid != 0)
+    of_types
+        .chain(ARRAY_IO)
+        .chain(DOMAIN_IO)
+        .filter(|(oid, _)| *oid != 0)
 }
 
 /// The oid of a type's input or output function by its name, such as `array_in`.
@@ -501,6 +508,7 @@ static PROCS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let arrays = io(signature_oid(ANY_ARRAY), ARRAY_IO);
     let mut rows: Vec<Row> = IO_FUNCTIONS.iter().flat_map(io_rows).collect();
     rows.extend(io_rows(&arrays));
+    rows.extend(io_rows(&io(signature_oid(ANY), DOMAIN_IO)));
     // Those without an SQL name stand behind casts.
     for f in functions::all().filter(|f| !f.sql.is_empty()) {
         let id = functions::oid(f).unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Rows of `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
 
 use super::definitions::{Relation, relations};
-use super::describe::{ConstraintKind, attrdef_oid, constraints};
+use super::describe::{ConstraintKind, attrdef_oid, constraints, domain_checks};
 use super::indexes::{IndexInfo, indexes};
 use super::objects;
 use super::server::{BTREE, HEAP};
@@ -300,6 +300,10 @@ fn system_attributes(r: &Relation) -> impl Iterator<Item = Row> + '_ {
 static SYSTEM_ATTRIBUTES: LazyLock<Vec<Row>> =
     LazyLock::new(|| relations().iter().flat_map(system_attributes).collect());
 
+/// Places of `atttypid` and `atttypmod`.
+const ATTRIBUTE_TYPE: usize = 2;
+const ATTRIBUTE_TYPMOD: usize = 8;
+
 pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
     let mut rows = SYSTEM_ATTRIBUTES.clone();
     for t in ctx.catalog.tables.values() {
@@ -319,7 +323,12 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
                 },
                 generated: c.generated.is_some(),
             };
-            attribute.row()
+            let mut row = attribute.row();
+            if ctx.catalog.is_domain(c.declared) {
+                row[ATTRIBUTE_TYPE] = oid(c.declared);
+                row[ATTRIBUTE_TYPMOD] = int4(-1);
+            }
+            row
         }));
         rows.extend(t.dropped.iter().map(|d| dropped_attribute(t.id.0, d)));
     }
@@ -429,7 +438,36 @@ pub(super) fn constraint(ctx: &Context) -> Vec<Row> {
             c.check.map_or(Value::Null, |check| text(&check.sql)),
         ]
     };
-    constraints(&ctx.catalog).map(row).collect()
+    let of_tables = constraints(&ctx.catalog).map(row);
+    of_tables.chain(domain_constraints(ctx)).collect()
+}
+
+fn domain_constraints(ctx: &Context) -> impl Iterator<Item = Row> + '_ {
+    domain_checks(&ctx.catalog).map(|(id, domain, check)| {
+        let mut row = vec![
+            oid(id),
+            text(&check.name),
+            oid(objects::schema(&ctx.catalog, &domain.schema)),
+            ch("c"),
+            yes(false),
+            yes(false),
+            yes(true),
+            oid(0),
+            oid(domain.oid),
+            oid(0),
+            oid(0),
+            oid(0),
+            ch(" "),
+            ch(" "),
+            ch(" "),
+            yes(true),
+            int4(0),
+            yes(false),
+        ];
+        row.resize(25, Value::Null);
+        row.push(text(&check.sql));
+        row
+    })
 }
 
 fn action_letter(action: ForeignKeyAction) -> &'static str {

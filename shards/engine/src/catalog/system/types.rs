@@ -4,11 +4,11 @@
 
 use super::definitions::PG_CATALOG_OID;
 use super::objects;
-use super::procs::{ARRAY_IO, IO_FUNCTIONS, IoFunctions};
+use super::procs::{ARRAY_IO, DOMAIN_IO, IO_FUNCTIONS, IoFunctions};
 use super::server::BTREE;
 use super::values::{OWNER, ch, int2, int4, no_proc, null, oid, proc, text, yes};
-use crate::catalog::OpClass;
 use crate::catalog::enums::GAP;
+use crate::catalog::{OpClass, UserType, UserTypeKind};
 use crate::exec::Context;
 use crate::exec::cast::{CastContext, can_cast, is_preferred};
 use types::{DataType, Error, Result, Row, SqlState, Value};
@@ -72,6 +72,10 @@ pub(super) fn types(ctx: &Context) -> Vec<Row> {
     let mut rows: Vec<Row> = real.chain(PSEUDO_TYPES.iter().map(pseudo_row)).collect();
     for t in ctx.catalog.types.values() {
         let schema = oid(objects::schema(&ctx.catalog, &t.schema));
+        if t.is_domain() {
+            rows.push(domain_row(t, schema, ctx));
+            continue;
+        }
         for (ty, name) in [
             (DataType::Enum(t.oid), t.name.clone()),
             (DataType::EnumArray(t.oid), format!("_{}", t.name)),
@@ -83,6 +87,46 @@ pub(super) fn types(ctx: &Context) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// As the type under it, but for what a domain says itself. There are no arrays of domains.
+fn domain_row(t: &UserType, schema: Value, ctx: &Context) -> Row {
+    let (base, _) = ctx
+        .catalog
+        .domain_base(t.oid)
+        .unwrap_or((DataType::Text, -1));
+    let UserTypeKind::Domain {
+        base: under,
+        typmod,
+        not_null,
+        default,
+        ..
+    } = &t.kind
+    else {
+        return Row::new();
+    };
+    let mut row = type_row(base);
+    let [input, _, receive, _] = DOMAIN_IO.map(|(oid, name)| proc(oid, name));
+    let own = [
+        (0, oid(t.oid)),
+        (NAME, text(&t.name)),
+        (NAMESPACE, schema),
+        (6, ch("d")),
+        (8, yes(false)),
+        (12, no_proc()),
+        (13, oid(0)),
+        (14, oid(0)),
+        (15, input),
+        (17, receive),
+        (24, yes(*not_null)),
+        (25, oid(under.oid())),
+        (26, int4(*typmod)),
+        (30, default.as_ref().map_or(Value::Null, |d| text(&d.sql))),
+    ];
+    for (at, value) in own {
+        row[at] = value;
+    }
+    row
 }
 
 /// Places of `typname` and `typnamespace`.

@@ -13,6 +13,7 @@ mod arrays;
 mod bytes;
 mod compare;
 mod datetime;
+pub mod domains;
 mod enums;
 mod floats;
 mod integers;
@@ -229,6 +230,7 @@ static TABLES: &[&[Function]] = &[
     jsonb::FUNCTIONS,
     json::FUNCTIONS,
     enums::FUNCTIONS,
+    domains::FUNCTIONS,
 ];
 
 struct Registry {

@@ -69,9 +69,16 @@ pub(super) const INFORMATION: &[Definition] = &[
          name, constraint_name name",
     ),
     information(
+        13310,
+        "domain_constraints",
+        rows::domain_constraints,
+        "constraint_catalog name, constraint_schema name, constraint_name name, domain_catalog name, \
+         domain_schema name, domain_name name, is_deferrable varchar, initially_deferred varchar",
+    ),
+    information(
         13320,
         "domains",
-        none,
+        rows::domains,
         "domain_catalog name, domain_schema name, domain_name name, data_type varchar, \
          character_maximum_length int4, character_octet_length int4, character_set_catalog name, \
          character_set_schema name, character_set_name name, collation_catalog name, collation_schema name, \

@@ -209,6 +209,9 @@ fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
 }
 
 fn constraint(ctx: &Context, oid: u32) -> Result<Value> {
+    if let Some((_, _, check)) = system::domain_checks(&ctx.catalog).find(|c| c.0 == oid) {
+        return Ok(format!("CHECK ({})", check.sql).into());
+    }
     let found = system::constraints(&ctx.catalog).find(|c| c.oid == oid);
     Ok(found.map_or(Value::Null, |c| system::constraint_definition(&c).into()))
 }

@@ -1,0 +1,71 @@
+//! A name in the text of an expression that is kept, under another name.
+//!
+//! Owns: where an identifier is a column. Asked by: RENAME COLUMN, for the texts of checks and generated columns, and domains,
+//! whose VALUE is shown in capitals. Never: looks at what a name means; the expression has been bound.
+
+use super::{cursor, errors, split};
+use sqlparser::tokenizer::Token;
+
+/// The text with column `from` (folded) written as `to`; unchanged where it is no expression. `table`: what the name may be
+/// qualified with.
+pub(crate) fn renamed(text: &str, table: &str, from: &str, to: &str) -> String {
+    let Ok(tokens) = errors::tokenize(text) else {
+        return text.to_owned();
+    };
+    let lines = split::Lines::of(text);
+    let is_blank = |t: &Token| matches!(t, Token::Whitespace(_));
+    let words: Vec<_> = tokens.iter().filter(|t| !is_blank(&t.token)).collect();
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::new();
+    let mut done = 0;
+    for (i, t) in words.iter().enumerate() {
+        let Token::Word(word) = &t.token else {
+            continue;
+        };
+        let before = i.checked_sub(1).and_then(|i| words.get(i));
+        let after = words.get(i + 1).map(|t| &t.token);
+        let qualifier = i.checked_sub(2).and_then(|i| words.get(i));
+        let is_column = match before.map(|t| &t.token) {
+            Some(Token::Period) => {
+                matches!(qualifier.map(|t| &t.token), Some(Token::Word(q)) if cursor::fold(q) == table)
+            }
+            Some(Token::DoubleColon) => false,
+            Some(Token::Word(w)) => !w.value.eq_ignore_ascii_case("as"),
+            _ => true,
+        };
+        let follows = matches!(
+            after,
+            Some(Token::LParen | Token::Period | Token::SingleQuotedString(_))
+        );
+        if !is_column || follows || cursor::fold(word) != from {
+            continue;
+        }
+        let (Some(start), Some(end)) = (lines.position(t.span.start), lines.position(t.span.end))
+        else {
+            continue;
+        };
+        let (start, end) = (start as usize - 1, end as usize - 1);
+        out.extend(chars.get(done..start).unwrap_or(&[]));
+        out.push_str(to);
+        done = end;
+    }
+    out.extend(chars.get(done..).unwrap_or(&[]));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renamed;
+
+    #[test]
+    fn columns_are_renamed_and_nothing_else_is() {
+        let is = |text: &str, new: &str| assert_eq!(renamed(text, "t", "a", "\"B\""), new);
+        is("(a > 1 AND A < é)", "(\"B\" > 1 AND \"B\" < é)");
+        is("t.a + u.a", "t.\"B\" + u.a");
+        is("a(a)", "a(\"B\")");
+        is("'a' || \"a\" || \"A\"", "'a' || \"B\" || \"A\"");
+        is("CAST(a AS a)", "CAST(\"B\" AS a)");
+        is("x::a", "x::a");
+        is("é = a\n and a = 'é'", "é = \"B\"\n and \"B\" = 'é'");
+    }
+}
