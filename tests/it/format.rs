@@ -55,13 +55,38 @@ fn cells(server: Server) -> BTreeMap<Vec<u8>, Vec<u8>> {
     })
 }
 
+/// Of types and functions, which `DEFINITIONS` has none of.
+const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog3.txt");
+
+const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
+    create type mood as enum ('sad', 'ok');
+    alter type mood add value 'meh' before 'ok';
+    create domain positive as int default 7 constraint above check (value > 0);
+    create domain even as positive not null check (value % 2 = 0);
+    create domain good as mood check (value > 'sad');
+    create table u (v even, g good default 'ok');
+    create function one(n int, by positive default 2) returns int language sql immutable strict as 'select n * by';
+    create function rows_of(k int) returns table (id int, a text) language sql stable as 'select * from t where id = k';
+    create function all_t() returns setof t language sql as 'select * from t';
+    create table w (x int default one(3) check (one(x, 1) > 0))";
+
 #[test]
 fn definitions_are_stored_as_the_golden_bytes_say() {
+    stored(DEFINITIONS, GOLDEN, "GOLDEN_WRITE");
+}
+
+#[test]
+fn types_and_functions_are_stored_as_the_golden_bytes_say() {
+    let golden = std::fs::read_to_string(OTHERS).unwrap();
+    stored(OTHER_DEFINITIONS, &golden, "GOLDEN_WRITE_OTHERS");
+}
+
+fn stored(definitions: &str, golden: &str, write: &str) {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(&data.path().join("data"), 1);
     client_runtime().block_on(async {
         let client = server.connect().await;
-        client.batch_execute(DEFINITIONS).await.unwrap();
+        client.batch_execute(definitions).await.unwrap();
     });
     let mut now = String::new();
     for (key, value) in cells(server) {
@@ -71,11 +96,11 @@ fn definitions_are_stored_as_the_golden_bytes_say() {
             let _ = writeln!(now, "  {}", hex(run));
         }
     }
-    if let Some(path) = std::env::var_os("GOLDEN_WRITE") {
+    if let Some(path) = std::env::var_os(write) {
         std::fs::write(path, &now).unwrap();
     }
     assert!(
-        now == GOLDEN,
+        now == golden,
         "the catalog's bytes changed; now they are\n{now}"
     );
 }

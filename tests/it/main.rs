@@ -19,6 +19,7 @@ mod explain;
 mod foreign_keys;
 mod format;
 mod full_disk;
+mod functions;
 mod hermitage;
 mod indexes;
 mod isolation;

@@ -8,6 +8,7 @@ mod alter;
 mod domain;
 mod draft;
 mod foreign;
+mod function;
 mod index;
 mod placement;
 mod sequence;
@@ -41,6 +42,7 @@ impl<'a> Binder<'a> {
                 let labels = labels.clone();
                 Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
             }
+            Definition::Function(f) => self.create_function(f),
             Definition::Domain { name, column } => self.create_domain(name, column),
             Definition::Alter(a) => self.alter(a),
             Definition::Drop(d) => self.drop(d),
@@ -90,10 +92,16 @@ impl<'a> Binder<'a> {
             define::ObjectKind::Type | define::ObjectKind::Domain => self.type_named(n),
             _ => self.named(n),
         };
-        let names = d.names.iter().map(name).collect::<Result<_>>()?;
+        let mut names: Vec<QualifiedName> = d.names.iter().map(name).collect::<Result<_>>()?;
+        let mut args = Vec::new();
+        for f in &d.functions {
+            names.push(self.function_name_of(&f.name)?);
+            args.push(self.signature(f)?);
+        }
         Ok(Statement::Ddl(Ddl::Drop(Drop {
             kind: kind(d.kind),
             names,
+            args,
             if_exists: d.if_exists,
             cascade: d.cascade,
             concurrently: d.concurrently,
@@ -114,6 +122,10 @@ impl<'a> Binder<'a> {
             define::CommentOn::Object(k, name) => {
                 CommentTarget::Object(kind(*k), self.named(name)?)
             }
+            define::CommentOn::Function(f) => CommentTarget::Function {
+                name: self.function_name_of(&f.name)?,
+                args: self.signature(f)?,
+            },
             define::CommentOn::Column(name) => {
                 let mut parts = name.0.clone();
                 let column = ast::ObjectName(parts.pop().into_iter().collect());
@@ -199,6 +211,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
         define::ObjectKind::Schema => ObjectKind::Schema,
         define::ObjectKind::Type => ObjectKind::Type,
         define::ObjectKind::Domain => ObjectKind::Domain,
+        define::ObjectKind::Function => ObjectKind::Function,
     }
 }
 

@@ -42,6 +42,12 @@ impl<'a> Binder<'a> {
     }
 
     fn function_inner(&mut self, f: &'a ast::Function, cx: &mut Cx) -> Result<Expr> {
+        if let FunctionArguments::List(list) = &f.args
+            && is_plain(f, list)
+            && let Some(call) = self.user_call(&f.name, &list.args, cx)?
+        {
+            return Ok(call);
+        }
         let name = function_name(&f.name)?;
         if f.null_treatment.is_some() || !matches!(f.parameters, FunctionArguments::None) {
             return Err(syntax(format!("syntax error in the call of \"{name}\"")));
@@ -338,6 +344,20 @@ impl<'a> Binder<'a> {
         }
         Ok(out)
     }
+}
+
+/// The call is of a function and its arguments, with nothing that only aggregates and window functions have.
+fn is_plain(f: &ast::Function, list: &ast::FunctionArgumentList) -> bool {
+    f.over.is_none()
+        && f.filter.is_none()
+        && f.within_group.is_empty()
+        && f.null_treatment.is_none()
+        && list.clauses.is_empty()
+        && list.duplicate_treatment.is_none()
+        && !matches!(
+            list.args.as_slice(),
+            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
+        )
 }
 
 /// 42809 for what a plain function cannot carry.

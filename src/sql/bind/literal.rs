@@ -60,6 +60,9 @@ impl<'a> Binder<'a> {
         if n > limits::PARAMETERS_MAX {
             return Err(self.at(too_many_parameters(), span));
         }
+        if let Some(argument) = self.argument(n - 1) {
+            return argument.map_err(|e| self.at(e, span));
+        }
         if self.params.len() < n {
             self.params.resize(n, None);
         }

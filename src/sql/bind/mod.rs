@@ -7,6 +7,7 @@
 //! Source: PostgreSQL 15's `parse_*.c` for order of checks and wording.
 
 mod agg;
+mod call;
 mod case;
 mod coerce;
 mod colname;
@@ -161,6 +162,12 @@ struct Binder<'a> {
     reading: Option<RefCell<view::Reading>>,
     /// INSERT … OVERRIDING SYSTEM VALUE.
     overriding: bool,
+    /// Inside of a function's body: what it is called with.
+    arguments: Option<call::Arguments>,
+    /// Bodies of functions that the statement has so far.
+    calls: usize,
+    /// Bodies that this one is inside of, itself counted.
+    bodies: usize,
     /// The next SELECT may say INTO: it is the statement itself.
     into: bool,
 }
@@ -298,6 +305,9 @@ impl<'a> Binder<'a> {
             view: None,
             reading: None,
             overriding: false,
+            arguments: None,
+            calls: 0,
+            bodies: 0,
             into: false,
         }
     }

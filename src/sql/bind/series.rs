@@ -107,7 +107,7 @@ pub(super) fn joined<'e>(
     })))
 }
 
-fn is_stand_in(column: usize) -> bool {
+pub(super) fn is_stand_in(column: usize) -> bool {
     (STAND_IN..super::agg::STAND_IN).contains(&column)
 }
 

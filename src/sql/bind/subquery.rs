@@ -147,6 +147,9 @@ impl<'a> Binder<'a> {
         {
             return Ok(e);
         }
+        if let Some(e) = self.argument_named(None, name) {
+            return Ok(e);
+        }
         if is_system_column(name) && cx.scope.has_base_table() {
             return Err(self.at(unsupported(&format!("system column {name}")), i.span));
         }
@@ -197,6 +200,11 @@ impl<'a> Binder<'a> {
         };
         match self.look_outwards(cx, &mut look) {
             Ok(Some(e)) => return Ok(e),
+            Ok(None) if !relation_seen && schema.is_none() => {
+                if let Some(e) = self.argument_named(Some(table), name) {
+                    return Ok(e);
+                }
+            }
             Ok(None) => {}
             Err(e) => return Err(position(self, e)),
         }

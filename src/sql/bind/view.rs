@@ -27,6 +27,14 @@ pub(super) struct Reading {
     reads: Vec<Reads>,
     /// Oids and numbers of columns that it names.
     columns: BTreeSet<(u32, i16)>,
+    /// Oids of functions that it calls.
+    functions: BTreeSet<u32>,
+}
+
+impl Reading {
+    pub(super) fn function(&mut self, oid: u32) {
+        self.functions.insert(oid);
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -215,6 +223,8 @@ impl<'a> Binder<'a> {
         inner.relations = self.relations;
         inner.with_ids = self.with_ids;
         inner.copied = self.copied;
+        inner.calls = self.calls;
+        inner.bodies = self.bodies;
         let rel = inner.query(q).map_err(|e| {
             // A position would be one in the view's text.
             let plain = Error::new(e.code(), e.message());
@@ -224,6 +234,7 @@ impl<'a> Binder<'a> {
             }
         })?;
         (self.relations, self.copied) = (inner.relations, inner.copied);
+        self.calls = inner.calls;
         self.with_ids = inner.with_ids;
         Ok(rel)
     }
@@ -232,6 +243,18 @@ impl<'a> Binder<'a> {
     fn kept(&mut self, body: &'a define::AsQuery) -> Result<(Query, Stated)> {
         self.reading = Some(RefCell::default());
         let query = self.top_query(&body.query)?;
+        if !self.params.is_empty() {
+            return Err(Error::new(
+                SqlState::UNDEFINED_PARAMETER,
+                "there is no parameter $1",
+            ));
+        }
+        let stated = self.stated_query(&query, body.text.clone());
+        Ok((query, stated))
+    }
+
+    /// A bound query as it is kept.
+    pub(super) fn stated_query(&mut self, query: &Query, sql: String) -> Stated {
         let reading = self.reading.take().unwrap_or_default().into_inner();
         let mut reads = reading.reads;
         for read in &mut reads {
@@ -239,13 +262,7 @@ impl<'a> Binder<'a> {
                 column.used = reading.columns.contains(&(read.relation.0, column.number));
             }
         }
-        if !self.params.is_empty() {
-            return Err(Error::new(
-                SqlState::UNDEFINED_PARAMETER,
-                "there is no parameter $1",
-            ));
-        }
-        let mut uses = Vec::new();
+        let mut uses: Vec<u32> = reading.functions.iter().copied().collect();
         used_sequences(&query.plan, &mut |oid| {
             let known = self
                 .env
@@ -265,13 +282,12 @@ impl<'a> Binder<'a> {
             let oid = column.ty.user_oid();
             uses.extend(oid.filter(|oid| !uses.contains(oid)));
         }
-        let stated = Stated {
-            sql: body.text.clone(),
+        Stated {
+            sql,
             path: self.path.clone(),
             reads,
             uses,
-        };
-        Ok((query, stated))
+        }
     }
 
     pub(super) fn create_view(&mut self, def: &'a define::ViewDef) -> Result<Statement> {
@@ -304,7 +320,7 @@ impl<'a> Binder<'a> {
         })))
     }
 
-    fn reads_temporary(&self, query: &Stated) -> bool {
+    pub(super) fn reads_temporary(&self, query: &Stated) -> bool {
         let tables = &self.env.catalog.tables;
         let views = &self.env.catalog.views;
         let own = engine::catalog::path::temporary(self.env.context);

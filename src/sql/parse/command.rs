@@ -93,7 +93,7 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
             unsupported(word.to_ascii_uppercase())
         }
         "do" | "call" => no_language(&word.to_ascii_uppercase()),
-        "create" if matches!(second.as_str(), "function" | "procedure" | "trigger") => {
+        "create" if matches!(second.as_str(), "procedure" | "trigger") => {
             no_language(&format!("CREATE {}", second.to_ascii_uppercase()))
         }
         "prepare" | "commit" if matches!(second.as_str(), "transaction" | "prepared") => {

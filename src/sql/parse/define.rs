@@ -4,9 +4,11 @@
 //! crate's parser is asked for those). CREATE INDEX is the grammar crate's. Source: PostgreSQL 15 manual, part VI.
 
 mod alter;
+mod function;
 mod sequence;
 mod table;
 
+pub(crate) use function::{Body as FunctionBody, FunctionDef, Returns, Signature};
 pub(crate) use sequence::of_identity;
 
 use super::cursor::Cursor;
@@ -30,6 +32,7 @@ pub(crate) enum Definition {
         name: ObjectName,
         labels: Vec<String>,
     },
+    Function(Box<FunctionDef>),
     /// As the definition of a column called `value`.
     Domain {
         name: ObjectName,
@@ -68,6 +71,7 @@ pub(crate) enum ObjectKind {
     Schema,
     Type,
     Domain,
+    Function,
 }
 
 #[derive(Debug)]
@@ -158,6 +162,8 @@ pub(crate) struct SequenceOptions {
 pub(crate) struct Alter {
     pub kind: ObjectKind,
     pub name: ObjectName,
+    /// Of a function, instead.
+    pub function: Option<Signature>,
     pub if_exists: bool,
     pub actions: Vec<Action>,
 }
@@ -237,6 +243,8 @@ pub(crate) enum Reindexed {
 pub(crate) struct DropDef {
     pub kind: ObjectKind,
     pub names: Vec<ObjectName>,
+    /// Of functions, instead.
+    pub functions: Vec<Signature>,
     pub if_exists: bool,
     pub cascade: bool,
     pub concurrently: bool,
@@ -245,6 +253,7 @@ pub(crate) struct DropDef {
 #[derive(Debug)]
 pub(crate) enum CommentOn {
     Object(ObjectKind, ObjectName),
+    Function(Signature),
     Column(ObjectName),
     Constraint { name: Ident, table: ObjectName },
     Database,
@@ -274,6 +283,8 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     }
     let definition = if c.accept("view") {
         view(c, text, or_replace, temporary)?
+    } else if !temporary && c.accept("function") {
+        Definition::Function(Box::new(function::create(c, text, or_replace)?))
     } else if or_replace {
         return Err(refused("CREATE OR REPLACE", c));
     } else if c.accept("table") {
@@ -479,9 +490,12 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
     let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
-    let mut names = Vec::new();
+    let (mut names, mut functions) = (Vec::new(), Vec::new());
     loop {
-        names.push(c.object_name()?);
+        match kind {
+            ObjectKind::Function => functions.push(function::signature(c)?),
+            _ => names.push(c.object_name()?),
+        }
         if !c.accept_token(&Token::Comma) {
             break;
         }
@@ -490,6 +504,7 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     Ok(Definition::Drop(DropDef {
         kind,
         names,
+        functions,
         if_exists,
         cascade,
         concurrently,
@@ -506,7 +521,7 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 7] = [
+    const KINDS: [(&str, ObjectKind); 8] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
@@ -514,6 +529,7 @@ fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
         ("schema", ObjectKind::Schema),
         ("type", ObjectKind::Type),
         ("domain", ObjectKind::Domain),
+        ("function", ObjectKind::Function),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -544,18 +560,26 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
     let named = matches!(
         kind,
-        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain
+        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain | ObjectKind::Function
     );
     let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {
         c.accept("only");
     }
-    let name = c.object_name()?;
+    let function = match kind {
+        ObjectKind::Function => Some(function::signature(c)?),
+        _ => None,
+    };
+    let name = match &function {
+        Some(f) => f.name.clone(),
+        None => c.object_name()?,
+    };
     c.accept_token(&Token::Mul);
     let actions = alter::actions(c, kind)?;
     Ok(Definition::Alter(Box::new(Alter {
         kind,
         name,
+        function,
         if_exists,
         actions,
     })))
@@ -601,6 +625,8 @@ pub(super) fn comment(c: &mut Cursor) -> Result<Definition> {
     } else if c.accept("database") {
         c.name()?;
         CommentOn::Database
+    } else if c.accept("function") {
+        CommentOn::Function(function::signature(c)?)
     } else {
         let kind = kind(c)?.ok_or_else(|| refused("COMMENT ON", c))?;
         let name = c.object_name()?;

@@ -13,6 +13,7 @@ use types::Result;
 pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<TokenWithSpan>> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 4);
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
+    let function = makes_function(&tokens);
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
     for mut token in tokens {
@@ -32,7 +33,8 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
                 continued(&mut out, last, token, source)?;
                 continue;
             }
-            if matches!(before, Some(b) if is(b, Keyword::AS)) {
+            // A function's body is a string.
+            if !function && matches!(before, Some(b) if is(b, Keyword::AS)) {
                 return Err(source.at_token(Some(&token)));
             }
         }
@@ -76,6 +78,16 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         out.push(token);
     }
     Ok(out)
+}
+
+/// CREATE [OR REPLACE] FUNCTION, or PROCEDURE.
+fn makes_function(tokens: &[TokenWithSpan]) -> bool {
+    let words = tokens.iter().map(|t| &t.token);
+    let mut words = words.filter(|t| !matches!(t, Token::Whitespace(_)));
+    words.next().is_some_and(|t| is(t, Keyword::CREATE))
+        && words
+            .take(3)
+            .any(|t| is(t, Keyword::FUNCTION) || is(t, Keyword::PROCEDURE))
 }
 
 fn is_null(span: sqlparser::tokenizer::Span) -> [TokenWithSpan; 3] {

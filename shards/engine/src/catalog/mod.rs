@@ -6,6 +6,7 @@
 pub mod change;
 pub mod domains;
 pub mod enums;
+pub mod functions;
 pub mod index;
 pub mod model;
 pub mod objects;
@@ -23,5 +24,6 @@ pub use model::{
     Table, TableKind,
 };
 pub use objects::{
-    EnumLabel, ForeignKey, ForeignKeyAction, Schema, Sequence, Stated, UserType, UserTypeKind, View,
+    EnumLabel, ForeignKey, ForeignKeyAction, Function, FunctionArg, Returns, Schema, Sequence,
+    Stated, UserType, UserTypeKind, View,
 };

@@ -122,23 +122,39 @@ pub struct EnumLabel {
 }
 
 /// A function in SQL, put in the place of its calls.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Function {
     pub oid: u32,
     pub schema: String,
     pub name: String,
     pub args: Vec<FunctionArg>,
-    pub returns: DataType,
+    pub returns: Returns,
     /// `i`, `s` or `v`.
     pub volatility: char,
     pub strict: bool,
     pub body: Stated,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FunctionArg {
     pub name: Option<String>,
     pub ty: DataType,
+    /// Oid of the domain or enum; 0 for none.
+    pub declared: u32,
+    pub default: Option<SqlExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Returns {
+    /// `void` where it is of no one type: see `columns`.
+    pub ty: DataType,
+    pub declared: u32,
+    /// SETOF and TABLE.
+    pub set: bool,
+    /// Of TABLE (…), or of the relation whose rows it returns.
+    pub columns: Vec<ViewColumn>,
+    /// SETOF a table or view.
+    pub row_of: Option<TableId>,
 }
 
 /// What a comment is about: `pg_description`'s classoid, objoid and objsubid.

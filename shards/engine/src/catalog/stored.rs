@@ -30,6 +30,9 @@ pub const HEADER: &[u8] = &[0];
 /// form of a header begins with a version, which is never 0.
 const FORM: u8 = 2;
 
+/// That of functions: versions that know none read the other forms alone.
+const FUNCTION_FORM: u8 = 3;
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u64,
@@ -88,7 +91,13 @@ pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
             }
             Object::Type(oid) => cells.push(cell(TYPES, *oid, catalog.types.get(oid))?),
-            Object::Function(oid) => cells.push(cell(FUNCTIONS, *oid, catalog.functions.get(oid))?),
+            Object::Function(oid) => {
+                let function = catalog.functions.get(oid);
+                let value = function
+                    .map(|f| of_number(FUNCTION_FORM, &**f))
+                    .transpose()?;
+                cells.push((key(FUNCTIONS, *oid), value));
+            }
             Object::Comment(of) => {
                 let text = catalog.comments.get(of);
                 let value = text.map(|t| to_form(&**t)).transpose()?;
@@ -136,7 +145,8 @@ pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) 
                 catalog.types.insert(oid(rest)?, object(&value)?);
             }
             FUNCTIONS => {
-                catalog.functions.insert(oid(rest)?, object(&value)?);
+                let function = form(&value, FUNCTION_FORM)?;
+                catalog.functions.insert(oid(rest)?, Arc::new(function));
             }
             COMMENTS => {
                 let text: Arc<String> = object(&value)?;
@@ -205,18 +215,27 @@ fn comment_of(rest: &[u8]) -> Result<CommentKey> {
 }
 
 fn to_form<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let mut out = vec![FORM];
+    of_number(FORM, value)
+}
+
+fn of_number<T: Serialize + ?Sized>(form: u8, value: &T) -> Result<Vec<u8>> {
+    let mut out = vec![form];
     out.extend(to_bytes(value)?);
     Ok(out)
 }
 
 fn of_form<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T> {
+    form(value, FORM)
+}
+
+/// A value of the form that its kind is written in.
+fn form<'a, T: Deserialize<'a>>(value: &'a [u8], own: u8) -> Result<T> {
     match value.split_first() {
-        Some((&FORM, rest)) => from_bytes(rest),
-        Some((form, _)) if *form > FORM => Err(Error::new(
+        Some((form, rest)) if *form == own => from_bytes(rest),
+        Some((form, _)) if *form > own => Err(Error::new(
             SqlState::DATA_CORRUPTED,
             format!(
-                "the catalog has an entry of form {form}, which a later version wrote; this one reads forms up to {FORM}"
+                "the catalog has an entry of form {form}, which a later version wrote; this one reads forms up to {own}"
             ),
         )),
         _ => Err(corrupt("an entry of no form")),

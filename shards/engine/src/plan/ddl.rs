@@ -6,8 +6,8 @@
 use super::Expr;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::{
-    Check, ColumnDef, Default, ForeignKeyAction, Index, OnCommit, Sequence, SqlExpr, Stated,
-    UserTypeKind, View,
+    Check, ColumnDef, Default, ForeignKeyAction, Function, Index, OnCommit, Sequence, SqlExpr,
+    Stated, UserTypeKind, View,
 };
 use std::sync::Arc;
 use types::{DataType, Error, TableId};
@@ -48,6 +48,11 @@ pub enum Ddl {
     CreateEnum {
         name: QualifiedName,
         labels: Vec<String>,
+    },
+    CreateFunction {
+        /// Its oid is given when it is carried out.
+        function: Box<Function>,
+        or_replace: bool,
     },
     CreateDomain {
         name: QualifiedName,
@@ -194,6 +199,8 @@ pub struct Drop {
     pub kind: ObjectKind,
     /// `None` as a schema: it has none (DROP SCHEMA).
     pub names: Vec<QualifiedName>,
+    /// Of functions, beside their names: the arguments' types and domains, where they are given.
+    pub args: Vec<Option<Vec<(DataType, u32)>>>,
     pub if_exists: bool,
     pub cascade: bool,
     /// Of an index: outside a transaction alone.
@@ -270,6 +277,16 @@ pub enum AlterTarget {
         oid: u32,
         action: TypeAction,
     },
+    Function {
+        oid: u32,
+        action: FunctionAction,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum FunctionAction {
+    RenameTo(String),
+    SetSchema(String),
 }
 
 #[derive(Clone, Debug)]
@@ -431,6 +448,10 @@ pub enum SequenceAction {
 #[derive(Clone, Debug)]
 pub enum CommentTarget {
     Object(ObjectKind, QualifiedName),
+    Function {
+        name: QualifiedName,
+        args: Option<Vec<(DataType, u32)>>,
+    },
     Column {
         relation: QualifiedName,
         column: String,

@@ -35,6 +35,9 @@ impl<'a> Binder<'a> {
         if matches!(a.kind, ObjectKind::Type | ObjectKind::Domain) {
             return self.alter_type(a);
         }
+        if let Some(signature) = &a.function {
+            return self.alter_function(signature, &a.actions);
+        }
         let (schema, base) = names::qualified(&a.name)?;
         if a.kind == ObjectKind::Schema {
             return match a.actions.as_slice() {
@@ -47,17 +50,7 @@ impl<'a> Binder<'a> {
             };
         }
         let Some(found) = self.find(schema.as_deref(), &base) else {
-            let shown = match &schema {
-                Some(s) => format!("{s}.{base}"),
-                None => base.clone(),
-            };
-            let message = format!("relation \"{shown}\" does not exist");
-            if a.if_exists {
-                let notice = format!("{message}, skipping");
-                notices.push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
-                return Ok(AlterTarget::Nothing);
-            }
-            return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
+            return missing(a, schema.as_deref(), &base, notices);
         };
         let wrong = |what: &str| {
             let message = format!("\"{base}\" is not {what}");
@@ -97,7 +90,10 @@ impl<'a> Binder<'a> {
             (ObjectKind::MaterializedView, _) => wrong("a materialized view"),
             (ObjectKind::Sequence, _) => wrong("a sequence"),
             (ObjectKind::Index, _) => wrong("an index"),
-            (ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain, _) => wrong("a schema"),
+            (
+                ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain | ObjectKind::Function,
+                _,
+            ) => wrong("a schema"),
         }
     }
 
@@ -524,6 +520,26 @@ impl<'a> Binder<'a> {
             _ => Err(unsupported("this ALTER TABLE")),
         }
     }
+}
+
+/// 42P01, or a notice.
+fn missing(
+    a: &Alter,
+    schema: Option<&str>,
+    name: &str,
+    notices: &mut Vec<Error>,
+) -> Result<AlterTarget> {
+    let shown = match schema {
+        Some(s) => format!("{s}.{name}"),
+        None => name.to_owned(),
+    };
+    let message = format!("relation \"{shown}\" does not exist");
+    if a.if_exists {
+        let notice = format!("{message}, skipping");
+        notices.push(Error::new(SqlState::SUCCESSFUL_COMPLETION, notice));
+        return Ok(AlterTarget::Nothing);
+    }
+    Err(Error::new(SqlState::UNDEFINED_TABLE, message))
 }
 
 /// Values of the old type are stored as those of the new one are, in the same order, and all of them are allowed.

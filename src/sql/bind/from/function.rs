@@ -3,7 +3,7 @@
 //! Owns: column names of a function's rows, WITH ORDINALITY, and scalar functions used as one-row tables.
 
 use super::super::scope::{Entry, Relation, Scope};
-use super::super::{Binder, Clause, Cx, syntax};
+use super::super::{Binder, Clause, Cx, syntax, unsupported};
 use super::{Source, apply_alias, ordinality};
 use crate::bind::function::{function_name, positional};
 use engine::exec::resolve;
@@ -20,6 +20,12 @@ impl<'a> Binder<'a> {
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
+        if let Some((name, plan, columns)) = self.user_rows(name, args)? {
+            if with_ordinality {
+                return Err(unsupported("WITH ORDINALITY of a user's function"));
+            }
+            return self.named_rows(&name, plan, columns, alias);
+        }
         let name = function_name(name)?;
         let args = positional(args, &name)?;
         if matches!(
@@ -89,7 +95,7 @@ impl<'a> Binder<'a> {
             .map(|e| self.expr(e, &mut cx))
             .collect::<Result<Vec<_>>>()?;
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
-        let (plan, mut columns) = match resolve::table_function(name, &types) {
+        let (plan, columns) = match resolve::table_function(name, &types) {
             Ok(_) => {
                 let mut function = self.rows_of(name, args)?;
                 function.ordinality = with_ordinality;
@@ -101,6 +107,27 @@ impl<'a> Binder<'a> {
             }
             Err(e) => return Err(e),
         };
+        self.lend(name, plan, columns, with_ordinality, alias)
+    }
+
+    fn named_rows(
+        &mut self,
+        name: &str,
+        plan: Plan,
+        columns: Vec<Column>,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
+        self.lend(name, plan, columns, false, alias)
+    }
+
+    fn lend(
+        &mut self,
+        name: &str,
+        plan: Plan,
+        mut columns: Vec<Column>,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
         // A function of one column lends its alias to that column, unless the column has a name of its own.
         if let ([only], Some(alias)) = (columns.as_mut_slice(), alias)
             && only.name == name

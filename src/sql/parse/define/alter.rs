@@ -47,6 +47,8 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             }
             Ok(vec![Action::Sequence(options)])
         }
+        ObjectKind::Function => Err(Error::unsupported("this ALTER FUNCTION is not supported")
+            .with_hint("CREATE OR REPLACE FUNCTION says what it is to be.")),
         ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
             Err(c.error())
         }

@@ -54,6 +54,7 @@ impl Change {
             AlterTarget::View { id, since, action } => self.alter_view(*id, *since, action),
             AlterTarget::Sequence { id, action } => self.alter_sequence(*id, action),
             AlterTarget::Index { id, to } => self.rename_index(*id, to),
+            AlterTarget::Function { oid, action } => self.alter_function(*oid, action),
             AlterTarget::Type { oid, action } => self.alter_type(*oid, action),
             AlterTarget::Schema { from, to } => self.rename_schema(from, to),
         }
@@ -340,10 +341,19 @@ impl Change {
                         .with_hint("Drop the foreign key first, and add it again."));
                     }
                 }
+                Node::Function(_) => {
+                    return Err(Error::unsupported(
+                        "cannot alter type of a column used by a function or procedure",
+                    )
+                    .with_detail(format!(
+                        "{} depends on column \"{}\"",
+                        describe(&self.catalog, &dependent),
+                        column.name
+                    )));
+                }
                 Node::Schema(_)
                 | Node::Sequence(_)
                 | Node::Type(_)
-                | Node::Function(_)
                 | Node::Default(..)
                 | Node::Index(..) => {}
             }

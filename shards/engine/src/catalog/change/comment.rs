@@ -13,6 +13,10 @@ impl Change {
         self.tag = "COMMENT";
         let key = match on {
             CommentTarget::Object(kind, name) => self.described(*kind, name)?,
+            CommentTarget::Function { name, args } => {
+                let found = self.function_named(name, args.as_deref())?;
+                key(class_oid("pg_proc"), found.oid)
+            }
             CommentTarget::Column { relation, column } => {
                 self.described_column(relation, column)?
             }
@@ -62,7 +66,7 @@ impl Change {
                 Ok(key(class_oid("pg_type"), ty.oid))
             }
             ObjectKind::Function => {
-                let oid = self.function_named(name)?.oid;
+                let oid = self.function_named(name, None)?.oid;
                 Ok(key(class_oid("pg_proc"), oid))
             }
             ObjectKind::Table

@@ -2,14 +2,14 @@
 
 use super::Change;
 use super::graph::{Bond, Node, dependents, describe};
-use crate::catalog::objects::{Function, UserTypeKind};
+use crate::catalog::objects::UserTypeKind;
 use crate::catalog::stored::Object;
 use crate::catalog::system::class_oid;
 use crate::catalog::{Relation, Table, TableKind, UserType};
 use crate::plan::ddl::{Drop, ObjectKind, QualifiedName};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use types::{Error, Result, SqlState, TableId};
+use types::{DataType, Error, Result, SqlState, TableId};
 
 impl Change {
     pub(super) fn drop(&mut self, drop: &Drop) -> Result<()> {
@@ -25,8 +25,9 @@ impl Change {
             ObjectKind::Function => "DROP FUNCTION",
         };
         let mut roots = Vec::new();
-        for name in &drop.names {
-            match self.dropped_node(drop.kind, name) {
+        for (at, name) in drop.names.iter().enumerate() {
+            let args = drop.args.get(at).and_then(|a| a.as_deref());
+            match self.dropped_node(drop.kind, name, args) {
                 Ok(node) => roots.push(node),
                 Err(e) if drop.if_exists && is_missing(&e) => self.passed_over(drop.kind, name, &e),
                 Err(e) => return Err(e),
@@ -38,14 +39,22 @@ impl Change {
     fn passed_over(&mut self, kind: ObjectKind, name: &QualifiedName, e: &Error) {
         let notice = match (kind, e.code()) {
             (_, SqlState::INVALID_SCHEMA_NAME) => format!("{}, skipping", e.message()),
-            (ObjectKind::Function, _) => format!("{}, skipping", e.message()),
+            (ObjectKind::Function, _) => match e.message().starts_with("could not find") {
+                true => format!("function {}() does not exist, skipping", name.name),
+                false => format!("{}, skipping", e.message()),
+            },
             (ObjectKind::Domain, _) => format!("type \"{}\" does not exist, skipping", name.name),
             (kind, _) => format!("{} \"{}\" does not exist, skipping", kind.name(), name.name),
         };
         self.skip(notice);
     }
 
-    fn dropped_node(&self, kind: ObjectKind, name: &QualifiedName) -> Result<Node> {
+    fn dropped_node(
+        &self,
+        kind: ObjectKind,
+        name: &QualifiedName,
+        args: Option<&[(DataType, u32)]>,
+    ) -> Result<Node> {
         match kind {
             ObjectKind::Schema => {
                 if name.name == crate::catalog::model::PUBLIC {
@@ -73,7 +82,10 @@ impl Change {
                     _ => Ok(Node::Type(ty.oid)),
                 }
             }
-            ObjectKind::Function => self.function_named(name).map(|f| Node::Function(f.oid)),
+            ObjectKind::Function => {
+                let found = self.function_named(name, args)?;
+                Ok(Node::Function(found.oid))
+            }
             ObjectKind::Table
             | ObjectKind::View
             | ObjectKind::MaterializedView
@@ -140,23 +152,6 @@ impl Change {
                 format!("type \"{}\" does not exist", name.name),
             )
         })
-    }
-
-    pub(super) fn function_named(&self, name: &QualifiedName) -> Result<Arc<Function>> {
-        self.known_schema(&name.schema)?;
-        let all = self.catalog.functions.values();
-        let mut named = all.filter(|f| f.schema == name.schema && f.name == name.name);
-        match (named.next(), named.next()) {
-            (Some(f), None) => Ok(f.clone()),
-            (Some(_), Some(_)) => Err(Error::new(
-                SqlState::AMBIGUOUS_FUNCTION,
-                format!("function name \"{}\" is not unique", name.name),
-            )),
-            (None, _) => Err(Error::new(
-                SqlState::UNDEFINED_FUNCTION,
-                format!("could not find a function named \"{}\"", name.name),
-            )),
-        }
     }
 
     /// Drops these and what goes with them; what would have to go as well is an error, unless `cascade`.

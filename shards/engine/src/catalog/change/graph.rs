@@ -7,7 +7,7 @@ use crate::catalog::objects::{Function, UserType, UserTypeKind};
 use crate::catalog::{Catalog, ColumnDef, Stated, Table, TableKind};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::domains::cast_to_domain;
-use crate::exec::functions::system::type_name;
+use crate::exec::functions::is_from;
 use crate::plan::Expr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,7 +81,10 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
             out.extend(over.map(|t| (Node::Type(t.oid), Bond::Normal)));
             users(catalog, *oid, &mut out);
         }
-        Node::Function(oid) => users(catalog, *oid, &mut out),
+        Node::Function(oid) => {
+            users(catalog, *oid, &mut out);
+            calling(catalog, *oid, &mut out);
+        }
         Node::Column(table, number) => {
             if let Some(t) = catalog.tables.get(table) {
                 of_column(catalog, t, *number, &mut out);
@@ -124,7 +127,46 @@ fn stated(catalog: &Catalog) -> impl Iterator<Item = (Node, &Stated)> {
         TableKind::Materialized { query, .. } => Some((Node::Table(t.id), query)),
         TableKind::Ordinary | TableKind::Temporary(_) => None,
     });
-    views.chain(materialized)
+    let functions = catalog.functions.values();
+    let functions = functions.map(|f| (Node::Function(f.oid), &f.body));
+    views.chain(materialized).chain(functions)
+}
+
+/// What has the body of a function in one of its expressions.
+fn calling(catalog: &Catalog, oid: u32, out: &mut Vec<(Node, Bond)>) {
+    for t in catalog.tables.values() {
+        let checks = t.checks.iter().filter(|c| is_from(&c.expr, oid));
+        out.extend(checks.map(|c| (Node::Constraint(t.id, c.name.clone()), Bond::Normal)));
+        for c in &t.columns {
+            if c.default.as_ref().is_some_and(|d| is_from(&d.expr, oid)) {
+                out.push((Node::Default(t.id, c.number), Bond::Normal));
+            }
+            if c.generated.as_ref().is_some_and(|g| is_from(&g.expr, oid)) {
+                out.push((Node::Column(t.id, c.number), Bond::Normal));
+            }
+        }
+    }
+    let of_domain = |t: &&Arc<UserType>| {
+        catalog
+            .domain_default(t.oid)
+            .is_some_and(|d| is_from(&d.expr, oid))
+            || t.domain_checks().iter().any(|c| is_from(&c.expr, oid))
+    };
+    let domains = catalog.types.values().filter(of_domain);
+    out.extend(domains.map(|t| (Node::Type(t.oid), Bond::Normal)));
+    let defaults = |f: &&Arc<Function>| {
+        let mut defaults = f.args.iter().filter_map(|a| a.default.as_ref());
+        defaults.any(|d| is_from(&d.expr, oid))
+    };
+    let functions = catalog.functions.values().filter(defaults);
+    out.extend(functions.map(|f| (Node::Function(f.oid), Bond::Normal)));
+}
+
+/// A view or function whose query names an object, if there is one.
+pub(super) fn first_user(catalog: &Catalog, oid: u32) -> Option<Node> {
+    let mut all = stated(catalog);
+    all.find(|(_, query)| query.uses.contains(&oid))
+        .map(|(node, _)| node)
 }
 
 /// Views that read a relation, or that column of it.
@@ -321,10 +363,7 @@ pub(super) fn describe(catalog: &Catalog, node: &Node) -> String {
             None => format!("type {oid}"),
         },
         Node::Function(oid) => match catalog.functions.get(oid) {
-            Some(f) => {
-                let name = shown(&f.schema, &f.name);
-                format!("function {}", signature(&name, f))
-            }
+            Some(f) => format!("function {}", catalog.function_signature(f)),
             None => format!("function {oid}"),
         },
         Node::Column(id, number) => column(id, number),
@@ -336,12 +375,6 @@ pub(super) fn describe(catalog: &Catalog, node: &Node) -> String {
             format!("index {}", name.map_or("?", |i| i.name.as_str()))
         }
     }
-}
-
-/// `f(integer,text)`.
-fn signature(name: &str, f: &Function) -> String {
-    let types: Vec<String> = f.args.iter().map(|a| type_name(a.ty, None)).collect();
-    format!("{name}({})", types.join(","))
 }
 
 /// With its schema unless that is `public`.

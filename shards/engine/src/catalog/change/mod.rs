@@ -10,6 +10,7 @@ mod domain;
 mod drop;
 mod enums;
 mod foreign;
+mod function;
 mod graph;
 mod names;
 mod schema;
@@ -122,6 +123,10 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             }
         }
         Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
+        Ddl::CreateFunction {
+            function,
+            or_replace,
+        } => change.create_function(function, *or_replace)?,
         Ddl::CreateDomain { name, domain } => change.create_domain(name, domain)?,
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,

@@ -97,6 +97,7 @@ fn an_index_behind_a_constraint_cannot_be_dropped() {
         let drop = Ddl::Drop(Drop {
             kind: ObjectKind::Index,
             names: vec![named(name)],
+            args: Vec::new(),
             if_exists: false,
             cascade: false,
             concurrently: false,

@@ -175,7 +175,7 @@ fn datetime_precision(ty: DataType, typmod: i32) -> Value {
 }
 
 /// `data_type`.
-fn kind_of_type(ty: DataType) -> &'static str {
+pub(super) fn kind_of_type(ty: DataType) -> &'static str {
     match ty {
         ty if ty.is_array() => "ARRAY",
         DataType::Enum(_) => "USER-DEFINED",
@@ -184,7 +184,7 @@ fn kind_of_type(ty: DataType) -> &'static str {
 }
 
 /// `udt_catalog`, `udt_schema` and `udt_name`.
-fn udt(ty: DataType, ctx: &Context) -> [Value; 3] {
+pub(super) fn udt(ty: DataType, ctx: &Context) -> [Value; 3] {
     let own = ty.user_oid();
     match own.and_then(|oid| ctx.catalog.types.get(&oid)) {
         Some(t) if ty.is_array() => {

@@ -16,6 +16,7 @@ mod listing;
 mod objects;
 mod procs;
 mod relations;
+mod routines;
 mod server;
 mod statistics;
 mod types;

@@ -523,8 +523,10 @@ static PROCS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     rows
 });
 
-pub(super) fn procs(_: &Context) -> Vec<Row> {
-    PROCS.clone()
+pub(super) fn procs(ctx: &Context) -> Vec<Row> {
+    let mut rows = PROCS.clone();
+    rows.extend(super::routines::procs(ctx));
+    rows
 }
 
 pub(super) fn operators(_: &Context) -> Vec<Row> {

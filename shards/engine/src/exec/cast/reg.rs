@@ -111,6 +111,12 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
             }),
         _ => functions::proc_oid(name)
             .or_else(|| system::io_function(name))
+            .filter(|_| schema.is_none_or(|s| s == "pg_catalog"))
+            .or_else(|| {
+                let path = path::searched(ctx);
+                let found = ctx.catalog.functions_named(&path, schema, name);
+                found.first().map(|f| f.oid)
+            })
             .map(|oid| reg(oid, Some(name.to_owned())))
             .ok_or_else(|| {
                 Error::new(
@@ -163,6 +169,7 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
         _ => functions::by_oid(oid)
             .map(|f| f.sql)
             .or_else(|| system::io_function_name(oid))
+            .or_else(|| ctx.catalog.functions.get(&oid).map(|f| f.name.as_str()))
             .map(str::to_owned),
     }
 }

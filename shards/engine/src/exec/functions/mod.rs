@@ -16,6 +16,7 @@ mod datetime;
 pub mod domains;
 mod enums;
 mod floats;
+mod inlined;
 mod integers;
 pub mod json;
 mod jsonb;
@@ -31,6 +32,7 @@ use std::sync::LazyLock;
 use types::{DataType, Result, Value};
 
 pub use args::check_size;
+pub use inlined::{FROM_FUNCTION, is_from};
 pub use integers::{division_by_zero, out_of_range};
 pub use show::{json_subscript, json_text_of, natural_type, shown, to_json};
 pub use text::quote_identifier;
@@ -231,6 +233,7 @@ static TABLES: &[&[Function]] = &[
     json::FUNCTIONS,
     enums::FUNCTIONS,
     domains::FUNCTIONS,
+    inlined::FUNCTIONS,
 ];
 
 struct Registry {

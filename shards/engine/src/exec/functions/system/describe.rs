@@ -72,19 +72,28 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(comment(c, Some(class), args::oid(a, 0)?, args::int4(a, 1)?))
     })
     .stable(),
-    Function::new("pg_get_function_result", &[Oid], Text, |_, a| {
-        Ok(functions::by_oid(args::oid(a, 0)?).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
+    Function::new("pg_get_function_result", &[Oid], Text, |c, a| {
+        let oid = args::oid(a, 0)?;
+        if let Some(f) = c.catalog.functions.get(&oid) {
+            return Ok(c.catalog.function_result(&f.returns).into());
+        }
+        Ok(functions::by_oid(oid).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
     })
     .stable(),
-    Function::new("pg_get_function_arguments", &[Oid], Text, |_, a| {
-        arguments(args::oid(a, 0)?)
+    Function::new("pg_get_function_arguments", &[Oid], Text, |c, a| {
+        arguments(c, args::oid(a, 0)?, true)
+    })
+    .stable(),
+    Function::new("pg_get_functiondef", &[Oid], Text, |c, a| {
+        let found = c.catalog.functions.get(&args::oid(a, 0)?);
+        Ok(found.map_or(Value::Null, |f| c.catalog.function_definition(f).into()))
     })
     .stable(),
     Function::new(
         "pg_get_function_identity_arguments",
         &[Oid],
         Text,
-        |_, a| arguments(args::oid(a, 0)?),
+        |c, a| arguments(c, args::oid(a, 0)?, false),
     )
     .stable(),
 ];
@@ -105,7 +114,6 @@ absent! {
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
     "pg_get_triggerdef" "pg_get_triggerdef" [Oid] Text Value::Null;
     "pg_get_triggerdef_ext" "pg_get_triggerdef" [Oid Bool] Text Value::Null;
-    "pg_get_functiondef" "pg_get_functiondef" [Oid] Text Value::Null;
     "pg_get_function_sqlbody" "pg_get_function_sqlbody" [Oid] Text Value::Null;
     "pg_tablespace_location" "pg_tablespace_location" [Oid] Text "".into();
     "pg_table_size" "pg_table_size" [Regclass] Int8 Value::Null;
@@ -123,13 +131,14 @@ macro_rules! visible {
     ($($name:literal)*) => {
         pub static VISIBLE: &[Function] = &[
             Function::new("pg_table_is_visible", &[Oid], Bool, |c, a| Ok(table_is_visible(c, args::oid(a, 0)?).into())).stable(),
+            Function::new("pg_function_is_visible", &[Oid], Bool, |c, a| Ok(function_is_visible(c, args::oid(a, 0)?).into())).stable(),
             $(Function::new($name, &[Oid], Bool, |_, _| Ok(true.into())).stable(),)*
         ];
     };
 }
 
 visible! {
-    "pg_type_is_visible" "pg_function_is_visible" "pg_operator_is_visible" "pg_opclass_is_visible"
+    "pg_type_is_visible" "pg_operator_is_visible" "pg_opclass_is_visible"
     "pg_opfamily_is_visible" "pg_collation_is_visible" "pg_conversion_is_visible" "pg_statistics_obj_is_visible"
     "pg_ts_config_is_visible" "pg_ts_dict_is_visible" "pg_ts_parser_is_visible" "pg_ts_template_is_visible"
 }
@@ -144,6 +153,14 @@ fn table_is_visible(ctx: &Context, oid: u32) -> bool {
             seen.is_some_and(|s| s.oid() == oid)
         }),
     }
+}
+
+fn function_is_visible(ctx: &Context, oid: u32) -> bool {
+    ctx.catalog.functions.get(&oid).is_none_or(|f| {
+        let path = path::searched(ctx);
+        let seen = ctx.catalog.functions_named(&path, None, &f.name);
+        seen.iter().any(|s| s.oid == oid)
+    })
 }
 
 fn view(ctx: &Context, oid: u32) -> Result<Value> {
@@ -227,7 +244,10 @@ fn placement(ctx: &Context, oid: u32) -> Result<Value> {
     Ok(format!("HASH ({})", names.join(", ")).into())
 }
 
-fn arguments(oid: u32) -> Result<Value> {
+fn arguments(ctx: &Context, oid: u32, defaults: bool) -> Result<Value> {
+    if let Some(f) = ctx.catalog.functions.get(&oid) {
+        return Ok(ctx.catalog.function_arguments(f, defaults).into());
+    }
     let Some(f) = functions::by_oid(oid) else {
         return Ok(Value::Null);
     };

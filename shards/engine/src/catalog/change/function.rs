@@ -1,0 +1,148 @@
+//! CREATE and ALTER FUNCTION.
+//!
+//! Owns: which function a signature means, and that none calls itself, by whatever way: its body would be put into itself.
+//! Source: PostgreSQL 15, `pg_proc.c` (`ProcedureCreate`), `functioncmds.c`.
+
+use super::Change;
+use crate::catalog::Function;
+use crate::catalog::stored::Object;
+use crate::plan::ddl::{FunctionAction, QualifiedName};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use types::{DataType, Error, Result, SqlState};
+
+impl Change {
+    pub(super) fn create_function(&mut self, new: &Function, or_replace: bool) -> Result<()> {
+        self.tag = "CREATE FUNCTION";
+        self.known_schema(&new.schema)?;
+        let mut all = self.catalog.functions.values();
+        let same = |f: &&Arc<Function>| {
+            f.schema == new.schema && f.name == new.name && f.same_arguments(new)
+        };
+        let old = all.find(same).cloned();
+        let mut next = new.clone();
+        next.oid = match old {
+            Some(_) if !or_replace => {
+                return Err(Error::new(
+                    SqlState::DUPLICATE_FUNCTION,
+                    format!(
+                        "function \"{}\" already exists with same argument types",
+                        new.name
+                    ),
+                ));
+            }
+            Some(old) => {
+                self.replaceable(&old, new)?;
+                old.oid
+            }
+            None => self.oid(),
+        };
+        if self.calls(&next, next.oid) {
+            return Err(
+                Error::unsupported("functions that call themselves are not supported")
+                    .with_hint("WITH RECURSIVE goes on from its own rows."),
+            );
+        }
+        self.put_function(next);
+        Ok(())
+    }
+
+    fn replaceable(&self, old: &Function, new: &Function) -> Result<()> {
+        let hint = format!(
+            "Use DROP FUNCTION {} first.",
+            self.catalog.function_signature(old)
+        );
+        let refused = |message: String| {
+            Err(Error::new(SqlState::INVALID_FUNCTION_DEFINITION, message).with_hint(hint.clone()))
+        };
+        if old.returns != new.returns {
+            return refused("cannot change return type of existing function".into());
+        }
+        for (old, new) in old.args.iter().zip(&new.args) {
+            if let Some(name) = &old.name
+                && old.name != new.name
+            {
+                return refused(format!("cannot change name of input parameter \"{name}\""));
+            }
+            if old.default.is_some() && new.default.is_none() {
+                return refused("cannot remove parameter defaults from existing function".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a function calls the one of this oid, by itself or by others.
+    fn calls(&self, function: &Function, oid: u32) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = function.body.uses.clone();
+        while let Some(used) = next.pop() {
+            if used == oid {
+                return true;
+            }
+            if seen.insert(used)
+                && let Some(f) = self.catalog.functions.get(&used)
+            {
+                next.extend(&f.body.uses);
+            }
+        }
+        false
+    }
+
+    pub(super) fn alter_function(&mut self, oid: u32, action: &FunctionAction) -> Result<()> {
+        let found = self.catalog.functions.get(&oid).cloned();
+        let mut next = found.map(|f| Function::clone(&f)).ok_or_else(|| {
+            Error::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function with OID {oid} does not exist"),
+            )
+        })?;
+        match action {
+            FunctionAction::RenameTo(name) => next.name.clone_from(name),
+            FunctionAction::SetSchema(schema) => {
+                self.known_schema(schema)?;
+                next.schema.clone_from(schema);
+            }
+        }
+        let taken = |f: &Arc<Function>| {
+            f.oid != oid
+                && f.schema == next.schema
+                && f.name == next.name
+                && f.same_arguments(&next)
+        };
+        if self.catalog.functions.values().any(taken) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_FUNCTION,
+                format!(
+                    "function {} already exists in schema \"{}\"",
+                    self.catalog.function_signature(&next),
+                    next.schema
+                ),
+            ));
+        }
+        // Views and functions find it by its name.
+        if let Some(user) = super::graph::first_user(&self.catalog, oid) {
+            return Err(Error::unsupported(format!(
+                "renaming a function that {} uses is not supported",
+                super::graph::describe(&self.catalog, &user)
+            )));
+        }
+        self.put_function(next);
+        Ok(())
+    }
+
+    pub(super) fn function_named(
+        &self,
+        name: &QualifiedName,
+        args: Option<&[(DataType, u32)]>,
+    ) -> Result<Arc<Function>> {
+        self.known_schema(&name.schema)?;
+        self.catalog.function_named(name, args)
+    }
+
+    fn put_function(&mut self, function: Function) {
+        self.touched(Object::Function(function.oid));
+        self.catalog
+            .functions
+            .insert(function.oid, Arc::new(function));
+    }
+}

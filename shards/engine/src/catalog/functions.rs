@@ -1,0 +1,191 @@
+//! Functions of users: their signatures, and how they are shown.
+//!
+//! Owns: names of arguments' and results' types. Asked by: calls (`sql::bind::call`), definitions, `pg_proc`.
+//! Source: PostgreSQL 15, `ruleutils.c`.
+
+use super::Catalog;
+use super::model::PUBLIC;
+use super::objects::{Function, Returns};
+use crate::exec::functions::quote_identifier;
+use crate::exec::functions::system::type_name;
+use crate::plan::ddl::QualifiedName;
+use std::sync::Arc;
+use types::{DataType, Error, Result, SqlState};
+
+impl Function {
+    /// Two of one name and schema cannot be told apart.
+    pub fn same_arguments(&self, other: &Function) -> bool {
+        let types = |f: &Function| {
+            f.args
+                .iter()
+                .map(|a| (a.ty, a.declared))
+                .collect::<Vec<_>>()
+        };
+        types(self) == types(other)
+    }
+
+    /// Its arguments have these types and domains.
+    pub fn takes(&self, args: &[(DataType, u32)]) -> bool {
+        self.args
+            .iter()
+            .map(|a| (a.ty, a.declared))
+            .eq(args.iter().copied())
+    }
+}
+
+impl Catalog {
+    /// Those of that name, the nearest schema's first; of one signature only the first.
+    pub fn functions_named(
+        &self,
+        path: &[String],
+        schema: Option<&str>,
+        name: &str,
+    ) -> Vec<Arc<Function>> {
+        let mut out: Vec<Arc<Function>> = Vec::new();
+        let mut within = |schema: &str| {
+            let all = self.functions.values();
+            for f in all.filter(|f| f.name == name && f.schema == schema) {
+                if !out.iter().any(|other| other.same_arguments(f)) {
+                    out.push(f.clone());
+                }
+            }
+        };
+        match schema {
+            _ if self.functions.is_empty() => {}
+            Some(schema) => within(schema),
+            None => path.iter().for_each(|schema| within(schema)),
+        }
+        out
+    }
+
+    /// A type as signatures name it: the domain, where it is one.
+    pub fn argument_name(&self, ty: DataType, declared: u32) -> String {
+        let ty = match self.is_domain(declared) {
+            true => DataType::Enum(declared),
+            false => ty,
+        };
+        self.user_type_name(ty)
+            .unwrap_or_else(|| type_name(ty, None))
+    }
+
+    /// `f(integer,text)`, with its schema unless that is `public`.
+    pub fn function_signature(&self, f: &Function) -> String {
+        let types = f.args.iter();
+        let types: Vec<String> = types
+            .map(|a| self.argument_name(a.ty, a.declared))
+            .collect();
+        let schema = match f.schema.as_str() {
+            PUBLIC => String::new(),
+            other => format!("{}.", quote_identifier(other)),
+        };
+        format!("{schema}{}({})", quote_identifier(&f.name), types.join(","))
+    }
+
+    /// As `pg_get_function_arguments` prints them.
+    pub fn function_arguments(&self, f: &Function, defaults: bool) -> String {
+        let one = |a: &super::objects::FunctionArg| {
+            let mut out = String::new();
+            if let Some(name) = &a.name {
+                out.push_str(&quote_identifier(name));
+                out.push(' ');
+            }
+            out.push_str(&self.argument_name(a.ty, a.declared));
+            if let Some(default) = a.default.as_ref().filter(|_| defaults) {
+                out.push_str(" DEFAULT ");
+                out.push_str(&default.sql);
+            }
+            out
+        };
+        let all: Vec<String> = f.args.iter().map(one).collect();
+        all.join(", ")
+    }
+
+    /// As `pg_get_function_result` prints it.
+    pub fn function_result(&self, r: &Returns) -> String {
+        if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
+            let schema = match relation.schema() {
+                PUBLIC => String::new(),
+                other => format!("{}.", quote_identifier(other)),
+            };
+            return format!("SETOF {schema}{}", quote_identifier(relation.name()));
+        }
+        if !r.columns.is_empty() {
+            let column = |c: &super::objects::ViewColumn| {
+                let name = quote_identifier(&c.name);
+                format!("{name} {}", self.argument_name(c.ty, 0))
+            };
+            let columns: Vec<String> = r.columns.iter().map(column).collect();
+            return format!("TABLE({})", columns.join(", "));
+        }
+        let name = self.argument_name(r.ty, r.declared);
+        match r.set {
+            true => format!("SETOF {name}"),
+            false => name,
+        }
+    }
+
+    /// A statement that makes it again.
+    pub fn function_definition(&self, f: &Function) -> String {
+        let volatility = match f.volatility {
+            'i' => " IMMUTABLE",
+            's' => " STABLE",
+            _ => "",
+        };
+        let strict = if f.strict { " STRICT" } else { "" };
+        let hints = match (volatility, strict) {
+            ("", "") => String::new(),
+            (v, s) => format!("{v}{s}\n"),
+        };
+        // A quote that the body does not end.
+        let mut quote = String::from("$function");
+        while f.body.sql.contains(&format!("{quote}$")) {
+            quote.push('x');
+        }
+        format!(
+            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE sql\n{hints}AS {quote}${}{quote}$\n",
+            quote_identifier(&f.schema),
+            quote_identifier(&f.name),
+            self.function_arguments(f, true),
+            self.function_result(&f.returns),
+            f.body.sql,
+        )
+    }
+
+    /// The function of that name and those arguments; of that name alone, where there is one.
+    pub fn function_named(
+        &self,
+        name: &QualifiedName,
+        args: Option<&[(DataType, u32)]>,
+    ) -> Result<Arc<Function>> {
+        let fits = |f: &&Arc<Function>| {
+            f.schema == name.schema && f.name == name.name && args.is_none_or(|a| f.takes(a))
+        };
+        let mut found = self.functions.values().filter(fits);
+        match (found.next(), found.next(), args) {
+            (Some(f), None, _) => Ok(f.clone()),
+            (Some(_), Some(_), _) => Err(Error::new(
+                SqlState::AMBIGUOUS_FUNCTION,
+                format!("function name \"{}\" is not unique", name.name),
+            )
+            .with_hint("Specify the argument list to select the function unambiguously.")),
+            (None, _, None) => Err(Error::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("could not find a function named \"{}\"", name.name),
+            )),
+            (None, _, Some(args)) => {
+                let types: Vec<String> = args
+                    .iter()
+                    .map(|(ty, declared)| self.argument_name(*ty, *declared))
+                    .collect();
+                Err(Error::new(
+                    SqlState::UNDEFINED_FUNCTION,
+                    format!(
+                        "function {}({}) does not exist",
+                        quote_identifier(&name.name),
+                        types.join(", ")
+                    ),
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! CREATE FUNCTION, and the signatures that other statements name functions by.
+//!
+//! Owns: the clauses, in any order. Never: reads a body; the binder does, once the arguments have types.
+//! Source: PostgreSQL 15 manual, CREATE FUNCTION.
+
+use super::super::cursor::Cursor;
+use sqlparser::ast::{self, Ident, ObjectName};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+use types::{Error, Result, SqlState};
+
+#[derive(Debug)]
+pub(crate) struct FunctionDef {
+    pub name: ObjectName,
+    pub or_replace: bool,
+    pub args: Vec<ArgDef>,
+    pub returns: Option<Returns>,
+    pub language: Option<String>,
+    /// `i`, `s` or `v`.
+    pub volatility: Option<char>,
+    pub strict: Option<bool>,
+    pub body: Option<Body>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ArgDef {
+    pub name: Option<Ident>,
+    pub ty: ast::DataType,
+    pub default: Option<ast::Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Returns {
+    Value(ast::DataType),
+    SetOf(ast::DataType),
+    Table(Vec<(Ident, ast::DataType)>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// AS: the text between the quotes.
+    Text(String),
+    /// RETURN: the text of an expression.
+    Return(String),
+}
+
+/// A function as DROP, ALTER and COMMENT name it: `None`, its name alone.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub name: ObjectName,
+    pub args: Option<Vec<ast::DataType>>,
+}
+
+pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<FunctionDef> {
+    let name = c.object_name()?;
+    let mut def = FunctionDef {
+        name,
+        or_replace,
+        args: arguments(c)?,
+        returns: None,
+        language: None,
+        volatility: None,
+        strict: None,
+        body: None,
+    };
+    if c.accept("returns") {
+        def.returns = Some(returns(c)?);
+    }
+    while !c.at_end() {
+        clause(c, text, &mut def)?;
+    }
+    Ok(def)
+}
+
+fn returns(c: &mut Cursor) -> Result<Returns> {
+    if c.is("table") && c.peek_second() == Some(&Token::LParen) {
+        c.next();
+        c.next();
+        let mut columns = Vec::new();
+        loop {
+            columns.push((c.ident()?, c.data_type()?));
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        c.expect_token(&Token::RParen)?;
+        return Ok(Returns::Table(columns));
+    }
+    let set = c.accept("setof");
+    let ty = c.data_type()?;
+    if c.accept_token(&Token::Mod) {
+        return Err(Error::unsupported("column%TYPE is not supported").with_hint("Name the type."));
+    }
+    Ok(match set {
+        true => Returns::SetOf(ty),
+        false => Returns::Value(ty),
+    })
+}
+
+fn arguments(c: &mut Cursor) -> Result<Vec<ArgDef>> {
+    let mut out = Vec::new();
+    c.expect_token(&Token::LParen)?;
+    if c.accept_token(&Token::RParen) {
+        return Ok(out);
+    }
+    loop {
+        let mut element = c.element();
+        out.push(argument(&mut element)?);
+        element.expect_end()?;
+        if !c.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    c.expect_token(&Token::RParen)?;
+    Ok(out)
+}
+
+/// `[IN] [name] type [{DEFAULT | =} expression]`
+fn argument(c: &mut Cursor) -> Result<ArgDef> {
+    mode(c)?;
+    let (name, ty) = named_type(c)?;
+    let default = match c.accept("default") || c.accept_token(&Token::Eq) {
+        true => Some(c.sub(|p: &mut Parser<'static>| p.parse_expr())?),
+        false => None,
+    };
+    Ok(ArgDef { name, ty, default })
+}
+
+fn mode(c: &mut Cursor) -> Result<()> {
+    for word in ["out", "inout", "variadic"] {
+        if c.is(word) && matches!(c.peek_second(), Some(Token::Word(_))) {
+            let shown = word.to_ascii_uppercase();
+            return Err(Error::unsupported(format!(
+                "{shown} arguments of functions are not supported"
+            ))
+            .with_hint("RETURNS TABLE gives columns names; an array takes any number of values."));
+        }
+    }
+    if c.is("in") {
+        c.next();
+    }
+    Ok(())
+}
+
+/// A type, with a name before it or without: what is left after a type says which it was.
+fn named_type(c: &mut Cursor) -> Result<(Option<Ident>, ast::DataType)> {
+    let mut ahead = c.clone();
+    if let Ok(ty) = ahead.data_type()
+        && (ahead.at_end() || ahead.is("default") || ahead.peek() == Some(&Token::Eq))
+    {
+        *c = ahead;
+        return Ok((None, ty));
+    }
+    let name = c.ident()?;
+    Ok((Some(name), c.data_type()?))
+}
+
+fn clause(c: &mut Cursor, text: &str, def: &mut FunctionDef) -> Result<()> {
+    if c.accept("language") {
+        let name = match c.peek() {
+            Some(Token::SingleQuotedString(_)) => c.string()?.to_lowercase(),
+            _ => c.name()?,
+        };
+        return once(c, &mut def.language, name);
+    }
+    let volatility = [("immutable", 'i'), ("stable", 's'), ("volatile", 'v')];
+    if let Some((_, v)) = volatility.iter().find(|(word, _)| c.accept(word)) {
+        return once(c, &mut def.volatility, *v);
+    }
+    if c.accept("strict") {
+        return once(c, &mut def.strict, true);
+    }
+    if c.accept("called") || c.is("returns") {
+        let strict = c.accept("returns");
+        if strict {
+            c.expect("null")?;
+        }
+        for word in ["on", "null", "input"] {
+            c.expect(word)?;
+        }
+        return once(c, &mut def.strict, strict);
+    }
+    if c.accept("as") {
+        let body = c.string()?;
+        if c.peek() == Some(&Token::Comma) {
+            return Err(Error::unsupported("functions in C are not supported"));
+        }
+        return once(c, &mut def.body, Body::Text(body));
+    }
+    if c.accept("return") {
+        let body = Body::Return(c.rest_of(text));
+        c.skip_all();
+        return once(c, &mut def.body, body);
+    }
+    if c.is("begin") {
+        return Err(Error::unsupported("BEGIN ATOMIC is not supported")
+            .with_hint("Write the query as AS $$ … $$."));
+    }
+    hint(c)
+}
+
+/// What guides PostgreSQL's planner and its permissions, neither of which asks a function here.
+fn hint(c: &mut Cursor) -> Result<()> {
+    if c.accept("parallel") {
+        c.name()?;
+    } else if c.accept("cost") || c.accept("rows") {
+        c.sub(|p: &mut Parser<'static>| p.parse_expr())?;
+    } else if c.accept("leakproof") {
+    } else if c.accept("not") {
+        c.expect("leakproof")?;
+    } else if c.is("external") || c.is("security") {
+        c.accept("external");
+        c.expect("security")?;
+        if !c.accept("definer") {
+            c.expect("invoker")?;
+        }
+    } else {
+        for word in ["window", "set", "transform", "support"] {
+            if c.is(word) {
+                let shown = word.to_ascii_uppercase();
+                return Err(Error::unsupported(format!(
+                    "{shown} of a function is not supported"
+                )));
+            }
+        }
+        return Err(c.error());
+    }
+    Ok(())
+}
+
+fn once<T>(c: &Cursor, slot: &mut Option<T>, value: T) -> Result<()> {
+    if slot.is_some() {
+        return Err(match c.at_end() {
+            true => Error::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options"),
+            false => c.error(),
+        });
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+/// `name [([IN] [name] type, …)]`
+pub(super) fn signature(c: &mut Cursor) -> Result<Signature> {
+    let name = c.object_name()?;
+    if c.peek() != Some(&Token::LParen) {
+        return Ok(Signature { name, args: None });
+    }
+    let args = arguments(c)?.into_iter().map(|a| a.ty).collect();
+    Ok(Signature {
+        name,
+        args: Some(args),
+    })
+}

@@ -1,0 +1,127 @@
+//! Functions in SQL: in the place of their calls on every layout, after a kill, and as they are now whoever planned before.
+
+use crate::support::{Server, client_runtime, code, on_server, value};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+const FUNCTIONS: &str = "create table t (id int primary key, a int);
+    insert into t select g, g * 10 from generate_series(1, 100) g;
+    create function scaled(n int, by int default 2) returns int language sql immutable as 'select n * by';
+    create function a_of(k int) returns int language sql stable as 'select a from t where id = k';
+    create function near(k int, n int) returns table (id int, a int) language sql as
+        'select t.id, t.a from t where t.id between k - n and k + n order by t.id'";
+
+async fn run(client: &Client, sql: &str) {
+    client
+        .batch_execute(sql)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+}
+
+async fn holds(client: &Client) {
+    let sum = "select sum(scaled(a_of(id)))::int from t where id <= 10";
+    assert_eq!(value::<i32>(client, sum).await, 1100);
+    let near = "select string_agg(n.a::text, ' ' order by n.a) from near(5, 1) n";
+    assert_eq!(value::<String>(client, near).await, "40 50 60");
+    let all = "select count(*) from t, near(t.id, 1)";
+    assert_eq!(value::<i64>(client, all).await, 298);
+}
+
+#[test]
+fn calls_answer_the_same_on_every_layout_and_after_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    let server = Server::start(&dir, 2);
+    let runtime = client_runtime();
+    runtime.block_on(async {
+        let client = server.connect().await;
+        run(&client, FUNCTIONS).await;
+        holds(&client).await;
+        server.kill();
+    });
+    for cores in [1, 4] {
+        let server = Server::start(&dir, cores);
+        runtime.block_on(async { holds(&server.connect().await).await });
+        server.stop();
+    }
+}
+
+#[test]
+fn a_prepared_call_is_of_the_function_as_it_is_now() {
+    on_server(2, &[], async |server, client| {
+        run(&client, FUNCTIONS).await;
+        let call = client.prepare("select scaled($1)").await.unwrap();
+        assert_eq!(call.params(), [Type::INT4]);
+        let one = async || -> i32 { client.query_one(&call, &[&7i32]).await.unwrap().get(0) };
+        assert_eq!(one().await, 14);
+        let other = server.connect().await;
+        run(&other, "create or replace function scaled(n int, by int default 3) returns int language sql as 'select n * by'").await;
+        assert_eq!(one().await, 21);
+        run(&other, "drop function scaled").await;
+        let e = client.query_one(&call, &[&7i32]).await.unwrap_err();
+        assert_eq!(code(&e), "42883");
+    });
+}
+
+#[test]
+fn a_body_is_planned_as_the_query_that_it_is() {
+    on_server(2, &[], async |_, client| {
+        run(&client, FUNCTIONS).await;
+        for sql in [
+            "explain (costs off) select * from near(5, 0) where id = 5",
+            "explain (costs off) select a_of(5)",
+        ] {
+            let rows = client.query(sql, &[]).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+            assert!(plan.join("\n").contains("t_pkey"), "{sql}: {plan:?}");
+        }
+    });
+}
+
+#[test]
+fn bodies_inside_bodies_are_bounded() {
+    on_server(1, &[], async |_, client| {
+        run(
+            &client,
+            "create function f0(n int) returns int language sql as 'select n + 1'",
+        )
+        .await;
+        for n in 1..=8 {
+            let last = n - 1;
+            run(&client, &format!("create function f{n}(n int) returns int language sql as 'select f{last}(n) + f{last}(n)'")).await;
+        }
+        assert_eq!(value::<i32>(&client, "select f4(1)").await, 32);
+        // 511 bodies a call.
+        assert_eq!(value::<i32>(&client, "select f8(0)").await, 256);
+        for sql in [
+            "select f8(1) + f8(2)",
+            "create function f9(n int) returns int language sql as 'select f8(n) + f8(n)'",
+        ] {
+            let e = client.batch_execute(sql).await.unwrap_err();
+            assert_eq!(code(&e), "54001", "{sql}");
+        }
+        run(
+            &client,
+            "create function d0() returns int language sql as 'select 1'",
+        )
+        .await;
+        for n in 1..=32 {
+            let last = n - 1;
+            run(
+                &client,
+                &format!("create function d{n}() returns int language sql as 'select d{last}()'"),
+            )
+            .await;
+        }
+        assert_eq!(value::<i32>(&client, "select d31()").await, 1);
+        let e = client.batch_execute("select d32()").await.unwrap_err();
+        assert_eq!(code(&e), "54001");
+        // One that would be put into itself is never made.
+        let e = client
+            .batch_execute(
+                "create or replace function f0(n int) returns int language sql as 'select f2(n)'",
+            )
+            .await;
+        assert_eq!(code(&e.unwrap_err()), "0A000");
+    });
+}
