@@ -11,11 +11,12 @@
 #[path = "../tests/crash/database.rs"]
 mod database;
 
-use database::{DIR, Database};
+use database::{Client, DIR, Database, drain};
+use engine::txn::Stop;
 use runtime::sim::{self, Disk};
-use rustydb_shard::service::Operation;
+use rustydb_shard::service::{Operation, Request};
 use std::time::Instant;
-use types::Value;
+use types::{Result, Row, Value};
 
 const ROWS: usize = 1_000;
 
@@ -54,4 +55,33 @@ async fn run(way: &str, requests: usize) -> std::time::Duration {
         assert_eq!(rows.expect("a row"), vec![vec![Value::Int4(id as i32)]]);
     }
     began.elapsed() / requests as u32
+}
+
+impl Client {
+    /// A request that is answered without rows.
+    async fn tell(&self, op: Operation) -> Result<()> {
+        let stop = || Stop::at(None);
+        self.0.work(Request::new(op), stop).get().await.map(drop)
+    }
+
+    /// What a driver sends for a prepared statement, in the unnamed portal.
+    async fn read(&self, statement: &str, param: Value) -> Result<Vec<Row>> {
+        self.tell(Operation::Bind {
+            portal: String::new(),
+            statement: statement.into(),
+            params: vec![param],
+        })
+        .await?;
+        self.tell(Operation::DescribePortal {
+            name: String::new(),
+        })
+        .await?;
+        let execute = Operation::Execute {
+            portal: String::new(),
+            rows_max: 0,
+        };
+        let rows = drain(self.begin(execute).await?, None).await?;
+        self.tell(Operation::Sync).await?;
+        Ok(rows)
+    }
 }

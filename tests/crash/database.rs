@@ -208,7 +208,7 @@ fn sortable(value: &Value) -> String {
 }
 
 /// One client of the database.
-pub struct Client(Rc<Session>);
+pub struct Client(pub Rc<Session>);
 
 impl Client {
     /// Runs a script; the rows of its last statement.
@@ -230,34 +230,7 @@ impl Client {
         drain(self.begin(op).await?, Some(lines)).await.map(drop)
     }
 
-    /// A request that is answered without rows.
-    pub async fn tell(&self, op: Operation) -> Result<()> {
-        let stop = || Stop::at(None);
-        self.0.work(Request::new(op), stop).get().await.map(drop)
-    }
-
-    /// What a driver sends for a prepared statement, in the unnamed portal.
-    pub async fn read(&self, statement: &str, param: Value) -> Result<Vec<Row>> {
-        self.tell(Operation::Bind {
-            portal: String::new(),
-            statement: statement.into(),
-            params: vec![param],
-        })
-        .await?;
-        self.tell(Operation::DescribePortal {
-            name: String::new(),
-        })
-        .await?;
-        let execute = Operation::Execute {
-            portal: String::new(),
-            rows_max: 0,
-        };
-        let rows = drain(self.begin(execute).await?, None).await?;
-        self.tell(Operation::Sync).await?;
-        Ok(rows)
-    }
-
-    async fn begin(&self, op: Operation) -> Result<Box<dyn Results>> {
+    pub async fn begin(&self, op: Operation) -> Result<Box<dyn Results>> {
         let stop = Stop::at(Some(runtime::Instant::now() + Duration::from_secs(3_600)));
         match self.0.work(Request::new(op), || stop.clone()).get().await? {
             Answer::Results(results) => Ok(results),
@@ -266,7 +239,8 @@ impl Client {
     }
 }
 
-async fn drain(mut results: Box<dyn Results>, lines: Option<&str>) -> Result<Vec<Row>> {
+/// The rows of the last statement.
+pub async fn drain(mut results: Box<dyn Results>, lines: Option<&str>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     while let Some(event) = results.next().await? {
         match event {
