@@ -11,43 +11,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cores=${CORES:-2} clients=${CLIENTS:-16} lasts=${LASTS:-6} rounds=${ROUNDS:-3} accounts=${ACCOUNTS:-400}
-if [ $# -gt 0 ]; then
-  server_binary=$1
-else
-  cargo build --locked --release --bin rustydb-shard
-  server_binary=${CARGO_TARGET_DIR:-target}/release/rustydb-shard
-fi
-[ -x "$server_binary" ] || { echo "there is no $server_binary" >&2; exit 1; }
 [ "$cores" -ge 2 ] || { echo "one core has nobody to transfer to" >&2; exit 1; }
-
-work=$(mktemp -d)
-server=
-finish() {
-  [ -z "$server" ] || { kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; }
-  rm -rf "$work"
-}
-trap finish EXIT
-
-next_port=$((20000 + $$ % 9000))
-free_port() {
-  while (exec 3<>"/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do next_port=$((next_port + 1)); done
-  port=$next_port
-  next_port=$((next_port + 1))
-}
-free_port; sql_port=$port
-free_port; http_port=$port
-"$server_binary" --cores "$cores" --data-dir "$work/data" --sql-port "$sql_port" --http-port "$http_port" \
-  >"$work/log" 2>&1 &
-server=$!
-export PGUSER=rustydb PGHOST=127.0.0.1 PGPORT=$sql_port PGDATABASE=rustydb
-sql() { psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
-for _ in $(seq 100); do
-  if sql -c "select 1" >/dev/null 2>&1; then break; fi
-  sleep 0.1
-done
+source benches/compare/servers.sh
+start_ours rustydb "$cores"
+export PGPORT=$our_port PGDATABASE=rustydb
+ask() { sql "$our_port" rustydb -At "$@"; }
 
 url=http://127.0.0.1:$http_port
-sql -c "create table account (id int primary key, balance int8 not null)"
+ask -c "create table account (id int primary key, balance int8 not null)"
 # Inserts one account and prints every partition's count of commits.
 insert() {
   curl -s -o /dev/null -H 'content-type: application/json' -d "{\"sql\": \"insert into account values ($1, 0)\"}" \
@@ -110,7 +81,7 @@ for round in $(seq "$rounds"); do
   echo "round $round of $rounds"
   if [ $((round % 2)) -eq 1 ]; then run single; run double; else run double; run single; fi
 done
-[ "$(sql -c "select sum(balance) from account")" = 0 ] || { echo "the sum of all accounts has changed" >&2; exit 1; }
+[ "$(ask -c "select sum(balance) from account")" = 0 ] || { echo "the sum of all accounts has changed" >&2; exit 1; }
 
 median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
 one=$(median "$work/single.tps") two=$(median "$work/double.tps")

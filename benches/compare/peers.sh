@@ -24,15 +24,7 @@ cores=${CORES:-2} lasts=${LASTS:-3} rounds=${ROUNDS:-3} idle=${IDLE:-10000} idle
 share=${OPEN:-70} rows=${ROWS:-100000}
 work_list=${WORK:-start memory prepared simple many piped open even connect cores}
 peers=${PEERS:-bare echo ours postgres bouncer redis ping}
-pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
-built=${CARGO_TARGET_DIR:-target}/release
-if [ $# -gt 0 ]; then
-  ours=$1
-else
-  cargo build --locked --release --bin rustydb-shard
-  ours=$built/rustydb-shard
-fi
-[ -x "$ours" ] || { echo "there is no $ours" >&2; exit 1; }
+source benches/compare/servers.sh
 if [ -z "${LOAD:-}" ] || [ -z "${ECHO:-}" ]; then
   cargo build --locked --release -p rustydb-compare
 fi
@@ -46,73 +38,20 @@ leave_out() {
   peers=" $peers "
   peers=${peers/ $1 / }
 }
-[ -x "$pg_bin/initdb" ] || { leave_out postgres "no initdb (PG_BIN)"; leave_out bouncer "no PostgreSQL"; }
+has_postgres || { leave_out postgres "no initdb (PG_BIN)"; leave_out bouncer "no PostgreSQL"; }
 bouncer_bin=$(command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null || true)
 [ -n "$bouncer_bin" ] || leave_out bouncer "no pgbouncer"
 command -v redis-server >/dev/null || { leave_out redis "no redis-server"; leave_out ping "no redis-server"; }
 
-work=$(mktemp -d)
-# Process ids of what was started here, and only those.
-started=()
-as_postgres() {
-  # A login's limits would be its own.
-  if [ "$(id -u)" -eq 0 ]; then
-    runuser -u postgres -- bash -c 'ulimit -n "$(ulimit -H -n)" 2>/dev/null; exec "$@"' bash "$@"
-  else
-    "$@"
-  fi
-}
-finish() {
-  [ ${#started[@]} -eq 0 ] || kill "${started[@]}" 2>/dev/null || true
-  [ ! -f "$work/pg/data/postmaster.pid" ] || as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -m fast stop >/dev/null || true
-  [ ${#started[@]} -eq 0 ] || wait "${started[@]}" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap finish EXIT
-chmod 755 "$work"
-mkdir "$work/pg" "$work/seen"
-[ "$(id -u)" -ne 0 ] || chown postgres "$work/pg"
-
-next_port=$((20000 + $$ % 9000))
-free_port() {
-  while (exec 3<>"/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do next_port=$((next_port + 1)); done
-  port=$next_port
-  next_port=$((next_port + 1))
-}
+mkdir "$work/seen"
 declare -A ports pids says
-until_open() {
-  for _ in $(seq 100); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
-    sleep 0.1
-  done
-  echo "nothing listens on port $1" >&2
-  return 1
-}
-export PGUSER=rustydb PGHOST=127.0.0.1 PGCONNECT_TIMEOUT=10
-sql() { psql -X -q -v ON_ERROR_STOP=1 -p "$1" -d "$2" "${@:3}"; }
-
-start_ours() {
-  local name=$1 count=$2 http_port
-  free_port; http_port=$port
-  free_port; ports[$name]=$port
-  "$ours" --cores "$count" --data-dir "$work/$name" --sql-port "$port" --http-port "$http_port" --connections-max 12000 \
-    >"$work/$name.log" 2>&1 &
-  pids[$name]=$! says[$name]=simple
-  started+=($!)
-  until_open "$port"
+start_named() {
+  start_ours "$1" "$2" --connections-max 12000
+  ports[$1]=$our_port pids[$1]=$our_pid says[$1]=simple
 }
 fill() {
   sql "${ports[$1]}" rustydb -c "create table points (id int primary key, twice int)" \
     -c "insert into points select g, g * 2 from generate_series(0, $((rows - 1))) g" -c "analyze points"
-}
-start_postgres() {
-  as_postgres "$pg_bin/initdb" -D "$work/pg/data" -A trust -U rustydb --locale=C >/dev/null
-  free_port; ports[postgres]=$port
-  as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w \
-    -o "-p $port -k $work/pg -c listen_addresses=127.0.0.1 -c max_connections=$((idle_postgres + 300))" start >/dev/null
-  pids[postgres]=$(head -1 "$work/pg/data/postmaster.pid") says[postgres]=simple
-  sql "$port" postgres -c "create database rustydb"
-  fill postgres
 }
 start_bouncer() {
   free_port; ports[bouncer]=$port
@@ -153,7 +92,11 @@ for who in bare echo; do
   started+=($!)
   until_open "$port"
 done
-if has postgres || has bouncer; then start_postgres; fi
+if has postgres || has bouncer; then
+  start_postgres -c "max_connections=$((idle_postgres + 300))"
+  ports[postgres]=$pg_port pids[postgres]=$pg_pid says[postgres]=simple
+  fill postgres
+fi
 if has bouncer; then start_bouncer; fi
 if has redis || has ping; then start_redis; fi
 
@@ -182,7 +125,7 @@ median() {
 
 # Before anything else is asked of it: a server without rows or clients.
 if has ours; then
-  start_ours ours "$cores"
+  start_named ours "$cores"
   if does start; then
     sleep 2
     measure start ours watch --seconds 10
@@ -243,7 +186,7 @@ for round in $(seq "$rounds"); do
   peers="${peers#* } ${peers%% *}"
 done
 if does cores && has ours; then
-  start_ours one 1
+  start_named one 1
   fill one
   for round in $(seq "$rounds"); do
     order="one ours"

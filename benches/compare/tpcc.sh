@@ -15,58 +15,12 @@ cd "$(dirname "$0")/../.."
 cores=${CORES:-2} clients=${CLIENTS:-16} lasts=${LASTS:-6} rounds=${ROUNDS:-3}
 scale=(--warehouses "${WAREHOUSES:-2}" --items "${ITEMS:-10000}" --customers "${CUSTOMERS:-300}")
 isolation=${ISOLATION:-read committed}
-pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
-[ -x "$pg_bin/initdb" ] || { echo "no PostgreSQL server found; set PG_BIN to where initdb is" >&2; exit 1; }
-built=${CARGO_TARGET_DIR:-target}/release
-if [ $# -gt 0 ]; then
-  ours=$1
-else
-  cargo build --locked --release --bin rustydb-shard
-  ours=$built/rustydb-shard
-fi
-[ -x "$ours" ] || { echo "there is no $ours" >&2; exit 1; }
+source benches/compare/servers.sh
+need_postgres
 [ -n "${TPCC:-}" ] || cargo build --locked --release -p rustydb-compare
 tpcc=${TPCC:-$built/tpcc}
-
-work=$(mktemp -d)
-server=
-as_postgres() {
-  if [ "$(id -u)" -eq 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
-}
-finish() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ ! -f "$work/pg/data/postmaster.pid" ] || as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -m fast stop >/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap finish EXIT
-chmod 755 "$work"
-mkdir "$work/pg"
-[ "$(id -u)" -ne 0 ] || chown postgres "$work/pg"
-
-next_port=$((20000 + $$ % 9000))
-free_port() {
-  while (exec 3<>"/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do next_port=$((next_port + 1)); done
-  port=$next_port
-  next_port=$((next_port + 1))
-}
-free_port; pg_port=$port
-free_port; our_port=$port
-free_port; http_port=$port
-
-as_postgres "$pg_bin/initdb" -D "$work/pg/data" -A trust -U rustydb --locale=C >/dev/null
-as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w \
-  -o "-p $pg_port -k $work/pg -c listen_addresses=127.0.0.1" start >/dev/null
-pg_pid=$(head -1 "$work/pg/data/postmaster.pid")
-"$ours" --cores "$cores" --data-dir "$work/rustydb" --sql-port "$our_port" --http-port "$http_port" \
-  >"$work/rustydb.log" 2>&1 &
-server=$!
-export PGUSER=rustydb PGHOST=127.0.0.1 PGCONNECT_TIMEOUT=10
-for _ in $(seq 100); do
-  if psql -X -q -p "$our_port" -d rustydb -c "select 1" >/dev/null 2>&1; then break; fi
-  sleep 0.1
-done
-psql -X -q -v ON_ERROR_STOP=1 -p "$pg_port" -d postgres -c "create database rustydb"
+start_postgres
+start_ours rustydb "$cores"
 
 for who in theirs ours; do
   if [ "$who" = ours ]; then port=$our_port; else port=$pg_port; fi
@@ -90,7 +44,7 @@ for round in $(seq "$rounds"); do
   order="ours theirs"
   [ $((round % 2)) -eq 1 ] || order="theirs ours"
   for who in $order; do
-    if [ "$who" = ours ]; then port=$our_port pid=$server; else port=$pg_port pid=$pg_pid; fi
+    if [ "$who" = ours ]; then port=$our_port pid=$our_pid; else port=$pg_port pid=$pg_pid; fi
     if ! "$tpcc" run --addr "127.0.0.1:$port" "${scale[@]}" --connections "$clients" --seconds "$lasts" --seed "$round" \
       --isolation "$isolation" --pids "$pid" >"$work/run.$who.$round" 2>"$work/err"; then
       failed=1

@@ -14,58 +14,14 @@ cd "$(dirname "$0")/../.."
 scale=${SCALE:-0.1} cores=${CORES:-2} rounds=${ROUNDS:-3} longest=${SECONDS_MAX:-60}
 queries=${QUERIES:-$(seq 22)}
 generator=${TPCHGEN:-tpchgen-cli}
-pg_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)}
-[ -x "$pg_bin/initdb" ] || { echo "no PostgreSQL server found; set PG_BIN to where initdb is" >&2; exit 1; }
 command -v "$generator" >/dev/null || { echo "there is no $generator; set TPCHGEN" >&2; exit 1; }
-if [ $# -gt 0 ]; then
-  ours=$1
-else
-  cargo build --locked --release --bin rustydb-shard
-  ours=${CARGO_TARGET_DIR:-target}/release/rustydb-shard
-fi
-[ -x "$ours" ] || { echo "there is no $ours" >&2; exit 1; }
-
-work=$(mktemp -d)
-server=
-as_postgres() {
-  if [ "$(id -u)" -eq 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
-}
-finish() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ ! -f "$work/pg/data/postmaster.pid" ] || as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -m fast stop >/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap finish EXIT
-chmod 755 "$work"
-mkdir "$work/pg" "$work/data"
-[ "$(id -u)" -ne 0 ] || chown postgres "$work/pg"
-
-next_port=$((20000 + $$ % 9000))
-free_port() {
-  while (exec 3<>"/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do next_port=$((next_port + 1)); done
-  port=$next_port
-  next_port=$((next_port + 1))
-}
-free_port; pg_port=$port
-free_port; our_port=$port
-free_port; http_port=$port
-
+source benches/compare/servers.sh
+need_postgres
+mkdir "$work/data"
 "$generator" csv -s "$scale" --output-dir "$work/data" >/dev/null
-as_postgres "$pg_bin/initdb" -D "$work/pg/data" -A trust -U rustydb --locale=C -E UTF8 >/dev/null
-as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w \
-  -o "-p $pg_port -k $work/pg -c listen_addresses=127.0.0.1" start >/dev/null
-"$ours" --cores "$cores" --data-dir "$work/rustydb" --sql-port "$our_port" --http-port "$http_port" \
-  >"$work/rustydb.log" 2>&1 &
-server=$!
+start_postgres
+start_ours rustydb "$cores"
 
-export PGUSER=rustydb PGHOST=127.0.0.1 PGCONNECT_TIMEOUT=10
-sql() { psql -X -q -v ON_ERROR_STOP=1 -p "$1" -d "$2" "${@:3}"; }
-for _ in $(seq 100); do
-  if sql "$our_port" rustydb -c "select 1" >/dev/null 2>&1; then break; fi
-  sleep 0.1
-done
-sql "$pg_port" postgres -c "create database rustydb"
 echo "$(sql "$pg_port" rustydb -At -c "select 'PostgreSQL ' || current_setting('server_version')"), rustydb-shard --cores $cores, scale $scale"
 
 for port in "$pg_port" "$our_port"; do

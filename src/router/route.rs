@@ -103,7 +103,7 @@ fn index_route(
         return Ok(Route::Nowhere);
     };
     if !index.unique {
-        let columns: Vec<usize> = index.parts.iter().map_while(|p| p.column()).collect();
+        let columns = index.leading_columns();
         let home = table.partition_with(&columns, &prefix, partitions)?;
         let index = index.clone();
         return Ok(somewhere(home, partitions, &Reach::Index { index, span }));

@@ -106,17 +106,14 @@ pub struct Planned {
 impl Session {
     /// Does the work of one request. `stop` makes its deadline, if it has something to stop.
     pub fn work(&self, request: Request, stop: impl Fn() -> Arc<Stop>) -> Answer<'_> {
-        Answer::Now(match request.op {
-            Operation::Sync if self.ends_at_once() => Ok(Reply::Done),
-            Operation::Sync => {
-                let stop = stop();
-                return Answer::Later(Box::pin(async move {
-                    let ended = self.sync(&stop).await.map_err(|e| self.named(e));
-                    ended.map(|()| Reply::Done)
-                }));
-            }
-            op => self.work_now(op, stop),
-        })
+        if matches!(request.op, Operation::Sync) && !self.ends_at_once() {
+            let stop = stop();
+            return Answer::Later(Box::pin(async move {
+                let ended = self.sync(&stop).await.map_err(|e| self.named(e));
+                ended.map(|()| Reply::Done)
+            }));
+        }
+        Answer::Now(self.work_now(request.op, stop))
     }
 
     /// What waits for nothing: everything but an end that has something to do.
@@ -153,7 +150,8 @@ impl Session {
                 self.fail();
                 Ok(Reply::Done)
             }
-            Operation::Sync => Err(Error::internal("Sync is not answered like the others")),
+            // It has ended.
+            Operation::Sync => Ok(Reply::Done),
         }
     }
 

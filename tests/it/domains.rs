@@ -1,24 +1,12 @@
 //! Every way into a column of a domain is held to the domain, whatever changes it meanwhile and whoever planned before.
 
-use crate::support::{Server, client_runtime, code, on_server, value};
+use crate::support::{after_a_kill, code, on_server, refused, run, value};
 use futures_util::SinkExt;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 const TABLE: &str = "create domain positive as int default 7 check (value > 0);
     create domain short as varchar(3) not null check (value = lower(value));
     create table t (id int primary key, p positive, s short)";
-
-async fn run(client: &Client, sql: &str) {
-    client
-        .batch_execute(sql)
-        .await
-        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
-}
-
-async fn refused(client: &Client, sql: &str) -> String {
-    code(&client.batch_execute(sql).await.unwrap_err())
-}
 
 #[test]
 fn drivers_see_the_type_under_a_domain_and_are_held_to_it() {
@@ -96,45 +84,36 @@ fn copy_is_held_to_domains_and_has_their_defaults() {
 
 #[test]
 fn domains_are_what_they_were_after_a_kill() {
-    let data = tempfile::tempdir().unwrap();
-    let dir = data.path().join("data");
-    let server = Server::start(&dir, 2);
-    let runtime = client_runtime();
-    runtime.block_on(async {
-        let client = server.connect().await;
-        run(&client, TABLE).await;
-        run(
-            &client,
-            "create domain over as positive check (value % 2 = 0)",
-        )
-        .await;
-        run(
-            &client,
-            "create table o (id int primary key, v over default 4)",
-        )
-        .await;
-        run(
-            &client,
-            "alter domain positive add constraint few check (value < 100)",
-        )
-        .await;
-        run(&client, "insert into o values (1, 2), (2, default)").await;
-        server.kill();
-    });
-    for cores in [1, 4] {
-        let server = Server::start(&dir, cores);
-        runtime.block_on(async {
-            let client = server.connect().await;
+    after_a_kill(
+        async |client| {
+            run(client, TABLE).await;
+            run(
+                client,
+                "create domain over as positive check (value % 2 = 0)",
+            )
+            .await;
+            run(
+                client,
+                "create table o (id int primary key, v over default 4)",
+            )
+            .await;
+            run(
+                client,
+                "alter domain positive add constraint few check (value < 100)",
+            )
+            .await;
+            run(client, "insert into o values (1, 2), (2, default)").await;
+        },
+        async |client| {
             for bad in ["-2", "3", "200"] {
                 let sql = format!("update o set v = {bad} where id = 1");
-                assert_eq!(refused(&client, &sql).await, "23514", "{bad}");
+                assert_eq!(refused(client, &sql).await, "23514", "{bad}");
             }
             let all = "select string_agg(v::text, ' ' order by id) from o";
-            assert_eq!(value::<String>(&client, all).await, "2 4");
-            assert_eq!(refused(&client, "drop domain positive").await, "2BP01");
-        });
-        server.stop();
-    }
+            assert_eq!(value::<String>(client, all).await, "2 4");
+            assert_eq!(refused(client, "drop domain positive").await, "2BP01");
+        },
+    );
 }
 
 #[test]

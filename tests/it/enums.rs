@@ -1,9 +1,8 @@
 //! Enums keep their order and their labels over restarts, layouts and changes of the type, and drivers know them.
 
-use crate::support::{Server, client_runtime, code, on_server, value};
+use crate::support::{after_a_kill, code, on_server, run, value};
 use bytes::BytesMut;
 use futures_util::SinkExt;
-use tokio_postgres::Client;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 const TYPE: &str = "create type mood as enum ('sad', 'ok', 'happy')";
@@ -41,13 +40,6 @@ impl<'a> FromSql<'a> for Mood {
     fn accepts(ty: &Type) -> bool {
         matches!(ty.kind(), Kind::Enum(_))
     }
-}
-
-async fn run(client: &Client, sql: &str) {
-    client
-        .batch_execute(sql)
-        .await
-        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
 }
 
 #[test]
@@ -96,37 +88,36 @@ fn drivers_send_and_read_labels_by_the_types_oid() {
 
 #[test]
 fn labels_come_and_change_without_a_look_at_stored_rows() {
-    let data = tempfile::tempdir().unwrap();
-    let dir = data.path().join("data");
-    let server = Server::start(&dir, 2);
-    let runtime = client_runtime();
-    runtime.block_on(async {
-        let client = server.connect().await;
-        run(&client, TYPE).await;
-        run(&client, "create table p (id int primary key, m mood, ms mood[]); create index on p (m)").await;
-        run(&client, "insert into p select g, (enum_range(null::mood))[1 + g % 3], array['sad'::mood] from generate_series(1, 300) g").await;
-        run(&client, "alter type mood add value 'worst' before 'sad'; alter type mood add value 'meh' before 'ok'").await;
-        run(&client, "insert into p values (301, 'worst', '{meh,worst}'), (302, 'meh', null)").await;
-        run(&client, "alter type mood rename value 'happy' to 'glad'").await;
-        server.kill();
-    });
-    for cores in [1, 4] {
-        let server = Server::start(&dir, cores);
-        runtime.block_on(async {
-            let client = server.connect().await;
+    after_a_kill(
+        async |client| {
+            run(client, TYPE).await;
+            run(
+                client,
+                "create table p (id int primary key, m mood, ms mood[]); create index on p (m)",
+            )
+            .await;
+            run(client, "insert into p select g, (enum_range(null::mood))[1 + g % 3], array['sad'::mood] from generate_series(1, 300) g").await;
+            run(client, "alter type mood add value 'worst' before 'sad'; alter type mood add value 'meh' before 'ok'").await;
+            run(
+                client,
+                "insert into p values (301, 'worst', '{meh,worst}'), (302, 'meh', null)",
+            )
+            .await;
+            run(client, "alter type mood rename value 'happy' to 'glad'").await;
+        },
+        async |client| {
             let order =
                 "select string_agg(m::text, ' ' order by m) from (select distinct m from p) x";
-            let labels: String = value(&client, order).await;
+            let labels: String = value(client, order).await;
             assert_eq!(labels, "worst sad meh ok glad");
             let below = "select count(*) from p where m < 'ok'";
-            assert_eq!(value::<i64>(&client, below).await, 102);
+            assert_eq!(value::<i64>(client, below).await, 102);
             let glad = "select count(*) from p where m = 'glad'";
-            assert_eq!(value::<i64>(&client, glad).await, 100);
+            assert_eq!(value::<i64>(client, glad).await, 100);
             let array = "select ms::text from p where id = 301";
-            assert_eq!(value::<String>(&client, array).await, "{meh,worst}");
-        });
-        server.stop();
-    }
+            assert_eq!(value::<String>(client, array).await, "{meh,worst}");
+        },
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Functions in SQL: in the place of their calls on every layout, after a kill, and as they are now whoever planned before.
 
-use crate::support::{Server, client_runtime, code, on_server, value};
+use crate::support::{after_a_kill, code, on_server, run, value};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -10,13 +10,6 @@ const FUNCTIONS: &str = "create table t (id int primary key, a int);
     create function a_of(k int) returns int language sql stable as 'select a from t where id = k';
     create function near(k int, n int) returns table (id int, a int) language sql as
         'select t.id, t.a from t where t.id between k - n and k + n order by t.id'";
-
-async fn run(client: &Client, sql: &str) {
-    client
-        .batch_execute(sql)
-        .await
-        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
-}
 
 async fn holds(client: &Client) {
     let sum = "select sum(scaled(a_of(id)))::int from t where id <= 10";
@@ -29,21 +22,13 @@ async fn holds(client: &Client) {
 
 #[test]
 fn calls_answer_the_same_on_every_layout_and_after_a_kill() {
-    let data = tempfile::tempdir().unwrap();
-    let dir = data.path().join("data");
-    let server = Server::start(&dir, 2);
-    let runtime = client_runtime();
-    runtime.block_on(async {
-        let client = server.connect().await;
-        run(&client, FUNCTIONS).await;
-        holds(&client).await;
-        server.kill();
-    });
-    for cores in [1, 4] {
-        let server = Server::start(&dir, cores);
-        runtime.block_on(async { holds(&server.connect().await).await });
-        server.stop();
-    }
+    after_a_kill(
+        async |client| {
+            run(client, FUNCTIONS).await;
+            holds(client).await;
+        },
+        holds,
+    );
 }
 
 #[test]

@@ -25,9 +25,12 @@ const TABLES: &str = "create table t (id int primary key, n int, u text unique, 
     create index on t (n);
     create table keyless (a int, b text);
     create table empty (id int primary key);
+    create table placed (id int, tenant int, primary key (id, tenant)) partition by hash (tenant);
+    create index on placed (tenant);
     insert into t select g, g % 10, case when g % 7 > 0 then 'u' || g end, repeat('z', g % 3 * 3000)
         from generate_series(1, 3000) g;
     delete from t where id % 5 = 0;
+    insert into placed select g, g % 7 from generate_series(1, 700) g;
     insert into keyless select g % 100, 'k' || g from generate_series(1, 1000) g";
 
 /// Every way to the rows, and that constraints still hold.
@@ -43,6 +46,9 @@ async fn check(server: &Server) {
         ("select count(*) from keyless", 1_000),
         ("select count(distinct b) from keyless where a = 7", 10),
         ("select count(*) from empty", 0),
+        ("select count(*) from placed where tenant = 3", 100),
+        ("select tenant from placed where id = 10 and tenant = 3", 3),
+        ("select sum(id) from placed where tenant = 0", 35_350),
     ] {
         let sql = format!("select ({sql})::bigint");
         assert_eq!(value::<i64>(&client, &sql).await, expected, "{sql}");

@@ -1,22 +1,11 @@
 //! Savepoints take back exactly what came after them, in every partition, and leave the rest of the transaction usable.
 
-use crate::support::{code, on_server, value};
+use crate::support::{on_server, refused, run, value};
 use tokio_postgres::Client;
 
 const TABLE: &str =
     "create table t (id int primary key, n int unique, v text); create index on t (v);
     insert into t select g, g, 'old' from generate_series(1, 100) g";
-
-async fn run(client: &Client, sql: &str) {
-    client
-        .batch_execute(sql)
-        .await
-        .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
-}
-
-async fn refused(client: &Client, sql: &str) -> String {
-    code(&client.batch_execute(sql).await.unwrap_err())
-}
 
 /// Count, sum, and what each way to the rows says of 'new'.
 async fn state(client: &Client) -> (i64, i64, i64, i64) {

@@ -1,6 +1,6 @@
 //! Temporary tables belong to one session, and end with it, however it ends.
 
-use crate::support::{Server, client_runtime, code, on_server, value};
+use crate::support::{after_a_kill, code, on_server, value};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
@@ -96,33 +96,24 @@ fn what_a_session_had_is_gone_when_its_connection_breaks() {
 
 #[test]
 fn a_killed_servers_temporary_tables_are_gone_at_the_next_start() {
-    let data = tempfile::tempdir().unwrap();
-    let dir = data.path().join("data");
-    let server = Server::start(&dir, 2);
-    let runtime = client_runtime();
-    runtime.block_on(async {
-        let client = server.connect().await;
-        let sql = "create table lasting (a int); insert into lasting values (1);
+    after_a_kill(
+        async |client| {
+            let sql = "create table lasting (a int); insert into lasting values (1);
             create temp table t (a int primary key); insert into t select generate_series(1, 1000);
             create temp view v as select * from t; create temp sequence s";
-        client.batch_execute(sql).await.unwrap();
-        server.kill();
-    });
-    for cores in [1, 4] {
-        let server = Server::start(&dir, cores);
-        runtime.block_on(async {
-            let client = server.connect().await;
-            becomes_none(&client).await;
+            client.batch_execute(sql).await.unwrap();
+        },
+        async |client| {
+            becomes_none(client).await;
             assert_eq!(
-                value::<i64>(&client, "select count(*) from lasting").await,
+                value::<i64>(client, "select count(*) from lasting").await,
                 1
             );
             let sql = "create temp table t (a int); insert into t values (5)";
             client.batch_execute(sql).await.unwrap();
-            assert_eq!(value::<i64>(&client, "select count(*) from t").await, 1);
-        });
-        server.stop();
-    }
+            assert_eq!(value::<i64>(client, "select count(*) from t").await, 1);
+        },
+    );
 }
 
 #[test]

@@ -200,6 +200,39 @@ pub fn on_server(
     server.stop();
 }
 
+/// `before` with a client of a server of two cores, which is killed then; `after` with clients of servers of one and of four over
+/// what it has left.
+pub fn after_a_kill(
+    before: impl AsyncFnOnce(&tokio_postgres::Client),
+    after: impl AsyncFn(&tokio_postgres::Client),
+) {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("data");
+    let server = Server::start(&dir, 2);
+    let runtime = client_runtime();
+    runtime.block_on(async {
+        let client = server.connect().await;
+        before(&client).await;
+        server.kill();
+    });
+    for cores in [1, 4] {
+        let server = Server::start(&dir, cores);
+        runtime.block_on(async { after(&server.connect().await).await });
+        server.stop();
+    }
+}
+
+/// A script that must go well.
+pub async fn run(client: &tokio_postgres::Client, sql: &str) {
+    let done = client.batch_execute(sql).await;
+    done.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+}
+
+/// The SQLSTATE of a script that must not.
+pub async fn refused(client: &tokio_postgres::Client, sql: &str) -> String {
+    code(&client.batch_execute(sql).await.unwrap_err())
+}
+
 /// The SQLSTATE of an error; "lost" when the connection has gone.
 pub fn code(error: &tokio_postgres::Error) -> String {
     error.code().map_or("lost".into(), |c| c.code().to_owned())

@@ -55,11 +55,6 @@ pub fn index<'t>(parent: &'t Table, key: &ForeignKey) -> Option<&'t Arc<Index>> 
     parent.indexes.iter().find(|i| i.id == key.index)
 }
 
-/// The columns of its first parts, as far as they are columns.
-fn plain_columns(index: &Index) -> Vec<usize> {
-    index.parts.iter().map_while(|p| p.column()).collect()
-}
-
 /// The tree of its entries.
 pub fn tree(parent: &Table, key: &ForeignKey) -> Option<TreeId> {
     index(parent, key).map(|i| i.tree)
@@ -86,7 +81,7 @@ impl Finder {
             return found(Via::PrimaryKey, order, exact);
         }
         let usable = child.indexes.iter().filter(|i| i.finds_all(n));
-        let mut orders = usable.filter_map(|i| Some((i, order(&plain_columns(i))?)));
+        let mut orders = usable.filter_map(|i| Some((i, order(&i.leading_columns())?)));
         if let Some((index, order)) = orders.next() {
             let exact = index.unique && index.parts.len() == n;
             return found(Via::Index(index.clone()), order, exact);

@@ -11,7 +11,7 @@ mod choose;
 
 use super::query::Rel;
 use super::user_type::Declared;
-use super::{Binder, COPIED_NODES_MAX, Clause, Cx, names, series, walk, window};
+use super::{Binder, COPIED_NODES_MAX, Clause, Cx, names, series, unplaced, walk, window};
 use crate::parse::{self, Ast};
 use choose::{Candidate, ambiguous, choose, places, undefined, written};
 use engine::catalog::Function;
@@ -375,22 +375,12 @@ impl<'a> Binder<'a> {
             names: f.args.iter().map(|a| a.name.clone()).collect(),
             values,
         });
-        inner.relations = self.relations;
-        inner.with_ids = self.with_ids;
-        inner.copied = self.copied;
-        inner.calls = self.calls;
+        inner.counts_on_from(self);
         inner.bodies = self.bodies + 1;
         let out = read(&mut inner, q);
         // Also of what has failed: it may be tried another way.
-        self.relations = inner.relations;
-        self.with_ids = inner.with_ids;
-        self.copied = inner.copied;
-        self.calls = inner.calls;
-        // A position would be one in the body's text.
-        out.map_err(|e| match e.hint() {
-            Some(hint) => Error::new(e.code(), e.message()).with_hint(hint),
-            None => Error::new(e.code(), e.message()),
-        })
+        self.counts_on_from(&inner);
+        out.map_err(unplaced)
     }
 
     /// An expression over the row of arguments as one over the row of the call: the arguments in their places, or in a row of

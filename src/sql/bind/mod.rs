@@ -287,6 +287,14 @@ impl Cx {
 }
 
 impl<'a> Binder<'a> {
+    /// What is bounded in a statement is counted over all texts that it is made of.
+    fn counts_on_from(&mut self, other: &Binder<'_>) {
+        self.relations = other.relations;
+        self.with_ids = other.with_ids;
+        self.copied = other.copied;
+        self.calls = other.calls;
+    }
+
     fn new(env: &'a BindEnv<'a>, lines: &'a Lines) -> Binder<'a> {
         Binder {
             env,
@@ -406,6 +414,15 @@ fn too_many_parameters() -> Error {
 
 fn syntax(message: impl Into<String>) -> Error {
     Error::new(SqlState::SYNTAX_ERROR, message)
+}
+
+/// As an error of a text that is kept: its position would be taken for one in the statement's.
+fn unplaced(e: Error) -> Error {
+    let plain = Error::new(e.code(), e.message());
+    match e.hint() {
+        Some(hint) => plain.with_hint(hint),
+        None => plain,
+    }
 }
 
 fn unsupported(what: &str) -> Error {

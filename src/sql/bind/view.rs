@@ -7,7 +7,7 @@
 use super::from::{named, of_table};
 use super::query::Rel;
 use super::scope::{Entry, Relation};
-use super::{Binder, names};
+use super::{Binder, names, unplaced};
 use crate::parse::{self, Ast, define};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
@@ -220,23 +220,11 @@ impl<'a> Binder<'a> {
         let mut inner = Binder::new(self.env, &parsed.lines);
         inner.path.clone_from(&query.path);
         inner.view = Some(query);
-        inner.relations = self.relations;
-        inner.with_ids = self.with_ids;
-        inner.copied = self.copied;
-        inner.calls = self.calls;
+        inner.counts_on_from(self);
         inner.bodies = self.bodies;
-        let rel = inner.query(q).map_err(|e| {
-            // A position would be one in the view's text.
-            let plain = Error::new(e.code(), e.message());
-            match e.hint() {
-                Some(hint) => plain.with_hint(hint),
-                None => plain,
-            }
-        })?;
-        (self.relations, self.copied) = (inner.relations, inner.copied);
-        self.calls = inner.calls;
-        self.with_ids = inner.with_ids;
-        Ok(rel)
+        let rel = inner.query(q);
+        self.counts_on_from(&inner);
+        rel.map_err(unplaced)
     }
 
     /// Binds a query that is to be kept, and notes what it reads.

@@ -217,7 +217,7 @@ impl Shown<'_> {
                 }
             }
             Access::Index { index, range } => {
-                let columns: Vec<usize> = index.parts.iter().map_while(|p| p.column()).collect();
+                let columns = index.leading_columns();
                 match table.is_placed_by(&columns, &range.prefix) && !index.unique {
                     true => 1,
                     false => all,

@@ -3,9 +3,8 @@
 //! Owns: names of arguments' and results' types. Asked by: calls (`sql::bind::call`), definitions, `pg_proc`.
 //! Source: PostgreSQL 15, `ruleutils.c`.
 
-use super::Catalog;
-use super::model::PUBLIC;
 use super::objects::{Function, Returns};
+use super::{Catalog, path};
 use crate::exec::functions::quote_identifier;
 use crate::exec::functions::system::type_name;
 use crate::plan::ddl::QualifiedName;
@@ -74,11 +73,8 @@ impl Catalog {
         let types: Vec<String> = types
             .map(|a| self.argument_name(a.ty, a.declared))
             .collect();
-        let schema = match f.schema.as_str() {
-            PUBLIC => String::new(),
-            other => format!("{}.", quote_identifier(other)),
-        };
-        format!("{schema}{}({})", quote_identifier(&f.name), types.join(","))
+        let name = path::shown(&f.schema, &f.name);
+        format!("{name}({})", types.join(","))
     }
 
     /// As `pg_get_function_arguments` prints them.
@@ -103,11 +99,8 @@ impl Catalog {
     /// As `pg_get_function_result` prints it.
     pub fn function_result(&self, r: &Returns) -> String {
         if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
-            let schema = match relation.schema() {
-                PUBLIC => String::new(),
-                other => format!("{}.", quote_identifier(other)),
-            };
-            return format!("SETOF {schema}{}", quote_identifier(relation.name()));
+            let name = path::shown(relation.schema(), relation.name());
+            return format!("SETOF {name}");
         }
         if !r.columns.is_empty() {
             let column = |c: &super::objects::ViewColumn| {

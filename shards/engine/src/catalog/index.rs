@@ -74,6 +74,11 @@ impl Index {
         self.parts.iter().map(KeyPart::column).collect()
     }
 
+    /// Those of its first parts, as far as they are columns.
+    pub fn leading_columns(&self) -> Vec<usize> {
+        self.parts.iter().map_while(KeyPart::column).collect()
+    }
+
     /// No two rows have the same values of these columns and no others.
     pub fn is_key(&self) -> Option<Vec<usize>> {
         (self.unique && self.predicate.is_none())

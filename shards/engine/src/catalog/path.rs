@@ -3,9 +3,19 @@
 //! Owns: reading the setting. Asked by: the binder, and by what reads and prints `regclass`. `pg_catalog` is searched first by
 //! whoever knows system relations. Source: PostgreSQL 15, `namespace.c`.
 
+use super::model::PUBLIC;
 use super::{Catalog, Relation};
 use crate::exec::Context;
+use crate::exec::functions::quote_identifier;
 use types::{Error, Result, SqlState};
+
+/// As definitions name something: quoted where it must be, with its schema unless that is `public`.
+pub fn shown(schema: &str, name: &str) -> String {
+    match schema {
+        PUBLIC => quote_identifier(name).into_owned(),
+        other => format!("{}.{}", quote_identifier(other), quote_identifier(name)),
+    }
+}
 
 /// The schema that the session's temporary tables are in, once it has any.
 pub fn temporary(ctx: &Context) -> String {

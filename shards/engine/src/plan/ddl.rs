@@ -56,7 +56,7 @@ pub enum Ddl {
     },
     CreateDomain {
         name: QualifiedName,
-        /// Names of its checks already chosen.
+        /// Checks without a name are given one.
         domain: Box<UserTypeKind>,
     },
     Alter(Alter),

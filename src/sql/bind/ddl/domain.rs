@@ -31,8 +31,7 @@ impl<'a> Binder<'a> {
             declared: to.declared,
             ..ColumnDef::new("value", to.ty, 1)
         };
-        let (default, not_null, checks) =
-            self.domain_options(&name.name, &value, &written.options)?;
+        let (default, not_null, checks) = self.domain_options(&value, &written.options)?;
         // A domain over another one has that one's DEFAULT unless it has its own.
         let inherited = || self.env.catalog.domain_default(to.declared).cloned();
         let over = self.env.catalog.is_domain(to.declared);
@@ -53,7 +52,6 @@ impl<'a> Binder<'a> {
     /// DEFAULT, whether it is NOT NULL, and its checks.
     fn domain_options(
         &mut self,
-        domain: &str,
         value: &ColumnDef,
         options: &'a [ast::ColumnOptionDef],
     ) -> Result<(Option<Default>, bool, Vec<Check>)> {
@@ -76,20 +74,7 @@ impl<'a> Binder<'a> {
                 }
                 ColumnOption::Check(c) => {
                     let given = option.name.as_ref().or(c.name.as_ref());
-                    let mut check = self.domain_check(value, given, &c.expr)?;
-                    if check.name.is_empty() {
-                        check.name = free_name(domain, &checks);
-                    }
-                    if checks.iter().any(|c| c.name == check.name) {
-                        return Err(Error::new(
-                            SqlState::DUPLICATE_OBJECT,
-                            format!(
-                                "constraint \"{}\" for domain \"{}\" already exists",
-                                check.name, domain
-                            ),
-                        ));
-                    }
-                    checks.push(check);
+                    checks.push(self.domain_check(value, given, &c.expr)?);
                 }
                 ColumnOption::Collation(collation) => {
                     let text = engine::plan::Expr::Const(types::Value::Null, value.ty);
@@ -187,14 +172,6 @@ impl<'a> Binder<'a> {
             _ => Err(syntax("syntax error in ALTER DOMAIN")),
         }
     }
-}
-
-fn free_name(domain: &str, checks: &[Check]) -> String {
-    let base = names::fold(&format!("{domain}_check"), true);
-    let taken = |n: &String| checks.iter().any(|c| c.name == *n);
-    let numbered = (1..).map(|n| format!("{base}{n}"));
-    let mut all = std::iter::once(base.clone()).chain(numbered);
-    all.find(|n| !taken(n)).unwrap_or(base)
 }
 
 fn not_possible(option: &ColumnOption) -> Error {

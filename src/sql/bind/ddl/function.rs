@@ -5,7 +5,7 @@
 //! puts it in the place of calls). Source: PostgreSQL 15, `functioncmds.c`, `functions.c` (`check_sql_fn_retval`).
 
 use super::super::call::{Argument, Arguments};
-use super::super::{Binder, names};
+use super::super::{Binder, names, unplaced};
 use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written, Signature};
 use crate::parse::{self, Ast};
 use crate::statement::Statement;
@@ -393,13 +393,4 @@ fn one_query(message: &str) -> Error {
     Error::unsupported(message).with_hint(
         "A function's body is one SELECT. Send the statements one by one, in a transaction.",
     )
-}
-
-/// A position would be one in the body's text.
-fn unplaced(e: Error) -> Error {
-    let plain = Error::new(e.code(), e.message());
-    match e.hint() {
-        Some(hint) => plain.with_hint(hint),
-        None => plain,
-    }
 }

@@ -24,7 +24,7 @@ impl<'a> Binder<'a> {
             if with_ordinality {
                 return Err(unsupported("WITH ORDINALITY of a user's function"));
             }
-            return self.named_rows(&name, plan, columns, alias);
+            return self.lend(&name, plan, columns, false, alias);
         }
         let name = function_name(name)?;
         let args = positional(args, &name)?;
@@ -108,16 +108,6 @@ impl<'a> Binder<'a> {
             Err(e) => return Err(e),
         };
         self.lend(name, plan, columns, with_ordinality, alias)
-    }
-
-    fn named_rows(
-        &mut self,
-        name: &str,
-        plan: Plan,
-        columns: Vec<Column>,
-        alias: Option<&TableAlias>,
-    ) -> Result<Source> {
-        self.lend(name, plan, columns, false, alias)
     }
 
     fn lend(

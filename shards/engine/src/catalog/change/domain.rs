@@ -22,6 +22,12 @@ impl Change {
         self.tag = "CREATE DOMAIN";
         self.known_schema(&name.schema)?;
         self.free_type(&name.schema, &name.name)?;
+        let mut kind = kind.clone();
+        if let UserTypeKind::Domain { checks, .. } = &mut kind {
+            for check in std::mem::take(checks) {
+                add(checks, &check, &name.name)?;
+            }
+        }
         // As an enum's, though there are no arrays of domains: an oid's neighbour is never another type.
         let (oid, array_oid) = (self.oid(), self.oid());
         self.put_type(UserType {
@@ -29,7 +35,7 @@ impl Change {
             array_oid,
             schema: name.schema.clone(),
             name: name.name.clone(),
-            kind: kind.clone(),
+            kind,
         });
         if self.catalog.domain_chain(oid).count() >= DOMAINS_DEEP_MAX {
             return Err(Error::new(
@@ -70,8 +76,7 @@ impl Change {
                 }
             }
             DomainAction::AddCheck { check, validate } => {
-                let check = named(check, &shown, checks)?;
-                checks.push(check.clone());
+                let check = add(checks, check, &shown)?;
                 self.hold_rows(oid, Some((&check, *validate)));
             }
             DomainAction::Validate { name } => {
@@ -95,6 +100,7 @@ impl Change {
                     return Err(taken(to, &shown));
                 }
                 checks[at].name.clone_from(to);
+                checks.sort_by(|a, b| a.name.cmp(&b.name));
             }
         }
         self.put_type(next);
@@ -136,16 +142,18 @@ fn place(checks: &[Check], name: &str) -> Option<usize> {
     checks.iter().position(|c| c.name == name)
 }
 
-/// The check under its name, or under one that is free.
-fn named(check: &Check, domain: &str, checks: &[Check]) -> Result<Check> {
+/// Adds the check under its name, or under one that is free. They are kept in the order in which a value is held to them.
+fn add(checks: &mut Vec<Check>, check: &Check, domain: &str) -> Result<Check> {
     let mut check = check.clone();
     if check.name.is_empty() {
         check.name = choose(domain, &[], "check", |n| place(checks, n).is_some());
     }
-    match place(checks, &check.name) {
-        Some(_) => Err(taken(&check.name, domain)),
-        None => Ok(check),
+    if place(checks, &check.name).is_some() {
+        return Err(taken(&check.name, domain));
     }
+    let at = checks.partition_point(|c| c.name < check.name);
+    checks.insert(at, check.clone());
+    Ok(check)
 }
 
 fn taken(name: &str, domain: &str) -> Error {

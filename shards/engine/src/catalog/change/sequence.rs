@@ -1,8 +1,7 @@
 //! CREATE and ALTER SEQUENCE, and the sequences of `serial` and identity columns.
 
 use super::{Change, no_relation, taken};
-use crate::catalog::{ColumnDef, Default, Identity, Sequence, Table};
-use crate::exec::functions::quote_identifier;
+use crate::catalog::{ColumnDef, Default, Identity, Sequence, Table, path};
 use crate::plan::ddl::{CreateSequence, OwnedSequence, SequenceAction};
 use crate::plan::{Expr, Plan, SequenceCall, SequenceFunction, SubqueryKind};
 use std::sync::Arc;
@@ -170,14 +169,7 @@ fn owned(sequence: &Sequence, change: &Change) -> Result<Error> {
 
 /// `nextval('s'::regclass)`, as a column of this type takes it.
 pub fn next_value(sequence: &Sequence, ty: DataType) -> Default {
-    let name = match sequence.schema.as_str() {
-        super::super::model::PUBLIC => quote_identifier(&sequence.name).into_owned(),
-        schema => format!(
-            "{}.{}",
-            quote_identifier(schema),
-            quote_identifier(&sequence.name)
-        ),
-    };
+    let name = path::shown(&sequence.schema, &sequence.name);
     let sql = format!("nextval('{}'::regclass)", name.replace('\'', "''"));
     let reg = Reg {
         oid: sequence.id.0,

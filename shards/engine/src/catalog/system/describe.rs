@@ -5,6 +5,7 @@
 //! is the same in every snapshot: those of an index share its oid, checks and defaults have the upper bits set.
 
 use super::indexes::table_indexes;
+use crate::catalog::path;
 use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table, UserType};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
@@ -140,14 +141,10 @@ pub fn action_name(action: ForeignKeyAction) -> &'static str {
 
 fn foreign_definition(table: &Table, foreign: &Foreign<'_>) -> String {
     let (key, parent) = (foreign.key, foreign.parent);
-    let schema = match parent.schema.as_str() {
-        crate::catalog::model::PUBLIC => String::new(),
-        other => format!("{}.", quote_identifier(other)),
-    };
     let mut out = format!(
-        "FOREIGN KEY ({}) REFERENCES {schema}{}({})",
+        "FOREIGN KEY ({}) REFERENCES {}({})",
         column_list(table, &key.columns),
-        quote_identifier(&parent.name),
+        path::shown(&parent.schema, &parent.name),
         column_list(parent, &key.referenced_columns)
     );
     if key.full {

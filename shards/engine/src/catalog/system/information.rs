@@ -15,7 +15,7 @@ use types::{DataType, Row, Value};
 const YES: &str = "YES";
 const NO: &str = "NO";
 
-fn yes_no(v: bool) -> Value {
+pub(super) fn yes_no(v: bool) -> Value {
     text(if v { YES } else { NO })
 }
 

@@ -132,10 +132,10 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         row.resize(35, Value::Null);
         row.extend([text("0"), text("SQL"), text(&f.body.sql)]);
         row.extend([Value::Null, text("SQL"), text("SQL")]);
-        row.push(yes_no(f.volatility == 'i'));
+        row.push(information::yes_no(f.volatility == 'i'));
         row.extend([
             text("MODIFIES"),
-            yes_no(f.strict),
+            information::yes_no(f.strict),
             Value::Null,
             text("YES"),
             int4(0),
@@ -146,10 +146,6 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         row
     };
     ctx.catalog.functions.values().map(|f| row(f)).collect()
-}
-
-fn yes_no(v: bool) -> Value {
-    text(if v { "YES" } else { "NO" })
 }
 
 pub(super) fn parameters(ctx: &Context) -> Vec<Row> {
