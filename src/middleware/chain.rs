@@ -2,8 +2,8 @@
 
 use super::measured::{Measured, Permit, Trace};
 use crate::service::{
-    Answer, CancelKey, Hello, Notification, Operation, Protocol, Reply, Request, Session as Served,
-    TimeZone, TxnStatus,
+    Answer, CancelKey, Hello, Notification, Operation, Prepared, Protocol, Reply, Request,
+    Session as Served, TimeZone, TxnStatus,
 };
 use crate::session::{Node, Session};
 use engine::txn::Stop;
@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use types::{DataType, Error, Result, SqlState};
+use types::{Error, Result, SqlState};
 
 #[derive(Clone, Debug)]
 pub struct ChainOptions {
@@ -90,6 +90,9 @@ impl Chain {
         // Work.
         match session.work(request, stop) {
             Answer::Now(result) => Answer::Now(finished(result, trace, permit)),
+            Answer::Apart(work) => {
+                Answer::Apart(Box::pin(async move { finished(work.await, trace, permit) }))
+            }
             Answer::Later(work) => {
                 Answer::Later(Box::pin(async move { finished(work.await, trace, permit) }))
             }
@@ -144,6 +147,7 @@ fn name(op: &Operation) -> &'static str {
         Operation::DescribeStatement { .. } | Operation::DescribePortal { .. } => "describe",
         Operation::Bind { .. } => "bind",
         Operation::Execute { .. } => "execute",
+        Operation::Run { .. } => "run",
         Operation::CloseStatement { .. } | Operation::ClosePortal { .. } => "close",
         Operation::Sync => "sync",
         Operation::Failed => "failed",
@@ -188,16 +192,17 @@ impl Served for ChainSession {
         self.session.notifications()
     }
 
-    fn notified(&self) -> LocalBoxFuture<'_, ()> {
-        Box::pin(self.session.notified())
+    fn notified(&self) -> LocalBoxFuture<'static, ()> {
+        let session = self.session.clone();
+        Box::pin(async move { session.notified().await })
     }
 
     fn parameters(&self) -> Vec<(String, String)> {
         self.session.parameters()
     }
 
-    fn parameter_types(&self, statement: &str) -> Result<Arc<[DataType]>> {
-        self.session.parameter_types(statement)
+    fn prepared(&self, statement: &str) -> Result<Prepared> {
+        self.session.prepared(statement)
     }
 
     fn time_zone(&self) -> TimeZone {

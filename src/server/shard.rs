@@ -170,6 +170,14 @@ pub fn options(config: &Config, partitions: usize) -> engine::shard::Options {
 fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
     let (router, node) = (router.clone(), node.clone());
     let port = router.port().clone();
+    let shard = router.shard.clone();
+    port.answer_at_once(move |_from, message| match message {
+        Message::Shard(envelope) => match shard.handle_now(envelope) {
+            Ok(reply) => Ok(Answer::Shard(Box::new(reply), shard.now())),
+            Err(envelope) => Err(Message::Shard(envelope)),
+        },
+        other => Err(other),
+    });
     port.serve(move |_from, message| {
         let (router, node) = (router.clone(), node.clone());
         async move {

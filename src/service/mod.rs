@@ -49,13 +49,13 @@ pub trait Session {
         Ok(Vec::new())
     }
     /// Resolves when there are some.
-    fn notified(&self) -> LocalBoxFuture<'_, ()> {
+    fn notified(&self) -> LocalBoxFuture<'static, ()> {
         Box::pin(std::future::pending())
     }
     /// Parameters to report at start (`ParameterStatus`): server_version, client_encoding, DateStyle, TimeZone …
     fn parameters(&self) -> Vec<(String, String)>;
-    /// Types of a prepared statement's parameters, for decoding Bind. 26000 when unknown.
-    fn parameter_types(&self, statement: &str) -> Result<Arc<[DataType]>>;
+    /// What a prepared statement takes and gives, for decoding Bind. 26000 when unknown.
+    fn prepared(&self, statement: &str) -> Result<Prepared>;
     /// The session's TimeZone setting, for printing timestamptz.
     fn time_zone(&self) -> TimeZone;
 }
@@ -66,6 +66,15 @@ pub struct Notification {
     pub channel: Arc<str>,
     pub text: Arc<str>,
     pub pid: i32,
+}
+
+/// Of a prepared statement.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub params: Arc<[DataType]>,
+    pub columns: Option<Arc<Vec<Column>>>,
+    /// `Run` may carry it out.
+    pub runs: bool,
 }
 
 /// For formatting `timestamptz`; jiff's zone.
@@ -135,7 +144,7 @@ pub fn request_id() -> RequestId {
 
 #[derive(Debug)]
 pub enum Operation {
-    /// Simple query: any number of statements, one implicit transaction as in PostgreSQL. Answers `Results`.
+    /// Simple query: any number of statements, one implicit transaction as in PostgreSQL. Answers `Results` or `Whole`.
     Script {
         sql: Arc<str>,
     },
@@ -169,6 +178,12 @@ pub enum Operation {
         portal: String,
         rows_max: u32,
     },
+    /// What drivers send for a prepared statement in one piece: Bind of the unnamed portal, Execute to its end, and Sync. For
+    /// statements of which `Prepared` says so. Answers `Whole` or `Results`; the unnamed portal is gone afterwards.
+    Run {
+        statement: String,
+        params: Vec<Value>,
+    },
     CloseStatement {
         name: String,
     },
@@ -185,6 +200,8 @@ pub enum Operation {
 pub enum Answer<'a> {
     Now(Result<Reply>),
     Later(LocalBoxFuture<'a, Result<Reply>>),
+    /// Answers `Whole` or an error. What the client asks next need not wait for it: it has begun when it was polled once.
+    Apart(LocalBoxFuture<'static, Result<Reply>>),
 }
 
 impl Answer<'_> {
@@ -192,6 +209,7 @@ impl Answer<'_> {
         match self {
             Answer::Now(reply) => reply,
             Answer::Later(reply) => reply.await,
+            Answer::Apart(reply) => reply.await,
         }
     }
 }
@@ -206,6 +224,15 @@ pub enum Reply {
         columns: Option<Arc<Vec<Column>>>,
     },
     Results(Box<dyn Results>),
+    /// All that `Results` would give.
+    Whole(Whole),
+}
+
+/// The few rows of a statement that has ended.
+pub struct Whole {
+    pub columns: Arc<Vec<Column>>,
+    pub rows: RowBatch,
+    pub tag: &'static str,
 }
 
 /// What a request produces, pulled by the protocol at the speed of its client: nothing runs ahead of `next`.

@@ -30,7 +30,7 @@ pub use temporary::clean;
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;
 use crate::router::sequence::Sequences;
-use crate::service::{Answer, CancelKey, Hello, Operation, Reply, Request, TxnStatus};
+use crate::service::{self, Answer, CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use assigned::Assigned;
 use cursor::Cursor;
 use engine::catalog::Catalog;
@@ -47,7 +47,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use transaction::Block;
-use types::{DataType, Error, Result, SqlState, Value, Xid, limits};
+use types::{Error, Result, SqlState, Value, Xid, limits};
 
 /// Microseconds from 1970 to 2000.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -113,14 +113,21 @@ impl Session {
                 ended.map(|()| Reply::Done)
             }));
         }
-        Answer::Now(self.work_now(request.op, stop))
+        let answer = match request.op {
+            Operation::Script { sql } => self.script(&sql, stop),
+            Operation::Run { statement, params } => {
+                let ran = self.run_prepared(&statement, params, stop);
+                return ran.unwrap_or_else(|e| Answer::Now(self.guarded_end(e)));
+            }
+            op => return Answer::Now(self.work_now(op, stop)),
+        };
+        answer.unwrap_or_else(|e| Answer::Now(Err(self.named(e))))
     }
 
     /// What waits for nothing: everything but an end that has something to do.
     fn work_now(&self, op: Operation, stop: impl Fn() -> Arc<Stop>) -> Result<Reply> {
         let done = |result: Result<()>| result.map(|()| Reply::Done);
         match op {
-            Operation::Script { sql } => self.script(&sql, stop()).map_err(|e| self.named(e)),
             Operation::Query { sql, params } => {
                 let answer = self.query(&sql, params, stop());
                 answer.map_err(|e| self.named(e))
@@ -150,8 +157,8 @@ impl Session {
                 self.fail();
                 Ok(Reply::Done)
             }
-            // It has ended.
-            Operation::Sync => Ok(Reply::Done),
+            // It has ended, or waits.
+            Operation::Sync | Operation::Script { .. } | Operation::Run { .. } => Ok(Reply::Done),
         }
     }
 
@@ -220,10 +227,14 @@ impl Session {
         self.settings.borrow().silence_max()
     }
 
-    pub fn parameter_types(&self, name: &str) -> Result<Arc<[DataType]>> {
+    pub fn prepared(&self, name: &str) -> Result<service::Prepared> {
         let prepared = self.statement(name)?;
-        let types = prepared.bound.borrow().bound.params.clone();
-        Ok(types.into())
+        let planned = prepared.bound.borrow();
+        Ok(service::Prepared {
+            params: planned.bound.params.clone(),
+            columns: planned.bound.columns.clone(),
+            runs: prepared.parsed.is_some() && planned.statement().is_one_exchange(),
+        })
     }
 
     fn statement(&self, name: &str) -> Result<Rc<Prepared>> {

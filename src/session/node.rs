@@ -47,6 +47,8 @@ pub struct Node {
     /// Those that listen to something.
     listeners: RefCell<HashMap<i32, Weak<Session>>>,
     next: Cell<u32>,
+    /// The settings of the session that asked last.
+    shown: RefCell<Arc<Vec<(String, String)>>>,
 }
 
 /// A backend pid carries the shard in its upper bits, so that a cancel request can be sent there.
@@ -68,6 +70,7 @@ impl Node {
             sessions: RefCell::new(HashMap::new()),
             listeners: RefCell::default(),
             next: Cell::new(1),
+            shown: RefCell::default(),
         })
     }
 
@@ -139,9 +142,19 @@ impl Node {
             server_port: hello.local.map_or(self.options.sql_port, |l| l.port()),
             server_start_micros: self.options.started_micros,
             time_zone: settings.time_zone(),
-            settings: settings.all(),
+            settings: self.shown(settings),
             cursors,
         })
+    }
+
+    /// As SHOW prints them; most sessions have the same and share them.
+    fn shown(&self, settings: &Settings) -> Arc<Vec<(String, String)>> {
+        let all = settings.all();
+        let mut shown = self.shown.borrow_mut();
+        if **shown != all {
+            *shown = Arc::new(all);
+        }
+        shown.clone()
     }
 
     /// Unused on this shard; the counter wraps, and a pid still in use is passed over.

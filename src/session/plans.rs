@@ -196,7 +196,7 @@ mod tests {
     fn plan(version: u64) -> Rc<Planned> {
         let bound = Bound {
             statement: Statement::Commit { chain: false },
-            params: Vec::new(),
+            params: [].into(),
             columns: None,
         };
         Rc::new(Planned::new(

@@ -2,10 +2,10 @@
 
 use super::execution::Execution;
 use super::plans::{PlanRef, cacheable};
-use super::point::Point;
+use super::point::{Once, Point};
 use super::statement::Running;
 use super::{Planned, Prepared, Session};
-use crate::service::Reply;
+use crate::service::{Answer, Reply};
 use engine::exec::{Context, cast};
 use engine::txn::Stop;
 use sql::{BindEnv, Parsed, Statement};
@@ -163,7 +163,7 @@ impl Session {
         let prepared = self.statement(name)?;
         let planned = self.current_plan(&prepared)?;
         Ok(Reply::Statement {
-            params: planned.bound.params.clone().into(),
+            params: planned.bound.params.clone(),
             columns: planned.bound.columns.clone(),
         })
     }
@@ -182,15 +182,22 @@ impl Session {
     /// The statement's plan for the catalog as it is; planned again when that has changed.
     fn current_plan(&self, prepared: &Prepared) -> Result<Rc<Planned>> {
         let planned = prepared.bound.borrow().clone();
-        let ctx = self.context(Vec::new());
         let Some(parsed) = &prepared.parsed else {
             return Ok(planned);
         };
+        let shard = &self.node.router.shard;
+        if planned.own.is_none()
+            && self.own_catalog().is_none()
+            && planned.version == shard.catalog_version()
+        {
+            return Ok(planned);
+        }
+        let ctx = self.context(Vec::new());
         if self.is_current(&planned, &ctx) {
             return Ok(planned);
         }
         let again = self.plan(parsed, &planned.types(), &ctx)?;
-        if again.bound.columns != planned.bound.columns {
+        if !same_rows(&again, &planned) {
             return Err(Error::unsupported(
                 "cached plan must not change result type",
             ));
@@ -202,17 +209,7 @@ impl Session {
     pub(super) fn bind(&self, name: String, statement: &str, params: Vec<Value>) -> Result<()> {
         let prepared = self.statement(statement)?;
         let planned = self.current_plan(&prepared)?;
-        if params.len() != planned.bound.params.len() {
-            return Err(Error::new(
-                SqlState::PROTOCOL_VIOLATION,
-                format!(
-                    "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
-                    params.len(),
-                    planned.bound.params.len()
-                ),
-            ));
-        }
-        let params = self.looked_up(params, &planned.bound.params)?;
+        let params = self.bound_to(statement, &planned, params)?;
         let mut portals = self.portals.borrow_mut();
         if !name.is_empty() && portals.contains_key(&name) {
             return Err(Error::new(
@@ -237,6 +234,54 @@ impl Session {
         };
         portals.insert(name, Rc::new(RefCell::new(portal)));
         Ok(())
+    }
+
+    /// What came whole: Bind, Execute and Sync of a prepared statement.
+    pub(super) fn run_prepared(
+        &self,
+        statement: &str,
+        params: Vec<Value>,
+        stop: impl Fn() -> Arc<Stop>,
+    ) -> Result<Answer<'_>> {
+        let prepared = self.statement(statement)?;
+        let planned = self.current_plan(&prepared)?;
+        let params = self.bound_to(statement, &planned, params)?;
+        self.portals.borrow_mut().remove("");
+        let parsed = prepared.parsed.clone();
+        let parsed = parsed.ok_or_else(|| Error::internal("there is no statement to run"))?;
+        let once = Once {
+            parsed,
+            planned,
+            params,
+        };
+        self.once(once, stop)
+    }
+
+    /// An error of what `run_prepared` does: its Sync has come too.
+    pub(super) fn guarded_end(&self, e: Error) -> Result<Reply> {
+        let failed = self.guarded(Err(e));
+        self.settle_implicit();
+        failed
+    }
+
+    /// The parameters, if they are as many as the statement has.
+    fn bound_to(
+        &self,
+        statement: &str,
+        planned: &Planned,
+        params: Vec<Value>,
+    ) -> Result<Vec<Value>> {
+        if params.len() != planned.bound.params.len() {
+            return Err(Error::new(
+                SqlState::PROTOCOL_VIOLATION,
+                format!(
+                    "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
+                    params.len(),
+                    planned.bound.params.len()
+                ),
+            ));
+        }
+        self.looked_up(params, &planned.bound.params)
     }
 
     /// Parameters that are names of something in the catalog.
@@ -292,6 +337,16 @@ impl Session {
     }
 }
 
+/// Whether clients would be told of the same columns, whatever table they are of now.
+fn same_rows(a: &Planned, b: &Planned) -> bool {
+    let told = |p: &Planned| {
+        let columns = p.bound.columns.as_ref()?;
+        let told = columns.iter().map(|c| (c.name.clone(), c.ty, c.typmod));
+        Some(told.collect::<Vec<_>>())
+    };
+    told(a) == told(b)
+}
+
 impl Planned {
     /// Those that its parameters were given, to plan it again.
     pub fn types(&self) -> Vec<Option<DataType>> {
@@ -302,7 +357,7 @@ impl Planned {
     pub fn empty() -> Planned {
         let bound = sql::Bound {
             statement: sql::Statement::Nothing { tag: "" },
-            params: Vec::new(),
+            params: [].into(),
             columns: None,
         };
         Planned::new(0, None, None, bound, Duration::ZERO)

@@ -4,12 +4,13 @@
 
 use super::copy::{CopyIn, CopyOut};
 use super::execution::Execution;
+use super::point::Once;
 use super::portal::Progress;
 use super::{Planned, Session, temporary};
 use crate::router::Txn;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
-use crate::service::Reply;
+use crate::service::{Answer, Reply};
 use crate::telemetry::StatementKind;
 use engine::exec::Context;
 use engine::exec::memory::Memory;
@@ -268,15 +269,18 @@ impl Session {
         })
     }
 
-    pub(super) fn script(&self, text: &str, stop: Arc<Stop>) -> Result<Reply> {
+    pub(super) fn script(&self, text: &str, stop: impl Fn() -> Arc<Stop>) -> Result<Answer<'_>> {
         self.portals.borrow_mut().remove("");
         let shape = sql::shape(text);
         if let Some(shape) = &shape
             && let Some((parsed, planned)) = self.known(&shape.text, &shape.types)
         {
-            let numbers = shape.numbers.to_vec();
-            let execution = Execution::known(self.this()?, parsed, planned, numbers, stop);
-            return Ok(Reply::Results(Box::new(execution)));
+            let once = Once {
+                parsed,
+                planned,
+                params: shape.numbers.to_vec(),
+            };
+            return self.once(once, stop);
         }
         let statements = sql::parse(text).inspect_err(|_| {
             self.fail();
@@ -287,11 +291,8 @@ impl Session {
         {
             self.learn(shape);
         }
-        Ok(Reply::Results(Box::new(Execution::script(
-            self.this()?,
-            statements,
-            stop,
-        ))))
+        let execution = Execution::script(self.this()?, statements, stop());
+        Ok(Answer::Now(Ok(Reply::Results(Box::new(execution)))))
     }
 
     /// One statement with its parameters as text.
@@ -341,7 +342,7 @@ impl Session {
             now_micros: ctx.statement_micros,
         };
         let mut values = Vec::with_capacity(params.len());
-        for (param, ty) in params.iter().zip(&types) {
+        for (param, ty) in params.iter().zip(types.iter()) {
             values.push(match param {
                 Some(text) if ty.element().is_some() => {
                     let array = types::text::parse(&array_literal(text), *ty, -1, &env)?;
@@ -355,7 +356,7 @@ impl Session {
                 None => Value::Null,
             });
         }
-        let types = types.into_iter().map(Some).collect();
+        let types = types.iter().copied().map(Some).collect();
         let execution = Execution::single(self.this()?, parsed, types, values, stop);
         Ok(Reply::Results(Box::new(execution)))
     }

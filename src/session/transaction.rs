@@ -53,6 +53,10 @@ impl Active {
         (Some(self.txn.isolation), self.read_only)
     }
 
+    pub(super) fn has_own_catalog(&self) -> bool {
+        self.catalog.is_some()
+    }
+
     /// What SAVEPOINT keeps and ROLLBACK TO brings back.
     pub(super) fn changes(&self) -> Changes {
         Changes {

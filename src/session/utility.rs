@@ -285,7 +285,7 @@ impl Session {
             )));
         }
         let mut params = Vec::with_capacity(args.len());
-        for (arg, ty) in args.iter().zip(&wanted) {
+        for (arg, ty) in args.iter().zip(wanted.iter()) {
             let value = eval::eval(
                 arg,
                 &[],
@@ -303,7 +303,7 @@ impl Session {
                 &work.ctx,
             )?);
         }
-        let types = wanted.into_iter().map(Some).collect();
+        let types = wanted.iter().copied().map(Some).collect();
         Ok(prepared
             .parsed
             .clone()

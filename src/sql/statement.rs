@@ -26,7 +26,7 @@ pub struct BindEnv<'a> {
 pub struct Bound {
     pub statement: Statement,
     /// One type for every parameter, given or inferred.
-    pub params: Vec<DataType>,
+    pub params: Arc<[DataType]>,
     /// The rows it returns; `None` for a statement that returns none.
     pub columns: Option<Arc<Vec<Column>>>,
 }
@@ -357,6 +357,21 @@ impl Statement {
         }
         exprs.into_iter().for_each(|e| slots_inside(e, &mut out));
         out
+    }
+
+    /// It reads or changes rows, or begins or ends a transaction: nothing that a client has to be told in its middle.
+    pub fn is_one_exchange(&self) -> bool {
+        matches!(
+            self,
+            Statement::Begin { .. }
+                | Statement::Commit { .. }
+                | Statement::Rollback { .. }
+                | Statement::Query(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::Merge(_)
+        )
     }
 
     /// It changes rows or the catalog: refused in a read-only transaction.

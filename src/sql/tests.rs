@@ -90,7 +90,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
             server_port: 5433,
             server_start_micros: 0,
             time_zone: jiff::tz::TimeZone::UTC,
-            settings: Vec::new(),
+            settings: Arc::default(),
         }),
         backup: None,
         building: None,
@@ -461,7 +461,7 @@ fn parameters_take_their_type_from_where_they_stand() {
     ];
     for (sql, types) in cases {
         match bound(sql) {
-            Ok(b) => assert_eq!(b.params, *types, "{sql}"),
+            Ok(b) => assert_eq!(*b.params, **types, "{sql}"),
             Err(e) => panic!("{sql}: {e}"),
         }
     }

@@ -5,6 +5,7 @@ use engine::shard::call::{EntriesCall, KeySpan, PartitionCall};
 use engine::shard::entries;
 use engine::shard::{Reply, Shard};
 use engine::txn::{Horizon, Isolation, Stop, TxnRef};
+use futures_util::future::LocalBoxFuture;
 use runtime::{Dir, TempDir, TempQuota};
 use rustydb_shard::router::Router;
 use rustydb_shard::server::{bootstrap, directory};
@@ -234,8 +235,29 @@ impl Client {
         let stop = Stop::at(Some(runtime::Instant::now() + Duration::from_secs(3_600)));
         match self.0.work(Request::new(op), || stop.clone()).get().await? {
             Answer::Results(results) => Ok(results),
+            Answer::Whole(whole) => Ok(Box::new(Given([
+                Some(Event::Columns(whole.columns)),
+                Some(Event::Rows(whole.rows)),
+                Some(Event::Complete {
+                    tag: whole.tag.into(),
+                }),
+            ]))),
             _ => Err(Error::internal("not the answer of a statement")),
         }
+    }
+}
+
+/// An answer that came whole, as if it were asked for piece by piece.
+struct Given([Option<Event>; 3]);
+
+impl Results for Given {
+    fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<Event>>> {
+        let next = self.0.iter_mut().find_map(Option::take);
+        Box::pin(async { Ok(next) })
+    }
+
+    fn copy(&mut self, _: CopyInput) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(async { Err(Error::internal("no COPY is in progress")) })
     }
 }
 

@@ -28,6 +28,7 @@ mod large;
 mod notify;
 mod parameters;
 mod parity;
+mod points;
 mod process;
 mod repartition;
 mod row_locks;

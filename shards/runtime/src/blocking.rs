@@ -7,6 +7,7 @@
 //! millisecond. A job cannot be interrupted: dropping the future only drops its result.
 
 use crate::executor::{cores, panic_message};
+use crate::io::InFlight;
 use crate::time::sleep;
 use atomic_waker::AtomicWaker;
 use crossbeam_channel::{Sender, TrySendError};
@@ -76,6 +77,8 @@ pub async fn blocking<T: Send + 'static>(
             }
         }
     }
+    // The answer wakes the executor, whose rings are looked at as long as there is one to come.
+    let _flight = InFlight::begin();
     std::future::poll_fn(|cx| {
         shared.waker.register(cx.waker());
         let mut outcome = shared

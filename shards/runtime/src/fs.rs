@@ -9,7 +9,7 @@
 
 use crate::blocking;
 pub use crate::io::{IO_ALIGN, IO_MAX};
-use crate::io::{IoBuf, ReadBuf, RingFile};
+use crate::io::{InFlight, IoBuf, ReadBuf, RingFile};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -186,6 +186,7 @@ impl Dir {
         if let Some(disk) = crate::sim::disk() {
             return disk.remove(&self.path, name).await;
         }
+        let _flight = InFlight::begin();
         Ok(glommio::io::remove(path).await?)
     }
 
@@ -202,6 +203,7 @@ impl Dir {
         if let Some(disk) = crate::sim::disk() {
             return disk.rename(&self.path, from, to).await;
         }
+        let _flight = InFlight::begin();
         Ok(glommio::io::rename(old, new).await?)
     }
 
@@ -306,6 +308,7 @@ async fn sync_dir(path: &Path) -> io::Result<()> {
     if let Some(disk) = crate::sim::disk() {
         return disk.sync_dir(path).await;
     }
+    let _flight = InFlight::begin();
     let dir = glommio::io::Directory::open(path).await?;
     let synced = dir.sync().await;
     dir.close().await?;

@@ -146,6 +146,7 @@ impl<Q: Send + 'static, R: Send + 'static> Port<Q, R> {
             presence: self.presence,
             peers,
             handler: RefCell::new(None),
+            at_once: RefCell::new(None),
             running: Cell::new(0),
             stats: Cell::new(MeshStats::default()),
         });
@@ -163,6 +164,8 @@ impl<Q: Send + 'static, R: Send + 'static> Port<Q, R> {
 
 type BoxedReply<R> = Pin<Box<dyn Future<Output = R>>>;
 type Handler<Q, R> = Rc<dyn Fn(ShardId, Q) -> BoxedReply<R>>;
+/// Answers what has nothing to wait for, and gives back the rest.
+type AtOnce<Q, R> = Rc<dyn Fn(ShardId, Q) -> Result<R, Q>>;
 
 /// A shard's end of a mesh, on that shard.
 pub struct BoundPort<Q, R> {
@@ -170,6 +173,7 @@ pub struct BoundPort<Q, R> {
     presence: Presence,
     peers: Vec<Option<Peer<Q, R>>>,
     handler: RefCell<Option<Handler<Q, R>>>,
+    at_once: RefCell<Option<AtOnce<Q, R>>>,
     /// Handlers of calls that have not answered yet.
     running: Cell<usize>,
     stats: Cell<MeshStats>,
@@ -270,6 +274,11 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
         for from in 0..self.peers.len() {
             self.presence.inboxes[self.me].signal(from);
         }
+    }
+
+    /// Calls are shown to `f` first: what it answers costs no future. A panic in it is the handler's.
+    pub fn answer_at_once(&self, f: impl Fn(ShardId, Q) -> Result<R, Q> + 'static) {
+        self.at_once.replace(Some(Rc::new(f)));
     }
 
     pub fn stats(&self) -> MeshStats {

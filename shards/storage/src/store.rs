@@ -163,6 +163,17 @@ impl Store {
             .map_err(|stall| self.refused(&state, stall))
     }
 
+    /// Calls `f` with the first cell at or after `from`, without waiting and without looking further than the leaf it
+    /// belongs to: `None` says nothing of what lies behind that, or elsewhere.
+    pub fn first_here<R>(
+        &self,
+        tree: TreeId,
+        from: &[u8],
+        f: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Option<R> {
+        self.state.borrow().first_here(tree, from, f).ok().flatten()
+    }
+
     /// Where a leaf begins that ends, as far as cells before `key` go, at `key` (or at the end of the tree, without one).
     /// `None`: no cell is before it. Source of scans that go backwards, which read a leaf's cells from there on.
     pub async fn leaf_before(

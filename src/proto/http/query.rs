@@ -98,7 +98,7 @@ impl Statement {
                 zone,
                 _session: session,
             }),
-            Reply::Done | Reply::Statement { .. } | Reply::Portal { .. } => {
+            Reply::Done | Reply::Statement { .. } | Reply::Portal { .. } | Reply::Whole(_) => {
                 Err(Error::internal("a query was answered without results"))
             }
         }

@@ -10,8 +10,10 @@
 use super::codec::{Formats, Message};
 use super::encode::Output;
 use super::error::{ProtocolError, Severity, is_fatal};
+use super::extended::unexpected_reply;
 use super::framing::{Frame, HEADER_BYTES};
 use super::startup;
+use super::whole::Owing;
 use super::wire::{Wire, WireError};
 use crate::net::{self, Connection};
 use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot};
@@ -21,11 +23,13 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 use futures_util::FutureExt;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use hashbrown::HashMap;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use types::{Column, Error, Result, SqlState, limits};
 
@@ -76,6 +80,13 @@ impl From<WireError> for End {
     }
 }
 
+/// What a connection was waiting for.
+enum Next {
+    Frame(Result<Frame, WireError>),
+    Draining,
+    Told,
+}
+
 /// A statement's error, and whether the session knows of it already.
 pub(super) enum Fail {
     /// It came through the door.
@@ -96,8 +107,12 @@ pub(super) struct Conn<'a, S> {
     pub portals: HashMap<String, Portal>,
     /// After an error in an extended sequence, until Sync.
     pub skipping: bool,
+    /// What was asked and is not answered yet, in order.
+    pub(super) owing: Owing,
     door: Rc<dyn Door>,
     draining: LocalBoxFuture<'static, ()>,
+    /// There are notifications.
+    told: LocalBoxFuture<'static, ()>,
     /// The last reply was ReadyForQuery.
     between: bool,
 }
@@ -212,9 +227,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut conn = Conn {
         wire,
+        told: session.notified(),
         session,
         portals: HashMap::new(),
         skipping: false,
+        owing: Owing::new(),
         door: door.clone(),
         draining: door.draining(),
         between: true,
@@ -261,6 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
 
     async fn next_frame(&mut self) -> Result<Frame, End> {
         if self.between && self.door.is_draining() {
+            self.settle().await?;
             return Err(End::Fatal(ProtocolError::Draining.into()));
         }
         if let Some(frame) = self.wire.buffered().map_err(WireError::Frame)? {
@@ -269,41 +287,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             return Ok(frame);
         }
         // What answers several requests that came together goes out in one send.
+        self.settle().await?;
         self.wire.flush_owed().await?;
         let silence_max = self.session.silence_max();
-        let session = self.session.clone();
         loop {
-            // Only between requests: within an extended sequence they would come before its ReadyForQuery.
-            let between = self.between;
-            let told = async {
-                match between {
-                    true => session.notified().await,
-                    false => std::future::pending().await,
-                }
+            let next = match silence_max {
+                Some(most) => match net::timeout(most, self.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Err(End::Fatal(silent_too_long())),
+                },
+                None => self.next().await,
             };
-            {
-                let frame = pin!(self.wire.frame());
-                let told = pin!(told);
-                let other = select(&mut self.draining, told);
-                let next = select(frame, other);
-                let next = match silence_max {
-                    Some(most) => match net::timeout(most, next).await {
-                        Ok(next) => next,
-                        Err(_) => return Err(End::Fatal(silent_too_long())),
-                    },
-                    None => next.await,
-                };
-                match next {
-                    Either::Left((frame, _)) => return Ok(frame?),
-                    Either::Right((Either::Left(_), _)) => {
-                        return Err(End::Fatal(ProtocolError::Draining.into()));
-                    }
-                    Either::Right((Either::Right(_), _)) => {}
-                }
+            match next {
+                Next::Frame(frame) => return Ok(frame?),
+                Next::Draining => return Err(End::Fatal(ProtocolError::Draining.into())),
+                Next::Told => self.told = self.session.notified(),
             }
             self.tell().await?;
             self.wire.flush().await?;
         }
+    }
+
+    async fn next(&mut self) -> Next {
+        let (draining, told) = (&mut self.draining, &mut self.told);
+        let between = self.between;
+        let mut frame = pin!(self.wire.frame());
+        poll_fn(|cx| {
+            if let Poll::Ready(frame) = frame.as_mut().poll(cx) {
+                return Poll::Ready(Next::Frame(frame));
+            }
+            if draining.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Next::Draining);
+            }
+            // Only between requests: within an extended sequence they would come before its ReadyForQuery.
+            if between && told.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Next::Told);
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Notifications that the client may have now.
@@ -322,8 +344,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         }
         let bytes = body.len();
         let message = match Message::decode(tag, body) {
+            // It looks for itself whether it has to wait for what was asked before.
+            Ok(Message::Bind(bind)) => return self.bind(bind, bytes).await,
             Ok(message) => message,
             Err(error) => {
+                self.settle().await?;
                 let fail = Fail::Own(error.into());
                 return match tag {
                     b'Q' => self.fail_simple(fail).await,
@@ -331,6 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 };
             }
         };
+        self.settle().await?;
         match message {
             Message::Query { sql } => self.query(sql, bytes).await,
             Message::Parse { name, sql, types } => self.parse(name, sql, &types, bytes).await,
@@ -359,7 +385,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 let mut shape = super::results::Shape::described();
                 self.pump(results.as_mut(), &mut shape).await?
             }
-            Ok(Reply::Done | Reply::Statement { .. } | Reply::Portal { .. }) => Ok(()),
+            Ok(Reply::Whole(whole)) => {
+                let (formats, columns) = (Formats::default(), whole.columns.clone());
+                let head = |out: &mut Output| out.row_description(&columns, &formats);
+                self.whole(whole, &formats, head).await?
+            }
+            Ok(_) => Err(Fail::Own(unexpected_reply())),
             Err(error) => Err(Fail::Door(error)),
         };
         match outcome {
@@ -372,7 +403,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     pub(super) async fn call(&mut self, op: Operation, bytes: usize) -> Result<Result<Reply>, End> {
         match self.session.call(request(op, bytes)) {
             Answer::Now(reply) => Ok(reply),
-            Answer::Later(reply) => Ok(self.wire.watch(reply).await?),
+            Answer::Later(reply) | Answer::Apart(reply) => Ok(self.wire.watch(reply).await?),
         }
     }
 
@@ -385,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         Ok(self.wire.flush_if_full().await?)
     }
 
-    async fn fail_simple(&mut self, fail: Fail) -> Result<(), End> {
+    pub(super) async fn fail_simple(&mut self, fail: Fail) -> Result<(), End> {
         self.report(fail).await?;
         self.ready().await
     }

@@ -1,4 +1,4 @@
-//! The extended flow: Parse, Bind, Describe, Execute, Close, Sync.
+//! The extended flow: Parse, Bind, Describe, Execute, Close, Sync, message by message.
 //!
 //! Owns: one handler a message. Asked by: `conn`. Never: keeps a statement; the session does. What is kept here is
 //! what only the protocol knows of a portal: its result formats, and its columns once they were seen.
@@ -10,6 +10,7 @@ use super::encode::Output;
 use super::error::ProtocolError;
 use super::results::Shape;
 use super::values;
+use super::whole::Form;
 use crate::service::{Operation, Reply, TxnStatus};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use std::sync::Arc;
@@ -39,10 +40,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     }
 
     pub(super) async fn bind(&mut self, bind: Bind, bytes: usize) -> Result<(), End> {
-        let params = match self.parameters(&bind) {
-            Ok(params) => params,
+        let decoded = self.session.prepared(&bind.statement).and_then(|prepared| {
+            let params = self.parameters(&bind, &prepared.params)?;
+            Ok((prepared, params))
+        });
+        let (prepared, params) = match decoded {
+            Ok(decoded) => decoded,
             Err(error) => return self.fail_extended(Fail::Own(error)).await,
         };
+        if prepared.runs
+            && bind.portal.is_empty()
+            && let Some(described) = self.wire.rest_of_run()
+        {
+            let form = Form {
+                columns: prepared.columns,
+                formats: bind.result_formats,
+                described,
+            };
+            return self.run_whole(bind.statement, (params, bytes), form).await;
+        }
         let Bind {
             portal,
             statement,
@@ -66,8 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         Ok(self.wire.flush_if_full().await?)
     }
 
-    fn parameters(&self, bind: &Bind) -> Result<Vec<Value>> {
-        let types = self.session.parameter_types(&bind.statement)?;
+    fn parameters(&self, bind: &Bind, types: &[DataType]) -> Result<Vec<Value>> {
         if types.len() != bind.params.len() {
             return Err(ProtocolError::ParameterCount {
                 given: bind.params.len(),
@@ -80,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             return Ok(Vec::new());
         }
         let zone = self.session.time_zone();
-        values::parameters(&bind.params, &bind.param_formats, &types, &zone)
+        values::parameters(&bind.params, &bind.param_formats, types, &zone)
     }
 
     pub(super) async fn describe(&mut self, target: Target, bytes: usize) -> Result<(), End> {
@@ -173,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         };
         let outcome = match self.call(op, bytes).await? {
             Ok(Reply::Results(mut results)) => self.pump(results.as_mut(), &mut shape).await?,
-            Ok(Reply::Done | Reply::Statement { .. } | Reply::Portal { .. }) => Ok(()),
+            Ok(_) => Err(Fail::Own(unexpected_reply())),
             Err(error) => Err(Fail::Door(error)),
         };
         if let Some(portal) = self.portals.get_mut(&portal) {
@@ -227,6 +242,6 @@ fn parameter_type(oid: u32) -> Result<Option<DataType>> {
     }
 }
 
-fn unexpected_reply() -> Error {
-    Error::internal("a description was answered with something else")
+pub(super) fn unexpected_reply() -> Error {
+    Error::internal("a request was answered with something else")
 }

@@ -132,6 +132,28 @@ impl Framer {
     }
 }
 
+/// Describe of the unnamed portal, which may be missing, Execute of it to its end, and Sync.
+const DESCRIBED: &[u8] = b"D\0\0\0\x06P\0";
+const EXECUTED: &[u8] = b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04";
+
+/// Takes from `input` what drivers send behind a Bind of the unnamed portal, if it is here: whether Describe is part of it.
+pub fn rest_of_run(input: &mut impl Input) -> Option<bool> {
+    let front = input.front();
+    let (described, rest) = match front.strip_prefix(DESCRIBED) {
+        Some(rest) => (true, rest),
+        None => (false, front),
+    };
+    if !rest.starts_with(EXECUTED) {
+        return None;
+    }
+    let mut n = EXECUTED.len();
+    if described {
+        n += DESCRIBED.len();
+    }
+    input.skip(n);
+    Some(described)
+}
+
 /// The body of a startup packet (code first), `None` when more bytes are needed.
 pub fn startup(input: &mut impl Input) -> Result<Option<Bytes>, FrameError> {
     let front = input.front();

@@ -16,6 +16,7 @@ pub mod framing;
 mod results;
 mod startup;
 mod values;
+mod whole;
 mod wire;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::encode::{Output, compose};
 use super::error::ProtocolError;
 use super::framing::Frame;
 use super::values::{self, Long, Style};
-use crate::service::{CopyInput, Event, Results, TimeZone};
+use crate::service::{CopyInput, Event, Results, TimeZone, Whole};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use std::sync::Arc;
 use types::{Column, Error, Result, RowBatch, Value};
@@ -110,6 +110,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             }
             self.wire.flush_if_full().await?;
         }
+    }
+
+    /// Writes `head` and all rows of a statement that has ended, in one piece if they are short.
+    pub(super) async fn whole(
+        &mut self,
+        whole: Whole,
+        formats: &Formats,
+        head: impl Fn(&mut Output),
+    ) -> Result<Result<(), Fail>, End> {
+        let zone = self.session.time_zone();
+        let style = Style {
+            columns: &whole.columns,
+            formats,
+            zone: &zone,
+        };
+        if whole.rows.rows.iter().any(|row| style.has_long(row)) {
+            self.wire.put(head).await?;
+            let mut shape = Shape::bound(formats.clone(), Some(whole.columns));
+            if let Err(fail) = self.rows(whole.rows, &mut shape).await? {
+                return Ok(Err(fail));
+            }
+            self.wire.put(|out| out.command_complete(whole.tag)).await?;
+            return Ok(Ok(()));
+        }
+        let written = self.wire.try_put(|out| {
+            head(out);
+            for row in &whole.rows.rows {
+                values::data_row(out, row, style)?;
+            }
+            out.command_complete(whole.tag);
+            Ok(())
+        });
+        Ok(written.await?.map_err(Fail::Own))
     }
 
     async fn columns(

@@ -10,7 +10,7 @@
 
 use super::conn::Options;
 use super::encode::{Output, compose};
-use super::framing::{Frame, FrameError, Framer, startup};
+use super::framing::{Frame, FrameError, Framer, rest_of_run, startup};
 use crate::net::{self, Growth, Intake, poll_read_scratch};
 use crate::telemetry::Connections;
 use bytes::Bytes;
@@ -96,6 +96,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A frame that is already here.
     pub fn buffered(&mut self) -> Result<Option<Frame>, FrameError> {
         self.framer.next(&mut self.input)
+    }
+
+    /// Behind a Bind: the rest of a statement that is run in one go, see `framing`.
+    pub fn rest_of_run(&mut self) -> Option<bool> {
+        rest_of_run(&mut self.input)
     }
 
     /// The next frame, waiting for the client as long as it takes.

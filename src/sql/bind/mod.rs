@@ -92,7 +92,7 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let columns = columns_of(&statement);
     Ok(Bound {
         statement,
-        params,
+        params: params.into(),
         columns,
     })
 }

@@ -33,7 +33,7 @@ pub struct SessionInfo {
     pub server_start_micros: i64,
     pub time_zone: jiff::tz::TimeZone,
     /// Current settings as SHOW prints them, for `current_setting()` and `pg_settings`.
-    pub settings: Vec<(String, String)>,
+    pub settings: Arc<Vec<(String, String)>>,
     /// Its cursors, where it has some, for `pg_cursors`.
     pub cursors: Option<Arc<Vec<CursorInfo>>>,
 }

@@ -30,7 +30,7 @@ fn context() -> Context {
             server_port: 5433,
             server_start_micros: 0,
             time_zone: jiff::tz::TimeZone::UTC,
-            settings: Vec::new(),
+            settings: Arc::default(),
         }),
         backup: None,
         building: None,

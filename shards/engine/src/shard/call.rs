@@ -1,5 +1,6 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
+use super::get::Lookup;
 use crate::catalog::{Catalog, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
@@ -80,6 +81,8 @@ pub struct Resolution {
 }
 
 pub enum PartitionCall {
+    /// One row by its key: `Row`.
+    Get(GetCall),
     Scan(ScanCall),
     Insert(InsertCall),
     Update(UpdateCall),
@@ -238,6 +241,15 @@ pub enum Reach {
 pub struct KeySpan {
     pub lower: Vec<u8>,
     pub upper: Option<Vec<u8>>,
+}
+
+/// One row of one partition, for a transaction whose reads nobody has to remember.
+pub struct GetCall {
+    pub txn: TxnRef,
+    pub lookup: Arc<Lookup>,
+    pub key: Vec<u8>,
+    /// Of the catalog that it was planned with.
+    pub version: u64,
 }
 
 /// Rows of one partition, a batch at a time.
@@ -452,6 +464,8 @@ pub struct LoadEntry {
 }
 
 pub enum Reply {
+    /// The row of one key, if there is one.
+    Row(Option<Row>),
     Done,
     Rows {
         batch: RowBatch,

@@ -12,6 +12,7 @@ mod covering;
 mod cursor;
 mod delete;
 pub mod entries;
+pub mod get;
 pub mod insert;
 pub mod layout;
 pub mod load;
@@ -27,6 +28,7 @@ mod unique;
 mod update;
 
 pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply};
+pub use get::Lookup;
 
 pub use constraints::key_detail;
 pub use layout::Layout;
@@ -197,6 +199,25 @@ impl Shard {
         PartitionId(self.id.0 % self.partition_count)
     }
 
+    /// The version of the catalog that statements beginning now start with.
+    pub fn catalog_version(&self) -> u64 {
+        self.catalog.borrow().version
+    }
+
+    /// Answers a call that has nothing to wait for; gives back any other, for `handle`.
+    pub fn handle_now(&self, envelope: Envelope) -> Result<ShardReply, Envelope> {
+        let ShardCall::Partition(id, PartitionCall::Get(call)) = &envelope.call else {
+            return Err(envelope);
+        };
+        self.clock.merge(envelope.stamp);
+        let what = (&*call.lookup, &call.key[..]);
+        let reader = (Some(call.txn.xid), call.txn.snapshot);
+        match self.row_here(*id, what, reader, call.version) {
+            Some(found) => Ok(found.map(Reply::Row)),
+            None => Err(envelope),
+        }
+    }
+
     /// Answers one call.
     pub async fn handle(self: &Rc<Self>, envelope: Envelope) -> ShardReply {
         self.clock.merge(envelope.stamp);
@@ -279,6 +300,7 @@ impl Shard {
             PartitionCall::Backup { step, stop } => {
                 Box::pin(self.backup(partition, step, &stop)).await
             }
+            PartitionCall::Get(c) => Box::pin(self.get(partition, c)).await,
             PartitionCall::Scan(c) => self.scan(partition, c).await,
             PartitionCall::Insert(c) => Box::pin(self.insert(partition, c)).await,
             PartitionCall::Update(c) => Box::pin(self.update(partition, c)).await,

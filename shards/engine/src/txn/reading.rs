@@ -113,6 +113,29 @@ impl Partition {
             .and_then(|(_, payload)| payload))
     }
 
+    /// Calls `f` with the row as a transaction sees it whose reads nobody has to remember. `None` when something would have to
+    /// be waited for or put together, or when it may have written the row itself; then `read` does it.
+    pub fn read_here<R>(
+        &self,
+        xid: Option<Xid>,
+        snapshot: Ts,
+        tree: TreeId,
+        key: &[u8],
+        f: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Option<Result<R>> {
+        self.clock.merge(snapshot);
+        let in_flight = self.in_flight.borrow();
+        let mut before = in_flight.range(..=(snapshot, Xid(u64::MAX)));
+        let own = xid.and_then(|xid| self.txn_if_any(xid));
+        if own.is_some_and(|own| own.may_have(tree, key)) {
+            return None;
+        }
+        if self.check().is_err() || before.any(|(_, state)| state.may_have(tree, key)) {
+            return None;
+        }
+        versions::newest_here(&self.store, tree, key, snapshot, f)
+    }
+
     /// The newest committed version, whatever the snapshot; call it under the key's lock.
     pub async fn latest(&self, tree: TreeId, key: &[u8]) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
         versions::newest(&self.store, tree, key, Ts(u64::MAX)).await

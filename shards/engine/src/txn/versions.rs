@@ -4,6 +4,7 @@
 //! version comes first; cell value = 1 then the payload, or the single byte 0 for a deletion. Keys are self-delimiting
 //! (`codec::key`), so no key's versions fall between another's. Never: decides who may see what beyond "at or before S".
 
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use storage::{Store, TryError};
@@ -88,6 +89,22 @@ pub async fn newest(
     })
     .await?;
     found.into_inner()
+}
+
+/// As `newest`, calling `f` with the payload where it lies; `None` when that is not to be had without waiting.
+pub fn newest_here<R>(
+    store: &Store,
+    tree: TreeId,
+    key: &[u8],
+    at: Ts,
+    f: impl FnOnce(Option<&[u8]>) -> R,
+) -> Option<Result<R>> {
+    let mut from = SmallVec::<[u8; 64]>::from_slice(key);
+    from.extend_from_slice(&(!at.0).to_be_bytes());
+    store.first_here(tree, &from, |cell, value| match is_of(cell, key) {
+        true => payload(value).map(f).ok_or_else(|| corrupt(tree)),
+        false => Ok(f(None)),
+    })
 }
 
 /// Takes away the versions of `key` that no snapshot at or above `horizon` can see, and with them a deletion that has

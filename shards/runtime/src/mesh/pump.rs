@@ -6,7 +6,7 @@
 //! at most `credits` calls a sender, and as many notes as were sent: a handler of notes must be short.
 
 use super::lanes::{Call, Outcome, Reply};
-use super::{BoundPort, CallError, Handler, Peer};
+use super::{AtOnce, BoundPort, CallError, Handler, Peer};
 use crate::executor::report_panic;
 use crate::sync::Permit;
 use crate::task::{need_yield, spawn, yield_now};
@@ -223,6 +223,7 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
 
     fn take_calls(self: &Rc<Self>, peer: &Peer<Q, R>, from: usize) -> bool {
         let handler = self.handler.borrow().clone();
+        let at_once = self.at_once.borrow().clone();
         let refuse = self.is_closed();
         if handler.is_none() && !refuse {
             return false;
@@ -237,11 +238,13 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
             match &handler {
                 Some(handler) if !refuse => {
                     self.count(|s| s.served += 1);
-                    self.running.set(self.running.get() + 1);
-                    let mut work = Box::pin(self.clone().answer(handler.clone(), from, slot, q));
-                    // Most wait for nothing, and need no task of their own.
-                    if work.as_mut().now_or_never().is_none() {
-                        spawn(work).detach();
+                    let looked = match &at_once {
+                        Some(f) => self.look(f, from, q),
+                        None => Err(q),
+                    };
+                    match looked {
+                        Ok(outcome) => self.reply(from, slot, outcome),
+                        Err(q) => self.begin(handler, from, slot, q),
                     }
                 }
                 _ => self.reply(from, slot, Outcome::Refused),
@@ -251,6 +254,28 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
             }
         }
         depth > taken
+    }
+
+    fn begin(self: &Rc<Self>, handler: &Handler<Q, R>, from: usize, slot: u32, q: Q) {
+        self.running.set(self.running.get() + 1);
+        let mut work = Box::pin(self.clone().answer(handler.clone(), from, slot, q));
+        // Many wait for nothing, and need no task of their own.
+        if work.as_mut().now_or_never().is_none() {
+            spawn(work).detach();
+        }
+    }
+
+    /// The outcome of what is answered at once; else the message.
+    fn look(&self, f: &AtOnce<Q, R>, from: usize, q: Q) -> Result<Outcome<R>, Q> {
+        let asked = AssertUnwindSafe(|| f(ShardId(from as u16), q));
+        match std::panic::catch_unwind(asked) {
+            Ok(answered) => answered.map(Outcome::Done),
+            Err(payload) => {
+                report_panic(payload.as_ref());
+                self.count(|s| s.panics += 1);
+                Ok(Outcome::Panicked)
+            }
+        }
     }
 
     fn take_notes(self: &Rc<Self>, peer: &Peer<Q, R>, from: usize) -> bool {

@@ -5,7 +5,7 @@
 //! on by itself for `LOOK`, and sleeps in its own ring up to `LINGER` at a time, as long as the executor has nothing of its
 //! own under way: no operation on a file, no task of the background, none that waits for its turn, no timer that is due.
 //! Where it has a core of its own it may look for news for a while before it sleeps (`ShardOptions::spin`).
-//! What the pump cannot know of (a helper thread's answer, a rename) then waits for `LOOK` at most.
+//! What the pump cannot know of (a signal) then waits for `LOOK` at most.
 //! Bounds: one read of the eventfd under way.
 
 use super::Ring;
@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Without a look at glommio's rings while they are quiet.
-const LOOK: u64 = 1_000_000;
+/// Without a look at glommio's rings while they are quiet. One look takes some 30 µs.
+const LOOK: u64 = 10_000_000;
 
 /// The same while they are not.
 const LOOK_BUSY: u64 = 50_000;

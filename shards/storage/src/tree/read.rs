@@ -49,6 +49,30 @@ impl State {
         }
     }
 
+    /// Calls `f` with the first cell at or after `from`, if the leaf that covers `from` has one and its value lies there.
+    pub fn first_here<R>(
+        &self,
+        tree: TreeId,
+        from: &[u8],
+        f: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<Option<R>, Stall> {
+        let Some(info) = self.trees.get(&tree) else {
+            return Ok(None);
+        };
+        let path = self.descend(tree, info, from)?;
+        let page = self.pool.page(path.leaf);
+        let i = match node::search(page, from) {
+            Ok(i) | Err(i) => i,
+        };
+        if i >= node::count(page) {
+            return Ok(None);
+        }
+        Ok(match node::stored(page, i) {
+            Stored::Inline(value) => Some(f(node::key(page, i), value)),
+            _ => None,
+        })
+    }
+
     /// The identity of the long value under `key`, `None` when there is none.
     pub fn long_value(&self, tree: TreeId, key: &[u8]) -> Result<Option<ValueId>, Stall> {
         let Some(info) = self.trees.get(&tree) else {

@@ -147,8 +147,8 @@ impl Session for FakeSession {
         Vec::new()
     }
 
-    fn parameter_types(&self, _: &str) -> Result<Arc<[DataType]>> {
-        Ok(Arc::new([]))
+    fn prepared(&self, _: &str) -> Result<Prepared> {
+        Err(Error::unsupported("only PostgreSQL's protocol asks this"))
     }
 
     fn time_zone(&self) -> TimeZone {

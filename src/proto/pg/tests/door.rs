@@ -1,8 +1,8 @@
 //! A door whose statements are words: what a session does is decided by the text alone.
 
 use crate::service::{
-    Answer, CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Reply, Request, Results,
-    Session, Slot, TableInfo, TimeZone, TxnStatus,
+    Answer, CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Prepared, Reply,
+    Request, Results, Session, Slot, TableInfo, TimeZone, TxnStatus, Whole,
 };
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -216,6 +216,14 @@ impl FakeSession {
                 self.log("execute");
                 self.execute(&portal, rows_max as usize)
             }
+            Operation::Run { statement, params } => {
+                self.log("run");
+                let sql = self.statements.borrow()[&statement].sql.clone();
+                if &*sql != "once" {
+                    return Ok(self.results(self.events(&sql, &params)?));
+                }
+                Ok(whole("whole"))
+            }
             Operation::CloseStatement { name } => {
                 self.statements.borrow_mut().remove(&name);
                 Ok(Reply::Done)
@@ -273,7 +281,7 @@ impl FakeSession {
         let done = |tag: &str| Event::Complete { tag: tag.into() };
         Ok(VecDeque::from(match word {
             "" => vec![Event::Empty],
-            "rows" | "wide" => {
+            "rows" | "wide" | "once" | "many" => {
                 let count: i32 = number.unwrap_or(1);
                 let mut events = vec![Event::Columns(columns(sql, &types).unwrap())];
                 let text: Arc<str> = match word {
@@ -357,6 +365,21 @@ impl Drop for FakeSession {
 
 impl Session for FakeSession {
     fn call(&self, request: Request) -> Answer<'_> {
+        if let Operation::Run { statement, .. } = &request.op {
+            let sql = self.statements.borrow()[statement].sql.clone();
+            match &*sql {
+                "once" => return Answer::Now(self.run(request.op)),
+                "apart" => {
+                    self.log("run apart");
+                    let seen = self.seen.clone();
+                    return Answer::Apart(Box::pin(async move {
+                        seen.release.notified().await;
+                        Ok(whole("apart"))
+                    }));
+                }
+                _ => {}
+            }
+        }
         Answer::Later(async move { self.run(request.op) }.boxed_local())
     }
 
@@ -372,10 +395,16 @@ impl Session for FakeSession {
         vec![("server_version".into(), "15.0".into())]
     }
 
-    fn parameter_types(&self, statement: &str) -> Result<Arc<[DataType]>> {
+    fn prepared(&self, statement: &str) -> Result<Prepared> {
         let statements = self.statements.borrow();
         let found = statements.get(statement);
-        Ok(found.ok_or_else(|| no_statement(statement))?.types.clone())
+        let found = found.ok_or_else(|| no_statement(statement))?;
+        let word = found.sql.split(' ').next().unwrap_or_default();
+        Ok(Prepared {
+            params: found.types.clone(),
+            columns: columns(&found.sql, &found.types),
+            runs: matches!(word, "once" | "apart" | "many" | "fail" | "notice"),
+        })
     }
 
     fn time_zone(&self) -> TimeZone {
@@ -439,7 +468,7 @@ impl Drop for FakeResults {
 
 fn columns(sql: &str, types: &[DataType]) -> Option<Arc<Vec<Column>>> {
     match sql.split(' ').next()? {
-        "rows" | "wide" => Some(Arc::new(vec![
+        "rows" | "wide" | "once" | "many" | "apart" => Some(Arc::new(vec![
             Column {
                 name: "id".into(),
                 ty: DataType::Int4,
@@ -454,6 +483,14 @@ fn columns(sql: &str, types: &[DataType]) -> Option<Arc<Vec<Column>>> {
         )),
         _ => None,
     }
+}
+
+fn whole(name: &str) -> Reply {
+    Reply::Whole(Whole {
+        rows: RowBatch::from(vec![vec![Value::Int4(0), Value::text(name)]]),
+        columns: columns("once", &[]).unwrap(),
+        tag: "SELECT 1",
+    })
 }
 
 fn type_of(value: &Value) -> DataType {

@@ -3,6 +3,8 @@
 use super::client::{
     bind, close, describe, execute, message, parse, query, sync, tags, with_server,
 };
+use crate::proto::pg::whole::OWING_MAX;
+use std::time::Duration;
 use types::Value;
 
 #[test]
@@ -309,5 +311,139 @@ fn a_thousand_pipelined_requests_are_answered_in_order() {
                 Some(&(n as i32).to_be_bytes()[..])
             );
         }
+    });
+}
+
+/// A statement that came whole, in every form in which drivers send one, and its messages' tags.
+#[test]
+fn a_statement_that_came_whole_is_one_request_and_answered_as_its_messages_are() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        for sql in ["once", "many 2", "notice", "fail"] {
+            for described in [true, false] {
+                let mut behind = vec![execute("", 0), sync()];
+                if described {
+                    behind.insert(0, describe('P', ""));
+                }
+                let bound = [bind("", "", &[], &[], &[0, 1]), behind.concat()].concat();
+                client
+                    .send(&[parse("", sql, &[]), bound.clone()].concat())
+                    .await;
+                let whole = client.until_ready().await;
+                let ops = std::mem::take(&mut *server.door.seen.ops.borrow_mut());
+                assert_eq!(ops, ["parse", "run"], "{sql}");
+                // The same in two pieces is not whole.
+                client
+                    .send(&[parse("", sql, &[]), bound[..bound.len() - 1].to_vec()].concat())
+                    .await;
+                // An error, or the last message before Sync.
+                let last = if sql == "fail" { "bind" } else { "execute" };
+                while !server.door.seen.ops.borrow().iter().any(|op| op == last) {
+                    runtime::sleep(Duration::from_millis(1)).await;
+                }
+                client.send(&bound[bound.len() - 1..]).await;
+                let apart = client.until_ready().await;
+                let ops = std::mem::take(&mut *server.door.seen.ops.borrow_mut());
+                assert!(!ops.contains(&"run".to_string()), "{ops:?}");
+                match sql {
+                    // What it gives is the same, but for the rows.
+                    "once" => assert_eq!(tags(&whole), tags(&apart)),
+                    // Bind fails there.
+                    "fail" => assert_eq!(tags(&whole), "1EZ"),
+                    _ => assert_eq!(whole, apart, "{sql}"),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_not_whole_goes_its_way_message_by_message() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        client
+            .send(&[parse("s", "once", &[]), sync()].concat())
+            .await;
+        client.until_ready().await;
+        for behind in [
+            // A portal with a name, a limit, two executions, something else behind.
+            [bind("p", "s", &[], &[], &[]), execute("p", 0), sync()].concat(),
+            [bind("", "s", &[], &[], &[]), execute("", 1), sync()].concat(),
+            [
+                bind("", "s", &[], &[], &[]),
+                execute("", 0),
+                execute("", 0),
+                sync(),
+            ]
+            .concat(),
+            [
+                bind("", "s", &[], &[], &[]),
+                execute("", 0),
+                close('S', "t"),
+                sync(),
+            ]
+            .concat(),
+            [
+                bind("", "s", &[], &[], &[]),
+                describe('S', "s"),
+                execute("", 0),
+                sync(),
+            ]
+            .concat(),
+        ] {
+            server.door.seen.ops.borrow_mut().clear();
+            client.send(&behind).await;
+            client.until_ready().await;
+            let ops = server.door.seen.ops.borrow().clone();
+            assert!(ops.contains(&"execute".to_string()), "{ops:?}");
+        }
+    });
+}
+
+#[test]
+fn what_waits_for_another_shard_does_not_hold_up_the_next_statement_and_answers_stay_in_order() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        let named = [parse("a", "apart", &[]), parse("o", "once", &[]), sync()];
+        client.send(&named.concat()).await;
+        client.until_ready().await;
+        server.door.seen.ops.borrow_mut().clear();
+        let run = |name| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+        let more = OWING_MAX + 3;
+        let mut all = [run("a"), run("o"), run("a"), query("rows 1"), run("o")].concat();
+        (0..more).for_each(|_| all.extend(run("a")));
+        client.send(&all).await;
+        let ops = || server.door.seen.ops.borrow().len();
+        while ops() < 3 {
+            runtime::sleep(Duration::from_millis(1)).await;
+        }
+        runtime::sleep(Duration::from_millis(5)).await;
+        // The query waits for all before it.
+        assert_eq!(
+            *server.door.seen.ops.borrow(),
+            ["run apart", "run", "run apart"]
+        );
+        let mut said = Vec::new();
+        server.door.seen.release.notify_all();
+        for _ in 0..5 {
+            said.extend(client.until_ready().await);
+        }
+        while ops() < 5 + OWING_MAX {
+            runtime::sleep(Duration::from_millis(1)).await;
+        }
+        runtime::sleep(Duration::from_millis(5)).await;
+        assert_eq!(ops(), 5 + OWING_MAX, "one more waits");
+        while said.iter().filter(|s| s.tag == 'Z').count() < 5 + more {
+            server.door.seen.release.notify_all();
+            said.extend(client.until_ready().await);
+        }
+        let rows = said.iter().filter(|s| s.tag == 'D').map(|s| {
+            let name = s.fields().pop().flatten().unwrap();
+            String::from_utf8(name).unwrap()
+        });
+        let rows: Vec<String> = rows.collect();
+        let mut wanted = vec!["apart", "whole", "apart", "é\u{1f600}", "whole"];
+        wanted.extend(vec!["apart"; more]);
+        assert_eq!(rows, wanted);
     });
 }

@@ -92,7 +92,7 @@ pub fn context_of(catalog: Catalog) -> Context {
             server_port: 5433,
             server_start_micros: 0,
             time_zone: jiff::tz::TimeZone::UTC,
-            settings: vec![("TimeZone".into(), "UTC".into())],
+            settings: Arc::new(vec![("TimeZone".into(), "UTC".into())]),
         }),
     }
 }

@@ -28,7 +28,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
         server_port: 0,
         server_start_micros: 0,
         time_zone: jiff::tz::TimeZone::UTC,
-        settings: Vec::new(),
+        settings: Arc::default(),
     }),
     backup: None,
     building: None,

@@ -105,7 +105,7 @@ pub(super) fn context() -> Arc<Context> {
             server_port: 0,
             server_start_micros: 0,
             time_zone: jiff::tz::TimeZone::UTC,
-            settings: Vec::new(),
+            settings: Arc::default(),
         }),
     })
 }
