@@ -17,7 +17,6 @@ mod merge;
 pub mod modify;
 pub mod notify;
 pub mod references;
-mod route;
 pub mod scan;
 pub mod sequence;
 mod statistics;

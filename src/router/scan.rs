@@ -5,7 +5,6 @@
 
 use super::advisory::Advisory;
 use super::notify::Announcements;
-use super::route::{Route, route};
 use super::sequence::Sequences;
 use super::{Router, Txn, odd};
 use engine::exec::Context;
@@ -14,6 +13,7 @@ use engine::exec::profile::{Pages, Reached, ShardWork};
 use engine::plan::{Advise, LockRows, Scan, SequenceFunction};
 use engine::shard::Reply;
 use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
+use engine::shard::route::{Route, route};
 use engine::txn::TxnRef;
 use engine::txn::horizon::SnapshotGuard;
 use futures_util::StreamExt;
@@ -110,7 +110,8 @@ impl Router {
     pub async fn row(&self, txn: TxnRef, scan: &Arc<Scan>, ctx: &Arc<Context>) -> Result<RowBatch> {
         self.metrics.statements_single.inc();
         let partitions = self.shard.partition_count;
-        let Route::Partitions(parts) = route(&scan.table, &scan.access, ctx, partitions)? else {
+        let route = route(&scan.table, &scan.access, &scan.homes, ctx, partitions)?;
+        let Route::Partitions(parts) = route else {
             return Ok(RowBatch::new());
         };
         let Some((partition, reach)) = parts.into_iter().next() else {
@@ -136,7 +137,8 @@ impl Router {
         scan: &Scan,
         ctx: &Arc<Context>,
     ) -> Result<Vec<(PartitionId, Reach)>> {
-        match route(&scan.table, &scan.access, ctx, self.shard.partition_count)? {
+        let partitions = self.shard.partition_count;
+        match route(&scan.table, &scan.access, &scan.homes, ctx, partitions)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
             Route::Unique {

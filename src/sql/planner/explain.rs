@@ -15,7 +15,7 @@ use engine::exec::functions::quote_identifier;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
-    Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
+    Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Homes, Insert, Join, JoinKind,
     KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
 };
 use serde_json::{Value as Json, json};
@@ -89,8 +89,12 @@ impl Shown<'_> {
         match statement {
             Statement::Query(query) | Statement::CopyTo { query, .. } => self.plan(&query.plan),
             Statement::Insert(insert) => self.insert(insert),
-            Statement::Update(u) => self.change("Update", &u.table, &u.access, &u.filter),
-            Statement::Delete(d) => self.change("Delete", &d.table, &d.access, &d.filter),
+            Statement::Update(u) => {
+                self.change("Update", &u.table, (&u.access, &u.homes), &u.filter)
+            },
+            Statement::Delete(d) => {
+                self.change("Delete", &d.table, (&d.access, &d.homes), &d.filter)
+            },
             Statement::Merge(m) => self.merge(m),
             Statement::With { changes, main } => {
                 let mut top = self.statement(main);
@@ -148,9 +152,16 @@ impl Shown<'_> {
         node
     }
 
-    fn change(&self, word: &str, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
+    fn change(
+        &self,
+        word: &str,
+        table: &Table,
+        found_by: (&Access, &Homes),
+        filter: &Option<Expr>,
+    ) -> Node {
+        let (access, _) = found_by;
         let mut node = on(word, table);
-        let mut found = self.access(table, access, filter, false);
+        let mut found = self.access(table, found_by, filter, false);
         filter.iter().for_each(|e| self.subplans(e, &mut found));
         let output = self.on.found(table, access, filter.as_ref());
         found.estimate = Some(Estimate {
@@ -164,7 +175,13 @@ impl Shown<'_> {
     }
 
     /// How rows of a table are found and checked. `only`: they are what the index has of them.
-    fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>, only: bool) -> Node {
+    fn access(
+        &self,
+        table: &Table,
+        (access, homes): (&Access, &Homes),
+        filter: &Option<Expr>,
+        only: bool,
+    ) -> Node {
         let names: Vec<String> = table.columns.iter().map(quoted).collect();
         let printer = Printer::new(&names);
         let plain = Printer::plain(&names);
@@ -201,29 +218,13 @@ impl Shown<'_> {
         let rest: Vec<String> = rest.collect();
         node.detail("Index Cond", anded(conditions));
         node.detail("Filter", anded(rest));
-        node.detail("Partitions", self.partitions(table, access));
+        node.detail("Partitions", self.partitions(table, access, homes));
         node
     }
 
-    fn partitions(&self, table: &Table, access: &Access) -> String {
+    fn partitions(&self, table: &Table, access: &Access, homes: &Homes) -> String {
         let all = usize::from(self.catalog.partitions);
-        let most = match access {
-            Access::Keys(keys) => keys.len(),
-            Access::Full => all,
-            Access::KeyRange(range) => {
-                match table.is_placed_by(&table.primary_key, &range.prefix) {
-                    true => 1,
-                    false => all,
-                }
-            }
-            Access::Index { index, range } => {
-                let columns = index.leading_columns();
-                match table.is_placed_by(&columns, &range.prefix) && !index.unique {
-                    true => 1,
-                    false => all,
-                }
-            }
-        };
+        let most = super::placed::asked_most(table, access, homes, all);
         match most < all {
             true => format!("{most} of {all}"),
             false => format!("all {all}"),
@@ -355,7 +356,8 @@ impl Shown<'_> {
     fn scan(&self, scan: &Scan) -> Node {
         let only = matches!(&scan.access, Access::Index { index, .. }
             if index.has_values(&scan.table, &wanted(scan)));
-        let mut node = self.access(&scan.table, &scan.access, &scan.filter, only);
+        let found_by = (&scan.access, &scan.homes);
+        let mut node = self.access(&scan.table, found_by, &scan.filter, only);
         if let Some(top) = &scan.top {
             let names = table_names(&scan.table);
             let keys = Printer::new(&names).sort_keys(&top.keys);

@@ -124,6 +124,7 @@ macro_rules! plan_parts {
                     let scan = &$($mutable)? **scan;
                     let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
                     parts.extend(scan.access.$exprs());
+                    parts.extend(scan.homes.$iter().flatten());
                     parts.extend(&$($mutable)? scan.filter);
                     parts.extend((&$($mutable)? scan.project).into_iter().flatten());
                     if let Some(partial) = &$($mutable)? scan.partial {

@@ -20,6 +20,7 @@ mod meter;
 pub mod references;
 pub mod repartition;
 mod rewrite;
+pub mod route;
 mod sample;
 mod scan;
 pub mod sequence;

@@ -111,6 +111,7 @@ pub fn is_settled(scan: &Scan) -> bool {
     let expr = |e: &Expr| !needs_settling(e);
     access
         && scan.access.exprs().into_iter().all(expr)
+        && scan.homes.iter().flatten().all(expr)
         && scan.filter.iter().all(expr)
         && scan.project.iter().flatten().all(expr)
         && scan.partial.is_none()
