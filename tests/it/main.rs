@@ -28,6 +28,7 @@ mod large;
 mod notify;
 mod parameters;
 mod parity;
+mod placement;
 mod process;
 mod repartition;
 mod row_locks;

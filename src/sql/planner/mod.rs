@@ -5,6 +5,7 @@
 //! Source: the classic rewrites of Selinger's System R and PostgreSQL's planner, chapter 52 of its manual.
 
 mod access;
+mod colocate;
 mod conjuncts;
 mod cost;
 mod decorrelate;
@@ -102,6 +103,7 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     decorrelate::rewrite(&mut plan, on);
     optimize_subplans(&mut plan, on);
     let mut plan = prune::prune(push_filter::push(plan, Vec::new(), on));
+    colocate::place(&mut plan, on);
     partial::split_aggregates(&mut plan);
     sides::choose(&mut plan, on);
     limits::bound(&mut plan);

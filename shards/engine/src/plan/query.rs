@@ -85,6 +85,10 @@ pub enum Plan {
     Notify {
         input: Box<Plan>,
     },
+    /// Run in each partition over the rows that are there: all that meet in it are placed alike.
+    Gather {
+        input: Box<Plan>,
+    },
     /// For each input row, which are its arguments, what a function of sequences answers.
     Sequence(Box<SequenceCall>),
 }
@@ -314,6 +318,8 @@ pub enum AggregateMode {
     Complete,
     /// Groups and partial states in (from `Partial`), results out.
     Final,
+    /// Rows in, groups and partial states out: in each partition, under `Gather`.
+    Partial,
 }
 
 /// A system relation by schema and name, e.g. ("pg_catalog", "pg_class"). Its columns are in `catalog::system`.

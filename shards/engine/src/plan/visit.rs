@@ -81,6 +81,7 @@ macro_rules! plan_parts {
                 | Plan::DistinctOn { input, .. }
                 | Plan::Notify { input }
                 | Plan::Configure { input }
+                | Plan::Gather { input }
                 | Plan::Expand { input, .. } => vec![input],
                 Plan::Join(join) => {
                     let join = &$($mutable)? **join;
@@ -116,6 +117,7 @@ macro_rules! plan_parts {
                 | Plan::Notify { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
+                | Plan::Gather { .. }
                 | Plan::WithScan(_)
                 | Plan::Recursive(_)
                 | Plan::WorkTable(_)

@@ -1,5 +1,6 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
+pub use super::run::{RunCall, RunId};
 use crate::catalog::{Catalog, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
@@ -81,6 +82,8 @@ pub struct Resolution {
 
 pub enum PartitionCall {
     Scan(ScanCall),
+    /// Operators over its rows: `Rows`, with a `resume` while there may be more.
+    Run(RunCall),
     Insert(InsertCall),
     Update(UpdateCall),
     Delete(DeleteCall),
@@ -175,6 +178,7 @@ impl PartitionCall {
     pub fn serializable(&self) -> Option<Xid> {
         let txn = match self {
             PartitionCall::Scan(c) => &c.txn,
+            PartitionCall::Run(c) => &c.txn,
             PartitionCall::Insert(c) => &c.txn,
             PartitionCall::Update(c) => &c.txn,
             PartitionCall::Delete(c) => &c.txn,

@@ -8,7 +8,7 @@ use crate::catalog::{Index, Table};
 use crate::codec::key::{self, Order};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
-use crate::plan::{Access, Expr, Homes, KeyRange};
+use crate::plan::{Access, Expr, Homes, JoinKind, KeyRange, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{DataType, PartitionId, Result, Value};
@@ -55,6 +55,29 @@ pub fn route(
             index_route(table, (index, range), homes, ctx, partitions)
         }
     }
+}
+
+/// The partitions in which a plan that runs in each may give rows.
+pub fn partitions_of(plan: &Plan, ctx: &Context, partitions: u16) -> Result<BTreeSet<PartitionId>> {
+    let all = || (0..partitions).map(PartitionId).collect();
+    let of = |plan: &Plan| partitions_of(plan, ctx, partitions);
+    Ok(match plan {
+        Plan::Scan(scan) => match route(&scan.table, &scan.access, &scan.homes, ctx, partitions)? {
+            Route::Nowhere => BTreeSet::new(),
+            Route::Partitions(parts) => parts.into_iter().map(|(p, _)| p).collect(),
+            Route::Unique { .. } => all(),
+        },
+        Plan::Join(join) => match join.kind {
+            JoinKind::Inner | JoinKind::Semi => &of(&join.left)? & &of(&join.right)?,
+            JoinKind::Left | JoinKind::Anti => of(&join.left)?,
+            JoinKind::Right => of(&join.right)?,
+            JoinKind::Full => &of(&join.left)? | &of(&join.right)?,
+        },
+        plan => match plan.inputs().as_slice() {
+            [input] => of(input)?,
+            _ => all(),
+        },
+    })
 }
 
 /// In these partitions, if it is known in which.

@@ -56,7 +56,12 @@ const TABLES: &[Shape] = &[
     ),
     (
         "lines",
-        &[("line", Int4), ("customer", Int4), ("id", Int4), ("n", Int4)],
+        &[
+            ("line", Int4),
+            ("customer", Int4),
+            ("id", Int4),
+            ("n", Int4),
+        ],
         &[2, 0, 1],
         &[(&[3], false)],
         &[1],
