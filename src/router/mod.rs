@@ -18,7 +18,6 @@ mod merge;
 pub mod modify;
 pub mod notify;
 pub mod references;
-mod route;
 pub mod scan;
 pub mod sequence;
 mod statistics;

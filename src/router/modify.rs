@@ -4,7 +4,6 @@
 //! by row is `merge`.
 
 use super::commit::Txn;
-use super::route::{Route, route};
 use super::scan::by_partition;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
@@ -12,11 +11,12 @@ use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::operators::stash::Stashed;
 use engine::exec::operators::{Exec, RowSource, Stash, eval_row, settle_access, settle_expr};
-use engine::plan::{Access, Assignment, Delete, Expr, Returning, Update};
+use engine::plan::{Access, Assignment, Delete, Expr, Homes, Returning, Update};
 use engine::shard::Reply;
 use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
 };
+use engine::shard::route::{Route, route};
 use engine::txn::TxnRef;
 use sql::Statement;
 use std::rc::Rc;
@@ -119,7 +119,9 @@ impl Router {
                 expr: settle_expr(&a.expr, &env.exec, &[]).await?,
             });
         }
-        let parts = self.write_parts(env, table, &update.access).await?;
+        let parts = self
+            .write_parts(env, table, (&update.access, &update.homes))
+            .await?;
         let moves = assignments
             .iter()
             .any(|a| table.primary_key.contains(&a.column));
@@ -171,7 +173,9 @@ impl Router {
         let mut out = Outcome::new(delete.returning.clone());
         let table = &delete.table;
         let filter = settle(delete.filter.as_ref(), env).await?;
-        let parts = self.write_parts(env, table, &delete.access).await?;
+        let parts = self
+            .write_parts(env, table, (&delete.access, &delete.homes))
+            .await?;
         let referenced = env.ctx.catalog.is_referenced(table.id);
         let rows_wanted = out.wants_rows() || table.has_unique_indexes() || referenced;
         let fuse = env.fuse && parts.len() == 1 && !rows_wanted;
@@ -304,10 +308,11 @@ impl Router {
         &self,
         env: &WriteEnv,
         table: &Arc<Table>,
-        access: &Access,
+        (access, homes): (&Access, &Homes),
     ) -> Result<Vec<(PartitionId, Reach)>> {
         let access = settle_access(access, &env.exec, &[]).await?;
-        match route(table, &access, &env.ctx, self.shard.partition_count)? {
+        let partitions = self.shard.partition_count;
+        match route(table, &access, homes, &env.ctx, partitions)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
             Route::Unique {

@@ -1,19 +1,22 @@
-//! Scans: the router as the operators' source of rows.
+//! Scans, and plans that run in the partitions: the router as the operators' source of rows.
 //!
-//! Owns: the calls under way for one scan, at most one per partition; the next is sent when a batch is taken, so a slow
+//! Owns: the calls under way for one of them, at most one per partition; the next is sent when a batch is taken, so a slow
 //! consumer holds back every partition. Dropping a scan drops its calls.
 
 use super::advisory::Advisory;
 use super::notify::Announcements;
-use super::route::{Route, route};
 use super::sequence::Sequences;
 use super::{Router, Txn, odd};
 use engine::exec::Context;
+use engine::exec::memory::Share;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
 use engine::exec::profile::{Pages, Reached, ShardWork};
-use engine::plan::{Advise, LockRows, Scan, SequenceFunction};
+use engine::plan::{Advise, LockRows, Plan, Scan, SequenceFunction};
 use engine::shard::Reply;
-use engine::shard::call::{Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, ScanCall};
+use engine::shard::call::{
+    Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, RunCall, RunId, ScanCall,
+};
+use engine::shard::route::{Route, partitions_of, route};
 use engine::txn::TxnRef;
 use engine::txn::horizon::SnapshotGuard;
 use futures_util::StreamExt;
@@ -41,6 +44,8 @@ pub struct TxnSource {
     pub snapshot: Rc<SnapshotGuard>,
     /// What shards do is to be counted.
     pub measured: bool,
+    /// What the statement's parts in the partitions may hold together.
+    pub share: Share,
 }
 
 impl Source for TxnSource {
@@ -51,27 +56,28 @@ impl Source for TxnSource {
     ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
         Box::pin(async move {
             let parts = self.router.parts(&self.txn, &scan, &ctx).await?;
-            let metrics = &self.router.metrics;
-            if parts.len() > 1 {
-                metrics.statements_scattered.inc()
-            } else {
-                metrics.statements_single.inc()
-            }
-            let mut rows = Gather {
-                router: self.router.clone(),
-                txn: self.txn.clone(),
-                _snapshot: self.snapshot.clone(),
-                scan,
-                ctx,
-                pending: FuturesUnordered::new(),
-                measured: self.measured,
-                reached: Reached::default(),
-            };
-            for (partition, reach) in parts {
-                rows.request(partition, reach, None);
-            }
-            Ok(Box::new(rows) as Box<dyn RowSource>)
+            Ok(self.gather(What::Scan(scan), ctx, parts))
         })
+    }
+
+    fn run(
+        &self,
+        plan: Arc<Plan>,
+        ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
+        let shard = &self.router.shard;
+        let parts = || -> Result<Box<dyn RowSource>> {
+            let partitions = partitions_of(&plan, &ctx, shard.partition_count)?;
+            let what = What::Run {
+                share: self.share.among(partitions.len()),
+                plan,
+                id: shard.new_run(),
+                asker: Arc::default(),
+            };
+            let parts = partitions.into_iter().map(|p| (p, Reach::All)).collect();
+            Ok(self.gather(what, ctx, parts))
+        };
+        Box::pin(std::future::ready(parts()))
     }
 
     fn lock<'a>(
@@ -105,12 +111,44 @@ impl Source for TxnSource {
     }
 }
 
+impl TxnSource {
+    /// Asks all these partitions.
+    fn gather(
+        &self,
+        what: What,
+        ctx: Arc<Context>,
+        parts: Vec<(PartitionId, Reach)>,
+    ) -> Box<dyn RowSource> {
+        let metrics = &self.router.metrics;
+        if parts.len() > 1 {
+            metrics.statements_scattered.inc()
+        } else {
+            metrics.statements_single.inc()
+        }
+        let mut rows = Gather {
+            router: self.router.clone(),
+            txn: self.txn.clone(),
+            _snapshot: self.snapshot.clone(),
+            what,
+            ctx,
+            pending: FuturesUnordered::new(),
+            measured: self.measured,
+            reached: Reached::default(),
+        };
+        for (partition, reach) in parts {
+            rows.request(partition, reach, None);
+        }
+        Box::new(rows)
+    }
+}
+
 impl Router {
     /// The row of a scan that names one primary key.
     pub async fn row(&self, txn: TxnRef, scan: &Arc<Scan>, ctx: &Arc<Context>) -> Result<RowBatch> {
         self.metrics.statements_single.inc();
         let partitions = self.shard.partition_count;
-        let Route::Partitions(parts) = route(&scan.table, &scan.access, ctx, partitions)? else {
+        let route = route(&scan.table, &scan.access, &scan.homes, ctx, partitions)?;
+        let Route::Partitions(parts) = route else {
             return Ok(RowBatch::new());
         };
         let Some((partition, reach)) = parts.into_iter().next() else {
@@ -136,7 +174,8 @@ impl Router {
         scan: &Scan,
         ctx: &Arc<Context>,
     ) -> Result<Vec<(PartitionId, Reach)>> {
-        match route(&scan.table, &scan.access, ctx, self.shard.partition_count)? {
+        let partitions = self.shard.partition_count;
+        match route(&scan.table, &scan.access, &scan.homes, ctx, partitions)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
             Route::Unique {
@@ -202,11 +241,23 @@ pub fn by_partition(rows: Vec<Address>) -> Vec<(PartitionId, Reach)> {
 
 type Pending = LocalBoxFuture<'static, (PartitionId, Reach, Result<Reply>)>;
 
+/// What is asked of each partition.
+enum What {
+    Scan(Arc<Scan>),
+    Run {
+        plan: Arc<Plan>,
+        id: RunId,
+        /// What has not been given at the end of this is dropped by its shards.
+        asker: Arc<()>,
+        share: Share,
+    },
+}
+
 struct Gather {
     router: Rc<Router>,
     txn: TxnRef,
     _snapshot: Rc<SnapshotGuard>,
-    scan: Arc<Scan>,
+    what: What,
     ctx: Arc<Context>,
     pending: FuturesUnordered<Pending>,
     measured: bool,
@@ -216,16 +267,34 @@ struct Gather {
 impl Gather {
     fn request(&mut self, partition: PartitionId, reach: Reach, resume: Option<Resume>) {
         let router = self.router.clone();
-        let call = ScanCall {
-            txn: self.txn.clone(),
-            scan: self.scan.clone(),
-            ctx: self.ctx.clone(),
-            reach: reach.clone(),
-            resume,
-            measured: self.measured,
+        let (txn, ctx, measured) = (self.txn.clone(), self.ctx.clone(), self.measured);
+        let call = match &self.what {
+            What::Scan(scan) => PartitionCall::Scan(ScanCall {
+                txn,
+                scan: scan.clone(),
+                ctx,
+                reach: reach.clone(),
+                resume,
+                measured,
+            }),
+            What::Run {
+                plan,
+                id,
+                asker,
+                share,
+            } => PartitionCall::Run(RunCall {
+                txn,
+                plan: plan.clone(),
+                ctx,
+                id: *id,
+                asker: asker.clone(),
+                share: *share,
+                goes_on: resume.is_some(),
+                measured,
+            }),
         };
         self.pending.push(Box::pin(async move {
-            let reply = router.call(partition, PartitionCall::Scan(call)).await;
+            let reply = router.call(partition, call).await;
             (partition, reach, reply)
         }));
     }

@@ -143,7 +143,9 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<(Rc<Shard>, TempDir)>
         &options,
         shared.horizon.clone(),
     );
-    Ok((shard.await?, temp))
+    let shard = shard.await?;
+    shard.use_temp(temp.clone());
+    Ok((shard, temp))
 }
 
 /// How each of the `partitions` of one shard is opened.

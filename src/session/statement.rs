@@ -204,6 +204,9 @@ impl Work<'_> {
 
     /// With `profile` operators are measured. `apart`: the statement does not see what it writes.
     pub fn exec_for(&self, profile: Option<Rc<Profile>>, apart: bool) -> Rc<Exec> {
+        let node = &self.session.node;
+        let work_bytes = self.session.settings.borrow().work_bytes();
+        let memory = Memory::with_work(node.options.query_bytes_max, work_bytes);
         let snapshot = self.txn.statement();
         if apart {
             self.txn.sees_no_own_writes();
@@ -218,14 +221,13 @@ impl Work<'_> {
             sequences: self.session.sequences.clone(),
             snapshot,
             measured: profile.is_some(),
+            share: memory.share(),
         };
         let stop = self.stop.clone();
-        let node = &self.session.node;
-        let work_bytes = self.session.settings.borrow().work_bytes();
         let exec = Exec::new(
             self.ctx.clone(),
             Rc::new(source),
-            Memory::with_work(node.options.query_bytes_max, work_bytes),
+            memory,
             Rc::new(move || stop.check()),
         );
         let exec = exec.with_temp(node.temp.clone()).with_profile(profile);

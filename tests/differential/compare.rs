@@ -28,7 +28,7 @@ impl Both {
     /// Both answers where they differ.
     pub async fn differ(&self, sql: &str, ordered: bool) -> Option<String> {
         let (ours, theirs) = futures_util::future::join(
-            answer(&self.ours, sql, ordered),
+            answer(&self.ours, &ours_only(sql), ordered),
             answer(&self.theirs, sql, ordered),
         )
         .await;
@@ -65,7 +65,7 @@ impl Both {
     async fn still(&self, drops: &str, past: &[String], last: &Statement) -> bool {
         self.fresh(drops).await;
         for sql in past {
-            let ours = self.ours.batch_execute(sql).await.is_ok();
+            let ours = self.ours.batch_execute(&ours_only(sql)).await.is_ok();
             let theirs = self.theirs.batch_execute(sql).await.is_ok();
             if ours != theirs {
                 return false;
@@ -73,6 +73,14 @@ impl Both {
         }
         // A table that is missing is missing in both.
         self.differ(&last.sql, last.ordered).await.is_some()
+    }
+}
+
+/// With what is a comment for PostgreSQL.
+fn ours_only(sql: &str) -> String {
+    match sql.contains("/*!") {
+        true => sql.replace("/*!", "").replace("*/", ""),
+        false => sql.to_owned(),
     }
 }
 

@@ -140,7 +140,12 @@ impl Table {
         };
         let parts: Vec<String> = self.columns.iter().map(column).collect();
         let all = [parts, self.constraints.clone()].concat();
-        format!("create table {} ({})", self.name, all.join(", "))
+        // As tables are placed whose key is the id alone.
+        let placed = match self.constraints.iter().any(|c| c == "primary key (c0, id)") {
+            true => " /*! partition by hash (id) */",
+            false => "",
+        };
+        format!("create table {} ({}){placed}", self.name, all.join(", "))
     }
 
     fn insert(&self, dice: &Dice, n: usize) -> String {

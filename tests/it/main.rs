@@ -29,6 +29,7 @@ mod notify;
 mod parameters;
 mod parity;
 mod points;
+mod placement;
 mod process;
 mod repartition;
 mod row_locks;

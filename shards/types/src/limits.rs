@@ -71,6 +71,9 @@ pub const PLAN_CACHE_MAX: usize = 10_000;
 pub const PENDING_MAX: usize = 10_000;
 /// A statement or request may take this long by default: then 57014 / 504.
 pub const STATEMENT_TIMEOUT_MS: u64 = 30_000;
+/// Parts of plans that one shard runs in its partitions and that have more rows to give: as many as there are requests. One
+/// more: 53400.
+pub const RUNS_MAX: usize = PENDING_MAX;
 /// Rows of one batch between shards and operators.
 pub const BATCH_ROWS_MAX: usize = 1_024;
 /// Bytes of one batch (one row may exceed it alone).

@@ -7,7 +7,7 @@ use super::scope::Scope;
 use super::{Binder, Clause, Cx, merge, names, rows, syntax, unsupported};
 use crate::statement::Statement;
 use engine::catalog::{ColumnDef, Table};
-use engine::plan::{Access, Assignment, Delete, Expr, MergeWord, Returning, Update};
+use engine::plan::{Access, Assignment, Delete, Expr, Homes, MergeWord, Returning, Update};
 use sqlparser::ast::{
     self, AssignmentTarget, FromTable, SelectItem, TableFactor, TableWithJoins, UpdateTableFromKind,
 };
@@ -47,6 +47,7 @@ impl<'a> Binder<'a> {
         Ok(Statement::Update(Update {
             table,
             access: Access::Full,
+            homes: Homes::new(),
             filter,
             assignments,
             returning,
@@ -82,6 +83,7 @@ impl<'a> Binder<'a> {
         Ok(Statement::Delete(Delete {
             table,
             access: Access::Full,
+            homes: Homes::new(),
             filter,
             returning,
         }))

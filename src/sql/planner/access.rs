@@ -4,52 +4,70 @@
 //! secondary index and all rows. Asked by: `push_filter` for scans, `planner` for UPDATE and DELETE. Never: drops a
 //! condition, except equalities that exact keys imply: rows found are checked again.
 //! An index with a predicate counts where the conditions imply it. A bound must have the column's own type: `int4column = 5::int8` counts when 5 fits an int4, else it stays a filter.
-//! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used.
+//! Where equalities say in which partitions the rows can be, that is kept beside the access (`Homes`).
+//! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used. `HOMES_MAX` homes.
 
 use super::conjuncts::{join, split};
 use super::cost;
 use super::estimate::{Estimator, selectivity};
 use super::implied::implies;
-use super::rename::is_row_free;
+use super::rename::{has_subquery, is_row_free};
 use crate::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
 use engine::exec::functions::ANY_ENUM;
-use engine::plan::{Access, Comparison, Expr, KeyRange, Scan};
+use engine::plan::{Access, Comparison, Expr, Homes, KeyRange, Scan};
 use std::sync::Arc;
 use types::{DataType, Value};
 
 /// Exact keys of one statement: each costs a lookup.
 const KEYS_MAX: usize = 1_024;
 
+/// Values of what places the rows: of more, all partitions are asked.
+const HOMES_MAX: usize = 64;
+
+/// How rows are found.
+pub(super) struct Found {
+    pub(super) access: Access,
+    pub(super) homes: Homes,
+    /// What of the conditions still has to be checked.
+    pub(super) filter: Option<Expr>,
+}
+
 pub(super) fn choose_for_scan(scan: &mut Scan, on: &Estimator) {
     if !matches!(scan.access, Access::Full) {
         return;
     }
-    (scan.access, scan.filter) = choose(&scan.table, scan.filter.take(), on);
+    let found = choose(&scan.table, scan.filter.take(), on);
+    (scan.access, scan.homes, scan.filter) = (found.access, found.homes, found.filter);
 }
 
-/// The access for these conditions, and what of them still has to be checked.
-pub(super) fn choose(
-    table: &Table,
-    filter: Option<Expr>,
-    on: &Estimator,
-) -> (Access, Option<Expr>) {
+/// The access for these conditions.
+pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Found {
     let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
     let bounds: Vec<Bound> = conditions
         .iter()
         .enumerate()
         .filter_map(|(at, c)| bound(c, table, at))
         .collect();
+    let homes = homes(table, &bounds);
     if let Some((keys, implied)) = exact_keys(table, &bounds) {
         let kept = conditions.into_iter().enumerate();
         let kept = kept.filter(|(at, _)| !implied.contains(at));
-        return (Access::Keys(keys), join(kept.map(|(_, c)| c).collect()));
+        return Found {
+            access: Access::Keys(keys),
+            homes,
+            filter: join(kept.map(|(_, c)| c).collect()),
+        };
     }
     let access = match on.knows(table) {
         true => cheapest(table, &conditions, &bounds, on),
         false => longest(table, &conditions, &bounds),
     };
-    (access, join(conditions))
+    Found {
+        access,
+        homes,
+        filter: join(conditions),
+    }
 }
 
 /// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan.
@@ -351,11 +369,33 @@ fn exact_keys(table: &Table, bounds: &[Bound]) -> Option<(Vec<Vec<Expr>>, Vec<us
     if !table.has_key() {
         return None;
     }
+    combined(&table.primary_key, bounds, KEYS_MAX)
+}
+
+/// What places the rows is equal to something, without a subquery: those are run once, for the filter.
+fn homes(table: &Table, bounds: &[Bound]) -> Homes {
+    if !table.has_key() {
+        return Homes::new();
+    }
+    let known = combined(table.placed_by(), bounds, HOMES_MAX);
+    let homes = known.map(|(homes, _)| homes).unwrap_or_default();
+    match homes.iter().flatten().any(has_subquery) {
+        true => Homes::new(),
+        false => homes,
+    }
+}
+
+/// Each of these columns is equal to something: all combinations, `most` of them, and the conditions that say so.
+fn combined(
+    columns: &[usize],
+    bounds: &[Bound],
+    most: usize,
+) -> Option<(Vec<Vec<Expr>>, Vec<usize>)> {
     let mut keys: Vec<Vec<Expr>> = vec![Vec::new()];
     let mut implied = Vec::new();
-    for column in &table.primary_key {
+    for column in columns {
         let (at, values) = fewest(bounds, &KeyPart::ascending(*column))?;
-        if keys.len().saturating_mul(values.len()) > KEYS_MAX {
+        if keys.len().saturating_mul(values.len()) > most {
             return None;
         }
         implied.push(at);

@@ -5,6 +5,7 @@
 //! Never: a time; what is slow here is slow on any machine.
 
 use super::estimate::Estimator;
+use super::placed;
 use engine::catalog::Table;
 use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan, SetOp};
 
@@ -86,6 +87,9 @@ pub(super) fn startup(plan: &Plan, on: &Estimator) -> f64 {
 
 /// The whole plan.
 pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
+    if let Plan::Gather { input } = plan {
+        return in_partitions(input, on) + on.rows(input) * MOVE;
+    }
     let inputs: f64 = plan.inputs().into_iter().map(|p| of(p, on)).sum();
     let first = |on: &Estimator| plan.inputs().first().map_or(0.0, |p| on.rows(p));
     inputs
@@ -117,7 +121,7 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::Sequence(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,
-            Plan::Limit { .. } | Plan::With(_) => 0.0,
+            Plan::Limit { .. } | Plan::With(_) | Plan::Gather { .. } => 0.0,
             Plan::Expand { .. }
             | Plan::System(_)
             | Plan::Values { .. }
@@ -127,6 +131,19 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::WithScan(_)
             | Plan::WorkTable(_) => on.rows(plan) * OUT,
         }
+}
+
+/// What is done in each partition at the same time, and where no row has to leave its shard.
+fn in_partitions(plan: &Plan, on: &Estimator) -> f64 {
+    let parts = placed::run_most(plan, on.partitions());
+    (of(plan, on) - moved(plan, on)).max(0.0) / parts.max(1) as f64
+}
+
+fn moved(plan: &Plan, on: &Estimator) -> f64 {
+    match plan {
+        Plan::Scan(scan) => on.scanned(scan).rows * MOVE,
+        plan => plan.inputs().into_iter().map(|p| moved(p, on)).sum(),
+    }
 }
 
 fn of_join(join: &Join, on: &Estimator) -> f64 {

@@ -8,6 +8,7 @@ use super::conjuncts::split;
 use super::cost;
 use super::estimate::Estimator;
 use super::node::{Estimate, Node, millis, number};
+use super::placed;
 use crate::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, ColumnDef, Table, system};
 use engine::exec::fragment::wanted;
@@ -15,10 +16,11 @@ use engine::exec::functions::quote_identifier;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
-    Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Insert, Join, JoinKind,
-    KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
+    Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Homes, Insert, Join,
+    JoinKind, KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
 };
 use serde_json::{Value as Json, json};
+use std::cell::Cell;
 use std::time::Duration;
 
 /// What planning and running took.
@@ -71,7 +73,7 @@ impl Explained<'_> {
 
     fn shown(&self) -> Shown<'_> {
         Shown {
-            catalog: self.catalog,
+            inside: Cell::new(false),
             on: Estimator::new(self.catalog),
             of: self,
         }
@@ -79,7 +81,8 @@ impl Explained<'_> {
 }
 
 struct Shown<'a> {
-    catalog: &'a Catalog,
+    /// Of what runs in the partitions nothing is measured by itself.
+    inside: Cell<bool>,
     on: Estimator<'a>,
     of: &'a Explained<'a>,
 }
@@ -89,8 +92,12 @@ impl Shown<'_> {
         match statement {
             Statement::Query(query) | Statement::CopyTo { query, .. } => self.plan(&query.plan),
             Statement::Insert(insert) => self.insert(insert),
-            Statement::Update(u) => self.change("Update", &u.table, &u.access, &u.filter),
-            Statement::Delete(d) => self.change("Delete", &d.table, &d.access, &d.filter),
+            Statement::Update(u) => {
+                self.change("Update", &u.table, (&u.access, &u.homes), &u.filter)
+            }
+            Statement::Delete(d) => {
+                self.change("Delete", &d.table, (&d.access, &d.homes), &d.filter)
+            }
             Statement::Merge(m) => self.merge(m),
             Statement::With { changes, main } => {
                 let mut top = self.statement(main);
@@ -148,9 +155,16 @@ impl Shown<'_> {
         node
     }
 
-    fn change(&self, word: &str, table: &Table, access: &Access, filter: &Option<Expr>) -> Node {
+    fn change(
+        &self,
+        word: &str,
+        table: &Table,
+        found_by: (&Access, &Homes),
+        filter: &Option<Expr>,
+    ) -> Node {
+        let (access, _) = found_by;
         let mut node = on(word, table);
-        let mut found = self.access(table, access, filter, false);
+        let mut found = self.access(table, found_by, filter, false);
         filter.iter().for_each(|e| self.subplans(e, &mut found));
         let output = self.on.found(table, access, filter.as_ref());
         found.estimate = Some(Estimate {
@@ -164,7 +178,13 @@ impl Shown<'_> {
     }
 
     /// How rows of a table are found and checked. `only`: they are what the index has of them.
-    fn access(&self, table: &Table, access: &Access, filter: &Option<Expr>, only: bool) -> Node {
+    fn access(
+        &self,
+        table: &Table,
+        (access, homes): (&Access, &Homes),
+        filter: &Option<Expr>,
+        only: bool,
+    ) -> Node {
         let names: Vec<String> = table.columns.iter().map(quoted).collect();
         let printer = Printer::new(&names);
         let plain = Printer::plain(&names);
@@ -201,33 +221,41 @@ impl Shown<'_> {
         let rest: Vec<String> = rest.collect();
         node.detail("Index Cond", anded(conditions));
         node.detail("Filter", anded(rest));
-        node.detail("Partitions", self.partitions(table, access));
+        node.detail("Partitions", self.partitions(table, access, homes));
         node
     }
 
-    fn partitions(&self, table: &Table, access: &Access) -> String {
-        let all = usize::from(self.catalog.partitions);
-        let most = match access {
-            Access::Keys(keys) => keys.len(),
-            Access::Full => all,
-            Access::KeyRange(range) => {
-                match table.is_placed_by(&table.primary_key, &range.prefix) {
-                    true => 1,
-                    false => all,
-                }
-            }
-            Access::Index { index, range } => {
-                let columns = index.leading_columns();
-                match table.is_placed_by(&columns, &range.prefix) && !index.unique {
-                    true => 1,
-                    false => all,
-                }
-            }
-        };
+    fn partitions(&self, table: &Table, access: &Access, homes: &Homes) -> String {
+        match self.inside.get() {
+            // What runs in a partition reads that alone.
+            true => String::new(),
+            false => self.of_all(placed::asked_most(
+                table,
+                access,
+                homes,
+                self.on.partitions(),
+            )),
+        }
+    }
+
+    fn of_all(&self, most: usize) -> String {
+        let all = self.on.partitions();
         match most < all {
             true => format!("{most} of {all}"),
             false => format!("all {all}"),
         }
+    }
+
+    fn gather(&self, input: &Plan) -> Node {
+        let mut node = Node::new("Gather");
+        node.detail(
+            "Partitions",
+            self.of_all(placed::run_most(input, self.on.partitions())),
+        );
+        self.inside.set(true);
+        node.children.push(self.plan(input));
+        self.inside.set(false);
+        node
     }
 
     /// The operator with its numbers, and the subqueries that its expressions hold.
@@ -241,6 +269,7 @@ impl Shown<'_> {
             width: output.width(),
         });
         let profile = self.of.profile;
+        let profile = profile.filter(|_| !self.inside.get());
         node.measured = profile.map(|p| p.of(plan).unwrap_or_default());
         for e in plan.exprs() {
             self.subplans(e, &mut node);
@@ -249,11 +278,13 @@ impl Shown<'_> {
     }
 
     fn subplans(&self, e: &Expr, node: &mut Node) {
+        let inside = self.inside.replace(false);
         e.each(&mut |e| {
             if let Expr::Subquery { plan, .. } = e {
                 node.subplans.push(self.plan(plan));
             }
         });
+        self.inside.set(inside);
     }
 
     fn operator(&self, plan: &Plan) -> Node {
@@ -319,6 +350,7 @@ impl Shown<'_> {
             Plan::Recursive(r) => self.over(Node::new("Recursive Union"), &[&r.base, &r.step]),
             Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
             Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
+            Plan::Gather { input } => self.gather(input),
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
@@ -355,7 +387,8 @@ impl Shown<'_> {
     fn scan(&self, scan: &Scan) -> Node {
         let only = matches!(&scan.access, Access::Index { index, .. }
             if index.has_values(&scan.table, &wanted(scan)));
-        let mut node = self.access(&scan.table, &scan.access, &scan.filter, only);
+        let found_by = (&scan.access, &scan.homes);
+        let mut node = self.access(&scan.table, found_by, &scan.filter, only);
         if let Some(top) = &scan.top {
             let names = table_names(&scan.table);
             let keys = Printer::new(&names).sort_keys(&top.keys);
@@ -382,6 +415,7 @@ impl Shown<'_> {
         let stage = match aggregate.mode {
             AggregateMode::Complete => "",
             AggregateMode::Final => "Finalize ",
+            AggregateMode::Partial => "Partial ",
         };
         let kind = if aggregate.groups.is_empty() {
             "Aggregate"
@@ -573,6 +607,7 @@ fn names(plan: &Plan) -> Vec<String> {
         Plan::Filter { input, .. }
         | Plan::Sort { input, .. }
         | Plan::Limit { input, .. }
+        | Plan::Gather { input }
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),

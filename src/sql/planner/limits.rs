@@ -1,7 +1,7 @@
 //! LIMIT known at planning bounds what is below it.
 //!
 //! Owns: `Sort::top`, `Scan::limit` and `Scan::top`: a sort that wants its first rows wants the first ones of each partition, and
-//! where a partition gives its rows in that order anyway it may stop after them. Asked by: `planner`, last. Never: removes the
+//! where a partition gives its rows in that order anyway it may stop after them; the same of what runs in the partitions. Asked by: `planner`, last. Never: removes the
 //! Limit or the Sort itself.
 //! Bounds: `TOP_MAX` rows are chosen where they are; more are sorted where all of them meet.
 
@@ -9,7 +9,7 @@ use super::rename::{has_subquery, substitute};
 use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
 use engine::plan::{Access, Expr, KeyRange, Plan, Scan, SortKey, Top};
-use types::Value;
+use types::{DataType, Value};
 
 /// First rows of a partition.
 const TOP_MAX: u64 = 10_000;
@@ -51,9 +51,22 @@ fn apply(plan: &mut Plan, rows: u64) {
         Plan::Project { input, .. } => apply(input, rows),
         Plan::Sort { input, keys, top } => {
             *top = Some(top.map_or(rows, |t| t.min(rows)));
-            if let Plan::Scan(scan) = &mut **input {
-                first(scan, keys, rows);
+            match &mut **input {
+                Plan::Scan(scan) => first(scan, keys, rows),
+                Plan::Gather { input } if rows <= TOP_MAX && keys.iter().all(is_free) => {
+                    sort_below(input, keys, rows);
+                }
+                _ => {}
             }
+        }
+        Plan::Gather { input } => {
+            let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+            let limit = Expr::Const(Value::Int8(rows), DataType::Int8);
+            **input = Plan::Limit {
+                input: Box::new(std::mem::take(&mut **input)),
+                limit: Some(limit),
+                offset: None,
+            };
         }
         Plan::Scan(scan) if scan.partial.is_none() => {
             scan.limit = Some(scan.limit.map_or(rows, |l| l.min(rows)));
@@ -69,6 +82,19 @@ fn apply(plan: &mut Plan, rows: u64) {
         }
         _ => {}
     }
+}
+
+fn is_free(key: &SortKey) -> bool {
+    !has_subquery(&key.expr) && !key.expr.is_volatile()
+}
+
+/// The first rows of each partition.
+fn sort_below(input: &mut Box<Plan>, keys: &[SortKey], rows: u64) {
+    **input = Plan::Sort {
+        input: Box::new(std::mem::take(&mut **input)),
+        keys: keys.to_vec(),
+        top: Some(rows),
+    };
 }
 
 /// The first rows of the scan in the order of these keys over its output.

@@ -5,6 +5,7 @@
 //! Source: the classic rewrites of Selinger's System R and PostgreSQL's planner, chapter 52 of its manual.
 
 mod access;
+mod colocate;
 mod conjuncts;
 mod cost;
 mod decorrelate;
@@ -16,6 +17,7 @@ mod limits;
 mod node;
 mod order;
 mod partial;
+mod placed;
 mod prune;
 mod push_filter;
 mod rename;
@@ -33,10 +35,12 @@ pub(super) use rename::renamed;
 pub(super) use shape::types;
 
 use super::Statement;
+use access::Found;
 use engine::catalog::{Catalog, Table};
 use engine::exec::eval::fold;
 use engine::plan::{
-    Access, Assignment, ConflictAction, Delete, Expr, Insert, Merge, Plan, Query, Returning, Update,
+    Access, Assignment, ConflictAction, Delete, Expr, Homes, Insert, Merge, Plan, Query, Returning,
+    Update,
 };
 use estimate::Estimator;
 use std::sync::Arc;
@@ -99,6 +103,7 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     decorrelate::rewrite(&mut plan, on);
     optimize_subplans(&mut plan, on);
     let mut plan = prune::prune(push_filter::push(plan, Vec::new(), on));
+    colocate::place(&mut plan, on);
     partial::split_aggregates(&mut plan);
     sides::choose(&mut plan, on);
     limits::bound(&mut plan);
@@ -158,13 +163,15 @@ fn optimize_update(mut update: Update, on: &Estimator) -> Update {
         optimize_inside(&mut a.expr, on);
     });
     optimize_returning(&mut update.returning, on);
-    (update.access, update.filter) = find(&update.table, update.access, update.filter, on);
+    let found = find(&update.table, update.access, update.filter, on);
+    (update.access, update.homes, update.filter) = (found.access, found.homes, found.filter);
     update
 }
 
 fn optimize_delete(mut delete: Delete, on: &Estimator) -> Delete {
     optimize_returning(&mut delete.returning, on);
-    (delete.access, delete.filter) = find(&delete.table, delete.access, delete.filter, on);
+    let found = find(&delete.table, delete.access, delete.filter, on);
+    (delete.access, delete.homes, delete.filter) = (found.access, found.homes, found.filter);
     delete
 }
 
@@ -178,17 +185,19 @@ fn optimize_merge(mut merge: Merge, on: &Estimator) -> Merge {
 }
 
 /// The whole filter stays: a row is checked again when it is changed, and where it reads subqueries only by it.
-fn find(
-    table: &Table,
-    access: Access,
-    mut filter: Option<Expr>,
-    on: &Estimator,
-) -> (Access, Option<Expr>) {
+fn find(table: &Table, access: Access, mut filter: Option<Expr>, on: &Estimator) -> Found {
     filter.iter_mut().for_each(folded);
     filter.iter_mut().for_each(|e| optimize_inside(e, on));
     match access {
-        Access::Full => (access::choose(table, filter.clone(), on).0, filter),
-        access => (access, filter),
+        Access::Full => Found {
+            filter: filter.clone(),
+            ..access::choose(table, filter, on)
+        },
+        access => Found {
+            access,
+            homes: Homes::new(),
+            filter,
+        },
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn split_aggregates(plan: &mut Plan) {
         return;
     };
     let Plan::Scan(scan) = &mut aggregate.input else {
-        return;
+        return super::colocate::split_over(aggregate);
     };
     if aggregate.mode != AggregateMode::Complete
         || scan.partial.is_some()
@@ -28,7 +28,7 @@ pub(super) fn split_aggregates(plan: &mut Plan) {
         return;
     }
     if let Some(partial) = partial(&aggregate.groups, &aggregate.aggregates, scan) {
-        finish_above(aggregate, &partial);
+        finish_above(aggregate);
         if let Plan::Scan(scan) = &mut aggregate.input {
             scan.project = None;
             scan.partial = Some(partial);
@@ -65,9 +65,9 @@ fn partial(groups: &[Expr], calls: &[AggregateCall], scan: &Scan) -> Option<Part
 }
 
 /// What the aggregation above still does: merge states by the group values in front of them.
-fn finish_above(aggregate: &mut Aggregate, partial: &Partial) {
+pub(super) fn finish_above(aggregate: &mut Aggregate) {
     aggregate.mode = AggregateMode::Final;
-    let groups = partial.groups.iter().enumerate();
+    let groups = aggregate.groups.iter().enumerate();
     aggregate.groups = groups.map(|(i, e)| Expr::Column(i, e.ty())).collect();
     for call in &mut aggregate.aggregates {
         call.args.clear();

@@ -90,6 +90,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         | Plan::Advise(_)
         | Plan::Notify { .. }
         | Plan::Configure { .. }
+        | Plan::Gather { .. }
         | Plan::Sequence(_)
         | Plan::Recursive(_)) => {
             for input in plan.inputs_mut() {

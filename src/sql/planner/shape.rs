@@ -39,6 +39,7 @@ pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
         Plan::Filter { input, .. }
         | Plan::Sort { input, .. }
         | Plan::Limit { input, .. }
+        | Plan::Gather { input }
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),

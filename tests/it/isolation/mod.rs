@@ -11,7 +11,7 @@ mod history;
 mod lists;
 mod planted;
 mod registers;
-mod workload;
+pub mod workload;
 
 use crate::support::{Server, client_runtime, on_server};
 use anomaly::{Anomaly, Name};

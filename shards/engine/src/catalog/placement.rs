@@ -51,6 +51,18 @@ impl Table {
         self.partition_if_known(known, partitions)
     }
 
+    /// Of all rows with these values in the columns of `placed_by`; `None` of a table whose rows are not placed.
+    pub fn partition_placed(
+        &self,
+        values: &[Value],
+        partitions: u16,
+    ) -> Result<Option<PartitionId>> {
+        match self.has_key() {
+            true => self.partition_with(self.placed_by(), values, partitions),
+            false => Ok(None),
+        }
+    }
+
     fn partition_if_known<'v>(
         &self,
         known: impl Fn(usize) -> Option<&'v Value>,

@@ -8,11 +8,34 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use types::limits::WORK_BYTES_MIN;
 use types::{Error, Result, SqlState};
 
 /// A shared counter with a ceiling. Clones count against the same budget. Lives on one shard.
 #[derive(Clone, Debug)]
 pub struct Memory(Rc<Budget>);
+
+/// What a part of a statement that runs elsewhere may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub bytes_max: usize,
+    pub work_bytes: usize,
+}
+
+/// The least that each of many parts gets.
+const SHARE_MIN: usize = 1 << 20;
+
+impl Share {
+    /// Of each of so many parts that run at the same time.
+    pub fn among(self, parts: usize) -> Share {
+        let parts = parts.max(1);
+        let part = |all: usize, least: usize| (all / parts).max(least.min(all));
+        Share {
+            bytes_max: part(self.bytes_max, SHARE_MIN),
+            work_bytes: part(self.work_bytes, WORK_BYTES_MIN),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Budget {
@@ -36,6 +59,19 @@ impl Memory {
             used: Cell::new(0),
             peak: Cell::new(0),
         }))
+    }
+
+    /// A budget as a share says.
+    pub fn of(share: Share) -> Memory {
+        Memory::with_work(share.bytes_max, share.work_bytes)
+    }
+
+    /// As much again as this budget has, for what the statement's parts in the partitions hold together.
+    pub fn share(&self) -> Share {
+        Share {
+            bytes_max: self.0.bytes_max,
+            work_bytes: self.0.work_bytes,
+        }
     }
 
     /// Takes `bytes` for `operator`; 53200 when they do not fit. Returned when the reservation drops.

@@ -20,7 +20,7 @@ pub use compare::Comparison;
 pub use ddl::{CreateTable, Ddl, Key, NewForeignKey, QualifiedName};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
-    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Given, Join, JoinKind, KeyRange,
+    Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Given, Homes, Join, JoinKind, KeyRange,
     LockRows, LockWait, Partial, Plan, RowLock, Scan, SequenceCall, SequenceFunction, SetOp,
     SystemTable, TableFunction, Top,
 };

@@ -85,6 +85,10 @@ pub enum Plan {
     Notify {
         input: Box<Plan>,
     },
+    /// Run in each partition over the rows that are there: all that meet in it are placed alike.
+    Gather {
+        input: Box<Plan>,
+    },
     /// For each input row, which are its arguments, what a function of sequences answers.
     Sequence(Box<SequenceCall>),
 }
@@ -202,6 +206,8 @@ pub enum SetOp {
 pub struct Scan {
     pub table: Arc<Table>,
     pub access: Access,
+    /// What the columns that place the rows are equal to, where the filter says so (see `Homes`).
+    pub homes: Homes,
     /// Over the table's row. No correlated subquery may be in here; `Outer` may (replaced by constants before it is sent).
     pub filter: Option<Expr>,
     /// Output expressions over the table's row; `None` = the row as it is.
@@ -215,6 +221,10 @@ pub struct Scan {
     /// Behind the table's columns its row has its address, as bytes.
     pub addressed: bool,
 }
+
+/// For each combination of values that the columns of `Table::placed_by` may have, those values, already of their columns' types
+/// and over no row. Empty: nothing is known of them.
+pub type Homes = Vec<Vec<Expr>>;
 
 /// The first rows in an order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -308,6 +318,8 @@ pub enum AggregateMode {
     Complete,
     /// Groups and partial states in (from `Partial`), results out.
     Final,
+    /// Rows in, groups and partial states out: in each partition, under `Gather`.
+    Partial,
 }
 
 /// A system relation by schema and name, e.g. ("pg_catalog", "pg_class"). Its columns are in `catalog::system`.
@@ -362,6 +374,7 @@ impl Plan {
         Plan::Scan(Box::new(Scan {
             table,
             access: Access::Full,
+            homes: Homes::new(),
             filter: None,
             project: None,
             partial: None,

@@ -1,6 +1,6 @@
 //! Statements that read or change rows.
 
-use super::{Access, Expr, Plan};
+use super::{Access, Expr, Homes, Plan};
 use crate::catalog::{Index, Table};
 use std::sync::Arc;
 use types::Column;
@@ -76,6 +76,7 @@ pub struct Assignment {
 pub struct Update {
     pub table: Arc<Table>,
     pub access: Access,
+    pub homes: Homes,
     pub filter: Option<Expr>,
     pub assignments: Vec<Assignment>,
     pub returning: Option<Returning>,
@@ -85,6 +86,7 @@ pub struct Update {
 pub struct Delete {
     pub table: Arc<Table>,
     pub access: Access,
+    pub homes: Homes,
     pub filter: Option<Expr>,
     pub returning: Option<Returning>,
 }

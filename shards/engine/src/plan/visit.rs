@@ -81,6 +81,7 @@ macro_rules! plan_parts {
                 | Plan::DistinctOn { input, .. }
                 | Plan::Notify { input }
                 | Plan::Configure { input }
+                | Plan::Gather { input }
                 | Plan::Expand { input, .. } => vec![input],
                 Plan::Join(join) => {
                     let join = &$($mutable)? **join;
@@ -116,6 +117,7 @@ macro_rules! plan_parts {
                 | Plan::Notify { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
+                | Plan::Gather { .. }
                 | Plan::WithScan(_)
                 | Plan::Recursive(_)
                 | Plan::WorkTable(_)
@@ -124,6 +126,7 @@ macro_rules! plan_parts {
                     let scan = &$($mutable)? **scan;
                     let mut parts: Vec<&$($mutable)? Expr> = Vec::new();
                     parts.extend(scan.access.$exprs());
+                    parts.extend(scan.homes.$iter().flatten());
                     parts.extend(&$($mutable)? scan.filter);
                     parts.extend((&$($mutable)? scan.project).into_iter().flatten());
                     if let Some(partial) = &$($mutable)? scan.partial {

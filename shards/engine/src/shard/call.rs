@@ -1,6 +1,10 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
+<<<<<<< HEAD
 use super::get::Lookup;
+=======
+pub use super::run::{RunCall, RunId};
+>>>>>>> plan
 use crate::catalog::{Catalog, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
@@ -84,6 +88,8 @@ pub enum PartitionCall {
     /// One row by its key: `Row`.
     Get(GetCall),
     Scan(ScanCall),
+    /// Operators over its rows: `Rows`, with a `resume` while there may be more.
+    Run(RunCall),
     Insert(InsertCall),
     Update(UpdateCall),
     Delete(DeleteCall),
@@ -178,6 +184,7 @@ impl PartitionCall {
     pub fn serializable(&self) -> Option<Xid> {
         let txn = match self {
             PartitionCall::Scan(c) => &c.txn,
+            PartitionCall::Run(c) => &c.txn,
             PartitionCall::Insert(c) => &c.txn,
             PartitionCall::Update(c) => &c.txn,
             PartitionCall::Delete(c) => &c.txn,

@@ -21,6 +21,8 @@ mod meter;
 pub mod references;
 pub mod repartition;
 mod rewrite;
+pub mod route;
+mod run;
 mod sample;
 mod scan;
 pub mod sequence;
@@ -72,6 +74,7 @@ pub struct Shard {
     catalog: RefCell<Arc<Catalog>>,
     recovered: RefCell<Vec<(PartitionId, Recovered)>>,
     sequences: sequence::Sequences,
+    runs: run::Runs,
     /// Above every tree there was at the start or that was dropped since. A checkpoint may still hold what was in them, so
     /// none of their numbers is given to another tree before the next start, which looks at what there is.
     trees_end: Cell<u32>,
@@ -143,6 +146,7 @@ impl Shard {
             catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
             sequences: sequence::Sequences::default(),
+            runs: run::Runs::default(),
             trees_end: Cell::new(0),
             xids: Cell::new(0),
             calls: Cell::new(0),
@@ -188,6 +192,11 @@ impl Shard {
         let next = self.xids.get() + 1;
         self.xids.set(next);
         Xid::new(self.id, next)
+    }
+
+    /// For what is begun from here in partitions.
+    pub fn new_run(&self) -> call::RunId {
+        self.runs.next(self.id)
     }
 
     pub fn owner(&self, partition: PartitionId) -> ShardId {
@@ -302,6 +311,7 @@ impl Shard {
             }
             PartitionCall::Get(c) => Box::pin(self.get(partition, c)).await,
             PartitionCall::Scan(c) => self.scan(partition, c).await,
+            PartitionCall::Run(c) => Box::pin(self.run(partition, c)).await,
             PartitionCall::Insert(c) => Box::pin(self.insert(partition, c)).await,
             PartitionCall::Update(c) => Box::pin(self.update(partition, c)).await,
             PartitionCall::Delete(c) => Box::pin(self.delete(partition, c)).await,
@@ -519,6 +529,7 @@ impl Shard {
     }
 
     async fn keep_house(&self) {
+        self.runs.forget();
         for partition in self.partitions.values() {
             if partition.fenced().is_some() {
                 continue;

@@ -65,6 +65,10 @@ impl<'a> Estimator<'a> {
         Estimator { catalog }
     }
 
+    pub(in crate::planner) fn partitions(&self) -> usize {
+        usize::from(self.catalog.partitions)
+    }
+
     /// Whether ANALYZE has been run on the table.
     pub(in crate::planner) fn knows(&self, table: &Table) -> bool {
         self.catalog.statistics.contains_key(&table.id)
@@ -223,6 +227,7 @@ impl<'a> Estimator<'a> {
                     .extend(calls.map(|c| Column::unknown(c.ty, rows)));
                 out
             }
+            Plan::Gather { input } => self.output(input),
             Plan::With(with) => self.output(&with.input),
             Plan::WithScan(_) | Plan::WorkTable(_) => Output {
                 rows: WITH_ROWS,

@@ -3,6 +3,7 @@
 use super::{bound, catalog, context};
 use crate::Statement;
 use crate::planner::optimize;
+use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::eval::{Env, eval};
 use engine::exec::fragment::Fragment;
@@ -10,6 +11,7 @@ use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, Source, open};
 use engine::plan::{Access, Expr, KeyRange, Plan, Scan};
 use engine::shard::entries::indexed;
+use engine::shard::route::{Route, partitions_of, route};
 use futures_util::future::LocalBoxFuture;
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -21,21 +23,59 @@ use types::{Result, Row, RowBatch, Value, order};
 /// Rows of each table, by its name.
 type Data = HashMap<&'static str, Vec<Row>>;
 
-struct MemorySource(Data);
+struct MemorySource {
+    data: Data,
+    /// What runs in a partition sees its rows alone.
+    only: Option<u16>,
+}
+
+const PARTITIONS: u16 = 4;
 
 impl Source for MemorySource {
+    fn run(
+        &self,
+        plan: Arc<Plan>,
+        ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
+        Box::pin(async move {
+            let mut batches = Vec::new();
+            for partition in partitions_of(&plan, &ctx, PARTITIONS)? {
+                let source = MemorySource {
+                    data: self.data.clone(),
+                    only: Some(partition.0),
+                };
+                let memory = Memory::new(64 << 20);
+                let exec = Exec::new(ctx.clone(), Rc::new(source), memory, Rc::new(|| Ok(())));
+                let mut rows = open(plan.clone(), Rc::new(exec))?;
+                while let Some(batch) = rows.next().await? {
+                    batches.push(batch);
+                }
+            }
+            Ok(Box::new(Given(batches.into_iter())) as Box<dyn RowSource>)
+        })
+    }
+
     fn scan(
         &self,
         scan: Arc<Scan>,
         ctx: Arc<Context>,
     ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
         Box::pin(async move {
-            let rows = &self.0[scan.table.name.as_str()];
+            let rows = &self.data[scan.table.name.as_str()];
+            let route = route(&scan.table, &scan.access, &scan.homes, &ctx, PARTITIONS)?;
+            let asked: Vec<u16> = match route {
+                Route::Nowhere => Vec::new(),
+                Route::Partitions(parts) => parts.iter().map(|(p, _)| p.0).collect(),
+                Route::Unique { .. } => (0..PARTITIONS).collect(),
+            };
             let mut batches = Vec::new();
-            for partition in 0..2 {
+            for partition in asked {
+                if self.only.is_some_and(|only| only != partition) {
+                    continue;
+                }
                 let mut fragment = Fragment::new(scan.clone(), ctx.clone());
-                for row in rows.iter().skip(partition).step_by(2) {
-                    if is_found(&scan, row, &ctx)? {
+                for (at, row) in rows.iter().enumerate() {
+                    if home(&scan.table, at, row)? == partition && is_found(&scan, row, &ctx)? {
                         fragment.push(row.clone())?;
                     }
                 }
@@ -43,6 +83,14 @@ impl Source for MemorySource {
             }
             Ok(Box::new(Given(batches.into_iter())) as Box<dyn RowSource>)
         })
+    }
+}
+
+/// The partition of row number `at`.
+fn home(table: &Table, at: usize, row: &Row) -> Result<u16> {
+    match table.has_key() {
+        true => Ok(table.partition_of_row(row, PARTITIONS)?.0),
+        false => Ok(at as u16 % PARTITIONS),
     }
 }
 
@@ -123,7 +171,7 @@ fn run(plan: Plan, data: &Data) -> Result<Vec<Row>> {
     let data = data.clone();
     runtime::block_on(async move {
         let ctx = Arc::new(context(&catalog()));
-        let source = Rc::new(MemorySource(data));
+        let source = Rc::new(MemorySource { data, only: None });
         let memory = Memory::new(64 << 20);
         let exec = Exec::new(ctx, source, memory.clone(), Rc::new(|| Ok(())));
         let mut rows = open(Arc::new(plan), Rc::new(exec))?;
@@ -178,7 +226,15 @@ fn data() -> impl Strategy<Value = Data> {
             .boxed(),
     );
     let loose = many((number(5), number(5)).prop_map(|(m, n)| vec![m, n]).boxed());
-    (t, u, pair, loose).prop_map(|(mut t, mut u, mut pair, loose)| {
+    let placed = |width: usize| {
+        let small = (0..4i32).prop_map(Value::Int4);
+        many(proptest::collection::vec(small, width).boxed())
+    };
+    let (orders, lines) = (placed(3), placed(4));
+    let all = (t, u, pair, loose, orders, lines);
+    all.prop_map(|(mut t, mut u, mut pair, loose, mut orders, mut lines)| {
+        unique(&mut orders, &[0, 1]);
+        unique(&mut lines, &[0, 1, 2]);
         for (row, i) in t.iter_mut().zip(0..) {
             row[0] = Value::Int4(i);
         }
@@ -189,8 +245,26 @@ fn data() -> impl Strategy<Value = Data> {
             row[0] = Value::Int4(i / 3);
             row[1] = Value::Int4(i % 3);
         }
-        HashMap::from([("t", t), ("u", u), ("pair", pair), ("loose", loose)])
+        HashMap::from([
+            ("t", t),
+            ("u", u),
+            ("pair", pair),
+            ("loose", loose),
+            ("orders", orders),
+            ("lines", lines),
+        ])
     })
+}
+
+/// Without rows that have the key of another.
+fn unique(rows: &mut Vec<Row>, key: &[usize]) {
+    let mut seen = Vec::new();
+    rows.retain(|row| {
+        let key = row_values(key, row);
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    });
 }
 
 /// Queries whose order does not matter; none can fail.
@@ -251,6 +325,30 @@ const QUERIES: &[&str] = &[
     "select * from t where (a = 1 and b = 2) or (a = 1 and b = 3)",
     "select 1 from t, u where t.a = 1",
     "select x.c from (select a as c, random() as r from t) x where x.c = 2",
+    "select * from lines where customer = 1",
+    "select * from lines where customer in (0, 2, null) and n > 1",
+    "select count(*), sum(n) from lines where customer = 3 or customer = 1",
+    "select * from orders o join lines l on o.customer = l.customer and o.id = l.id",
+    "select * from orders o join lines l on o.customer = l.customer where o.id = 1 and l.n > 0",
+    "select * from orders o left join lines l on o.customer = l.customer and o.id = l.id and l.n > 1",
+    "select * from orders o full join lines l on o.customer = l.customer and o.id = l.id",
+    "select * from orders o right join lines l on o.customer = l.customer and o.total < l.n",
+    "select * from orders o where exists (select 1 from lines l where l.customer = o.customer and l.n = o.total)",
+    "select * from orders o where not exists (select 1 from lines l where l.customer = o.customer and l.n = 2)",
+    "select o.id, l.line from orders o join lines l on o.id = l.id where o.customer = 2 and l.customer = 2",
+    "select o.id, l.line from orders o join lines l on o.id = l.id where o.customer = 2 and l.customer = 1",
+    "select t.s, o.total, l.n from t join orders o on o.customer = t.a join lines l on l.customer = t.a and l.id = o.id",
+    "select o.total, count(*), sum(n), min(line) from orders o join lines l on o.customer = l.customer group by o.total",
+    "select count(*), sum(n) from orders o join lines l on o.customer = l.customer where o.total > 100",
+    "select o.customer, count(distinct n), array_agg(n order by n) from orders o join lines l on o.customer = l.customer group by o.customer having count(*) > 1",
+    "select customer, count(distinct n) from lines group by customer",
+    "select distinct o.customer, l.n from orders o join lines l on o.customer = l.customer",
+    "select o.customer, x.m from orders o join (select customer, max(n) as m from lines group by customer) x on x.customer = o.customer",
+    "select * from orders o1 full join orders o2 on o1.customer = o2.customer join lines l on l.customer = o1.customer",
+    "select * from orders o left join lines l on o.customer = l.customer and l.n = 1 left join orders p on p.customer = l.customer",
+    "select o.id, (select sum(l.n) from lines l join orders p on l.customer = p.customer where l.customer = o.customer) from orders o",
+    "select x.* from t, lateral (select o.id, l.n from orders o join lines l on o.customer = l.customer where o.customer = t.a) x",
+    "select customer from orders intersect select customer from lines where customer = 1",
 ];
 
 /// Queries whose order matters.
@@ -262,6 +360,8 @@ const ORDERED: &[&str] = &[
     "select distinct on (b) b, a from t order by b, a desc",
     "select b, count(*) from t group by b order by count(*) desc, b limit 2",
     "select a from t union select m from loose order by 1 limit 4",
+    "select o.customer, o.id, l.n from orders o join lines l on o.customer = l.customer and o.id = l.id order by l.n desc, o.customer, o.id, l.line limit 3",
+    "select o.customer, count(*) from orders o join lines l on o.customer = l.customer group by o.customer order by 2 desc, 1 limit 2",
 ];
 
 proptest! {

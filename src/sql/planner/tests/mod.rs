@@ -1,6 +1,7 @@
 //! Plans of typical statements, and that planning never changes what a query answers.
 
 mod answers;
+mod placement;
 mod plans;
 mod statistics;
 
@@ -12,12 +13,13 @@ use engine::exec::{Context, SessionInfo};
 use std::sync::Arc;
 use types::{DataType, TableId, TreeId};
 
-/// Name, columns, primary key, indexes (columns, unique).
+/// Name, columns, primary key, indexes (columns, unique), what the rows are placed by (nothing: the primary key).
 type Shape<'a> = (
     &'a str,
     &'a [(&'a str, DataType)],
     &'a [usize],
     &'a [(&'a [usize], bool)],
+    &'a [usize],
 );
 
 use DataType::{Int4, Int8, Text, Varchar};
@@ -28,25 +30,47 @@ const TABLES: &[Shape] = &[
         &[("a", Int4), ("b", Int4), ("s", Text)],
         &[0],
         &[(&[1], false)],
+        &[],
     ),
     (
         "u",
         &[("a", Int8), ("t_a", Int4), ("x", Varchar)],
         &[0],
         &[(&[2], true)],
+        &[],
     ),
     (
         "pair",
         &[("k", Int4), ("l", Int4), ("v", Int4)],
         &[0, 1],
         &[],
+        &[],
     ),
-    ("loose", &[("m", Int4), ("n", Int4)], &[], &[]),
+    ("loose", &[("m", Int4), ("n", Int4)], &[], &[], &[]),
+    (
+        "orders",
+        &[("customer", Int4), ("id", Int4), ("total", Int4)],
+        &[0, 1],
+        &[],
+        &[0],
+    ),
+    (
+        "lines",
+        &[
+            ("line", Int4),
+            ("customer", Int4),
+            ("id", Int4),
+            ("n", Int4),
+        ],
+        &[2, 0, 1],
+        &[(&[3], false)],
+        &[1],
+    ),
 ];
 
 pub(super) fn catalog() -> Arc<Catalog> {
     let mut catalog = Catalog::empty(4);
-    for (i, (name, columns, key, indexes)) in TABLES.iter().enumerate() {
+    for (i, (name, columns, key, indexes, placement)) in TABLES.iter().enumerate() {
         let id = 16384 + 100 * i as u32;
         let column = |(at, (name, ty)): (usize, &(&str, DataType))| ColumnDef {
             not_null: key.contains(&at),
@@ -70,6 +94,7 @@ pub(super) fn catalog() -> Arc<Catalog> {
             tree: TreeId(id),
             columns: columns.iter().enumerate().map(column).collect(),
             primary_key: key.to_vec(),
+            placement: placement.to_vec(),
             primary_key_id: TableId(id + 1),
             primary_key_name: format!("{name}_pkey"),
             indexes: indexes.iter().enumerate().map(index).collect(),

@@ -1,7 +1,7 @@
 //! GROUP BY and aggregates, by hashing.
 //!
-//! Owns: the groups of one Aggregate operator, from rows (`Complete`) or from shards' partial states (`Final`).
-//! Asked by: `build`. Without GROUP BY there is one row even for no input. When the groups fill their memory all of them go
+//! Owns: the groups of one Aggregate operator, from rows (`Complete`, `Partial`) or from shards' partial states (`Final`).
+//! Asked by: `build`. Complete and without GROUP BY there is one row even for no input. When the groups fill their memory all of them go
 //! to parts on disk as partial groups; each part is then an input of partial groups. A group that is alone in its part
 //! writes the rows kept for DISTINCT and ORDER BY as sorted runs. Only the state of one group must fit: 53200.
 //! Bounds: groups count against the query's memory; parts are divided `LEVELS_MAX` times.
@@ -25,6 +25,8 @@ pub(crate) struct HashAggregate {
     /// What `rows` are. Parts are partial groups whatever the input was.
     mode: AggregateMode,
     keys: Exprs,
+    /// Groups are given as partial ones.
+    partial: bool,
     /// Grouping sets whose one group is there before any row.
     seeds: Vec<i32>,
     calls: Vec<Call>,
@@ -57,6 +59,7 @@ impl HashAggregate {
             scope,
             rows: Rows::live(input),
             mode: spec.mode,
+            partial: spec.mode == AggregateMode::Partial,
             keys: Exprs::new(&spec.groups),
             seeds: spec.seeds.clone(),
             calls: spec.aggregates.iter().map(call).collect(),
@@ -71,7 +74,7 @@ impl HashAggregate {
 
     /// Takes all rows in. If that filled the memory there are parts afterwards, and no groups.
     async fn load(&mut self) -> Result<()> {
-        if self.keys.is_empty() {
+        if self.keys.is_empty() && !self.partial {
             self.groups.group(&[])?;
         }
         for seed in std::mem::take(&mut self.seeds) {
@@ -81,7 +84,7 @@ impl HashAggregate {
         }
         while let Some(row) = self.rows.next(&self.scope).await? {
             match self.mode {
-                AggregateMode::Complete => self.update(&row).await?,
+                AggregateMode::Complete | AggregateMode::Partial => self.update(&row).await?,
                 AggregateMode::Final => self.merge(&row)?,
             }
             self.fit().await?;
@@ -172,7 +175,10 @@ impl HashAggregate {
         let mut at = from;
         while at < self.groups.len() && !is_full(&out) {
             let space = self.space.as_ref();
-            let row: Row = self.groups.finish(at, space, &self.scope).await?;
+            let row: Row = match self.partial {
+                true => self.groups.partial(at)?,
+                false => self.groups.finish(at, space, &self.scope).await?,
+            };
             out.push(row);
             at += 1;
             if at.is_multiple_of(256) {

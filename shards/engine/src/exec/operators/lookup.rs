@@ -22,13 +22,18 @@ pub(crate) fn narrow(scan: &Scan, right_keys: &[Expr], keys: &RowSet) -> Option<
             .iter()
             .position(|e| table_column(scan, e) == Some(*column))
     };
+    let mut homes = scan.homes.clone();
     let access = match exact(scan, keys, &place) {
         Some(access) => access,
-        None if keys.len() == 1 => ranged(scan, keys.row(0), &place)?,
+        None if keys.len() == 1 => {
+            homes.extend(home(scan, keys.row(0), &place).filter(|_| homes.is_empty()));
+            ranged(scan, keys.row(0), &place)?
+        }
         None => return None,
     };
     Some(Scan {
         access,
+        homes,
         ..scan.clone()
     })
 }
@@ -67,6 +72,15 @@ fn exact(scan: &Scan, keys: &RowSet, place: &dyn Fn(&usize) -> Option<usize>) ->
         }
     }
     Some(Access::Keys(out))
+}
+
+/// What places the rows of one key, where that is joined on.
+fn home(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Option<Vec<Expr>> {
+    let table = &scan.table;
+    let by = table.placed_by().iter();
+    let value = |c: &usize| fitted(&row[place(c)?], table.columns[*c].ty)?.constant();
+    let home: Vec<Expr> = by.map(value).collect::<Option<_>>()?;
+    (table.has_key() && !home.is_empty()).then_some(home)
 }
 
 /// One key: an equality on the beginning of the primary key or of an index.

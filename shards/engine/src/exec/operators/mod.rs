@@ -11,6 +11,7 @@ mod aggregate;
 mod configure;
 mod distinct;
 mod expand;
+mod gather;
 pub(crate) mod groups;
 mod hash_join;
 mod kept;
@@ -68,6 +69,15 @@ pub trait Source {
         scan: Arc<Scan>,
         ctx: Arc<Context>,
     ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>>;
+
+    /// Starts a plan in each partition that may have rows for it. It is self-contained too.
+    fn run(
+        &self,
+        _plan: Arc<Plan>,
+        _ctx: Arc<Context>,
+    ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
+        Box::pin(async { Err(Error::internal("there are no partitions here")) })
+    }
 
     /// Locks rows of a table; `None` for each that is skipped or gone.
     fn lock<'a>(
@@ -292,6 +302,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
             groups,
             sets,
         } => Box::new(expand::Expand::new(scope, below(input)?, groups, sets)),
+        Plan::Gather { input } => Box::new(gather::Gathered::new(scope, input)),
         Plan::Configure { input } => Box::new(configure::Configured::new(scope, below(input)?)),
         Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
         Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,

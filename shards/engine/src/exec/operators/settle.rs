@@ -101,6 +101,32 @@ pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<
     Ok(Arc::new(*scan))
 }
 
+/// The same for a plan that runs in the partitions.
+pub(super) fn settle_plan<'a>(
+    plan: &'a mut Plan,
+    exec: &'a Rc<Exec>,
+    outer: &'a [Row],
+) -> LocalBoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        if let Plan::Scan(scan) = plan {
+            if !is_settled(scan) {
+                let settled = settle_scan(scan, exec, outer).await?;
+                **scan = Arc::unwrap_or_clone(settled);
+            }
+            return Ok(());
+        }
+        for e in plan.exprs_mut() {
+            if needs_settling(e) {
+                *e = settle_expr(e, exec, outer).await?;
+            }
+        }
+        for input in plan.inputs_mut() {
+            settle_plan(input, exec, outer).await?;
+        }
+        Ok(())
+    })
+}
+
 /// Whether `settle_scan` would change anything.
 pub fn is_settled(scan: &Scan) -> bool {
     let access = match &scan.access {
@@ -111,6 +137,7 @@ pub fn is_settled(scan: &Scan) -> bool {
     let expr = |e: &Expr| !needs_settling(e);
     access
         && scan.access.exprs().into_iter().all(expr)
+        && scan.homes.iter().flatten().all(expr)
         && scan.filter.iter().all(expr)
         && scan.project.iter().flatten().all(expr)
         && scan.partial.is_none()

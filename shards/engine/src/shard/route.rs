@@ -1,14 +1,15 @@
 //! From a plan's `Access` to the partitions it concerns and the keys in each.
 //!
-//! Owns: evaluation of key expressions (they have no input row) and their encoding. A comparison with NULL selects nothing.
+//! Owns: evaluation of key expressions (they have no input row) and their encoding. Asked by: the router. A comparison with NULL
+//! selects nothing.
 
-use engine::catalog::{Index, Table};
-use engine::codec::key::{self, Order};
-use engine::exec::Context;
-use engine::exec::eval::{self, Env};
-use engine::plan::{Access, Expr, KeyRange};
-use engine::shard::call::{KeySpan, Reach};
-use std::collections::BTreeMap;
+use super::call::{KeySpan, Reach};
+use crate::catalog::{Index, Table};
+use crate::codec::key::{self, Order};
+use crate::exec::Context;
+use crate::exec::eval::{self, Env};
+use crate::plan::{Access, Expr, Homes, JoinKind, KeyRange, Plan};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{DataType, PartitionId, Result, Value};
 
@@ -25,9 +26,17 @@ pub enum Route {
     },
 }
 
-pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> Result<Route> {
+/// `homes` are of the same conditions as the access.
+pub fn route(
+    table: &Table,
+    access: &Access,
+    homes: &Homes,
+    ctx: &Context,
+    partitions: u16,
+) -> Result<Route> {
+    let known = || homes_of(table, homes, ctx, partitions);
     match access {
-        Access::Full => Ok(everywhere(partitions, &Reach::All)),
+        Access::Full => Ok(somewhere(known()?, partitions, &Reach::All)),
         Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
         Access::KeyRange(range) => {
             let parts = table.types_of(&table.primary_key).into_iter();
@@ -36,27 +45,77 @@ pub fn route(table: &Table, access: &Access, ctx: &Context, partitions: u16) -> 
             let Some(span) = span(range, &prefix, &parts, ctx)? else {
                 return Ok(Route::Nowhere);
             };
-            let home = table.partition_with(&table.primary_key, &prefix, partitions)?;
+            let home = match table.partition_with(&table.primary_key, &prefix, partitions)? {
+                Some(home) => Some([home].into()),
+                None => known()?,
+            };
             Ok(somewhere(home, partitions, &Reach::Range(span)))
         }
-        Access::Index { index, range } => index_route(table, index, range, ctx, partitions),
+        Access::Index { index, range } => {
+            index_route(table, (index, range), homes, ctx, partitions)
+        }
     }
 }
 
-fn everywhere(partitions: u16, reach: &Reach) -> Route {
-    Route::Partitions(
-        (0..partitions)
+/// The partitions in which a plan that runs in each may give rows.
+pub fn partitions_of(plan: &Plan, ctx: &Context, partitions: u16) -> Result<BTreeSet<PartitionId>> {
+    let all = || (0..partitions).map(PartitionId).collect();
+    let of = |plan: &Plan| partitions_of(plan, ctx, partitions);
+    Ok(match plan {
+        Plan::Scan(scan) => match route(&scan.table, &scan.access, &scan.homes, ctx, partitions)? {
+            Route::Nowhere => BTreeSet::new(),
+            Route::Partitions(parts) => parts.into_iter().map(|(p, _)| p).collect(),
+            Route::Unique { .. } => all(),
+        },
+        Plan::Join(join) => match join.kind {
+            JoinKind::Inner | JoinKind::Semi => &of(&join.left)? & &of(&join.right)?,
+            JoinKind::Left | JoinKind::Anti => of(&join.left)?,
+            JoinKind::Right => of(&join.right)?,
+            JoinKind::Full => &of(&join.left)? | &of(&join.right)?,
+        },
+        plan => match plan.inputs().as_slice() {
+            [input] => of(input)?,
+            _ => all(),
+        },
+    })
+}
+
+/// In these partitions, if it is known in which.
+fn somewhere(homes: Option<BTreeSet<PartitionId>>, partitions: u16, reach: &Reach) -> Route {
+    let parts: Vec<(PartitionId, Reach)> = match homes {
+        Some(homes) => homes.into_iter().map(|p| (p, reach.clone())).collect(),
+        None => (0..partitions)
             .map(|p| (PartitionId(p), reach.clone()))
             .collect(),
-    )
+    };
+    match parts.is_empty() {
+        true => Route::Nowhere,
+        false => Route::Partitions(parts),
+    }
 }
 
-/// In the one partition that may have such rows, if it is one.
-fn somewhere(home: Option<PartitionId>, partitions: u16, reach: &Reach) -> Route {
-    match home {
-        Some(home) => Route::Partitions(vec![(home, reach.clone())]),
-        None => everywhere(partitions, reach),
+/// The partitions of these homes; `None`: they say nothing.
+fn homes_of(
+    table: &Table,
+    homes: &Homes,
+    ctx: &Context,
+    partitions: u16,
+) -> Result<Option<BTreeSet<PartitionId>>> {
+    if homes.is_empty() {
+        return Ok(None);
     }
+    let mut out = BTreeSet::new();
+    for home in homes {
+        let values = values(home, ctx)?;
+        if values.iter().any(Value::is_null) {
+            continue;
+        }
+        match table.partition_placed(&values, partitions)? {
+            Some(partition) => out.insert(partition),
+            None => return Ok(None),
+        };
+    }
+    Ok(Some(out))
 }
 
 fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16) -> Result<Route> {
@@ -92,8 +151,8 @@ fn keys_route(table: &Table, keys: &[Vec<Expr>], ctx: &Context, partitions: u16)
 
 fn index_route(
     table: &Table,
-    index: &Arc<Index>,
-    range: &KeyRange,
+    (index, range): (&Arc<Index>, &KeyRange),
+    homes: &Homes,
     ctx: &Context,
     partitions: u16,
 ) -> Result<Route> {
@@ -104,7 +163,10 @@ fn index_route(
     };
     if !index.unique {
         let columns = index.leading_columns();
-        let home = table.partition_with(&columns, &prefix, partitions)?;
+        let home = match table.partition_with(&columns, &prefix, partitions)? {
+            Some(home) => Some([home].into()),
+            None => homes_of(table, homes, ctx, partitions)?,
+        };
         let index = index.clone();
         return Ok(somewhere(home, partitions, &Reach::Index { index, span }));
     }
