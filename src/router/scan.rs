@@ -7,6 +7,7 @@ use super::advisory::Advisory;
 use super::notify::Announcements;
 use super::route::{Route, route};
 use super::sequence::Sequences;
+use super::triggers::notices::Notices;
 use super::{Router, Txn, odd};
 use engine::exec::Context;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
@@ -33,6 +34,7 @@ pub struct TxnSource {
     /// Of its session.
     pub advisory: Rc<Advisory>,
     pub announcements: Rc<Announcements>,
+    pub notices: Rc<Notices>,
     /// The session's.
     pub pid: i32,
     /// Of its session.
@@ -41,6 +43,24 @@ pub struct TxnSource {
     pub snapshot: Rc<SnapshotGuard>,
     /// What shards do is to be counted.
     pub measured: bool,
+}
+
+impl TxnSource {
+    /// Of a statement inside of this one.
+    pub(super) fn within(&self, txn: TxnRef, snapshot: Rc<SnapshotGuard>) -> TxnSource {
+        TxnSource {
+            router: self.router.clone(),
+            txn,
+            owner: self.owner.clone(),
+            advisory: self.advisory.clone(),
+            announcements: self.announcements.clone(),
+            notices: self.notices.clone(),
+            pid: self.pid,
+            sequences: self.sequences.clone(),
+            snapshot,
+            measured: false,
+        }
+    }
 }
 
 impl Source for TxnSource {

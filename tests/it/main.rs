@@ -36,4 +36,5 @@ mod serializable;
 mod space;
 mod spill;
 mod temporary;
+mod triggers;
 mod waits;

@@ -30,8 +30,8 @@ pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply
 
 pub use constraints::key_detail;
 pub use layout::Layout;
-pub use update::concurrent;
 pub use update::generate;
+pub use update::{changed_meanwhile, concurrent};
 
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
