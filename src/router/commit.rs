@@ -42,6 +42,8 @@ pub struct Txn {
     apart: Cell<u32>,
     /// What it owes its foreign keys.
     pub references: Pending,
+    /// What its statement's AFTER triggers wait for.
+    pub triggers: super::triggers::Queue,
     /// Its session's advisory locks, some of which end with it.
     advisory: RefCell<Option<Rc<Advisory>>>,
     ended: Cell<bool>,
@@ -62,6 +64,7 @@ impl Txn {
             statements: Cell::new(0),
             apart: Cell::new(0),
             references: Pending::default(),
+            triggers: Default::default(),
             advisory: RefCell::new(None),
             ended: Cell::new(false),
         })

@@ -6,9 +6,12 @@
 //! memory (53200). Source: PostgreSQL 15, `ExecOnConflictUpdate`.
 
 use super::Router;
+use super::merge::meanwhile;
 use super::modify::{Outcome, WriteEnv, modified};
+use super::triggers::Sides;
 use super::unique::UniqueDelta;
 use engine::catalog::Table;
+use engine::catalog::triggers::Event;
 use engine::exec::memory::Reservation;
 use engine::exec::operators::{eval_row, settle_expr};
 use engine::plan::{Assignment, ConflictAction, Expr, Insert, OnConflict};
@@ -55,7 +58,10 @@ impl OnTaken {
                 {
                     *e = settle_expr(e, &env.exec, &[]).await?;
                 }
-                told(&insert.table, assignments, filter.as_ref())
+                match env.ctx.catalog.fires_on(insert.table.id, Event::Update) {
+                    true => Conflict::Lock,
+                    false => told(&insert.table, assignments, filter.as_ref()),
+                }
             }
         };
         let touched = RefCell::new(Touched {
@@ -146,6 +152,16 @@ impl Router {
                 *slot = value;
             }
         }
+        let set: Vec<usize> = assignments.iter().map(|a| a.column).collect();
+        let fires = self.fires(env, table, Event::Update)?;
+        if let Some(fires) = &fires {
+            both.truncate(table.columns.len());
+            let sides = (Some(&both), Some(new));
+            let Some(left) = self.before(env, fires, table, sides, &set).await? else {
+                return Ok(());
+            };
+            new = left;
+        }
         let call = RewriteCall {
             txn: env.by.clone(),
             ctx: env.ctx.clone(),
@@ -156,6 +172,14 @@ impl Router {
             .call(at.partition, PartitionCall::Rewrite(call))
             .await?;
         for change in modified(reply)?.changes {
+            if let Some(fires) = &fires {
+                meanwhile(Some(&both), &change)?;
+                let sides = Sides {
+                    old: Some(&change.old),
+                    new: change.new.as_ref(),
+                };
+                self.after(env, fires, table, sides, &set).await?;
+            }
             self.taken_changed(env, table, at.partition, change, out)
                 .await?;
         }
@@ -186,9 +210,13 @@ impl Router {
         self.owes(env, table, Some(&old), new.as_ref())?;
         match new {
             Some(row) if moved => {
+                // To its triggers it has been updated.
+                let inserts = out.inserts.take();
                 let insert = self.insert_rows(env, table, vec![row], None, false, out);
                 // It calls back for rows whose place is taken; this one has no ON CONFLICT.
-                Box::pin(insert).await
+                Box::pin(insert).await?;
+                out.inserts = inserts;
+                Ok(())
             }
             Some(row) => out.took(env, row).await,
             None => Ok(()),

@@ -2,8 +2,10 @@
 
 use super::conflict::OnTaken;
 use super::modify::{Outcome, WriteEnv};
+use super::triggers::Sides;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
+use engine::catalog::triggers::Event;
 use engine::catalog::{Index, Table};
 use engine::exec::operators::stash::Stashed;
 use engine::exec::operators::{Stash, open_in_place};
@@ -21,13 +23,15 @@ impl Router {
     pub async fn insert(&self, env: &WriteEnv, insert: &Insert) -> Result<Outcome> {
         let on_conflict = OnTaken::of(env, insert).await?;
         let mut source = open_in_place(&insert.source, &env.exec)?;
-        if reads(&insert.source, &insert.table) {
-            // What it inserts must not be found again.
+        let mut out = Outcome::new(insert.returning.clone());
+        out.inserts = self.fires(env, &insert.table, Event::Insert)?;
+        let calls = out.inserts.as_ref().is_some_and(|f| f.reads());
+        if calls || reads(&insert.source, &insert.table) {
+            // What it inserts, and what triggers do, must not be found again.
             let mut found = Stash::new(&env.exec, "rows to insert");
             found.fill(&mut *source).await?;
             source = Box::new(Stashed::new(Rc::new(found)));
         }
-        let mut out = Outcome::new(insert.returning.clone());
         let Some(mut batch) = source.next().await? else {
             return Ok(out);
         };
@@ -36,7 +40,7 @@ impl Router {
             let next = source.next().await?;
             // Rows that were skipped are not counted, but have left locks.
             let only = std::mem::take(&mut first) && next.is_none();
-            self.insert_rows(
+            self.insert_new(
                 env,
                 &insert.table,
                 batch.rows,
@@ -50,6 +54,52 @@ impl Router {
                 None => return Ok(out),
             }
         }
+    }
+
+    /// Rows from COPY.
+    pub async fn insert_copied(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        rows: Vec<Row>,
+    ) -> Result<u64> {
+        let mut out = Outcome::new(None);
+        out.inserts = self.fires(env, table, Event::Insert)?;
+        self.insert_new(env, table, rows, None, false, &mut out)
+            .await?;
+        Ok(out.count)
+    }
+
+    /// Inserts rows that a statement makes, with the triggers of `out` around. `only`: they are all of the statement's.
+    pub(super) async fn insert_new(
+        &self,
+        env: &WriteEnv,
+        table: &Arc<Table>,
+        rows: Vec<Row>,
+        on_conflict: Option<&OnTaken>,
+        only: bool,
+        out: &mut Outcome,
+    ) -> Result<()> {
+        let fires = match &out.inserts {
+            Some(fires) if fires.has_before() => fires.clone(),
+            _ => {
+                return self
+                    .insert_rows(env, table, rows, on_conflict, only, out)
+                    .await;
+            }
+        };
+        if !fires.reads() {
+            let rows = self.before_insert(env, &fires, table, rows).await?;
+            return self
+                .insert_rows(env, table, rows, on_conflict, false, out)
+                .await;
+        }
+        for row in rows {
+            let rows = self.before_insert(env, &fires, table, vec![row]).await?;
+            self.insert_rows(env, table, rows, on_conflict, false, out)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Inserts whole table rows. `only`: they are all of the statement's.
@@ -78,7 +128,8 @@ impl Router {
             && !table.has_unique_indexes()
             // What becomes of a row whose place is taken is written by a call of its own.
             && !matches!(conflict, Conflict::Lock)
-            && table.foreign_keys.is_empty();
+            && table.foreign_keys.is_empty()
+            && out.inserts.is_none();
         for (partition, rows) in parts {
             let call = InsertCall {
                 txn: env.by.clone(),
@@ -172,6 +223,13 @@ impl Router {
                         delta.row(&table, &address, None, Some(&row), &env.ctx)?;
                     }
                     self.owes(env, &table, None, Some(&row))?;
+                    if let Some(fires) = out.inserts.clone() {
+                        let sides = Sides {
+                            old: None,
+                            new: Some(&row),
+                        };
+                        self.after(env, &fires, &table, sides, &[]).await?;
+                    }
                     out.took(env, row).await?;
                 }
                 Inserted::Taken { key, old, excluded } => {

@@ -2,20 +2,23 @@
 //!
 //! Owns: what becomes of each row found. Rows are locked a batch at a time, looked at again where they have changed since the
 //! snapshot (READ COMMITTED: what the source said still stands, what is computed from the row is computed anew), and then
-//! written by the partition that has them. Never: changes a row twice; finds rows while it changes some, which `Merge::source`
-//! has sorted before. Bounds: one batch of rows in hand, rows whose key changes as a spool.
+//! written by the partition that has them; triggers are called in between. Never: changes a row twice; finds rows while it
+//! changes some, which `Merge::source` has sorted before. Bounds: one batch of rows in hand, rows whose key changes as a spool.
 //! Source: PostgreSQL 15, `ExecUpdate`, `ExecDelete`, `ExecMerge` and the manual's 13.2.1.
 
 use super::Router;
 use super::modify::{Outcome, WriteEnv, modified};
 use super::odd;
+use super::triggers::{self, Fires};
 use super::unique::UniqueDelta;
+use engine::catalog::triggers::Event;
 use engine::exec::operators::{Locked, RowSource, Stash, eval_row, open};
 use engine::plan::{Act, Assignment, LockWait, Merge, MergeWord, RowLock};
-use engine::shard::Reply;
 use engine::shard::call::{Address, Change, LockRowsCall, PartitionCall, RewriteCall};
 use engine::shard::entries::decode_address;
+use engine::shard::{Reply, changed_meanwhile};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, PartitionId, Result, Row, RowBatch, SqlState, Value};
 
@@ -26,8 +29,16 @@ struct Found {
     rest: Row,
 }
 
-/// A row to write: its key, what becomes of it, and what RETURNING reads behind it.
-type Rewrite = (Vec<u8>, Option<Row>, Row);
+/// A row to write.
+struct Rewrite {
+    key: Vec<u8>,
+    /// What becomes of it.
+    new: Option<Row>,
+    /// What RETURNING reads behind it.
+    rest: Row,
+    /// Where triggers were called with it: as they saw it, and the columns that are assigned to.
+    called: Option<(Row, Vec<usize>)>,
+}
 
 /// What one batch asks for.
 #[derive(Default)]
@@ -46,11 +57,30 @@ struct Running<'a> {
     last: (PartitionId, Vec<u8>),
     /// That one has been changed.
     last_changed: bool,
+    updates: Option<Rc<Fires>>,
+    deletes: Option<Rc<Fires>>,
+    /// What is called before a row is written sees those that were.
+    one_by_one: bool,
 }
 
 impl Router {
     pub async fn merge(&self, env: &WriteEnv, merge: &Merge) -> Result<Outcome> {
         let mut out = Outcome::new(merge.returning.clone());
+        let table = &merge.table;
+        let acts = |of: fn(&Act) -> bool| merge.whens.iter().any(|w| of(&w.act));
+        if acts(|a| matches!(a, Act::Insert(_))) {
+            out.inserts = self.fires(env, table, Event::Insert)?;
+        }
+        let updates = match acts(|a| matches!(a, Act::Update(_))) {
+            true => self.fires(env, table, Event::Update)?,
+            false => None,
+        };
+        let deletes = match acts(|a| matches!(a, Act::Delete)) {
+            true => self.fires(env, table, Event::Delete)?,
+            false => None,
+        };
+        let called = [&updates, &deletes, &out.inserts];
+        let one_by_one = called.into_iter().flatten().any(|f| f.reads());
         let mut source = open(Arc::new(merge.source.clone()), env.exec.clone())?;
         let mut running = Running {
             router: self,
@@ -59,6 +89,9 @@ impl Router {
             moved: Stash::new(&env.exec, "rows to move"),
             last: (PartitionId(0), Vec::new()),
             last_changed: false,
+            updates,
+            deletes,
+            one_by_one,
         };
         while let Some(batch) = source.next().await? {
             running.batch(batch, &mut out).await?;
@@ -84,10 +117,11 @@ impl Running<'_> {
                 }
                 _ => self.unmatched(&rest, &mut wanted).await?,
             }
+            self.at_once(&mut wanted, out).await?;
         }
         // In the order of partitions and keys, so that two statements over the same rows do not wait for each other.
         for (partition, found) in parts {
-            self.lock(partition, found, &mut wanted).await?;
+            self.lock(partition, found, &mut wanted, out).await?;
         }
         self.carry_out(wanted, out).await
     }
@@ -97,6 +131,7 @@ impl Running<'_> {
         partition: PartitionId,
         found: Vec<Found>,
         wanted: &mut Wanted,
+        out: &mut Outcome,
     ) -> Result<()> {
         let (env, merge) = (self.env, self.merge);
         env.txn.takes_part(partition);
@@ -117,8 +152,17 @@ impl Running<'_> {
                 Some(locked) => self.matched(partition, key, rest, locked, wanted).await?,
                 None => self.unmatched(&rest, wanted).await?,
             }
+            self.at_once(wanted, out).await?;
         }
         Ok(())
+    }
+
+    /// Carries out what is wanted until now, where what comes next may look at it.
+    async fn at_once(&mut self, wanted: &mut Wanted, out: &mut Outcome) -> Result<()> {
+        match self.one_by_one {
+            true => self.carry_out(std::mem::take(wanted), out).await,
+            false => Ok(()),
+        }
     }
 
     /// A row of the target, under its lock.
@@ -155,11 +199,16 @@ impl Running<'_> {
             self.last_changed = changed_before;
             return Ok(());
         };
-        let new = match act {
+        let mut set = Vec::new();
+        let (new, fires) = match act {
             Act::Nothing => return Ok(()),
             Act::Insert(_) => return Err(Error::internal("an INSERT for a matched row")),
-            Act::Delete => None,
-            Act::Update(assignments) => Some(self.assigned(assignments, &row).await?),
+            Act::Delete => (None, self.deletes.clone()),
+            Act::Update(assignments) => {
+                set.extend(assignments.iter().map(|a| a.column));
+                let new = self.assigned(assignments, &row).await?;
+                (Some(new), self.updates.clone())
+            }
         };
         if changed_before || locked.again {
             return match merge.word {
@@ -167,11 +216,41 @@ impl Running<'_> {
                 MergeWord::Update | MergeWord::Delete => Ok(()),
             };
         }
-        self.last_changed = true;
         let rest = row.split_off(width);
-        let rewrites = wanted.rewrites.entry(partition).or_default();
-        rewrites.push((key, new, rest));
+        let rewrite = Rewrite {
+            key,
+            new,
+            rest,
+            called: None,
+        };
+        let rewrite = match fires {
+            Some(fires) => self.before(&fires, rewrite, row, set).await?,
+            None => Some(rewrite),
+        };
+        if let Some(rewrite) = rewrite {
+            self.last_changed = true;
+            wanted.rewrites.entry(partition).or_default().push(rewrite);
+        }
         Ok(())
+    }
+
+    /// What BEFORE triggers leave of a change of a row.
+    async fn before(
+        &self,
+        fires: &Fires,
+        rewrite: Rewrite,
+        old: Row,
+        set: Vec<usize>,
+    ) -> Result<Option<Rewrite>> {
+        let deletes = rewrite.new.is_none();
+        let (env, table) = (self.env, &self.merge.table);
+        let sides = (Some(&old), rewrite.new);
+        let left = self.router.before(env, fires, table, sides, &set).await?;
+        Ok(left.map(|left| Rewrite {
+            new: (!deletes).then_some(left),
+            called: Some((old, set)),
+            ..rewrite
+        }))
     }
 
     /// A row of the source without one of the target: of MERGE alone.
@@ -228,9 +307,9 @@ impl Running<'_> {
         for (partition, rewrites) in wanted.rewrites {
             let mut rests = Vec::with_capacity(rewrites.len());
             let mut rows = Vec::with_capacity(rewrites.len());
-            for (key, new, rest) in rewrites {
-                rows.push((key, new));
-                rests.push(rest);
+            for r in rewrites {
+                rows.push((r.key, r.new));
+                rests.push((r.rest, r.called));
             }
             let call = RewriteCall {
                 txn: self.env.by.clone(),
@@ -250,7 +329,7 @@ impl Running<'_> {
         }
         let table = &self.merge.table;
         self.router
-            .insert_rows(self.env, table, wanted.inserts, None, false, out)
+            .insert_new(self.env, table, wanted.inserts, None, false, out)
             .await
     }
 
@@ -258,12 +337,13 @@ impl Running<'_> {
         &mut self,
         partition: PartitionId,
         changes: Vec<Change>,
-        rests: Vec<Row>,
+        rests: Vec<(Row, Option<(Row, Vec<usize>)>)>,
         out: &mut Outcome,
     ) -> Result<()> {
         let (env, table) = (self.env, &self.merge.table);
         let mut delta = UniqueDelta::default();
-        for (change, rest) in changes.into_iter().zip(rests) {
+        for (change, (rest, called)) in changes.into_iter().zip(rests) {
+            meanwhile(called.as_ref().map(|(old, _)| old), &change)?;
             let Change {
                 key,
                 old,
@@ -276,6 +356,17 @@ impl Running<'_> {
                 delta.row(table, &address, Some(&old), kept, &env.ctx)?;
             }
             self.router.owes(env, table, Some(&old), new.as_ref())?;
+            let fires = match new {
+                Some(_) => &self.updates,
+                None => &self.deletes,
+            };
+            if let (Some(fires), Some((_, set))) = (fires, called) {
+                let sides = triggers::Sides {
+                    old: Some(&old),
+                    new: new.as_ref(),
+                };
+                self.router.after(env, fires, table, sides, &set).await?;
+            }
             let mut shown = new.unwrap_or(old);
             shown.extend(rest);
             match moved {
@@ -309,6 +400,17 @@ impl Running<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// 27000 for a row that is no longer as the triggers before it were called with.
+pub(super) fn meanwhile(called: Option<&Row>, change: &Change) -> Result<()> {
+    // Numbers that are none are the same as themselves here.
+    let same = |a: &Value, b: &Value| a == b || types::order::compare(a, b).is_eq();
+    let is = |old: &Row| old.iter().zip(&change.old).all(|(a, b)| same(a, b));
+    match called {
+        Some(old) if !is(old) => Err(changed_meanwhile(change.new.is_none())),
+        _ => Ok(()),
     }
 }
 

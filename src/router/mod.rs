@@ -21,6 +21,7 @@ pub mod references;
 pub mod scan;
 pub mod sequence;
 mod statistics;
+pub mod triggers;
 mod unique;
 
 pub use commit::Txn;
@@ -71,6 +72,8 @@ pub struct Router {
     ordinary: Vec<Credits>,
     /// Partitions that running serializable transactions of this shard have read in.
     readers: RefCell<HashMap<Xid, BTreeSet<PartitionId>>>,
+    /// Of triggers.
+    programs: triggers::Programs,
     metrics: Rc<Metrics>,
 }
 
@@ -88,6 +91,7 @@ impl Router {
             port,
             ordinary,
             readers: RefCell::default(),
+            programs: triggers::Programs::default(),
             metrics,
         }
     }

@@ -4,7 +4,8 @@
 //! by row is `merge`.
 
 use super::commit::Txn;
-use super::scan::by_partition;
+use super::scan::{TxnSource, by_partition};
+use super::triggers::Fires;
 use super::unique::UniqueDelta;
 use super::{Router, odd};
 use engine::catalog::Table;
@@ -17,7 +18,7 @@ use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
 };
 use engine::shard::route::{Route, route};
-use engine::txn::TxnRef;
+use engine::txn::{TxnRef, WITHIN};
 use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ pub struct WriteEnv {
     pub by: TxnRef,
     pub ctx: Arc<Context>,
     pub exec: Rc<Exec>,
+    /// What `exec` reads from.
+    pub source: Rc<TxnSource>,
+    /// Triggers that this is inside of.
+    pub deep: u32,
     /// The statement is its own transaction: if one partition does it all, it may commit in the same call.
     pub fuse: bool,
 }
@@ -41,6 +46,28 @@ impl WriteEnv {
             by,
             ctx: self.ctx.clone(),
             exec: self.exec.clone(),
+            source: self.source.clone(),
+            deep: self.deep,
+            fuse: false,
+        }
+    }
+
+    /// Of a statement that a trigger's function runs, which sees what has been done until now.
+    pub(super) fn nested(&self, ctx: Arc<Context>) -> WriteEnv {
+        let snapshot = self.txn.statement();
+        let mut by = self.txn.reference(&self.by.stop);
+        if self.by.apart != 0 {
+            by.apart = self.by.apart | WITHIN;
+        }
+        let source = Rc::new(self.source.within(by.clone(), snapshot));
+        let exec = self.exec.within(ctx.clone(), source.clone());
+        WriteEnv {
+            txn: self.txn.clone(),
+            by,
+            ctx,
+            exec: Rc::new(exec),
+            source,
+            deep: self.deep + 1,
             fuse: false,
         }
     }
@@ -64,6 +91,8 @@ pub struct Outcome {
     /// What RETURNING says of the rows.
     pub rows: Option<Stash>,
     returning: Option<Returning>,
+    /// What an inserted row fires.
+    pub(super) inserts: Option<Rc<Fires>>,
 }
 
 impl Outcome {
@@ -72,6 +101,7 @@ impl Outcome {
             count: 0,
             rows: None,
             returning,
+            inserts: None,
         }
     }
 

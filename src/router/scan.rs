@@ -6,6 +6,7 @@
 use super::advisory::Advisory;
 use super::notify::Announcements;
 use super::sequence::Sequences;
+use super::triggers::notices::Notices;
 use super::{Router, Txn, odd};
 use engine::exec::Context;
 use engine::exec::memory::Share;
@@ -36,6 +37,7 @@ pub struct TxnSource {
     /// Of its session.
     pub advisory: Rc<Advisory>,
     pub announcements: Rc<Announcements>,
+    pub notices: Rc<Notices>,
     /// The session's.
     pub pid: i32,
     /// Of its session.
@@ -46,6 +48,25 @@ pub struct TxnSource {
     pub measured: bool,
     /// What the statement's parts in the partitions may hold together.
     pub share: Share,
+}
+
+impl TxnSource {
+    /// Of a statement inside of this one.
+    pub(super) fn within(&self, txn: TxnRef, snapshot: Rc<SnapshotGuard>) -> TxnSource {
+        TxnSource {
+            router: self.router.clone(),
+            txn,
+            owner: self.owner.clone(),
+            advisory: self.advisory.clone(),
+            announcements: self.announcements.clone(),
+            notices: self.notices.clone(),
+            pid: self.pid,
+            sequences: self.sequences.clone(),
+            snapshot,
+            measured: false,
+            share: self.share,
+        }
+    }
 }
 
 impl Source for TxnSource {

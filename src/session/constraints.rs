@@ -1,4 +1,5 @@
-//! When foreign keys are looked at: at the end of each statement, at SET CONSTRAINTS … IMMEDIATE, and before the commit.
+//! When foreign keys are looked at and AFTER triggers called: at the end of each statement; keys also at SET CONSTRAINTS …
+//! IMMEDIATE, and before the commit.
 //!
 //! Owns: which names SET CONSTRAINTS means. Never: decides what is wrong (`router::references`).
 //! Source: PostgreSQL 15, SET CONSTRAINTS.
@@ -16,9 +17,9 @@ impl Session {
     pub(super) async fn settle_statement(&self, stop: &Arc<Stop>) -> Result<()> {
         let txn = self.block.borrow().txn();
         match txn {
-            Some(txn) if !txn.references.is_quiet() => {
+            Some(txn) if !txn.references.is_quiet() || !txn.triggers.is_empty() => {
                 let env = self.settling_env(stop)?;
-                Box::pin(self.node.router.settle_references(&env)).await
+                Box::pin(self.settle_in(&env)).await
             }
             _ => Ok(()),
         }
@@ -28,15 +29,21 @@ impl Session {
     pub(super) async fn settle_all(&self) -> Result<()> {
         let txn = self.block.borrow().txn();
         match txn {
-            Some(txn) if txn.references.waits() => {
+            Some(txn) if txn.references.waits() || !txn.triggers.is_empty() => {
                 let running = self.running.borrow().clone();
                 let stop = running.unwrap_or_else(|| Stop::at(None));
                 let env = self.settling_env(&stop)?;
-                Box::pin(self.node.router.settle_references(&env)).await?;
+                Box::pin(self.settle_in(&env)).await?;
                 Box::pin(self.node.router.settle_deferred(&env)).await
             }
             _ => Ok(()),
         }
+    }
+
+    /// Foreign keys first, whose actions may have triggers too.
+    async fn settle_in(&self, env: &WriteEnv) -> Result<()> {
+        self.node.router.settle_references(env).await?;
+        self.node.router.fire_after(env).await
     }
 
     fn settling_env(&self, stop: &Arc<Stop>) -> Result<WriteEnv> {

@@ -33,6 +33,8 @@ pub struct Execution {
     stop: Arc<Stop>,
     kind: StatementKind,
     began: runtime::Instant,
+    /// It has ended with this, once the client has seen what was said before.
+    failure: Option<Error>,
     /// The client has seen the last event.
     ended: bool,
     /// All work is done, whether or not the client looks at the rest.
@@ -143,6 +145,7 @@ impl Execution {
             stop,
             kind: StatementKind::Utility,
             began: runtime::Instant::now(),
+            failure: None,
             ended: false,
             finished: false,
         }
@@ -255,6 +258,7 @@ impl Execution {
             return false;
         }
         self.events.clear();
+        self.session.notices.take();
         self.current = Current::Nothing;
         self.session.fail();
         self.session.settle_implicit();
@@ -315,7 +319,16 @@ impl Execution {
         }
     }
 
+    /// What functions of triggers have said until now.
+    fn say(&mut self) {
+        if !self.session.notices.is_empty() {
+            let said = self.session.wanted(self.session.notices.take());
+            self.events.extend(said.into_iter().map(Event::Notice));
+        }
+    }
+
     async fn take(&mut self, started: Started) -> Result<()> {
+        self.say();
         match started {
             Started::Query {
                 kind,
@@ -429,6 +442,7 @@ impl Execution {
     /// A statement is done: its transaction too, if it was one by itself.
     async fn complete(&mut self, tag: String) -> Result<()> {
         self.session.settle_statement(&self.stop).await?;
+        self.say();
         let alone = match &self.source {
             Source::Script { alone, .. } => *alone,
             Source::Single { .. } => true,
@@ -493,6 +507,14 @@ impl Execution {
 impl Results for Execution {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<Event>>> {
         Box::pin(async {
+            if self.failure.is_some()
+                && let Some(event) = self.events.pop_front()
+            {
+                return Ok(Some(self.named(event)));
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             if self.ended {
                 return Ok(None);
             }
@@ -501,8 +523,16 @@ impl Results for Execution {
             match self.step().await {
                 Ok(event) => Ok(event.map(|e| self.named(e))),
                 Err(e) => {
+                    let said = self.session.wanted(self.session.notices.take());
                     self.broke(&e);
-                    Err(e.reworded(|text| catalog.named(text).into_owned()))
+                    let e = e.reworded(|text| catalog.named(text).into_owned());
+                    let mut said = said.into_iter().map(Event::Notice);
+                    let Some(first) = said.next() else {
+                        return Err(e);
+                    };
+                    self.failure = Some(e);
+                    self.events.extend(said);
+                    Ok(Some(self.named(first)))
                 }
             }
         })
@@ -538,6 +568,7 @@ impl Results for Execution {
             };
             outcome.map_err(|e| {
                 let named = self.session.named(e.clone());
+                self.session.notices.take();
                 self.broke(&e);
                 named
             })

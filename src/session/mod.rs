@@ -30,6 +30,7 @@ pub use temporary::clean;
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;
 use crate::router::sequence::Sequences;
+use crate::router::triggers::notices::Notices;
 use crate::service::{self, Answer, CancelKey, Hello, Operation, Reply, Request, TxnStatus};
 use assigned::Assigned;
 use cursor::Cursor;
@@ -77,6 +78,8 @@ pub struct Session {
     running: RefCell<Option<Arc<Stop>>>,
     advisory: Rc<Advisory>,
     announcements: Rc<Announcements>,
+    /// What its running statement says.
+    notices: Rc<Notices>,
     listening: Listening,
     sequences: Rc<Sequences>,
     temporary: temporary::Temporary,
@@ -260,6 +263,7 @@ impl Session {
             session: self.info.borrow().clone(),
             backup: self.node.router.shard.backup_progress().now(),
             building: self.node.router.shard.build_progress().now(),
+            triggers_deep: 0,
         })
     }
 

@@ -116,6 +116,7 @@ impl Node {
             running: RefCell::new(None),
             advisory: Advisory::new(self.router.clone()),
             announcements: Rc::default(),
+            notices: Rc::default(),
             listening: Listening::default(),
             sequences: Rc::default(),
             temporary: Temporary::default(),

@@ -204,6 +204,14 @@ impl Work<'_> {
 
     /// With `profile` operators are measured. `apart`: the statement does not see what it writes.
     pub fn exec_for(&self, profile: Option<Rc<Profile>>, apart: bool) -> Rc<Exec> {
+        self.exec_and_source(profile, apart).0
+    }
+
+    fn exec_and_source(
+        &self,
+        profile: Option<Rc<Profile>>,
+        apart: bool,
+    ) -> (Rc<Exec>, Rc<TxnSource>) {
         let node = &self.session.node;
         let work_bytes = self.session.settings.borrow().work_bytes();
         let memory = Memory::with_work(node.options.query_bytes_max, work_bytes);
@@ -217,27 +225,30 @@ impl Work<'_> {
             owner: self.txn.clone(),
             advisory: self.session.advisory.clone(),
             announcements: self.session.announcements.clone(),
+            notices: self.session.notices.clone(),
             pid: self.session.key.pid,
             sequences: self.session.sequences.clone(),
             snapshot,
             measured: profile.is_some(),
             share: memory.share(),
         };
+        let source = Rc::new(source);
         let stop = self.stop.clone();
         let exec = Exec::new(
             self.ctx.clone(),
-            Rc::new(source),
+            source.clone(),
             memory,
             Rc::new(move || stop.check()),
         );
         let exec = exec.with_temp(node.temp.clone()).with_profile(profile);
-        match self.session.this() {
+        let exec = match self.session.this() {
             Ok(session) => Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
                 session.configure(name, value, local)
             }))),
             // It is going away: nobody will ask for its parameters.
             Err(_) => Rc::new(exec),
-        }
+        };
+        (exec, source)
     }
 
     pub fn write_env(&self) -> WriteEnv {
@@ -246,12 +257,14 @@ impl Work<'_> {
 
     /// As `exec_for`.
     pub fn write_env_for(&self, profile: Option<Rc<Profile>>, apart: bool) -> WriteEnv {
-        let exec = self.exec_for(profile, apart);
+        let (exec, source) = self.exec_and_source(profile, apart);
         WriteEnv {
             txn: self.txn.clone(),
             by: self.txn.reference(self.stop),
             ctx: self.ctx.clone(),
             exec,
+            source,
+            deep: 0,
             // What it read elsewhere has to be looked at before it commits.
             fuse: self.alone && self.txn.isolation != Isolation::Serializable,
         }

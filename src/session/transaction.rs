@@ -487,6 +487,7 @@ impl Session {
             failed @ Block::Failed { .. } => failed,
             Block::Explicit(active) if !active.savepoints.is_empty() => {
                 active.txn.references.forget_statement();
+                active.txn.triggers.forget();
                 Block::Failed {
                     explicit,
                     like: active.like(),

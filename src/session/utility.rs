@@ -191,6 +191,7 @@ impl Session {
             } => {
                 let fresh = self.block.borrow().is_fresh(table.tree)
                     && !table.has_unique_indexes()
+                    && !work.ctx.catalog.has_triggers(table.id)
                     && table.foreign_keys.is_empty();
                 let copy = CopyIn::new(
                     self.this()?,
@@ -577,7 +578,7 @@ impl Session {
     }
 
     /// Notices the client wants to hear.
-    fn wanted(&self, notices: Vec<Error>) -> Vec<Error> {
+    pub(super) fn wanted(&self, notices: Vec<Error>) -> Vec<Error> {
         let settings = self.settings.borrow();
         notices
             .into_iter()

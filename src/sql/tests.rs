@@ -94,6 +94,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
         }),
         backup: None,
         building: None,
+        triggers_deep: 0,
     };
     let env = BindEnv {
         catalog: &catalog,

@@ -55,8 +55,8 @@ fn cells(server: Server) -> BTreeMap<Vec<u8>, Vec<u8>> {
     })
 }
 
-/// Of types and functions, which `DEFINITIONS` has none of.
-const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog3.txt");
+/// Of types, functions and triggers, which `DEFINITIONS` has none of.
+const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog4.txt");
 
 const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     create type mood as enum ('sad', 'ok');
@@ -68,7 +68,11 @@ const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     create function one(n int, by positive default 2) returns int language sql immutable strict as 'select n * by';
     create function rows_of(k int) returns table (id int, a text) language sql stable as 'select * from t where id = k';
     create function all_t() returns setof t language sql as 'select * from t';
-    create table w (x int default one(3) check (one(x, 1) > 0))";
+    create table w (x int default one(3) check (one(x, 1) > 0));
+    create function stamp() returns trigger language plpgsql as 'begin new.a := tg_argv[0]; return new; end';
+    create trigger stamp before insert or update of a on t for each row when (new.a <> 'x') execute function stamp('it', 2);
+    create trigger later after delete on t for each row execute function stamp();
+    alter table t disable trigger later";
 
 #[test]
 fn definitions_are_stored_as_the_golden_bytes_say() {
@@ -76,7 +80,7 @@ fn definitions_are_stored_as_the_golden_bytes_say() {
 }
 
 #[test]
-fn types_and_functions_are_stored_as_the_golden_bytes_say() {
+fn types_functions_and_triggers_are_stored_as_the_golden_bytes_say() {
     let golden = std::fs::read_to_string(OTHERS).unwrap();
     stored(OTHER_DEFINITIONS, &golden, "GOLDEN_WRITE_OTHERS");
 }

@@ -9,6 +9,7 @@ use super::super::modify::{Outcome, WriteEnv, modified};
 use super::pending::{Batch, Gone, GoneKeys, KeyId};
 use super::search::Finder;
 use super::{KEYS, ends, latest, needed};
+use engine::catalog::triggers::Event;
 use engine::catalog::{Catalog, ForeignKey, ForeignKeyAction, Table};
 use engine::exec::operators::Stash;
 use engine::exec::resolve;
@@ -131,6 +132,23 @@ impl Router {
             };
             let filter = refers(work, numbers, env)?;
             let mut out = Outcome::new(None);
+            let event = match work.act {
+                Act::Delete => Event::Delete,
+                Act::Set(_) | Act::Follow => Event::Update,
+            };
+            if env.ctx.catalog.fires_on(child.id, event) {
+                let assignments = match work.act {
+                    Act::Delete => None,
+                    Act::Set(assignments) => Some(assignments.clone()),
+                    Act::Follow => Some(follow(work, group, env)?),
+                };
+                let rows = (partition, keys);
+                let assignments = assignments.as_deref();
+                let change = self.change_found(env, child, rows, &filter, assignments, &mut out);
+                Box::pin(change).await?;
+                changed_all(env, out.count, wanted)?;
+                continue;
+            }
             let reach = Reach::Keys(keys);
             let assignments = match work.act {
                 Act::Delete => {

@@ -217,6 +217,31 @@ impl Router {
     }
 }
 
+/// What a statement owes waits while another one runs inside of it.
+pub(super) struct SetAside<'a> {
+    txn: &'a Txn,
+    now: Batch,
+    settling: bool,
+}
+
+impl<'a> SetAside<'a> {
+    pub fn of(txn: &'a Txn) -> SetAside<'a> {
+        SetAside {
+            txn,
+            now: txn.references.now.take(),
+            settling: txn.references.settling.replace(false),
+        }
+    }
+}
+
+impl Drop for SetAside<'_> {
+    fn drop(&mut self) {
+        let pending = &self.txn.references;
+        pending.now.replace(std::mem::take(&mut self.now));
+        pending.settling.set(self.settling);
+    }
+}
+
 /// While it lives, what is written waits for the next round instead of starting its own.
 struct Settling<'a>(&'a std::cell::Cell<bool>);
 

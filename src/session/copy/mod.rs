@@ -10,7 +10,7 @@ mod text;
 
 use super::Session;
 use super::statement::{Running, Work, start_query};
-use crate::router::modify::{Outcome, WriteEnv};
+use crate::router::modify::WriteEnv;
 use crate::service::CopyRows;
 use encode::Encoder;
 use engine::catalog::change::identity_value;
@@ -296,11 +296,7 @@ impl CopyIn {
         if self.fresh {
             self.count += router.load_rows(&self.env, &self.table, rows).await?;
         } else {
-            let mut out = Outcome::new(None);
-            router
-                .insert_rows(&self.env, &self.table, rows, None, false, &mut out)
-                .await?;
-            self.count += out.count;
+            self.count += router.insert_copied(&self.env, &self.table, rows).await?;
         }
         Ok(())
     }

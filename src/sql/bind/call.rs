@@ -175,6 +175,11 @@ impl<'a> Binder<'a> {
             Ok(None) => return Err(undefined(name, &types, &named)),
             Err(()) => return Err(ambiguous(&base, &types)),
         };
+        if function.is_of_triggers() {
+            return Err(Error::unsupported(
+                "trigger functions can only be called as triggers",
+            ));
+        }
         let mut slots: Vec<Option<Expr>> = args.into_iter().map(Some).collect();
         let mut placed = Vec::with_capacity(places.len());
         for (at, arg) in places.iter().zip(&function.args) {
@@ -454,7 +459,7 @@ fn arguments_of(args: &[Expr]) -> Vec<Argument> {
 }
 
 /// `SELECT e` and nothing else.
-fn only_expr(q: &ast::Query) -> Option<&ast::Expr> {
+pub(super) fn only_expr(q: &ast::Query) -> Option<&ast::Expr> {
     let plain = q.with.is_none()
         && q.order_by.is_none()
         && q.limit_clause.is_none()

@@ -13,6 +13,7 @@ mod index;
 mod placement;
 mod sequence;
 mod table;
+mod trigger;
 
 use super::{Binder, names, syntax};
 use crate::parse::define::{self, Definition};
@@ -43,6 +44,13 @@ impl<'a> Binder<'a> {
                 Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
             }
             Definition::Function(f) => self.create_function(f),
+            Definition::Trigger(t) => self.create_trigger(t),
+            Definition::RenameTrigger { name, table, to } => self.rename_trigger(name, table, to),
+            Definition::DropTrigger {
+                name,
+                table,
+                if_exists,
+            } => self.drop_trigger(name, table, *if_exists),
             Definition::Domain { name, column } => self.create_domain(name, column),
             Definition::Alter(a) => self.alter(a),
             Definition::Drop(d) => self.drop(d),

@@ -321,6 +321,11 @@ impl<'a> Binder<'a> {
                     format!("array subscript must have type integer, not {from}"),
                 )
             })?;
+            // Of TG_ARGV the first is number 0.
+            let index = match self.is_argv(&value) {
+                true => self.infix("+", index, Expr::Const(Value::Int4(1), DataType::Int4))?,
+                false => index,
+            };
             value = Expr::Subscript {
                 array: Box::new(value),
                 index: Box::new(index),
@@ -425,7 +430,7 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         }
         _ => return None,
     };
-    if super::rows::items(left).is_some() {
+    if super::rows::items(left).is_some() || super::around::names_row(left, e) {
         None
     } else {
         Some(left)

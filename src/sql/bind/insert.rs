@@ -13,6 +13,12 @@ use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
 use std::rc::Rc;
 use types::{Error, Result, SqlState};
 
+/// A value of VALUES: as it is written, or a column of `t.*`.
+enum Item<'a> {
+    Written(&'a ast::Expr),
+    Column(Expr),
+}
+
 impl<'a> Binder<'a> {
     pub(super) fn insert(&mut self, i: &'a ast::Insert) -> Result<Statement> {
         refuse_others(i)?;
@@ -146,13 +152,30 @@ impl<'a> Binder<'a> {
         named: bool,
         cx: &mut Cx,
     ) -> Result<Vec<Expr>> {
-        check_width(values.len(), targets.len(), named)?;
-        let mut given = Vec::with_capacity(values.len());
-        for (e, target) in values.iter().zip(targets) {
+        let mut items = Vec::with_capacity(values.len());
+        for e in values {
+            match self.columns_of_row(e, cx) {
+                Ok(Some(columns)) if matches!(e, ast::Expr::QualifiedWildcard(..)) => {
+                    items.extend(columns.into_iter().map(Item::Column));
+                }
+                _ => items.push(Item::Written(e)),
+            }
+        }
+        check_width(items.len(), targets.len(), named)?;
+        let mut given = Vec::with_capacity(items.len());
+        for (item, target) in items.into_iter().zip(targets) {
             let Some(column) = table.columns.get(*target) else {
                 return Err(Error::internal("a target column out of range"));
             };
-            given.push(self.assigned(e, column, cx)?);
+            given.push(match item {
+                Item::Written(e) => self.assigned(e, column, cx)?,
+                Item::Column(e) => {
+                    if !self.overriding || column.generated.is_some() {
+                        refuse_own_value(column, false)?;
+                    }
+                    self.assign(e, column)?
+                }
+            });
         }
         Ok(self.whole_row(table, targets, given))
     }

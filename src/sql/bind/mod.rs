@@ -7,6 +7,7 @@
 //! Source: PostgreSQL 15's `parse_*.c` for order of checks and wording.
 
 mod agg;
+mod around;
 mod call;
 mod case;
 mod coerce;
@@ -38,6 +39,7 @@ mod special;
 mod subquery;
 mod targets;
 mod ties;
+pub mod trigger;
 mod user_type;
 mod view;
 pub(super) mod walk;
@@ -168,6 +170,8 @@ struct Binder<'a> {
     calls: usize,
     /// Bodies that this one is inside of, itself counted.
     bodies: usize,
+    /// In the body of a trigger's function: the rows and variables around the statement.
+    around: Option<Rc<Scope>>,
     /// The next SELECT may say INTO: it is the statement itself.
     into: bool,
 }
@@ -238,6 +242,7 @@ enum Clause {
     CopyWhere,
     IndexExpression,
     IndexPredicate,
+    TriggerWhen,
 }
 
 impl Clause {
@@ -270,6 +275,7 @@ impl Clause {
             Clause::CopyWhere => "COPY FROM WHERE conditions",
             Clause::IndexExpression => "index expressions",
             Clause::IndexPredicate => "index predicates",
+            Clause::TriggerWhen => "trigger WHEN conditions",
         }
     }
 }
@@ -316,6 +322,7 @@ impl<'a> Binder<'a> {
             arguments: None,
             calls: 0,
             bodies: 0,
+            around: None,
             into: false,
         }
     }
@@ -418,7 +425,10 @@ fn syntax(message: impl Into<String>) -> Error {
 
 /// As an error of a text that is kept: its position would be taken for one in the statement's.
 fn unplaced(e: Error) -> Error {
-    let plain = Error::new(e.code(), e.message());
+    let mut plain = Error::new(e.code(), e.message());
+    if let Some(detail) = e.detail() {
+        plain = plain.with_detail(detail);
+    }
     match e.hint() {
         Some(hint) => plain.with_hint(hint),
         None => plain,

@@ -6,6 +6,7 @@ use super::insert::is_default;
 use super::scope::Scope;
 use super::{Binder, Clause, Cx, merge, names, rows, syntax, unsupported};
 use crate::statement::Statement;
+use engine::catalog::triggers::Event;
 use engine::catalog::{ColumnDef, Table};
 use engine::plan::{Access, Assignment, Delete, Expr, Homes, MergeWord, Returning, Update};
 use sqlparser::ast::{
@@ -38,6 +39,7 @@ impl<'a> Binder<'a> {
         };
         let row_by_row = assignments.iter().map(|a| &a.expr).chain(&filter);
         if sides.source.is_some()
+            || self.env.catalog.fires_on(table.id, Event::Update)
             || row_by_row.clone().any(merge::reads_row_inside)
             || assignments.iter().any(|a| merge::is_packed(&a.expr))
         {
@@ -76,7 +78,10 @@ impl<'a> Binder<'a> {
             Some(items) => Some(self.returning(items, sides.scope.clone())?),
             None => None,
         };
-        if sides.source.is_some() || filter.iter().any(merge::reads_row_inside) {
+        if sides.source.is_some()
+            || self.env.catalog.fires_on(table.id, Event::Delete)
+            || filter.iter().any(merge::reads_row_inside)
+        {
             let word = MergeWord::Delete;
             return Ok(self.found_change(word, table, sides, filter, Vec::new(), returning));
         }

@@ -33,8 +33,11 @@ pub(super) fn items(e: &ast::Expr) -> Option<Vec<&ast::Expr>> {
 
 impl<'a> Binder<'a> {
     pub(super) fn row(&mut self, e: &'a ast::Expr, cx: &mut Cx) -> Result<Vec<Expr>> {
-        match items(e) {
-            Some(list) => list.into_iter().map(|e| self.expr(e, cx)).collect(),
+        if let Some(list) = items(e) {
+            return list.into_iter().map(|e| self.expr(e, cx)).collect();
+        }
+        match self.columns_of_row(e, cx)? {
+            Some(columns) => Ok(columns),
             None => Err(unsupported("comparing a row with this expression")),
         }
     }
@@ -130,6 +133,10 @@ impl<'a> Binder<'a> {
         negated: bool,
         cx: &mut Cx,
     ) -> Result<Expr> {
+        if matches!(left, ast::Expr::Identifier(_)) && self.columns_of_row(left, cx)?.is_none() {
+            let left = self.expr(left, cx)?;
+            return self.distinct(left, right, negated, cx);
+        }
         let left = self.row(left, cx)?;
         let right = self.row(right, cx)?;
         if left.len() != right.len() {

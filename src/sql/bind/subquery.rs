@@ -145,7 +145,16 @@ impl<'a> Binder<'a> {
             .look_outwards(cx, look)
             .map_err(|e| self.at(e, i.span))?
         {
+            return match self.variable(name) {
+                Some(_) => Err(self.at(super::around::ambiguous(name), i.span)),
+                None => Ok(e),
+            };
+        }
+        if let Some(e) = self.variable(name) {
             return Ok(e);
+        }
+        if self.row_around(name).is_some() {
+            return Err(unsupported("a whole-row reference"));
         }
         if let Some(e) = self.argument_named(None, name) {
             return Ok(e);
@@ -203,6 +212,9 @@ impl<'a> Binder<'a> {
             Ok(None) if !relation_seen && schema.is_none() => {
                 if let Some(e) = self.argument_named(Some(table), name) {
                     return Ok(e);
+                }
+                if let Some(found) = self.row_field(table, name) {
+                    return found.map_err(|e| position(self, e));
                 }
             }
             Ok(None) => {}

@@ -87,6 +87,10 @@ impl<'a> Binder<'a> {
                 return Ok(());
             }
         }
+        if let (Some(r), None) = (self.row_around(&alias), &schema) {
+            out.extend(r.columns.iter().map(Target::of));
+            return Ok(());
+        }
         let e = self.missing_from(&alias, cx);
         Err(match names::first_ident(name) {
             Some(i) => self.at(e, i.span),

@@ -62,7 +62,13 @@ impl<'a> Binder<'a> {
         if !matches!(scope.unqualified(&alias)?, Found::Nothing) {
             return Ok(None);
         }
-        let Some(relation) = scope.relation(None, &alias)? else {
+        let around = self.around.clone();
+        let around = around.as_deref().map(|a| a.relation(None, &alias));
+        let relation = match scope.relation(None, &alias)? {
+            Some(relation) => Some(relation),
+            None => around.transpose()?.flatten(),
+        };
+        let Some(relation) = relation else {
             return Ok(None);
         };
         let mut values = Vec::with_capacity(relation.columns.len());

@@ -83,7 +83,7 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
     let no_language = |what: &str| {
         Some(
             Error::unsupported(format!("{what} is not supported")).with_hint(
-                "There is no procedural language here: send the statements from the client.",
+                "PL/pgSQL is for functions of triggers alone: send the statements from the client.",
             ),
         )
     };
@@ -93,9 +93,7 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
             unsupported(word.to_ascii_uppercase())
         }
         "do" | "call" => no_language(&word.to_ascii_uppercase()),
-        "create" if matches!(second.as_str(), "procedure" | "trigger") => {
-            no_language(&format!("CREATE {}", second.to_ascii_uppercase()))
-        }
+        "create" if second == "procedure" => no_language("CREATE PROCEDURE"),
         "prepare" | "commit" if matches!(second.as_str(), "transaction" | "prepared") => {
             // PREPARE TRANSACTION 'x'; but COMMIT TRANSACTION is a plain COMMIT.
             if word == "commit" && second == "transaction" {

@@ -230,6 +230,61 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The line that the next token is in, from 1; of the last one at the end.
+    pub fn line(&self) -> u64 {
+        let token = self.tokens.get(self.at).or(self.tokens.last());
+        token.map_or(1, |t| t.span.start.line)
+    }
+
+    /// A reader of what there is up to a token that ends it and is not in parentheses. Takes the tokens, not that one.
+    /// 42601 at the end.
+    pub fn piece(&mut self, ends: impl Fn(&Token) -> bool) -> Result<Cursor<'a>> {
+        let mut depth = 0usize;
+        let rest = self.rest();
+        let last = |t: &TokenWithSpan| {
+            match t.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && ends(&t.token)
+        };
+        let Some(length) = rest.iter().position(last) else {
+            return Err(self.source.at_token(None));
+        };
+        self.at += length;
+        let mut piece = Cursor {
+            tokens: rest.get(..length).unwrap_or(rest),
+            at: 0,
+            source: self.source,
+        };
+        piece.skip_blanks();
+        Ok(piece)
+    }
+
+    /// The text from the next token to the end of what this reads, or up to where another has come.
+    pub fn text(&self, upto: Option<&Cursor<'a>>) -> String {
+        let end = upto.map_or(self.tokens.len(), |c| c.at);
+        let rest = self.tokens.get(self.at..end).unwrap_or(&[]);
+        let blank = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+        let last = rest.iter().rfind(blank);
+        match (rest.first(), last) {
+            (Some(first), Some(last)) => self.source.text(first.span.start, last.span.end),
+            _ => String::new(),
+        }
+    }
+
+    /// 42601 at the next token, in these words.
+    pub fn error_of(&self, what: &str) -> Error {
+        let e = self.error();
+        let place = e.message().trim_start_matches("syntax error").to_owned();
+        let e2 = Error::new(e.code(), format!("{what}{place}"));
+        match e.position() {
+            Some(at) => e2.at(at),
+            None => e2,
+        }
+    }
+
     /// `[schema.]name`
     pub fn object_name(&mut self) -> Result<ObjectName> {
         let mut parts = Vec::new();

@@ -7,9 +7,11 @@ mod alter;
 mod function;
 mod sequence;
 mod table;
+mod trigger;
 
 pub(crate) use function::{Body as FunctionBody, FunctionDef, Returns, Signature};
 pub(crate) use sequence::of_identity;
+pub(crate) use trigger::TriggerDef;
 
 use super::cursor::Cursor;
 use crate::parse::command::string_or_null;
@@ -33,6 +35,17 @@ pub(crate) enum Definition {
         labels: Vec<String>,
     },
     Function(Box<FunctionDef>),
+    Trigger(Box<TriggerDef>),
+    RenameTrigger {
+        name: Ident,
+        table: ObjectName,
+        to: Ident,
+    },
+    DropTrigger {
+        name: Ident,
+        table: ObjectName,
+        if_exists: bool,
+    },
     /// As the definition of a column called `value`.
     Domain {
         name: ObjectName,
@@ -211,6 +224,8 @@ pub(crate) enum Action {
         column: Ident,
         if_exists: bool,
     },
+    /// ENABLE and DISABLE TRIGGER: its name, or all; `O`, `A`, `R` or `D`.
+    FireTriggers(Option<Ident>, char),
     /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
     Hint,
     Sequence(SequenceOptions),
@@ -285,6 +300,10 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         view(c, text, or_replace, temporary)?
     } else if !temporary && c.accept("function") {
         Definition::Function(Box::new(function::create(c, text, or_replace)?))
+    } else if !temporary && c.accept("trigger") {
+        Definition::Trigger(Box::new(trigger::create(c, or_replace)?))
+    } else if c.is("constraint") && c.second_is("trigger") {
+        return Err(trigger::constraint_triggers());
     } else if or_replace {
         return Err(refused("CREATE OR REPLACE", c));
     } else if c.accept("table") {
@@ -301,10 +320,8 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         schema(c)?
     } else if c.accept("domain") {
         domain(c)?
-    } else if c.is("trigger") || c.is("constraint") || c.is("event") {
-        return Err(Error::unsupported("CREATE TRIGGER is not supported").with_hint(
-            "A trigger calls a function in a procedural language, and there is none. Constraints, generated columns, defaults and ON DELETE and ON UPDATE actions work without.",
-        ));
+    } else if c.is("event") && c.second_is("trigger") {
+        return Err(Error::unsupported("event triggers are not supported"));
     } else if c.is("database") {
         return Err(Error::unsupported("CREATE DATABASE is not supported").with_hint(
             "A server has one database. Use CREATE SCHEMA, or start another server with a data directory of its own.",
@@ -487,6 +504,9 @@ fn label(c: &mut Cursor) -> Result<String> {
 
 pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     c.expect("drop")?;
+    if c.accept("trigger") {
+        return trigger::drop(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
     let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
@@ -557,6 +577,9 @@ fn if_not_exists(c: &mut Cursor) -> Result<bool> {
 
 pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     c.expect("alter")?;
+    if c.accept("trigger") {
+        return trigger::alter(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
     let named = matches!(
         kind,

@@ -14,6 +14,7 @@ mod explain;
 mod frame;
 pub(crate) mod infer;
 mod maintenance;
+pub(crate) mod plpgsql;
 mod portals;
 pub(crate) mod rename;
 mod rewrite;

@@ -53,8 +53,70 @@ pub(crate) fn renamed(text: &str, table: &str, from: &str, to: &str) -> String {
     out
 }
 
+/// The text with NEW and OLD in small letters where they qualify a column, as PostgreSQL shows them.
+pub(crate) fn rows_folded(text: &str) -> String {
+    let mut out = String::new();
+    let mut done = 0;
+    let chars: Vec<char> = text.chars().collect();
+    for (at, row, _) in row_references(text) {
+        out.extend(chars.get(done..at).unwrap_or(&[]));
+        out.push_str(&row);
+        done = at + row.len();
+    }
+    out.extend(chars.get(done..).unwrap_or(&[]));
+    out
+}
+
+/// The columns of NEW and OLD that it names.
+pub(crate) fn row_fields(text: &str) -> Vec<String> {
+    let all = row_references(text).into_iter();
+    all.filter_map(|(_, _, column)| column).collect()
+}
+
+/// Where NEW and OLD stand before a period: the character, the word, and the column behind it.
+fn row_references(text: &str) -> Vec<(usize, String, Option<String>)> {
+    let Ok(tokens) = errors::tokenize(text) else {
+        return Vec::new();
+    };
+    let lines = split::Lines::of(text);
+    let blank = |t: &&sqlparser::tokenizer::TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let words: Vec<_> = tokens.iter().filter(blank).collect();
+    let mut out = Vec::new();
+    for found in words.windows(3) {
+        let [first, dot, last] = found else { continue };
+        let (Token::Word(row), Token::Period) = (&first.token, &dot.token) else {
+            continue;
+        };
+        let row = cursor::fold(row);
+        let Some(at) = lines.position(first.span.start) else {
+            continue;
+        };
+        if row == "new" || row == "old" {
+            let column = match &last.token {
+                Token::Word(w) => Some(cursor::fold(w)),
+                _ => None,
+            };
+            out.push((at as usize - 1, row, column));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
+    use super::{row_fields, rows_folded};
+
+    #[test]
+    fn rows_of_triggers_are_shown_in_small_letters() {
+        let text = "OLD.A IS DISTINCT FROM New.\"B\" AND 'OLD.c' <> NEW.* ";
+        let folded = rows_folded(text);
+        assert_eq!(
+            folded,
+            "old.A IS DISTINCT FROM new.\"B\" AND 'OLD.c' <> new.* "
+        );
+        assert_eq!(row_fields(text), ["a", "B"]);
+    }
+
     use super::renamed;
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns: names of arguments' and results' types. Asked by: calls (`sql::bind::call`), definitions, `pg_proc`.
 //! Source: PostgreSQL 15, `ruleutils.c`.
 
-use super::objects::{Function, Returns};
+use super::objects::Function;
 use super::{Catalog, path};
 use crate::exec::functions::quote_identifier;
 use crate::exec::functions::system::type_name;
@@ -97,7 +97,11 @@ impl Catalog {
     }
 
     /// As `pg_get_function_result` prints it.
-    pub fn function_result(&self, r: &Returns) -> String {
+    pub fn function_result(&self, f: &Function) -> String {
+        let r = &f.returns;
+        if f.is_of_triggers() {
+            return "trigger".into();
+        }
         if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
             let name = path::shown(relation.schema(), relation.name());
             return format!("SETOF {name}");
@@ -135,11 +139,15 @@ impl Catalog {
             quote.push('x');
         }
         format!(
-            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE sql\n{hints}AS {quote}${}{quote}$\n",
+            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE {}\n{hints}AS {quote}${}{quote}$\n",
             quote_identifier(&f.schema),
             quote_identifier(&f.name),
             self.function_arguments(f, true),
-            self.function_result(&f.returns),
+            self.function_result(f),
+            match f.is_of_triggers() {
+                true => "plpgsql",
+                false => "sql",
+            },
             f.body.sql,
         )
     }

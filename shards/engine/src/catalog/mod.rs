@@ -16,6 +16,7 @@ pub mod referrers;
 pub mod statistics;
 pub mod stored;
 pub mod system;
+pub mod triggers;
 
 pub use change::{Change, Work};
 pub use index::{Index, KeyPart, OpClass, PartOf};
@@ -24,6 +25,6 @@ pub use model::{
     Table, TableKind,
 };
 pub use objects::{
-    EnumLabel, ForeignKey, ForeignKeyAction, Function, FunctionArg, Returns, Schema, Sequence,
-    Stated, UserType, UserTypeKind, View,
+    EnumLabel, Firing, ForeignKey, ForeignKeyAction, Function, FunctionArg, Language, Returns,
+    Schema, Sequence, Stated, Trigger, TriggerWhen, UserType, UserTypeKind, View,
 };

@@ -4,7 +4,9 @@
 //! is PostgreSQL's `attnum`, never given twice, and says where a stored row has the column (`codec::row`).
 
 use super::index::Index;
-use super::objects::{CommentKey, ForeignKey, Function, Schema, Sequence, Stated, UserType, View};
+use super::objects::{
+    CommentKey, ForeignKey, Function, Schema, Sequence, Stated, Trigger, UserType, View,
+};
 use super::referrers::Referrers;
 use super::statistics::Statistics;
 use crate::plan::Expr;
@@ -36,6 +38,8 @@ pub struct Catalog {
     pub types: BTreeMap<u32, Arc<UserType>>,
     /// By oid.
     pub functions: BTreeMap<u32, Arc<Function>>,
+    /// By table and name: the order in which they fire.
+    pub triggers: BTreeMap<(TableId, String), Arc<Trigger>>,
     pub comments: BTreeMap<CommentKey, Arc<str>>,
     /// Made of `tables` (`index_referrers`).
     pub referrers: Referrers,

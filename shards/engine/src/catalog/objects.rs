@@ -121,7 +121,7 @@ pub struct EnumLabel {
     pub label: String,
 }
 
-/// A function in SQL, put in the place of its calls.
+/// A function: in SQL, put in the place of its calls, or in PL/pgSQL, called by triggers alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Function {
     pub oid: u32,
@@ -133,6 +133,55 @@ pub struct Function {
     pub volatility: char,
     pub strict: bool,
     pub body: Stated,
+    pub language: Language,
+}
+
+/// What a body is written in. Those in PL/pgSQL return `trigger`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Language {
+    Sql,
+    PlPgSql,
+}
+
+/// A row trigger of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    pub oid: u32,
+    pub table: TableId,
+    pub name: String,
+    /// Oid of what it calls.
+    pub function: u32,
+    /// BEFORE rather than AFTER.
+    pub before: bool,
+    pub insert: bool,
+    pub update: bool,
+    pub delete: bool,
+    /// UPDATE OF: numbers of the columns, in the order they were named; empty: any.
+    pub columns: Vec<i16>,
+    pub when: Option<TriggerWhen>,
+    /// What TG_ARGV has.
+    pub args: Vec<String>,
+    pub firing: Firing,
+}
+
+/// WHEN: over `new` and `old`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerWhen {
+    pub sql: String,
+    /// Numbers of the columns that it names.
+    pub columns: Vec<i16>,
+    /// Oids of types and functions that it names.
+    pub uses: Vec<u32>,
+}
+
+/// ENABLE and DISABLE TRIGGER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Firing {
+    Origin,
+    Always,
+    /// Where changes are replayed, which they never are here.
+    Replica,
+    Disabled,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

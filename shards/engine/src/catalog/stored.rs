@@ -7,9 +7,10 @@
 //! transaction.
 
 mod first;
+mod third;
 
 use super::objects::CommentKey;
-use super::{Catalog, Table};
+use super::{Catalog, Function, Table, Trigger};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, TreeId};
@@ -30,8 +31,12 @@ pub const HEADER: &[u8] = &[0];
 /// form of a header begins with a version, which is never 0.
 const FORM: u8 = 2;
 
-/// That of functions: versions that know none read the other forms alone.
-const FUNCTION_FORM: u8 = 3;
+/// That of functions: versions that know none read the other forms alone. In the third form all were in SQL (`third`).
+const FUNCTION_FORM: u8 = 4;
+const FUNCTION_FORM_OF_SQL: u8 = 3;
+
+/// That of triggers, of which there were none before.
+const TRIGGER_FORM: u8 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -49,6 +54,7 @@ pub enum Object {
     Sequence(TableId),
     Type(u32),
     Function(u32),
+    Trigger(u32),
     Comment(CommentKey),
 }
 
@@ -63,6 +69,7 @@ const SEQUENCE_DEFINITIONS: u8 = 5;
 const TYPES: u8 = 6;
 const FUNCTIONS: u8 = 7;
 const COMMENTS: u8 = 8;
+const TRIGGERS: u8 = 9;
 
 /// The cells a change writes: the header and each changed object (one that the catalog has not is gone).
 pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
@@ -97,6 +104,11 @@ pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                     .map(|f| of_number(FUNCTION_FORM, &**f))
                     .transpose()?;
                 cells.push((key(FUNCTIONS, *oid), value));
+            }
+            Object::Trigger(oid) => {
+                let trigger = catalog.trigger(*oid);
+                let value = trigger.map(|t| of_number(TRIGGER_FORM, &**t)).transpose()?;
+                cells.push((key(TRIGGERS, *oid), value));
             }
             Object::Comment(of) => {
                 let text = catalog.comments.get(of);
@@ -145,8 +157,13 @@ pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) 
                 catalog.types.insert(oid(rest)?, object(&value)?);
             }
             FUNCTIONS => {
-                let function = form(&value, FUNCTION_FORM)?;
+                let function = function(&value)?;
                 catalog.functions.insert(oid(rest)?, Arc::new(function));
+            }
+            TRIGGERS => {
+                let trigger: Trigger = form(&value, TRIGGER_FORM)?;
+                let key = (trigger.table, trigger.name.clone());
+                catalog.triggers.insert(key, Arc::new(trigger));
             }
             COMMENTS => {
                 let text: Arc<String> = object(&value)?;
@@ -177,6 +194,16 @@ fn table(value: &[u8]) -> Result<Table> {
     match value.first() {
         Some(first) if first & 0x80 != 0 => Ok(from_bytes::<first::Table>(value)?.into()),
         _ => of_form(value),
+    }
+}
+
+fn function(value: &[u8]) -> Result<Function> {
+    match value.first() {
+        Some(&FUNCTION_FORM_OF_SQL) => {
+            let old: third::Function = form(value, FUNCTION_FORM_OF_SQL)?;
+            Ok(old.into())
+        }
+        _ => form(value, FUNCTION_FORM),
     }
 }
 
@@ -307,6 +334,39 @@ mod tests {
         let cells = encode(&catalog, &changed).unwrap();
         let again = decode(1, cells.into_iter().map(|(k, v)| (k, v.unwrap()))).unwrap();
         assert_eq!(format!("{catalog:?}"), format!("{again:?}"));
+    }
+
+    /// As `tests/it/format.rs` wrote it when all functions were in SQL.
+    const THIRD: &str = include_str!("../../../../tests/format/catalog3.txt");
+
+    #[test]
+    fn functions_of_the_third_form_are_in_sql_and_are_written_in_the_form_of_today() {
+        let catalog = decode(1, golden(THIRD).into_iter()).unwrap();
+        let mut names: Vec<&str> = catalog
+            .functions
+            .values()
+            .map(|f| f.name.as_str())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["all_t", "one", "rows_of"]);
+        assert!(catalog.functions.values().all(|f| !f.is_of_triggers()));
+        let changed: Vec<Object> = catalog
+            .functions
+            .keys()
+            .map(|f| Object::Function(*f))
+            .collect();
+        let cells = encode(&catalog, &changed).unwrap();
+        assert!(
+            cells
+                .iter()
+                .skip(1)
+                .all(|(_, v)| v.as_ref().unwrap()[0] == FUNCTION_FORM)
+        );
+        let again = decode(1, cells.into_iter().map(|(k, v)| (k, v.unwrap()))).unwrap();
+        assert_eq!(
+            format!("{:?}", catalog.functions),
+            format!("{:?}", again.functions)
+        );
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Context {
     pub backup: Option<(i32, u64, u64)>,
     /// An index that is being built.
     pub building: Option<Building>,
+    /// `pg_trigger_depth()`.
+    pub triggers_deep: i32,
 }
 
 /// What of a session functions show.

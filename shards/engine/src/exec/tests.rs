@@ -34,6 +34,7 @@ fn context() -> Context {
         }),
         backup: None,
         building: None,
+        triggers_deep: 0,
     }
 }
 

@@ -6,8 +6,8 @@
 use super::Expr;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::{
-    Check, ColumnDef, Default, ForeignKeyAction, Function, Index, OnCommit, Sequence, SqlExpr,
-    Stated, UserTypeKind, View,
+    Check, ColumnDef, Default, Firing, ForeignKeyAction, Function, Index, OnCommit, Sequence,
+    SqlExpr, Stated, Trigger, TriggerWhen, UserTypeKind, View,
 };
 use std::sync::Arc;
 use types::{DataType, Error, TableId};
@@ -53,6 +53,27 @@ pub enum Ddl {
         /// Its oid is given when it is carried out.
         function: Box<Function>,
         or_replace: bool,
+    },
+    CreateTrigger {
+        /// Its oid is given when it is carried out.
+        trigger: Box<Trigger>,
+        /// The version that the table's definition began with.
+        since: u64,
+        or_replace: bool,
+    },
+    RenameTrigger {
+        table: TableId,
+        name: String,
+        to: String,
+    },
+    /// DROP TRIGGER IF EXISTS of a table that there is none of.
+    NoTrigger {
+        notice: String,
+    },
+    DropTrigger {
+        table: TableId,
+        name: String,
+        if_exists: bool,
     },
     CreateDomain {
         name: QualifiedName,
@@ -357,6 +378,8 @@ pub enum TableAction {
         checks: Vec<Check>,
         /// Generated columns' numbers, and their expressions.
         generated: Vec<(i16, SqlExpr)>,
+        /// Oids of triggers, and their conditions.
+        triggers: Vec<(u32, TriggerWhen)>,
     },
     SetType {
         number: i16,
@@ -424,6 +447,11 @@ pub enum TableAction {
     },
     RenameTo(String),
     SetSchema(String),
+    /// ENABLE and DISABLE TRIGGER; `None`: all of them.
+    FireTriggers {
+        name: Option<String>,
+        firing: Firing,
+    },
 }
 
 #[derive(Clone, Debug)]

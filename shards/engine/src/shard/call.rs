@@ -1,10 +1,7 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
-<<<<<<< HEAD
 use super::get::Lookup;
-=======
 pub use super::run::{RunCall, RunId};
->>>>>>> plan
 use crate::catalog::{Catalog, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};

@@ -34,8 +34,8 @@ pub use get::Lookup;
 
 pub use constraints::key_detail;
 pub use layout::Layout;
-pub use update::concurrent;
 pub use update::generate;
+pub use update::{changed_meanwhile, concurrent};
 
 use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;

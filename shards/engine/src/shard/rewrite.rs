@@ -26,7 +26,7 @@ impl Shard {
             };
             let old: Option<Result<Row>> = payload.map(|bytes| row::decode(&bytes, &layout));
             let old = old.transpose()?;
-            let old = old.ok_or_else(|| Error::internal("a locked row has gone"))?;
+            let old = old.ok_or_else(gone)?;
             out.changes.push(match new {
                 Some(new) => put(&state, (table, &call.ctx, &layout), key, old, new, true)?,
                 None => {
@@ -49,4 +49,9 @@ impl Shard {
         }
         Ok(Reply::Modified(out))
     }
+}
+
+/// Its lock is the transaction's own, so it is the transaction that has deleted it since.
+fn gone() -> Error {
+    super::changed_meanwhile(false)
 }

@@ -163,6 +163,16 @@ pub fn concurrent() -> Error {
     )
 }
 
+/// 27000: a trigger before the change of a row has changed it, or it was to change and another row's trigger has.
+pub fn changed_meanwhile(deleted: bool) -> Error {
+    let what = if deleted { "deleted" } else { "updated" };
+    Error::new(
+        SqlState::TRIGGERED_DATA_CHANGE_VIOLATION,
+        format!("tuple to be {what} was already modified by an operation triggered by the current command"),
+    )
+    .with_hint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")
+}
+
 /// The rows an UPDATE or DELETE is about.
 pub struct Target<'a> {
     pub p: &'a Partition,

@@ -54,6 +54,9 @@ pub struct Options {
     pub restore_to: Option<Ts>,
 }
 
+/// See `TxnRef::apart`.
+pub const WITHIN: u32 = 1 << 31;
+
 /// The transaction a call belongs to, as a partition needs to know it.
 #[derive(Clone, Debug)]
 pub struct TxnRef {
@@ -62,7 +65,8 @@ pub struct TxnRef {
     pub isolation: Isolation,
     /// What is written can be taken back to here; 0 is the transaction's beginning.
     pub savepoint: u32,
-    /// The number of a statement that does not see what it writes itself; 0 of one that may.
+    /// The number of a statement that does not see what it writes itself; 0 of one that may. With `WITHIN` of a statement
+    /// inside of that one: it sees everything, and the one around it sees nothing of what it writes.
     pub apart: u32,
     pub stop: Arc<Stop>,
 }

@@ -158,7 +158,7 @@ impl TxnState {
 
     /// Writes from now on are this statement's.
     pub(super) fn at_statement(&self, apart: u32) {
-        self.before.borrow_mut().at(apart);
+        self.before.borrow_mut().at(apart & !super::WITHIN);
     }
 
     /// What is in memory has to stay there.

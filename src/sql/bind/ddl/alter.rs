@@ -126,7 +126,15 @@ impl<'a> Binder<'a> {
                 d.actions.push(TableAction::RenameTo(names::ident(to)));
                 Ok(())
             }
-            Action::RenameColumn { from, to } => d.rename_column(from, to),
+            Action::RenameColumn { from, to } => {
+                let triggers = self.env.catalog.triggers_of(d.table.id);
+                let conditions = triggers.filter_map(|t| Some((t.oid, t.when.clone()?)));
+                d.rename_column(from, to, conditions.collect())
+            }
+            Action::FireTriggers(name, how) => {
+                d.actions.push(super::trigger::firing(name.as_ref(), *how));
+                Ok(())
+            }
             Action::RenameConstraint { from, to } => {
                 d.actions.push(TableAction::RenameConstraint {
                     from: names::ident(from),

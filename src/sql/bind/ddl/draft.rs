@@ -7,7 +7,7 @@ use super::sequence::identity_sequence;
 use super::table;
 use crate::parse::define::SequenceOptions;
 use crate::parse::rename;
-use engine::catalog::{Check, Table};
+use engine::catalog::{Check, Table, TriggerWhen};
 use engine::exec::functions::quote_identifier;
 use engine::plan::QualifiedName;
 use engine::plan::ddl::{Key, OwnedSequence, TableAction};
@@ -64,7 +64,13 @@ impl Draft {
         self.actions.push(TableAction::AddCheck { check, validate });
     }
 
-    pub(super) fn rename_column(&mut self, from: &ast::Ident, to: &ast::Ident) -> Result<()> {
+    /// `triggers`: oids and conditions.
+    pub(super) fn rename_column(
+        &mut self,
+        from: &ast::Ident,
+        to: &ast::Ident,
+        mut triggers: Vec<(u32, TriggerWhen)>,
+    ) -> Result<()> {
         let name = names::ident(from);
         let Some(at) = self.table.column(&name) else {
             return Err(Error::new(
@@ -89,11 +95,17 @@ impl Draft {
                 generated.push((c.number, expr.clone()));
             }
         }
+        for (_, when) in &mut triggers {
+            for row in ["new", "old"] {
+                when.sql = rename::renamed(&when.sql, row, &name, &shown);
+            }
+        }
         self.actions.push(TableAction::RenameColumn {
             number,
             to,
             checks: self.table.checks.clone(),
             generated,
+            triggers,
         });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! CREATE FUNCTION.
 //!
-//! Owns: what a function of this server may be: in SQL, of one query that changes nothing. The query is bound once here, with the
+//! Owns: what a function of this server may be, but for those of triggers (`trigger`): in SQL, of one query that changes nothing. The query is bound once here, with the
 //! arguments as parameters, so that what is wrong with it is said now, and kept as text with what its names mean (`bind::call`
 //! puts it in the place of calls). Source: PostgreSQL 15, `functioncmds.c`, `functions.c` (`check_sql_fn_retval`).
 
@@ -10,7 +10,9 @@ use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written
 use crate::parse::{self, Ast};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
-use engine::catalog::{ColumnDef, Function, FunctionArg, Relation as Found, Returns, Stated};
+use engine::catalog::{
+    ColumnDef, Function, FunctionArg, Language, Relation as Found, Returns, Stated,
+};
 use engine::exec::cast::{self, CastContext};
 use engine::plan::ddl::{AlterTarget, Ddl, FunctionAction};
 use engine::plan::{Expr, QualifiedName};
@@ -37,6 +39,9 @@ const LANGUAGES: [&str; 10] = [
 
 impl<'a> Binder<'a> {
     pub(super) fn create_function(&mut self, def: &'a FunctionDef) -> Result<Statement> {
+        if returns_trigger(def) && def.language.as_deref() == Some("plpgsql") {
+            return self.create_trigger_function(def);
+        }
         let name = self.creation(&def.name, false)?;
         let body = body_text(def)?;
         let args = self.function_arguments(def)?;
@@ -52,6 +57,7 @@ impl<'a> Binder<'a> {
             volatility: def.volatility.unwrap_or('v'),
             strict: def.strict.unwrap_or(false),
             body,
+            language: Language::Sql,
         };
         Ok(Statement::Ddl(Ddl::CreateFunction {
             function: Box::new(function),
@@ -153,11 +159,11 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let (schema, base) = names::qualified(name)?;
-        if schema.is_none() && matches!(base.as_str(), "record" | "trigger" | "event_trigger") {
+        if schema.is_none() && matches!(base.as_str(), "record" | "event_trigger") {
             return Err(Error::unsupported(format!(
                 "functions returning {base} are not supported"
             ))
-            .with_hint("RETURNS TABLE (…) gives rows; there are no triggers."));
+            .with_hint("RETURNS TABLE (…) gives rows; triggers are of tables."));
         }
         if self.user_type(name)?.is_some() {
             return Ok(None);
@@ -302,15 +308,21 @@ impl<'a> Binder<'a> {
     }
 }
 
+fn returns_trigger(def: &FunctionDef) -> bool {
+    let is = |ty: &ast::DataType| match ty {
+        ast::DataType::Trigger => true,
+        ast::DataType::Custom(name, _) => {
+            matches!(names::qualified(name), Ok((None, base)) if base == "trigger")
+        }
+        _ => false,
+    };
+    matches!(&def.returns, Some(Written::Value(ty)) if is(ty))
+}
+
 /// The text of the one query that the function is.
 fn body_text(def: &FunctionDef) -> Result<String> {
-    let trigger = |ty: &ast::DataType| matches!(ty, ast::DataType::Trigger);
-    if matches!(&def.returns, Some(Written::Value(ty)) if trigger(ty)) {
-        return Err(
-            Error::unsupported("functions returning trigger are not supported").with_hint(
-                "There are no triggers. Constraints, generated columns, defaults and ON DELETE and ON UPDATE actions work without.",
-            ),
-        );
+    if returns_trigger(def) && def.language.as_deref() == Some("sql") {
+        return Err(definition("SQL functions cannot return type trigger"));
     }
     match (def.language.as_deref(), &def.body) {
         (None, Some(FunctionBody::Text(_)) | None) => {
@@ -321,7 +333,9 @@ fn body_text(def: &FunctionDef) -> Result<String> {
             return Err(Error::unsupported(format!(
                 "functions in language \"{other}\" are not supported"
             ))
-            .with_hint("LANGUAGE sql is, for functions of one query."));
+            .with_hint(
+                "LANGUAGE sql is, for functions of one query; plpgsql is, for those that return trigger.",
+            ));
         }
         (Some(other), _) => {
             return Err(Error::new(
@@ -385,7 +399,7 @@ fn row_type(relation: TableId) -> Reads {
     }
 }
 
-fn definition(message: impl Into<String>) -> Error {
+pub(super) fn definition(message: impl Into<String>) -> Error {
     Error::new(SqlState::INVALID_FUNCTION_DEFINITION, message)
 }
 

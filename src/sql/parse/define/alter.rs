@@ -1,7 +1,9 @@
 //! The actions of ALTER.
 
 use super::super::cursor::Cursor;
-use super::{Action, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence, table};
+use super::{
+    Action, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence, table, trigger,
+};
 use sqlparser::ast::AlterTableOperation;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -166,6 +168,8 @@ fn of_table(c: &mut Cursor) -> Result<Action> {
             column_def,
             column_position: None,
         })));
+    } else if let Some((name, how)) = trigger::firing(c)? {
+        return Ok(Action::FireTriggers(name, how));
     } else if c.accept("cluster") {
         c.expect("on")?;
         c.name()?;

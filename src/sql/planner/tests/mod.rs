@@ -124,6 +124,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
         }),
         backup: None,
         building: None,
+        triggers_deep: 0,
     }
 }
 

@@ -107,7 +107,11 @@ impl Change {
                 self.add_column(d, column, sequence.as_deref(), ctx)
             }
             TableAction::DropColumn { number, cascade } => self.drop_column(d, *number, *cascade),
-            TableAction::RenameColumn { .. } => rename_column(d, action),
+            TableAction::RenameColumn { .. } => {
+                self.reword_triggers(action);
+                rename_column(d, action)
+            }
+            TableAction::FireTriggers { .. } => self.fire_triggers(&d.table, action),
             TableAction::SetType { .. } => self.set_type(d, action),
             TableAction::SetDefault { number, default } => {
                 column(d, *number)?.default.clone_from(default);
@@ -303,6 +307,12 @@ impl Change {
         Ok(())
     }
 
+    fn fired_by(&self, trigger: &Node, column: &ColumnDef) -> Error {
+        let trigger = describe(&self.catalog, trigger);
+        Error::unsupported("cannot alter type of a column used in a trigger definition")
+            .with_detail(format!("{trigger} depends on column \"{}\"", column.name))
+    }
+
     /// 0A000 where something else holds the column to its type.
     fn refuse_type_change(&self, d: &Draft, at: usize) -> Result<()> {
         let (id, column) = (d.table.id, &d.table.columns[at]);
@@ -341,6 +351,7 @@ impl Change {
                         .with_hint("Drop the foreign key first, and add it again."));
                     }
                 }
+                Node::Trigger(..) => return Err(self.fired_by(&dependent, column)),
                 Node::Function(_) => {
                     return Err(Error::unsupported(
                         "cannot alter type of a column used by a function or procedure",
@@ -608,6 +619,7 @@ fn rename_column(d: &mut Draft, action: &TableAction) -> Result<()> {
         to,
         checks,
         generated,
+        ..
     } = action
     else {
         return Err(Error::internal("not another name of a column"));

@@ -191,9 +191,10 @@ impl Change {
     /// A part of a table that goes itself.
     fn within(&self, node: &Node, seen: &BTreeSet<Node>) -> bool {
         match node {
-            Node::Column(t, _) | Node::Constraint(t, _) | Node::Index(t, _) => {
-                seen.contains(&Node::Table(*t))
-            }
+            Node::Column(t, _)
+            | Node::Constraint(t, _)
+            | Node::Index(t, _)
+            | Node::Trigger(t, _) => seen.contains(&Node::Table(*t)),
             Node::Default(t, n) => {
                 seen.contains(&Node::Table(*t)) || seen.contains(&Node::Column(*t, *n))
             }
@@ -283,6 +284,7 @@ impl Change {
                 self.put(next);
             }
             Node::Constraint(table, name) => self.remove_constraint(*table, name)?,
+            Node::Trigger(table, name) => self.remove_trigger(*table, name),
             Node::Index(table, index) => {
                 let old = self.table(*table)?;
                 let mut next = Table::clone(&old);
@@ -304,6 +306,11 @@ impl Change {
         };
         self.locks.push(id);
         self.drop_trees(&table);
+        let triggers = self.catalog.triggers_of(id);
+        let triggers: Vec<String> = triggers.map(|t| t.name.clone()).collect();
+        for name in triggers {
+            self.remove_trigger(id, &name);
+        }
         self.catalog.statistics.remove(&id);
         self.touched(Object::Table(id));
         let class = class_oid("pg_class");

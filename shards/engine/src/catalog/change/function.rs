@@ -55,7 +55,7 @@ impl Change {
         let refused = |message: String| {
             Err(Error::new(SqlState::INVALID_FUNCTION_DEFINITION, message).with_hint(hint.clone()))
         };
-        if old.returns != new.returns {
+        if old.returns != new.returns || old.language != new.language {
             return refused("cannot change return type of existing function".into());
         }
         for (old, new) in old.args.iter().zip(&new.args) {

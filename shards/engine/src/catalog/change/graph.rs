@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15, `dependency.c`.
 
 use crate::catalog::objects::{Function, UserType, UserTypeKind};
-use crate::catalog::{Catalog, ColumnDef, Stated, Table, TableKind};
+use crate::catalog::{Catalog, ColumnDef, Stated, Table, TableKind, Trigger};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::domains::cast_to_domain;
 use crate::exec::functions::is_from;
@@ -29,6 +29,8 @@ pub(super) enum Node {
     /// By name, of this table.
     Constraint(TableId, String),
     Index(TableId, TableId),
+    /// By name, of this table.
+    Trigger(TableId, String),
 }
 
 /// Whether a dependent object goes silently with what it depends on.
@@ -80,15 +82,19 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
             let over = catalog.types.values().filter(over);
             out.extend(over.map(|t| (Node::Type(t.oid), Bond::Normal)));
             users(catalog, *oid, &mut out);
+            firing(catalog, |t| uses(t, *oid), &mut out);
         }
         Node::Function(oid) => {
             users(catalog, *oid, &mut out);
             calling(catalog, *oid, &mut out);
+            let called = |t: &Trigger| t.function == *oid || uses(t, *oid);
+            firing(catalog, called, &mut out);
         }
         Node::Column(table, number) => {
             if let Some(t) = catalog.tables.get(table) {
                 of_column(catalog, t, *number, &mut out);
             }
+            firing(catalog, |t| names(t, *table, *number), &mut out);
             readers(catalog, *table, Some(*number), &mut out);
             owned(catalog, *table, Some(*number), &mut out);
         }
@@ -98,7 +104,7 @@ pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
             }
         }
         Node::Index(table, index) => relying(catalog, *table, *index, &mut out),
-        Node::Default(..) => {}
+        Node::Default(..) | Node::Trigger(..) => {}
     }
     out
 }
@@ -118,6 +124,22 @@ fn in_schema(catalog: &Catalog, name: &str, out: &mut Vec<(Node, Bond)>) {
     all.extend(functions.map(|f| (f.oid, Node::Function(f.oid))));
     all.sort();
     out.extend(all.into_iter().map(|(_, node)| (node, Bond::Normal)));
+}
+
+fn firing(catalog: &Catalog, fits: impl Fn(&Trigger) -> bool, out: &mut Vec<(Node, Bond)>) {
+    let all = catalog.triggers.values().filter(|t| fits(t));
+    out.extend(all.map(|t| (Node::Trigger(t.table, t.name.clone()), Bond::Normal)));
+}
+
+/// The trigger names the column.
+fn names(t: &Trigger, table: TableId, number: i16) -> bool {
+    let mut when = t.when.iter().flat_map(|w| &w.columns);
+    t.table == table && (t.columns.contains(&number) || when.any(|c| *c == number))
+}
+
+/// The trigger's condition names the type or function.
+fn uses(t: &Trigger, oid: u32) -> bool {
+    t.when.as_ref().is_some_and(|w| w.uses.contains(&oid))
 }
 
 /// Every stated query, and what it belongs to.
@@ -369,6 +391,7 @@ pub(super) fn describe(catalog: &Catalog, node: &Node) -> String {
         Node::Column(id, number) => column(id, number),
         Node::Default(id, number) => format!("default value for {}", column(id, number)),
         Node::Constraint(id, name) => format!("constraint {name} on {}", table(id)),
+        Node::Trigger(id, name) => format!("trigger {name} on {}", table(id)),
         Node::Index(id, index) => {
             let found = catalog.tables.get(id);
             let name = found.and_then(|t| t.indexes.iter().find(|i| i.id == *index));

@@ -17,6 +17,7 @@ mod schema;
 mod sequence;
 mod table;
 mod temporary;
+mod trigger;
 mod view;
 
 #[cfg(test)]
@@ -127,6 +128,10 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
             function,
             or_replace,
         } => change.create_function(function, *or_replace)?,
+        Ddl::CreateTrigger { .. }
+        | Ddl::RenameTrigger { .. }
+        | Ddl::DropTrigger { .. }
+        | Ddl::NoTrigger { .. } => change.of_trigger(ddl)?,
         Ddl::CreateDomain { name, domain } => change.create_domain(name, domain)?,
         Ddl::Alter(alter) => change.alter(alter, ctx)?,
         Ddl::Drop(drop) => change.drop(drop)?,

@@ -2,7 +2,7 @@
 //!
 //! Owns: the system relations' columns and rows. Nothing is stored: each is computed from the snapshot, the function and
 //! type registries and the session when it is read. A relation that is always empty is so because nothing of its kind
-//! exists (no triggers, no roles besides the session's, …); one that could only be made up is absent.
+//! exists (no rules, no roles besides the session's, …); one that could only be made up is absent.
 //! Asked by: the binder and planner (`columns`), the `System` operator (`rows`), functions that describe objects
 //! (`indexes`, `constraints` and their definitions).
 //! Never: reads a table's rows or counts them. Bounds: rows are linear in the number of relations and columns.
@@ -19,6 +19,7 @@ mod relations;
 mod routines;
 mod server;
 mod statistics;
+mod triggers;
 mod types;
 mod values;
 

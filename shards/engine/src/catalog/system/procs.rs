@@ -4,6 +4,7 @@
 //! (`types::text`, `types::binary`), with the oids PostgreSQL gives them, and cannot be called from SQL.
 
 use super::definitions::PG_CATALOG_OID;
+use super::routines::{PLPGSQL, SQL};
 use super::values::{OWNER, array, ch, int2, int4, no_proc, null, oid, proc, text, yes};
 use crate::exec::Context;
 use crate::exec::aggregates;
@@ -583,15 +584,23 @@ pub(super) fn aggregates(_: &Context) -> Vec<Row> {
 }
 
 pub(super) fn languages(_: &Context) -> Vec<Row> {
-    vec![vec![
-        oid(INTERNAL),
-        text("internal"),
-        oid(OWNER),
-        yes(false),
-        yes(false),
-        oid(0),
-        oid(0),
-        oid(0),
-        null(),
-    ]]
+    let row = |(number, name, procedural): (u32, &str, bool)| {
+        vec![
+            oid(number),
+            text(name),
+            oid(OWNER),
+            yes(procedural),
+            yes(procedural || name == "sql"),
+            oid(0),
+            oid(0),
+            oid(0),
+            null(),
+        ]
+    };
+    let all = [
+        (INTERNAL, "internal", false),
+        (SQL, "sql", false),
+        (PLPGSQL, "plpgsql", true),
+    ];
+    all.into_iter().map(row).collect()
 }

@@ -29,7 +29,7 @@ struct Class<'a> {
     kind: &'static str,
     columns: usize,
     checks: usize,
-    /// It has foreign keys or is referred to: what checks them is triggers in PostgreSQL, and psql looks for keys only then.
+    /// It has triggers or foreign keys, or is referred to: what checks keys is triggers in PostgreSQL, and psql looks for keys only then.
     triggers: bool,
     /// -1 where it is not known.
     rows: f32,
@@ -107,7 +107,9 @@ fn table_class(t: &Table, ctx: &Context) -> Row {
         },
         columns: t.columns.len() + t.dropped.len(),
         checks: t.checks.len(),
-        triggers: !t.foreign_keys.is_empty() || ctx.catalog.is_referenced(t.id),
+        triggers: !t.foreign_keys.is_empty()
+            || ctx.catalog.is_referenced(t.id)
+            || ctx.catalog.has_triggers(t.id),
         rows: ctx
             .catalog
             .statistics

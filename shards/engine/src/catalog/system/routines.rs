@@ -8,8 +8,11 @@ use crate::catalog::Function;
 use crate::exec::Context;
 use types::{DataType, Row, Value};
 
-/// `pg_language.oid` of sql.
-const SQL: u32 = 14;
+/// `pg_language.oid` of sql, and of plpgsql as most databases have it.
+pub(super) const SQL: u32 = 14;
+pub(super) const PLPGSQL: u32 = 13_564;
+/// `trigger`.
+const TRIGGER: u32 = 2279;
 /// `record`.
 const RECORD: u32 = 2249;
 
@@ -22,6 +25,9 @@ fn type_oid(ctx: &Context, ty: DataType, declared: u32) -> u32 {
 }
 
 fn return_oid(ctx: &Context, f: &Function) -> u32 {
+    if f.is_of_triggers() {
+        return TRIGGER;
+    }
     match f.returns.columns.as_slice() {
         [] => type_oid(ctx, f.returns.ty, f.returns.declared),
         [only] if f.returns.row_of.is_none() => only.ty.oid(),
@@ -71,7 +77,10 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         text(&f.name),
         oid(objects::schema(&ctx.catalog, &f.schema)),
         oid(OWNER),
-        oid(SQL),
+        oid(match f.is_of_triggers() {
+            true => PLPGSQL,
+            false => SQL,
+        }),
         Value::Float4(100.0),
         Value::Float4(if f.returns.set { 1000.0 } else { 0.0 }),
         oid(0),
@@ -121,17 +130,25 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         row.resize(13, Value::Null);
         let single = f.returns.columns.is_empty();
         row.push(text(match single {
+            true if f.is_of_triggers() => "trigger",
             true => information::kind_of_type(f.returns.ty),
             false => "record",
         }));
         row.resize(28, Value::Null);
         match single {
+            true if f.is_of_triggers() => {
+                row.extend([database(), text("pg_catalog"), text("trigger")]);
+            }
             true => row.extend(information::udt(f.returns.ty, ctx)),
             false => row.extend([database(), text("pg_catalog"), text("record")]),
         }
         row.resize(35, Value::Null);
-        row.extend([text("0"), text("SQL"), text(&f.body.sql)]);
-        row.extend([Value::Null, text("SQL"), text("SQL")]);
+        let (body, language) = match f.is_of_triggers() {
+            true => ("EXTERNAL", "PLPGSQL"),
+            false => ("SQL", "SQL"),
+        };
+        row.extend([text("0"), text(body), text(&f.body.sql)]);
+        row.extend([Value::Null, text(language), text("SQL")]);
         row.push(information::yes_no(f.volatility == 'i'));
         row.extend([
             text("MODIFIES"),

@@ -82,6 +82,7 @@ pub fn context_of(catalog: Catalog) -> Context {
         transaction_micros: 759_326_400_000_000,
         backup: None,
         building: None,
+        triggers_deep: 0,
         statement_micros: 759_326_400_000_000,
         session: Arc::new(SessionInfo {
             cursors: None,

@@ -32,6 +32,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
     }),
     backup: None,
     building: None,
+    triggers_deep: 0,
 });
 
 /// What immutable expressions may be evaluated in where no statement runs.

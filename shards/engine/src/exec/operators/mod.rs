@@ -187,6 +187,22 @@ impl Exec {
         self.given.borrow_mut().insert(slot, Rc::new(rows));
     }
 
+    /// Of a statement inside of this one, in its memory.
+    pub fn within(&self, ctx: Arc<Context>, source: Rc<dyn Source>) -> Exec {
+        Exec {
+            ctx,
+            source,
+            memory: self.memory.clone(),
+            check: self.check.clone(),
+            temp: self.temp.clone(),
+            profile: None,
+            configure: self.configure.clone(),
+            given: RefCell::default(),
+            answers: Answers::default(),
+            shared: with::Shared::default(),
+        }
+    }
+
     /// The same statement with another catalog: its own, which has changed under way.
     pub fn with_catalog(&self, catalog: Arc<Catalog>) -> Rc<Exec> {
         let ctx = Context {

@@ -3,7 +3,7 @@
 //! Source: PostgreSQL 15's `information_schema.sql`.
 
 use super::{Definition, information, none};
-use crate::catalog::system::{information as rows, objects, routines};
+use crate::catalog::system::{information as rows, objects, routines, triggers};
 
 pub(super) const INFORMATION: &[Definition] = &[
     information(
@@ -186,7 +186,7 @@ pub(super) const INFORMATION: &[Definition] = &[
     information(
         13440,
         "triggers",
-        none,
+        triggers::listed,
         "trigger_catalog name, trigger_schema name, trigger_name name, event_manipulation varchar, \
          event_object_catalog name, event_object_schema name, event_object_table name, action_order int4, \
          action_condition varchar, action_statement varchar, action_orientation varchar, action_timing \

@@ -4,7 +4,7 @@
 //! as text, xid as bigint.
 
 use super::{Definition, none, table};
-use crate::catalog::system::{indexes, objects, procs, relations, server, types};
+use crate::catalog::system::{indexes, objects, procs, relations, server, triggers, types};
 
 pub(super) const TABLES: &[Definition] = &[
     table(
@@ -264,7 +264,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2620,
         "pg_trigger",
-        none,
+        triggers::triggers,
         "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, tgenabled char, \
          tgisinternal bool, tgconstrrelid oid, tgconstrindid oid, tgconstraint oid, tgdeferrable bool, \
          tginitdeferred bool, tgnargs int2, tgattr int2vector, tgargs bytea, tgqual text, tgoldtable name, \

@@ -39,6 +39,15 @@ pub static FUNCTIONS: &[Function] = &[
         placement(c, args::oid(a, 0)?)
     })
     .stable(),
+    Function::new("pg_get_triggerdef", &[Oid], Text, |c, a| {
+        Ok(trigger(c, args::oid(a, 0)?, false))
+    })
+    .stable(),
+    Function::new("pg_get_triggerdef_ext", &[Oid, Bool], Text, |c, a| {
+        Ok(trigger(c, args::oid(a, 0)?, a[1] == Value::Bool(true)))
+    })
+    .sql("pg_get_triggerdef")
+    .stable(),
     Function::new("pg_get_viewdef", &[Oid], Text, |c, a| {
         view(c, args::oid(a, 0)?)
     })
@@ -75,7 +84,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_get_function_result", &[Oid], Text, |c, a| {
         let oid = args::oid(a, 0)?;
         if let Some(f) = c.catalog.functions.get(&oid) {
-            return Ok(c.catalog.function_result(&f.returns).into());
+            return Ok(c.catalog.function_result(f).into());
         }
         Ok(functions::by_oid(oid).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
     })
@@ -112,8 +121,6 @@ absent! {
     "pg_get_statisticsobjdef_columns" "pg_get_statisticsobjdef_columns" [Oid] Text Value::Null;
     "pg_get_ruledef" "pg_get_ruledef" [Oid] Text Value::Null;
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
-    "pg_get_triggerdef" "pg_get_triggerdef" [Oid] Text Value::Null;
-    "pg_get_triggerdef_ext" "pg_get_triggerdef" [Oid Bool] Text Value::Null;
     "pg_get_function_sqlbody" "pg_get_function_sqlbody" [Oid] Text Value::Null;
     "pg_tablespace_location" "pg_tablespace_location" [Oid] Text "".into();
     "pg_table_size" "pg_table_size" [Regclass] Int8 Value::Null;
@@ -160,6 +167,13 @@ fn function_is_visible(ctx: &Context, oid: u32) -> bool {
         let path = path::searched(ctx);
         let seen = ctx.catalog.functions_named(&path, None, &f.name);
         seen.iter().any(|s| s.oid == oid)
+    })
+}
+
+fn trigger(ctx: &Context, oid: u32, pretty: bool) -> Value {
+    let found = ctx.catalog.trigger(oid);
+    found.map_or(Value::Null, |t| {
+        ctx.catalog.trigger_definition(t, pretty).into()
     })
 }
 

@@ -95,6 +95,7 @@ pub(super) fn context() -> Arc<Context> {
         transaction_micros: 0,
         backup: None,
         building: None,
+        triggers_deep: 0,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
             cursors: None,
