@@ -18,7 +18,7 @@ use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Homes, Insert, Join,
-    JoinKind, Merge, MergeWord, Plan, Scan, SetOp, When,
+    JoinKind, Merge, MergeWord, Plan, Scan, SetOp, SortKey, When,
 };
 use serde_json::{Value as Json, json};
 use std::cell::Cell;
@@ -324,14 +324,7 @@ impl Shown<'_> {
             Plan::Project { input, .. } => self.plan(input),
             Plan::Join(join) => self.join(join),
             Plan::Aggregate(aggregate) => self.aggregate(aggregate),
-            Plan::Sort { input, keys, top } => {
-                let names = names(input);
-                let mut node = Node::new("Sort");
-                node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
-                node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
-                node.children.push(self.plan(input));
-                node
-            }
+            Plan::Sort { input, keys, top } => self.sort(input, keys, *top),
             Plan::Limit { input, .. } => self.over(Node::new("Limit"), &[input]),
             Plan::Distinct { input } => {
                 let mut node = Node::new("HashAggregate");
@@ -367,6 +360,14 @@ impl Shown<'_> {
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
         }
+    }
+
+    fn sort(&self, input: &Plan, keys: &[SortKey], top: Option<u64>) -> Node {
+        let names = names(input);
+        let mut node = Node::new("Sort");
+        node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
+        node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
+        self.over(node, &[input])
     }
 
     fn over(&self, mut node: Node, inputs: &[&Plan]) -> Node {
