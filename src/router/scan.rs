@@ -12,7 +12,7 @@ use engine::exec::Context;
 use engine::exec::memory::Share;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
 use engine::exec::profile::{Pages, Reached, ShardWork};
-use engine::plan::{Advise, LockRows, Plan, Scan, SequenceFunction};
+use engine::plan::{Access, Advise, LockRows, Plan, Scan, SequenceFunction};
 use engine::shard::Reply;
 use engine::shard::call::{
     Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, RunCall, RunId, ScanCall,
@@ -76,6 +76,11 @@ impl Source for TxnSource {
         ctx: Arc<Context>,
     ) -> LocalBoxFuture<'_, Result<Box<dyn RowSource>>> {
         Box::pin(async move {
+            if matches!(scan.access, Access::Bitmap(_)) {
+                // Its keys are kept where they are found.
+                let scan = Scan::clone(&scan);
+                return self.run(Arc::new(Plan::Scan(Box::new(scan))), ctx).await;
+            }
             let parts = self.router.parts(&self.txn, &scan, &ctx).await?;
             Ok(self.gather(What::Scan(scan), ctx, parts))
         })

@@ -176,8 +176,13 @@ fn what_a_join_in_the_partitions_has_read_counts_for_serializable() {
             run(c, "begin isolation level serializable").await;
             count(c).await;
         }
-        run(&client, "insert into p_orders values (1, 500, 0, null)").await;
-        run(&other, "insert into p_orders values (2, 500, 0, null)").await;
+        for (c, customer) in [(&client, 1), (&other, 2)] {
+            let pair = format!(
+                "insert into p_orders values ({customer}, 500, 0, null);
+                insert into p_lines values (1, {customer}, 500, 'x', 1)"
+            );
+            run(c, &pair).await;
+        }
         run(&client, "commit").await;
         let late = other.batch_execute("commit").await.unwrap_err();
         assert_eq!(code(&late), "40001");
@@ -238,4 +243,27 @@ fn a_join_in_the_partitions_goes_to_temporary_files_and_leaves_none() {
         }
     });
     server.stop();
+}
+
+#[test]
+fn keys_of_indexes_that_do_not_fit_leave_the_partitions_to_be_read_whole() {
+    on_server(2, &[], async |_, client| {
+        run(
+            &client,
+            "create table t (id text primary key, a int, b int);
+            insert into t select 'key ' || g, g % 20, g % 30 from generate_series(1, 40000) g;
+            create index on t (a);
+            create index on t (b);
+            analyze t",
+        )
+        .await;
+        let sql = "select count(*), sum(a + b) from t where a = 3 or b = 4";
+        let plan = texts(&client, &format!("explain {sql}")).await;
+        assert!(plan.iter().any(|l| l.contains("BitmapOr")), "{plan:?}");
+        let all = texts(&client, sql).await;
+        run(&client, "set work_mem = '64kB'").await;
+        assert_eq!(texts(&client, sql).await, all);
+        let plain = "select count(*), sum(a + b) from t where a + 0 = 3 or b + 0 = 4";
+        assert_eq!(texts(&client, plain).await, all);
+    });
 }

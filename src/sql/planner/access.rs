@@ -8,10 +8,10 @@
 //! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used. `HOMES_MAX` homes.
 
 use super::conjuncts::{join, split};
-use super::cost;
 use super::estimate::{Estimator, selectivity};
 use super::implied::implies;
 use super::rename::{has_subquery, is_row_free};
+use super::{bitmap, cost};
 use crate::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
 use engine::exec::functions::ANY_ENUM;
@@ -37,12 +37,17 @@ pub(super) fn choose_for_scan(scan: &mut Scan, on: &Estimator) {
     if !matches!(scan.access, Access::Full) {
         return;
     }
-    let found = choose(&scan.table, scan.filter.take(), on);
+    let found = find(&scan.table, scan.filter.take(), true, on);
     (scan.access, scan.homes, scan.filter) = (found.access, found.homes, found.filter);
 }
 
-/// The access for these conditions.
+/// The access of what changes rows by these conditions.
 pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Found {
+    find(table, filter, false, on)
+}
+
+/// `several`: sets of keys may be combined.
+fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> Found {
     let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
     let bounds: Vec<Bound> = conditions
         .iter()
@@ -59,10 +64,16 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Fou
             filter: join(kept.map(|(_, c)| c).collect()),
         };
     }
-    let access = match on.knows(table) {
+    let (mut access, least) = match on.knows(table) {
         true => cheapest(table, &conditions, &bounds, on),
-        false => longest(table, &conditions, &bounds),
+        false => longest(table, &conditions, &bounds, on),
     };
+    if several
+        && let Some((bitmap, cost)) = bitmap::choose(table, &conditions, on)
+        && cost < least
+    {
+        access = Access::Bitmap(bitmap);
+    }
     Found {
         access,
         homes,
@@ -70,8 +81,9 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Fou
     }
 }
 
-/// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan.
-fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> Access {
+/// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan; and what
+/// that costs.
+fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> (Access, f64) {
     let all = on.table(table);
     let part = |range: &KeyRange, parts: &[KeyPart]| {
         let used = parts.get(..=range.prefix.len()).unwrap_or(parts);
@@ -108,15 +120,15 @@ fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator
             best = Access::Index { index, range };
         }
     }
-    best
+    (best, least)
 }
 
 fn is_bounded(range: &KeyRange) -> bool {
     !range.prefix.is_empty() || range.lower.is_some() || range.upper.is_some()
 }
 
-/// By how much the conditions say, where nothing is known of the rows.
-fn longest(table: &Table, conditions: &[Expr], bounds: &[Bound]) -> Access {
+/// By how much the conditions say, where nothing is known of the rows. Nothing is cheaper, but than reading all of them.
+fn longest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> (Access, f64) {
     let primary = key_range(&ascending(&table.primary_key), bounds);
     let mut best_score = score(&primary, true);
     let mut best = (best_score > 0).then_some(Access::KeyRange(primary));
@@ -132,15 +144,21 @@ fn longest(table: &Table, conditions: &[Expr], bounds: &[Bound]) -> Access {
             best = Some(Access::Index { index, range });
         }
     }
-    best.unwrap_or(Access::Full)
+    match best {
+        Some(access) => (access, 0.0),
+        None => (Access::Full, on.table(table).rows * cost::VISIT),
+    }
 }
 
-fn ascending(columns: &[usize]) -> Vec<KeyPart> {
+pub(super) fn ascending(columns: &[usize]) -> Vec<KeyPart> {
     columns.iter().map(|c| KeyPart::ascending(*c)).collect()
 }
 
 /// Indexes with an entry for every row that the conditions want.
-fn usable<'t>(table: &'t Table, conditions: &[Expr]) -> impl Iterator<Item = &'t Arc<Index>> {
+pub(super) fn usable<'t>(
+    table: &'t Table,
+    conditions: &[Expr],
+) -> impl Iterator<Item = &'t Arc<Index>> {
     let complete = |i: &&Arc<Index>| match &i.predicate {
         Some(predicate) => implies(conditions, &predicate.expr),
         None => true,
@@ -161,21 +179,21 @@ fn score(range: &KeyRange, primary: bool) -> usize {
 }
 
 /// A condition on a column, or on what an index has an expression for.
-struct Bound<'e> {
-    of: Subject<'e>,
+pub(super) struct Bound<'e> {
+    pub(super) of: Subject<'e>,
     /// Which condition.
-    at: usize,
-    kind: BoundKind,
+    pub(super) at: usize,
+    pub(super) kind: BoundKind,
 }
 
 #[derive(Clone, Copy)]
-enum Subject<'e> {
+pub(super) enum Subject<'e> {
     Column(usize),
     Expr(&'e Expr),
 }
 
 impl Subject<'_> {
-    fn is(&self, part: &KeyPart) -> bool {
+    pub(super) fn is(&self, part: &KeyPart) -> bool {
         match (self, &part.of) {
             (Subject::Column(c), PartOf::Column(p)) => c == p,
             (Subject::Expr(e), PartOf::Expr(p)) => same(e, &p.expr),
@@ -201,14 +219,14 @@ impl Subject<'_> {
     }
 }
 
-enum BoundKind {
+pub(super) enum BoundKind {
     /// Equal to one of these.
     Equal(Vec<Expr>),
     Lower(Expr, bool),
     Upper(Expr, bool),
 }
 
-fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
+pub(super) fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
     match c {
         Expr::Call { func, args, .. } => {
             let (comparison, left_ty, right_ty) = func.comparison_between()?;
@@ -412,7 +430,7 @@ fn combined(
 }
 
 /// The equality with the fewest alternatives.
-fn fewest<'b>(bounds: &'b [Bound], part: &KeyPart) -> Option<(usize, &'b Vec<Expr>)> {
+pub(super) fn fewest<'b>(bounds: &'b [Bound], part: &KeyPart) -> Option<(usize, &'b Vec<Expr>)> {
     let equal = bounds.iter().filter(|b| b.of.is(part));
     let equal = equal.filter_map(|b| match &b.kind {
         BoundKind::Equal(values) => Some((b.at, values)),

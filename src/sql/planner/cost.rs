@@ -13,6 +13,10 @@ use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan, SetOp};
 pub(super) const VISIT: f64 = 1.0;
 /// A row found by an index, which reads its table by key.
 pub(super) const FETCH: f64 = 4.0;
+/// A row of which the key is known already, read in the order of keys.
+pub(super) const FETCH_IN_ORDER: f64 = 3.0;
+/// An entry whose key is put into a set.
+pub(super) const ENTRY: f64 = 0.5;
 /// Reaching the partitions, once for each access.
 pub(super) const CALL: f64 = 20.0;
 /// A row that leaves its shard.
@@ -64,6 +68,7 @@ pub(super) fn access(table: &Table, by: &Access, filter: Option<&Expr>, on: &Est
         Access::Full => CALL + on.table(table).rows * VISIT,
         Access::Keys(keys) => keys.len() as f64 * LOOKUP,
         Access::KeyRange(_) => CALL + on.found(table, by, filter).rows * VISIT,
+        Access::Bitmap(_) => CALL + on.found(table, by, filter).rows * (ENTRY + FETCH_IN_ORDER),
         Access::Index { .. } => CALL + on.found(table, by, filter).rows * FETCH,
     }
 }

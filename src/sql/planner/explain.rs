@@ -7,17 +7,18 @@
 use super::conjuncts::split;
 use super::cost;
 use super::estimate::Estimator;
+use super::found_by::{self, anded};
+use super::naming::{names, table_names};
 use super::node::{Estimate, Node, millis, number};
 use super::placed;
 use crate::{ExplainOptions, Statement};
-use engine::catalog::{Catalog, ColumnDef, Table, system};
+use engine::catalog::{Catalog, Table};
 use engine::exec::fragment::wanted;
-use engine::exec::functions::quote_identifier;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Homes, Insert, Join,
-    JoinKind, KeyRange, Merge, MergeWord, Plan, Scan, SetOp, When, Window, WindowCall, WindowFunc,
+    JoinKind, Merge, MergeWord, Plan, Scan, SetOp, SortKey, When,
 };
 use serde_json::{Value as Json, json};
 use std::cell::Cell;
@@ -185,17 +186,18 @@ impl Shown<'_> {
         filter: &Option<Expr>,
         only: bool,
     ) -> Node {
-        let names: Vec<String> = table.columns.iter().map(quoted).collect();
+        let names: Vec<String> = table.columns.iter().map(found_by::quoted).collect();
         let printer = Printer::new(&names);
         let plain = Printer::plain(&names);
         let index = match access {
-            Access::Full => None,
+            Access::Full | Access::Bitmap(_) => None,
             Access::Keys(_) | Access::KeyRange(_) => Some(&table.primary_key_name),
             Access::Index { index, .. } => Some(&index.name),
         };
-        let conditions = access_texts(table, access, &printer);
-        let plain_conditions = access_texts(table, access, &plain);
+        let conditions = found_by::access_texts(table, access, &printer);
+        let plain_conditions = found_by::access_texts(table, access, &plain);
         let mut node = match index {
+            None if matches!(access, Access::Bitmap(_)) => on("Bitmap Heap Scan", table),
             None => on("Seq Scan", table),
             Some(index) => {
                 let kind = if only {
@@ -206,7 +208,7 @@ impl Shown<'_> {
                 let mut node = Node::new(kind);
                 let back = match access {
                     Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
-                    Access::Full | Access::Keys(_) => false,
+                    Access::Full | Access::Keys(_) | Access::Bitmap(_) => false,
                 };
                 let way = if back { " Backward" } else { "" };
                 node.title = format!("{kind}{way} using {index} on {}", table.name);
@@ -219,9 +221,17 @@ impl Shown<'_> {
         let implied = |e: &&Expr| plain_conditions.contains(&plain.print(e));
         let rest = all.iter().filter(|e| !implied(e)).map(|e| printer.print(e));
         let rest: Vec<String> = rest.collect();
-        node.detail("Index Cond", anded(conditions));
+        let found = match access {
+            Access::Bitmap(_) => "Recheck Cond",
+            _ => "Index Cond",
+        };
+        node.detail(found, anded(conditions));
         node.detail("Filter", anded(rest));
         node.detail("Partitions", self.partitions(table, access, homes));
+        if let Access::Bitmap(bitmap) = access {
+            node.children
+                .push(found_by::bitmap_node(table, bitmap, &printer));
+        }
         node
     }
 
@@ -314,14 +324,7 @@ impl Shown<'_> {
             Plan::Project { input, .. } => self.plan(input),
             Plan::Join(join) => self.join(join),
             Plan::Aggregate(aggregate) => self.aggregate(aggregate),
-            Plan::Sort { input, keys, top } => {
-                let names = names(input);
-                let mut node = Node::new("Sort");
-                node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
-                node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
-                node.children.push(self.plan(input));
-                node
-            }
+            Plan::Sort { input, keys, top } => self.sort(input, keys, *top),
             Plan::Limit { input, .. } => self.over(Node::new("Limit"), &[input]),
             Plan::Distinct { input } => {
                 let mut node = Node::new("HashAggregate");
@@ -357,6 +360,14 @@ impl Shown<'_> {
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
         }
+    }
+
+    fn sort(&self, input: &Plan, keys: &[SortKey], top: Option<u64>) -> Node {
+        let names = names(input);
+        let mut node = Node::new("Sort");
+        node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
+        node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
+        self.over(node, &[input])
     }
 
     fn over(&self, mut node: Node, inputs: &[&Plan]) -> Node {
@@ -486,192 +497,4 @@ fn on(kind: &str, table: &Table) -> Node {
     node.title = format!("{kind} on {}", table.name);
     node.facts.push(("Relation Name", table.name.clone()));
     node
-}
-
-fn anded(conditions: Vec<String>) -> String {
-    match conditions.len() {
-        0 | 1 => conditions.into_iter().next().unwrap_or_default(),
-        _ => format!("({})", conditions.join(" AND ")),
-    }
-}
-
-/// As a condition names it.
-fn quoted(column: &ColumnDef) -> String {
-    quote_identifier(&column.name).into_owned()
-}
-
-fn access_texts(table: &Table, access: &Access, printer: &Printer) -> Vec<String> {
-    match access {
-        Access::Full => Vec::new(),
-        Access::Keys(keys) => vec![keys_text(table, keys, printer)],
-        Access::KeyRange(range) => {
-            let key = table.primary_key.iter();
-            let names = key.filter_map(|c| table.columns.get(*c));
-            range_texts(names.map(quoted).collect(), range, printer)
-        }
-        Access::Index { index, range } => {
-            let name = |p| system::part_text(table, p);
-            range_texts(index.parts.iter().map(name).collect(), range, printer)
-        }
-    }
-}
-
-fn keys_text(table: &Table, keys: &[Vec<Expr>], printer: &Printer) -> String {
-    let columns = table.primary_key.iter();
-    let columns: Vec<String> = columns.map(|c| quoted(&table.columns[*c])).collect();
-    let parts = columns.iter().enumerate().map(|(i, column)| {
-        let mut values: Vec<String> = Vec::new();
-        for key in keys {
-            let text = key.get(i).map(|e| printer.print(e)).unwrap_or_default();
-            if !values.contains(&text) {
-                values.push(text);
-            }
-        }
-        match values.as_slice() {
-            [single] => format!("({column} = {single})"),
-            many => format!("({column} = ANY (ARRAY[{}]))", many.join(", ")),
-        }
-    });
-    anded(parts.collect())
-}
-
-fn range_texts(names: Vec<String>, range: &KeyRange, printer: &Printer) -> Vec<String> {
-    let name = |i: usize| names.get(i).map_or("", String::as_str);
-    let mut texts: Vec<String> = Vec::new();
-    for (i, e) in range.prefix.iter().enumerate() {
-        texts.push(format!("({} = {})", name(i), printer.print(e)));
-    }
-    let next = name(range.prefix.len());
-    let bounds = [(&range.lower, '>'), (&range.upper, '<')];
-    for (bound, symbol) in bounds {
-        if let Some((e, inclusive)) = bound {
-            let equal = if *inclusive { "=" } else { "" };
-            texts.push(format!("({next} {symbol}{equal} {})", printer.print(e)));
-        }
-    }
-    texts
-}
-
-fn table_names(table: &Table) -> Vec<String> {
-    let qualified = |c: &engine::catalog::ColumnDef| format!("{}.{}", table.name, c.name);
-    table.columns.iter().map(qualified).collect()
-}
-
-fn named_columns(name: &str, columns: &[types::Column]) -> Vec<String> {
-    columns
-        .iter()
-        .map(|c| format!("{name}.{}", c.name))
-        .collect()
-}
-
-/// What the columns of a plan's output are called in conditions above it.
-fn names(plan: &Plan) -> Vec<String> {
-    match plan {
-        Plan::Scan(scan) => scan_names(scan),
-        Plan::System(table) => {
-            let columns = system::columns(&table.schema, &table.name);
-            let name = |c: &system::SystemColumn| format!("{}.{}", table.name, c.name);
-            columns.into_iter().flatten().map(name).collect()
-        }
-        Plan::Values { rows } => {
-            let width = rows.first().map_or(0, Vec::len);
-            (1..=width).map(|i| format!("column{i}")).collect()
-        }
-        Plan::OneRow => Vec::new(),
-        Plan::Function(function) => {
-            let name = |c: &types::Column| format!("{}.{}", function.name, c.name);
-            function.all_columns().map(name).collect()
-        }
-        Plan::Project { input, exprs } => {
-            let below = names(input);
-            let printer = Printer::new(&below);
-            exprs.iter().map(|e| printer.print(e)).collect()
-        }
-        Plan::Join(join) => {
-            let mut all = names(&join.left);
-            if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
-                all.extend(names(&join.right));
-            }
-            all
-        }
-        Plan::Aggregate(aggregate) => {
-            let below = names(&aggregate.input);
-            if aggregate.mode == AggregateMode::Final {
-                return below;
-            }
-            let printer = Printer::new(&below);
-            let groups = aggregate.groups.iter().map(|e| printer.print(e));
-            let calls = aggregate.aggregates.iter().map(|c| printer.aggregate(c));
-            groups.chain(calls).collect()
-        }
-        Plan::Filter { input, .. }
-        | Plan::Sort { input, .. }
-        | Plan::Limit { input, .. }
-        | Plan::Gather { input }
-        | Plan::Distinct { input }
-        | Plan::DistinctOn { input, .. } => names(input),
-        Plan::SetOp { left, .. } => names(left),
-        Plan::With(with) => names(&with.input),
-        Plan::WithScan(scan) | Plan::WorkTable(scan) => {
-            let column = |i| format!("{}.column{i}", scan.name);
-            (1..=scan.types.len()).map(column).collect()
-        }
-        Plan::Recursive(recursive) => names(&recursive.base),
-        Plan::Expand { input, groups, .. } => expanded_names(input, groups),
-        Plan::Configure { .. } => vec!["set_config".to_owned()],
-        Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
-        Plan::Window(window) => window_names(window),
-        Plan::Notify { .. } => vec!["pg_notify".to_owned()],
-        Plan::Given(given) => named_columns(&given.name, &given.columns),
-        Plan::Sequence(call) => vec!["nextval".to_owned(); call.function.returns().len()],
-        Plan::LockRows(lock) => match lock.within {
-            Some(_) => names(&lock.input),
-            None => lock.table.columns.iter().map(|c| c.name.clone()).collect(),
-        },
-    }
-}
-
-fn scan_names(scan: &Scan) -> Vec<String> {
-    let mut own = table_names(&scan.table);
-    if scan.addressed {
-        // As PostgreSQL names it, though no query can.
-        own.push(format!("{}.ctid", scan.table.name));
-    }
-    let printer = Printer::new(&own);
-    if let Some(partial) = &scan.partial {
-        let groups = partial.groups.iter().map(|e| printer.print(e));
-        let calls = partial.aggregates.iter().map(|c| printer.aggregate(c));
-        return groups.chain(calls).collect();
-    }
-    match &scan.project {
-        Some(exprs) => exprs.iter().map(|e| printer.print(e)).collect(),
-        None => own,
-    }
-}
-
-fn window_names(window: &Window) -> Vec<String> {
-    let mut all = names(&window.input);
-    let calls = window.calls.iter();
-    let printed: Vec<String> = {
-        let printer = Printer::new(&all);
-        let call = |c: &WindowCall| {
-            let star = matches!(&c.func, WindowFunc::Aggregate(f) if f == "count");
-            let args = match c.args.as_slice() {
-                [] if star => "*".to_owned(),
-                args => printer.list(args),
-            };
-            format!("{}({args}) OVER (?)", c.func.name())
-        };
-        calls.map(call).collect()
-    };
-    all.extend(printed);
-    all
-}
-
-fn expanded_names(input: &Plan, groups: &[Expr]) -> Vec<String> {
-    let below = names(input);
-    let printer = Printer::new(&below);
-    let groups: Vec<String> = groups.iter().map(|e| printer.print(e)).collect();
-    let set = std::iter::once("set".to_owned());
-    below.iter().cloned().chain(groups).chain(set).collect()
 }

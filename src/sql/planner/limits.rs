@@ -157,7 +157,7 @@ fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
             range.backward = way == Some(true);
             way.is_some()
         }
-        Access::Keys(_) | Access::Index { .. } => false,
+        Access::Keys(_) | Access::Index { .. } | Access::Bitmap(_) => false,
     }
 }
 

@@ -5,15 +5,18 @@
 //! Source: the classic rewrites of Selinger's System R and PostgreSQL's planner, chapter 52 of its manual.
 
 mod access;
+mod bitmap;
 mod colocate;
 mod conjuncts;
 mod cost;
 mod decorrelate;
 mod estimate;
 mod explain;
+mod found_by;
 mod implied;
 mod join_order;
 mod limits;
+mod naming;
 mod node;
 mod order;
 mod partial;

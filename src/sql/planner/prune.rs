@@ -5,7 +5,7 @@
 //! the columns of the whole plan.
 
 use super::rename::{has_subquery, rename, rename_outer, substitute};
-use engine::plan::{Aggregate, Expr, Join, JoinKind, Plan, Scan, Window, With};
+use engine::plan::{Aggregate, Expr, Join, JoinKind, Plan, Scan, SortKey, Window, With};
 use std::collections::BTreeSet;
 
 type Columns = BTreeSet<usize>;
@@ -51,16 +51,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
             let input = Box::new(input);
             (Plan::Filter { input, predicate }, layout)
         }
-        Plan::Sort {
-            input,
-            mut keys,
-            top,
-        } => {
-            let (input, layout) = narrow_under(*input, needed, keys.iter().map(|k| &k.expr));
-            keys.iter_mut().for_each(|k| layout.apply(&mut k.expr));
-            let input = Box::new(input);
-            (Plan::Sort { input, keys, top }, layout)
-        }
+        Plan::Sort { input, keys, top } => narrow_sort(*input, keys, top, needed),
         Plan::Limit {
             input,
             limit,
@@ -119,6 +110,18 @@ fn narrow_under<'a>(
     let mut needed = needed.clone();
     needed.extend(exprs.into_iter().flat_map(|e| e.columns()));
     narrow(input, &needed)
+}
+
+fn narrow_sort(
+    input: Plan,
+    mut keys: Vec<SortKey>,
+    top: Option<u64>,
+    needed: &Columns,
+) -> (Plan, Layout) {
+    let (input, layout) = narrow_under(input, needed, keys.iter().map(|k| &k.expr));
+    keys.iter_mut().for_each(|k| layout.apply(&mut k.expr));
+    let input = Box::new(input);
+    (Plan::Sort { input, keys, top }, layout)
 }
 
 fn narrow_scan(mut scan: Scan, needed: &Columns) -> (Plan, Layout) {

@@ -85,12 +85,12 @@ pub enum Plan {
     Notify {
         input: Box<Plan>,
     },
+    /// For each input row, which are its arguments, what a function of sequences answers.
+    Sequence(Box<SequenceCall>),
     /// Run in each partition over the rows that are there: all that meet in it are placed alike.
     Gather {
         input: Box<Plan>,
     },
-    /// For each input row, which are its arguments, what a function of sequences answers.
-    Sequence(Box<SequenceCall>),
 }
 
 /// Which of the statement's changes, and what its rows look like.
@@ -206,7 +206,8 @@ pub enum SetOp {
 pub struct Scan {
     pub table: Arc<Table>,
     pub access: Access,
-    /// What the columns that place the rows are equal to, where the filter says so (see `Homes`).
+    /// What the columns that place the rows are equal to, where the filter says so (see `Homes`). Not stored with an expression.
+    #[serde(skip)]
     pub homes: Homes,
     /// Over the table's row. No correlated subquery may be in here; `Outer` may (replaced by constants before it is sent).
     pub filter: Option<Expr>,
@@ -247,6 +248,20 @@ pub enum Access {
         index: Arc<Index>,
         range: KeyRange,
     },
+    /// Several looks at indexes together, for a scan alone; the rows come in the order of their keys.
+    Bitmap(Bitmap),
+}
+
+/// Row keys as entries have them. Rows that are found are checked by the scan's whole filter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Bitmap {
+    /// Of an index that is not unique, or of the primary key, in any of these ranges.
+    Entries {
+        index: Option<Arc<Index>>,
+        ranges: Vec<KeyRange>,
+    },
+    And(Vec<Bitmap>),
+    Or(Vec<Bitmap>),
 }
 
 /// Equal on the first `prefix` columns, then optionally bounded on the next.

@@ -4,7 +4,7 @@
 //! queries a plan reads. Asked by: exec (subqueries), the planner, EXPLAIN. Never: changes anything by itself.
 //! A subquery's plan is not a part of the expression that holds it: who cares about those descends by `Expr::Subquery`.
 
-use super::{Access, AggregateCall, Expr, KeyRange, Plan, SortKey, SubqueryKind, Window};
+use super::{Access, AggregateCall, Bitmap, Expr, KeyRange, Plan, SortKey, SubqueryKind, Window};
 use crate::exec::functions::Volatility;
 use std::collections::BTreeSet;
 
@@ -55,6 +55,21 @@ macro_rules! access_parts {
                 Access::Full => Vec::new(),
                 Access::Keys(keys) => keys.$iter().flatten().collect(),
                 Access::KeyRange(range) | Access::Index { range, .. } => $range(range).collect(),
+                Access::Bitmap(bitmap) => bitmap.$exprs(),
+            }
+        }
+    };
+}
+
+macro_rules! bitmap_parts {
+    ($exprs:ident, $range:ident, $iter:ident, $($mutable:tt)?) => {
+        /// The expressions of its ranges.
+        pub fn $exprs(&$($mutable)? self) -> Vec<&$($mutable)? Expr> {
+            match self {
+                Bitmap::Entries { ranges, .. } => ranges.$iter().flat_map($range).collect(),
+                Bitmap::And(all) | Bitmap::Or(all) => {
+                    all.$iter().flat_map(|b| b.$exprs()).collect()
+                }
             }
         }
     };
@@ -223,6 +238,11 @@ impl Expr {
 impl Access {
     access_parts!(exprs, range_exprs, iter,);
     access_parts!(exprs_mut, range_exprs_mut, iter_mut, mut);
+}
+
+impl Bitmap {
+    bitmap_parts!(exprs, range_exprs, iter,);
+    bitmap_parts!(exprs_mut, range_exprs_mut, iter_mut, mut);
 }
 
 impl Plan {

@@ -3,9 +3,11 @@
 //! Owns: its partitions (partition p lives on shard p mod N), its clock, its open snapshots, the catalog snapshot it answers
 //! with. Asked by: the front's router, through `handle` alone: called directly on its own core, through the mesh from
 //! others. Never: asks another shard anything, so calls never nest.
-//! Bounds: replies carry one batch; what a call keeps is bounded by `limits::QUERY_BYTES_MAX`.
+//! Bounds: replies carry one batch; what a call keeps is bounded by `limits::QUERY_BYTES_MAX`. Between calls only `run` keeps
+//! something.
 
 mod backward;
+mod bitmap;
 pub mod call;
 mod constraints;
 mod covering;

@@ -8,10 +8,10 @@ use crate::catalog::{Index, Table};
 use crate::codec::key::{self, Order};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
-use crate::plan::{Access, Expr, Homes, JoinKind, KeyRange, Plan};
+use crate::plan::{Access, Bitmap, Expr, Homes, JoinKind, KeyRange, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use types::{DataType, PartitionId, Result, Value};
+use types::{DataType, PartitionId, Result, TreeId, Value};
 
 /// Where to look.
 pub enum Route {
@@ -36,11 +36,10 @@ pub fn route(
 ) -> Result<Route> {
     let known = || homes_of(table, homes, ctx, partitions);
     match access {
-        Access::Full => Ok(somewhere(known()?, partitions, &Reach::All)),
+        Access::Full | Access::Bitmap(_) => Ok(somewhere(known()?, partitions, &Reach::All)),
         Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
         Access::KeyRange(range) => {
-            let parts = table.types_of(&table.primary_key).into_iter();
-            let parts: Vec<Part> = parts.map(|ty| (ty, Order::default())).collect();
+            let parts = key_parts(table);
             let prefix = values(&range.prefix, ctx)?;
             let Some(span) = span(range, &prefix, &parts, ctx)? else {
                 return Ok(Route::Nowhere);
@@ -55,6 +54,51 @@ pub fn route(
             index_route(table, (index, range), homes, ctx, partitions)
         }
     }
+}
+
+/// What of trees a bitmap is made of.
+pub enum Spans {
+    /// Of an index, or of the rows themselves.
+    Entries {
+        tree: TreeId,
+        spans: Vec<KeySpan>,
+    },
+    And(Vec<Spans>),
+    Or(Vec<Spans>),
+}
+
+pub fn spans(table: &Table, bitmap: &Bitmap, ctx: &Context) -> Result<Spans> {
+    let each = |all: &[Bitmap]| -> Result<Vec<Spans>> {
+        let each = all.iter().map(|b| spans(table, b, ctx));
+        each.collect()
+    };
+    Ok(match bitmap {
+        Bitmap::And(all) => Spans::And(each(all)?),
+        Bitmap::Or(all) => Spans::Or(each(all)?),
+        Bitmap::Entries { index, ranges } => {
+            let parts: Vec<Part> = match index {
+                Some(index) => {
+                    let parts = index.parts.iter();
+                    parts.map(|p| (p.ty(table), p.order())).collect()
+                }
+                None => key_parts(table),
+            };
+            let mut out = Vec::with_capacity(ranges.len());
+            for range in ranges {
+                let prefix = values(&range.prefix, ctx)?;
+                out.extend(span(range, &prefix, &parts, ctx)?);
+            }
+            Spans::Entries {
+                tree: index.as_ref().map_or(table.tree, |i| i.tree),
+                spans: out,
+            }
+        }
+    })
+}
+
+fn key_parts(table: &Table) -> Vec<Part> {
+    let types = table.types_of(&table.primary_key).into_iter();
+    types.map(|ty| (ty, Order::default())).collect()
 }
 
 /// The partitions in which a plan that runs in each may give rows.

@@ -6,6 +6,7 @@
 //! calls. A part whose asker is gone is dropped at the next tick.
 //! Bounds: `RUNS_MAX` parts a shard, one more: 53400. Each keeps at most its `Share` and spills as operators elsewhere do.
 
+use super::bitmap::Bitmapped;
 use super::call::{Reach, Reply, Resume, ScanCall};
 use super::route::{self, Route};
 use super::{Shard, ShardReply, meter};
@@ -13,7 +14,7 @@ use crate::exec::Context;
 use crate::exec::memory::{Memory, Share};
 use crate::exec::operators::{Exec, RowSource, Source, open};
 use crate::exec::profile::Pages;
-use crate::plan::{Plan, Scan};
+use crate::plan::{Access, Plan, Scan};
 use crate::txn::{Partition, TxnRef};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
@@ -126,16 +127,18 @@ impl Shard {
     }
 
     fn begin_run(self: &Rc<Self>, p: &Rc<Partition>, call: RunCall) -> Result<Box<dyn RowSource>> {
+        let memory = Memory::of(call.share);
         let source = Here {
             shard: Rc::downgrade(self),
             partition: p.clone(),
             txn: call.txn.clone(),
+            memory: memory.clone(),
         };
         let stop = call.txn.stop;
         let exec = Exec::new(
             call.ctx,
             Rc::new(source),
-            Memory::of(call.share),
+            memory,
             Rc::new(move || stop.check()),
         );
         let exec = match self.runs.temp.get() {
@@ -158,6 +161,7 @@ struct Here {
     shard: Weak<Shard>,
     partition: Rc<Partition>,
     txn: TxnRef,
+    memory: Memory,
 }
 
 impl Source for Here {
@@ -169,15 +173,26 @@ impl Source for Here {
         let rows = || -> Result<Box<dyn RowSource>> {
             let shard = self.shard.upgrade().ok_or_else(gone)?;
             let reach = reach(&scan, &ctx, self.partition.id, shard.partition_count)?;
-            Ok(Box::new(Scanned {
+            let mut scanned = Scanned {
                 shard: self.shard.clone(),
                 partition: self.partition.clone(),
                 txn: self.txn.clone(),
-                scan,
-                ctx,
+                scan: scan.clone(),
+                ctx: ctx.clone(),
                 reach,
                 resume: None,
-            }))
+            };
+            let Access::Bitmap(bitmap) = &scan.access else {
+                return Ok(Box::new(scanned));
+            };
+            let wanted = scanned.reach.take().is_some();
+            let spans = wanted.then(|| route::spans(&scan.table, bitmap, &ctx));
+            let memory = self.memory.clone();
+            Ok(Box::new(Bitmapped::new(
+                scanned,
+                spans.transpose()?,
+                memory,
+            )))
         };
         Box::pin(std::future::ready(rows()))
     }
@@ -200,19 +215,25 @@ fn gone() -> Error {
     Error::internal("a shard that has ended is asked for rows")
 }
 
-struct Scanned {
+pub(super) struct Scanned {
     shard: Weak<Shard>,
-    partition: Rc<Partition>,
-    txn: TxnRef,
-    scan: Arc<Scan>,
+    pub(super) partition: Rc<Partition>,
+    pub(super) txn: TxnRef,
+    pub(super) scan: Arc<Scan>,
     ctx: Arc<Context>,
     /// Nothing at the end.
-    reach: Option<Reach>,
+    pub(super) reach: Option<Reach>,
     resume: Option<Resume>,
 }
 
 impl Scanned {
-    async fn batch(&mut self) -> Result<Option<RowBatch>> {
+    /// The indexes that the plan knows are still there.
+    pub(super) fn live(&self) -> Result<()> {
+        let shard = self.shard.upgrade().ok_or_else(gone)?;
+        shard.live(&self.scan.table, self.ctx.catalog.version)
+    }
+
+    pub(super) async fn batch(&mut self) -> Result<Option<RowBatch>> {
         while let Some(reach) = self.reach.take() {
             let shard = self.shard.upgrade().ok_or_else(gone)?;
             let call = ScanCall {

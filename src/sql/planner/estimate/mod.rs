@@ -103,7 +103,9 @@ impl<'a> Estimator<'a> {
         let mut rows = match access {
             Access::Keys(keys) => (keys.len() as f64).min(all.rows),
             // Their conditions are in the filter too.
-            Access::Full | Access::KeyRange(_) | Access::Index { .. } => all.rows,
+            Access::Full | Access::KeyRange(_) | Access::Index { .. } | Access::Bitmap(_) => {
+                all.rows
+            }
         };
         if let Some(filter) = filter {
             rows *= selectivity(&split(filter.clone()), &all);

@@ -9,7 +9,7 @@ use engine::exec::eval::{Env, eval};
 use engine::exec::fragment::Fragment;
 use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, Source, open};
-use engine::plan::{Access, Expr, KeyRange, Plan, Scan};
+use engine::plan::{Access, Bitmap, Expr, KeyRange, Plan, Scan};
 use engine::shard::entries::indexed;
 use engine::shard::route::{Route, partitions_of, route};
 use futures_util::future::LocalBoxFuture;
@@ -102,12 +102,50 @@ impl RowSource for Given {
     }
 }
 
+fn is_in(table: &Table, bitmap: &Bitmap, row: &Row, ctx: &Context) -> Result<bool> {
+    let env = Env { ctx, outer: &[] };
+    match bitmap {
+        Bitmap::Entries { index, ranges } => {
+            let values = match index {
+                Some(index) => indexed(index, row, ctx)?,
+                None => Some(row_values(&table.primary_key, row)),
+            };
+            let Some(values) = values else {
+                return Ok(false);
+            };
+            for range in ranges {
+                if in_range(&values, range, &env)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Bitmap::And(all) => {
+            for b in all {
+                if !is_in(table, b, row, ctx)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Bitmap::Or(all) => {
+            for b in all {
+                if is_in(table, b, row, ctx)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+    }
+}
+
 /// The scan's access finds the row: exactly the keys, exactly the range.
 fn is_found(scan: &Scan, row: &Row, ctx: &Context) -> Result<bool> {
     let env = Env { ctx, outer: &[] };
     let table = &scan.table;
     match &scan.access {
         Access::Full => Ok(true),
+        Access::Bitmap(bitmap) => is_in(table, bitmap, row, ctx),
         Access::Keys(keys) => {
             for key in keys {
                 let mut equal = true;
@@ -231,29 +269,40 @@ fn data() -> impl Strategy<Value = Data> {
         many(proptest::collection::vec(small, width).boxed())
     };
     let (orders, lines) = (placed(3), placed(4));
-    let all = (t, u, pair, loose, orders, lines);
-    all.prop_map(|(mut t, mut u, mut pair, loose, mut orders, mut lines)| {
-        unique(&mut orders, &[0, 1]);
-        unique(&mut lines, &[0, 1, 2]);
-        for (row, i) in t.iter_mut().zip(0..) {
-            row[0] = Value::Int4(i);
-        }
-        for (row, i) in u.iter_mut().zip(0..) {
-            row[0] = Value::Int8(i);
-        }
-        for (row, i) in pair.iter_mut().zip(0..) {
-            row[0] = Value::Int4(i / 3);
-            row[1] = Value::Int4(i % 3);
-        }
-        HashMap::from([
-            ("t", t),
-            ("u", u),
-            ("pair", pair),
-            ("loose", loose),
-            ("orders", orders),
-            ("lines", lines),
-        ])
-    })
+    let wide = many(
+        (number(4), number(4), text())
+            .prop_map(|(x, y, z)| vec![Value::Null, x, y, z])
+            .boxed(),
+    );
+    let all = (t, u, pair, loose, orders, lines, wide);
+    all.prop_map(
+        |(mut t, mut u, mut pair, loose, mut orders, mut lines, mut wide)| {
+            for (row, i) in wide.iter_mut().zip(0..) {
+                row[0] = Value::Int4(i);
+            }
+            unique(&mut orders, &[0, 1]);
+            unique(&mut lines, &[0, 1, 2]);
+            for (row, i) in t.iter_mut().zip(0..) {
+                row[0] = Value::Int4(i);
+            }
+            for (row, i) in u.iter_mut().zip(0..) {
+                row[0] = Value::Int8(i);
+            }
+            for (row, i) in pair.iter_mut().zip(0..) {
+                row[0] = Value::Int4(i / 3);
+                row[1] = Value::Int4(i % 3);
+            }
+            HashMap::from([
+                ("t", t),
+                ("u", u),
+                ("pair", pair),
+                ("loose", loose),
+                ("orders", orders),
+                ("lines", lines),
+                ("wide", wide),
+            ])
+        },
+    )
 }
 
 /// Without rows that have the key of another.
@@ -349,6 +398,14 @@ const QUERIES: &[&str] = &[
     "select o.id, (select sum(l.n) from lines l join orders p on l.customer = p.customer where l.customer = o.customer) from orders o",
     "select x.* from t, lateral (select o.id, l.n from orders o join lines l on o.customer = l.customer where o.customer = t.a) x",
     "select customer from orders intersect select customer from lines where customer = 1",
+    "select * from wide where x = 1 or z = 'a'",
+    "select * from wide where x = 1 or y = 2 or k = 3",
+    "select k, z from wide where x in (1, 3, null) and k > 1",
+    "select * from wide where (x = 1 or z = 'b') and y > 0",
+    "select count(*), max(k) from wide where x = 1 or (y = 2 and x > 0)",
+    "select * from wide where x = null or z = 'a'",
+    "select a.k, b.k from wide a join wide b on a.k = b.x where a.x = 1 or a.y = 3",
+    "select * from wide where (x = 1 or y = 1) and (x = 2 or z = 'a')",
 ];
 
 /// Queries whose order matters.

@@ -1,6 +1,7 @@
 //! Plans of typical statements, and that planning never changes what a query answers.
 
 mod answers;
+mod bitmaps;
 mod placement;
 mod plans;
 mod statistics;
@@ -65,6 +66,13 @@ const TABLES: &[Shape] = &[
         &[2, 0, 1],
         &[(&[3], false)],
         &[1],
+    ),
+    (
+        "wide",
+        &[("k", Int4), ("x", Int4), ("y", Int4), ("z", Text)],
+        &[0],
+        &[(&[1], false), (&[2, 1], false), (&[3], false)],
+        &[],
     ),
 ];
 

@@ -1,8 +1,8 @@
 //! Operators: pull-based, batch by batch.
 //!
-//! Owns: the operator tree of one running statement and what each operator does. Asked by: the front's session, through
-//! `open`; expressions with subqueries come back here too. Never: knows where rows live; a `Source` brings them.
-//! Nothing runs ahead of `next`. Everything lives on the shard of the session.
+//! Owns: the operator tree of one running statement and what each operator does. Asked by: the front's session and
+//! `shard::run`, through `open`; expressions with subqueries come back here too. Never: knows where rows live; a `Source` brings them.
+//! Nothing runs ahead of `next`. Everything lives on one shard: the session's, or that of the partition it runs in.
 //! Bounds: what operators keep is counted by `Memory`, and what it has no room for goes to temporary files (`spill`); `Exec::check` is asked once a batch for deadline and cancellation;
 //! loops yield at least every 256 rows.
 

@@ -131,7 +131,7 @@ pub(super) fn settle_plan<'a>(
 pub fn is_settled(scan: &Scan) -> bool {
     let access = match &scan.access {
         Access::Keys(keys) => keys.len() == 1,
-        Access::KeyRange(_) | Access::Index { .. } => true,
+        Access::KeyRange(_) | Access::Index { .. } | Access::Bitmap(_) => true,
         Access::Full => !scan.filter.iter().any(|f| f.any(&mut is_any_of_array)),
     };
     let expr = |e: &Expr| !needs_settling(e);
