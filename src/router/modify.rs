@@ -6,7 +6,7 @@
 use super::commit::Txn;
 use super::route::{Route, route};
 use super::scan::{TxnSource, by_partition};
-use super::triggers::Fires;
+use super::triggers::{Deep, Fires};
 use super::unique::UniqueDelta;
 use super::{Router, odd};
 use engine::catalog::Table;
@@ -33,7 +33,7 @@ pub struct WriteEnv {
     /// What `exec` reads from.
     pub source: Rc<TxnSource>,
     /// Triggers that this is inside of.
-    pub deep: u32,
+    pub deep: Deep,
     /// The statement is its own transaction: if one partition does it all, it may commit in the same call.
     pub fuse: bool,
 }
@@ -67,7 +67,7 @@ impl WriteEnv {
             ctx,
             exec: Rc::new(exec),
             source,
-            deep: self.deep + 1,
+            deep: self.deep.inside(),
             fuse: false,
         }
     }

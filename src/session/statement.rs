@@ -9,6 +9,7 @@ use super::{Planned, Session, temporary};
 use crate::router::Txn;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
+use crate::router::triggers::Deep;
 use crate::service::Reply;
 use crate::telemetry::StatementKind;
 use engine::exec::Context;
@@ -261,7 +262,7 @@ impl Work<'_> {
             ctx: self.ctx.clone(),
             exec,
             source,
-            deep: 0,
+            deep: Deep::default(),
             // What it read elsewhere has to be looked at before it commits.
             fuse: self.alone && self.txn.isolation != Isolation::Serializable,
         }

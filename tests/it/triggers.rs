@@ -252,15 +252,15 @@ fn triggers_inside_triggers_are_bounded() {
                end if;
                return null;
              end $$;
-             create trigger on_and_on after insert on t for each row execute function on_and_on(63)",
+             create trigger on_and_on after insert on t for each row execute function on_and_on(19)",
         )
         .await;
         run(&client, "insert into t values (0, 0)").await;
         assert_eq!(
             value::<String>(&client, "select count(*) || ' ' || max(deep) from t").await,
-            "64 63"
+            "20 19"
         );
-        run(&client, "truncate t; create or replace trigger on_and_on after insert on t for each row execute function on_and_on(64)").await;
+        run(&client, "truncate t; create or replace trigger on_and_on after insert on t for each row execute function on_and_on(1000)").await;
         assert_eq!(
             refused(&client, "insert into t values (0, 0)").await,
             "54001"

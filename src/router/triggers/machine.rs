@@ -4,7 +4,7 @@
 //! statement. Each error says where it was, as PostgreSQL's CONTEXT does, up to `CONTEXT_BYTES_MAX` of it.
 //! Source: PostgreSQL 15, `pl_exec.c`.
 
-use super::{Armed, DEEP_MAX, Sides, too_deep};
+use super::{Armed, Sides};
 use crate::router::modify::WriteEnv;
 use crate::router::{Router, references};
 use engine::catalog::Table;
@@ -66,9 +66,7 @@ impl Router {
     ) -> Result<Option<Row>> {
         env.by.stop.check()?;
         runtime::yield_if_needed().await;
-        if env.deep >= DEEP_MAX {
-            return Err(too_deep());
-        }
+        env.deep.one_more()?;
         let program = &called.armed.program;
         let mut params = rows(called.table, sides);
         params.push(Value::Bool(false));
@@ -83,7 +81,7 @@ impl Router {
         );
         let ctx = Context {
             params,
-            triggers_deep: env.deep as i32 + 1,
+            triggers_deep: env.deep.triggers as i32 + 1,
             ..Context::clone(&env.ctx)
         };
         let mut machine = Machine {

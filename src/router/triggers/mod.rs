@@ -6,7 +6,7 @@
 //! A table's rows come here before they are written, so a change of one with triggers finds its rows first (`merge`), and is
 //! written where they are by their keys. What a body runs is a statement of its own in the same transaction: with a snapshot of its own,
 //! what it owes foreign keys settled at its end, and its own AFTER triggers.
-//! Bounds: `DEEP_MAX` triggers inside each other (54001); rows that wait are counted to the statement's memory, and go to
+//! Bounds: `DEEP_MAX` triggers inside each other, and `STACK_BYTES_MAX` (54001); rows that wait are counted to the statement's memory, and go to
 //! temporary files from there. Source: PostgreSQL 15, `trigger.c`, `execReplication.c`.
 
 mod found;
@@ -33,8 +33,47 @@ use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, Result, Row, SqlState, TableId, Value};
 
-/// Triggers that are called from inside each other.
+/// Triggers that are called from inside each other, and the stack they may take: half of a thread's.
 const DEEP_MAX: u32 = 64;
+const STACK_BYTES_MAX: usize = 1 << 20;
+
+/// How many triggers a statement is inside of.
+#[derive(Clone, Copy, Default)]
+pub struct Deep {
+    triggers: u32,
+    /// Where the stack was when the first was called.
+    stack: usize,
+}
+
+impl Deep {
+    /// Of a statement in the function of a trigger.
+    pub fn inside(self) -> Deep {
+        let here = stack();
+        Deep {
+            triggers: self.triggers + 1,
+            stack: if self.triggers == 0 { here } else { self.stack },
+        }
+    }
+
+    /// 54001 where one more may not be called.
+    fn one_more(self) -> Result<()> {
+        let taken = match self.triggers {
+            0 => 0,
+            _ => self.stack.abs_diff(stack()),
+        };
+        match self.triggers >= DEEP_MAX || taken > STACK_BYTES_MAX {
+            true => Err(too_deep()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// An address of about here. The tasks of a shard are polled from one place, so two of one task can be compared.
+#[inline(never)]
+fn stack() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
 
 /// A trigger, ready to be called.
 pub struct Armed {
@@ -291,7 +330,9 @@ fn depends(table: &Table, column: usize, set: &[usize]) -> bool {
 /// 54001.
 fn too_deep() -> Error {
     Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .with_detail(format!("Triggers are called from triggers {DEEP_MAX} deep at most."))
+        .with_detail(format!(
+            "Triggers are called from triggers {DEEP_MAX} deep at most, and {STACK_BYTES_MAX} bytes."
+        ))
         .with_hint("A trigger's function changes rows that call it again. WHEN (pg_trigger_depth() = 0) ends that.")
 }
 
