@@ -304,9 +304,7 @@ impl Shard {
     async fn answer(self: &Rc<Self>, partition: &Rc<Partition>, call: PartitionCall) -> ShardReply {
         match call {
             PartitionCall::RollbackTo { xid, savepoint } => {
-                Box::pin(partition.rollback_to(xid, savepoint))
-                    .await
-                    .map(|()| Reply::Done)
+                Box::pin(rollback_to(partition, xid, savepoint)).await
             }
             PartitionCall::Backup { step, stop } => {
                 Box::pin(self.backup(partition, step, &stop)).await
@@ -630,6 +628,11 @@ fn write_catalog(
     for (key, value) in cells {
         state.write(stored::TREE, key, value)?;
     }
+    Ok(Reply::Done)
+}
+
+async fn rollback_to(partition: &Rc<Partition>, xid: Xid, savepoint: u32) -> ShardReply {
+    partition.rollback_to(xid, savepoint).await?;
     Ok(Reply::Done)
 }
 

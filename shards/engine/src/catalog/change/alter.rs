@@ -107,10 +107,7 @@ impl Change {
                 self.add_column(d, column, sequence.as_deref(), ctx)
             }
             TableAction::DropColumn { number, cascade } => self.drop_column(d, *number, *cascade),
-            TableAction::RenameColumn { .. } => {
-                self.reword_triggers(action);
-                rename_column(d, action)
-            }
+            TableAction::RenameColumn { .. } => self.rename_column(d, action),
             TableAction::FireTriggers { .. } => self.fire_triggers(&d.table, action),
             TableAction::SetType { .. } => self.set_type(d, action),
             TableAction::SetDefault { number, default } => {
@@ -171,6 +168,11 @@ impl Change {
             TableAction::RenameTo(name) => self.rename_to(d, name),
             TableAction::SetSchema(schema) => self.set_schema(d, schema),
         }
+    }
+
+    fn rename_column(&mut self, d: &mut Draft, action: &TableAction) -> Result<()> {
+        self.reword_triggers(action);
+        rename_column(d, action)
     }
 
     fn drop_identity(&mut self, d: &mut Draft, number: i16) -> Result<()> {

@@ -160,7 +160,8 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_jit_available", &[], Bool, |_, _| Ok(false.into())).volatile(),
     Function::new("pg_trigger_depth", &[], Int4, |c, _| {
         Ok(Value::Int4(c.triggers_deep))
-    }),
+    })
+    .stable(),
     Function::new("pg_num_nulls", &[ANY], Int4, |_, a| Ok(count(a, true)))
         .sql("num_nulls")
         .lax()
