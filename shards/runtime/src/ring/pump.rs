@@ -21,8 +21,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Without a look at glommio's rings while they are quiet. One look takes some 30 µs.
-const LOOK: u64 = 10_000_000;
+/// Without a look at glommio's rings while they are quiet. Tasks of the background that were woken wait as long.
+const LOOK: u64 = 1_000_000;
 
 /// The same while they are not.
 const LOOK_BUSY: u64 = 50_000;
