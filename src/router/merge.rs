@@ -63,6 +63,9 @@ struct Running<'a> {
     one_by_one: bool,
 }
 
+/// A row beside what it becomes, and the columns that were assigned for that.
+type Rest = (Row, Option<(Row, Vec<usize>)>);
+
 impl Router {
     pub async fn merge(&self, env: &WriteEnv, merge: &Merge) -> Result<Outcome> {
         let mut out = Outcome::new(merge.returning.clone());
@@ -337,7 +340,7 @@ impl Running<'_> {
         &mut self,
         partition: PartitionId,
         changes: Vec<Change>,
-        rests: Vec<(Row, Option<(Row, Vec<usize>)>)>,
+        rests: Vec<Rest>,
         out: &mut Outcome,
     ) -> Result<()> {
         let (env, table) = (self.env, &self.merge.table);

@@ -174,11 +174,11 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
     let port = router.port().clone();
     let shard = router.shard.clone();
     port.answer_at_once(move |_from, message| match message {
-        Message::Shard(envelope) => match shard.handle_now(envelope) {
-            Ok(reply) => Ok(Answer::Shard(Box::new(reply), shard.now())),
-            Err(envelope) => Err(Message::Shard(envelope)),
-        },
-        other => Err(other),
+        Message::Shard(envelope) => {
+            let reply = shard.handle_now(envelope)?;
+            Some(Answer::Shard(Box::new(reply), shard.now()))
+        }
+        _ => None,
     });
     port.serve(move |_from, message| {
         let (router, node) = (router.clone(), node.clone());

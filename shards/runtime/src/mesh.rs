@@ -164,8 +164,8 @@ impl<Q: Send + 'static, R: Send + 'static> Port<Q, R> {
 
 type BoxedReply<R> = Pin<Box<dyn Future<Output = R>>>;
 type Handler<Q, R> = Rc<dyn Fn(ShardId, Q) -> BoxedReply<R>>;
-/// Answers what has nothing to wait for, and gives back the rest.
-type AtOnce<Q, R> = Rc<dyn Fn(ShardId, Q) -> Result<R, Q>>;
+/// Answers what has nothing to wait for.
+type AtOnce<Q, R> = Rc<dyn Fn(ShardId, &Q) -> Option<R>>;
 
 /// A shard's end of a mesh, on that shard.
 pub struct BoundPort<Q, R> {
@@ -277,7 +277,7 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
     }
 
     /// Calls are shown to `f` first: what it answers costs no future. A panic in it is the handler's.
-    pub fn answer_at_once(&self, f: impl Fn(ShardId, Q) -> Result<R, Q> + 'static) {
+    pub fn answer_at_once(&self, f: impl Fn(ShardId, &Q) -> Option<R> + 'static) {
         self.at_once.replace(Some(Rc::new(f)));
     }
 

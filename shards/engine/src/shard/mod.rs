@@ -215,18 +215,16 @@ impl Shard {
         self.catalog.borrow().version
     }
 
-    /// Answers a call that has nothing to wait for; gives back any other, for `handle`.
-    pub fn handle_now(&self, envelope: Envelope) -> Result<ShardReply, Envelope> {
+    /// Answers a call that has nothing to wait for; any other is for `handle`.
+    pub fn handle_now(&self, envelope: &Envelope) -> Option<ShardReply> {
         let ShardCall::Partition(id, PartitionCall::Get(call)) = &envelope.call else {
-            return Err(envelope);
+            return None;
         };
         self.clock.merge(envelope.stamp);
         let what = (&*call.lookup, &call.key[..]);
         let reader = (Some(call.txn.xid), call.txn.snapshot);
-        match self.row_here(*id, what, reader, call.version) {
-            Some(found) => Ok(found.map(Reply::Row)),
-            None => Err(envelope),
-        }
+        let found = self.row_here(*id, what, reader, call.version)?;
+        Some(found.map(Reply::Row))
     }
 
     /// Answers one call.

@@ -238,13 +238,10 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
             match &handler {
                 Some(handler) if !refuse => {
                     self.count(|s| s.served += 1);
-                    let looked = match &at_once {
-                        Some(f) => self.look(f, from, q),
-                        None => Err(q),
-                    };
+                    let looked = at_once.as_ref().and_then(|f| self.look(f, from, &q));
                     match looked {
-                        Ok(outcome) => self.reply(from, slot, outcome),
-                        Err(q) => self.begin(handler, from, slot, q),
+                        Some(outcome) => self.reply(from, slot, outcome),
+                        None => self.begin(handler, from, slot, q),
                     }
                 }
                 _ => self.reply(from, slot, Outcome::Refused),
@@ -265,15 +262,15 @@ impl<Q: Send + 'static, R: Send + 'static> BoundPort<Q, R> {
         }
     }
 
-    /// The outcome of what is answered at once; else the message.
-    fn look(&self, f: &AtOnce<Q, R>, from: usize, q: Q) -> Result<Outcome<R>, Q> {
+    /// The outcome of what is answered at once.
+    fn look(&self, f: &AtOnce<Q, R>, from: usize, q: &Q) -> Option<Outcome<R>> {
         let asked = AssertUnwindSafe(|| f(ShardId(from as u16), q));
         match std::panic::catch_unwind(asked) {
             Ok(answered) => answered.map(Outcome::Done),
             Err(payload) => {
                 report_panic(payload.as_ref());
                 self.count(|s| s.panics += 1);
-                Ok(Outcome::Panicked)
+                Some(Outcome::Panicked)
             }
         }
     }

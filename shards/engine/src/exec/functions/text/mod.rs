@@ -96,9 +96,14 @@ static BASIC: &[Function] = &[
 ];
 
 /// `text || anything`, as its text; the argument's type is told by the value.
+/// As a cast to text prints them, which for booleans is not as they are shown.
 fn any_concatenation(ctx: &crate::exec::Context, a: &[Value]) -> Result<Value> {
     let (left, right) = args::two(a)?;
-    build::concatenate(&[&super::shown(left, ctx), &super::shown(right, ctx)])
+    let text = |v: &Value| match v {
+        Value::Bool(b) => b.to_string(),
+        v => super::shown(v, ctx).into_owned(),
+    };
+    build::concatenate(&[&text(left), &text(right)])
 }
 
 /// Case maps of one character to several (ß to SS) are not applied, as in PostgreSQL.
