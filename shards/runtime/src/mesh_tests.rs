@@ -198,6 +198,36 @@ fn a_caller_that_went_away_returns_its_credit_with_the_reply() {
 }
 
 #[test]
+fn what_is_answered_at_once_does_not_reach_the_handler_and_a_panic_in_it_is_the_callers() {
+    let finish = Finish::default();
+    on_shards(mesh::<u32, u32>(2, 4), move |port| {
+        let finish = finish.clone();
+        async move {
+            port.answer_at_once(|_, q| {
+                assert!(*q != 1, "asked to");
+                (q % 2 == 0).then_some(q * 10)
+            });
+            port.serve(|_, q| async move { q + 100 });
+            if port.shard() == ShardId(0) {
+                let to = ShardId(1);
+                for _ in 0..10 {
+                    assert_eq!(port.call(to, 2).await, Ok(20));
+                    assert_eq!(port.call(to, 3).await, Ok(103));
+                    assert_eq!(port.call(to, 1).await, Err(CallError::Panicked(to)));
+                }
+                assert_eq!(port.in_flight(to), 0);
+            }
+            finish.all(2).await;
+            if port.shard() == ShardId(1) {
+                assert_eq!(port.stats().served, 30);
+            }
+        }
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
 fn a_panicking_handler_is_the_callers_error_and_nobody_elses() {
     let finish = Finish::default();
     on_shards(mesh::<u32, u32>(2, 4), move |port| {
