@@ -132,6 +132,12 @@ static SIGNATURES: &[Function] = &[
     set("json_each", "json_each", &[Json], Json),
     set("json_each_text", "json_each_text", &[Json], Text),
     set("json_object_keys", "json_object_keys", &[Json], Text),
+    set(
+        "pg_partition_ancestors",
+        "pg_partition_ancestors",
+        &[Regclass],
+        Regclass,
+    ),
 ];
 
 /// Whether `name` is a set-returning function.
