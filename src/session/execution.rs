@@ -523,15 +523,16 @@ impl Results for Execution {
             match self.step().await {
                 Ok(event) => Ok(event.map(|e| self.named(e))),
                 Err(e) => {
-                    let said = self.session.wanted(self.session.notices.take());
+                    self.say();
+                    let mut said = std::mem::take(&mut self.events);
+                    said.retain(|event| matches!(event, Event::Notice(_)));
                     self.broke(&e);
                     let e = e.reworded(|text| catalog.named(text).into_owned());
-                    let mut said = said.into_iter().map(Event::Notice);
-                    let Some(first) = said.next() else {
+                    let Some(first) = said.pop_front() else {
                         return Err(e);
                     };
                     self.failure = Some(e);
-                    self.events.extend(said);
+                    self.events = said;
                     Ok(Some(self.named(first)))
                 }
             }

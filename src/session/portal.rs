@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use types::{DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
+use types::{Column, DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
 
 /// A statement with its parameters, and how far it has been executed.
 pub struct Portal {
@@ -339,12 +339,13 @@ impl Session {
 
 /// Whether clients would be told of the same columns, whatever table they are of now.
 fn same_rows(a: &Planned, b: &Planned) -> bool {
-    let told = |p: &Planned| {
-        let columns = p.bound.columns.as_ref()?;
-        let told = columns.iter().map(|c| (c.name.clone(), c.ty, c.typmod));
-        Some(told.collect::<Vec<_>>())
-    };
-    told(a) == told(b)
+    fn told(c: &Column) -> (&str, DataType, i32) {
+        (&c.name, c.ty, c.typmod)
+    }
+    match (&a.bound.columns, &b.bound.columns) {
+        (Some(a), Some(b)) => a.iter().map(told).eq(b.iter().map(told)),
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }
 
 impl Planned {

@@ -418,3 +418,26 @@ fn a_row_that_its_own_trigger_changes_is_an_error() {
         assert_eq!(value::<i64>(&client, "select sum(a) from t").await, 3);
     });
 }
+
+#[test]
+fn what_a_trigger_says_comes_before_the_error_that_ends_its_statement() {
+    on_server(2, &[], async |server, client| {
+        run(
+            &client,
+            "create table p (id int primary key);
+             create table c (id int primary key, p int references p);
+             create function say() returns trigger language plpgsql as 'begin raise notice ''seen %'', new.id; return new; end';
+             create trigger say before insert on c for each row execute function say()",
+        )
+        .await;
+        let port = server.port.to_string();
+        let psql = std::process::Command::new("psql")
+            .args(["-X", "-h", "127.0.0.1", "-p", &port, "-U", "rustydb"])
+            .args(["-c", "insert into c values (1, 99)"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(psql.stderr).unwrap();
+        let lines: Vec<&str> = said.lines().map(|l| l.split(':').next().unwrap()).collect();
+        assert_eq!(lines, ["NOTICE", "ERROR", "DETAIL"], "{said}");
+    });
+}

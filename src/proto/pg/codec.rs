@@ -5,6 +5,7 @@
 //! Own rather than a library's: text that is not UTF-8 must be answered with 22021, not replaced.
 //! Source: PostgreSQL documentation, "Message Formats"; messages from its pqformat.c and postgres.c.
 
+use super::error::ProtocolError;
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 use types::{Error, SqlState};
@@ -84,6 +85,18 @@ impl Formats {
     /// None, one, or exactly one each.
     pub fn fits(&self, items: usize) -> bool {
         self.0.len() <= 1 || self.0.len() == items
+    }
+
+    /// 08P01 when they do not fit a result of so many columns.
+    pub fn check(&self, columns: usize) -> types::Result<()> {
+        match self.fits(columns) {
+            true => Ok(()),
+            false => Err(ProtocolError::ResultFormats {
+                formats: self.count(),
+                columns,
+            }
+            .into()),
+        }
     }
 }
 

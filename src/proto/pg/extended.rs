@@ -46,7 +46,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         });
         let (prepared, params) = match decoded {
             Ok(decoded) => decoded,
-            Err(error) => return self.fail_extended(Fail::Own(error)).await,
+            Err(error) => {
+                self.settle().await?;
+                return self.fail_extended(Fail::Own(error)).await;
+            }
         };
         if prepared.runs
             && bind.portal.is_empty()
@@ -59,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             };
             return self.run_whole(bind.statement, (params, bytes), form).await;
         }
+        self.settle().await?;
         let Bind {
             portal,
             statement,
@@ -147,14 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             }
             None => Default::default(),
         };
-        if let Some(columns) = &columns
-            && !formats.fits(columns.len())
-        {
-            let error = ProtocolError::ResultFormats {
-                formats: formats.count(),
-                columns: columns.len(),
-            };
-            return Ok(Err(Fail::Own(error.into())));
+        if let Some(Err(error)) = columns.as_ref().map(|c| formats.check(c.len())) {
+            return Ok(Err(Fail::Own(error)));
         }
         self.describe_columns(columns.as_ref(), &formats).await?;
         Ok(Ok(()))

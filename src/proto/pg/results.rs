@@ -150,12 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         columns: Arc<Vec<Column>>,
         shape: &mut Shape,
     ) -> Result<Result<()>, End> {
-        if !shape.formats.fits(columns.len()) {
-            let error = ProtocolError::ResultFormats {
-                formats: shape.formats.count(),
-                columns: columns.len(),
-            };
-            return Ok(Err(error.into()));
+        if let Err(error) = shape.formats.check(columns.len()) {
+            return Ok(Err(error));
         }
         if shape.describe {
             let described = |out: &mut Output| out.row_description(&columns, &shape.formats);

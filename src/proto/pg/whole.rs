@@ -9,7 +9,6 @@
 use super::codec::Formats;
 use super::conn::{Conn, End, Fail, request};
 use super::encode::Output;
-use super::error::ProtocolError;
 use super::extended::unexpected_reply;
 use super::results::Shape;
 use crate::service::{Answer, Operation, Reply};
@@ -112,14 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             formats,
             described,
         } = form;
-        if let Some(columns) = &columns
-            && !formats.fits(columns.len())
-        {
-            let error = ProtocolError::ResultFormats {
-                formats: formats.count(),
-                columns: columns.len(),
-            };
-            return Ok(Err(Fail::Own(error.into())));
+        if let Some(Err(error)) = columns.as_ref().map(|c| formats.check(c.len())) {
+            return Ok(Err(Fail::Own(error)));
         }
         let head = |out: &mut Output| {
             out.bind_complete();

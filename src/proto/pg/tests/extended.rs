@@ -401,6 +401,32 @@ fn what_is_not_whole_goes_its_way_message_by_message() {
 }
 
 #[test]
+fn a_bind_that_is_not_whole_or_fails_waits_for_what_is_owed() {
+    with_server(4, |server| async move {
+        let mut client = server.connect().await;
+        let named = [parse("a", "apart", &[]), parse("o", "once", &[]), sync()];
+        client.send(&named.concat()).await;
+        client.until_ready().await;
+        let run = |name| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+        let apart = [bind("p", "o", &[], &[], &[]), execute("p", 0), sync()].concat();
+        let failing = [bind("", "nothing", &[], &[], &[]), execute("", 0), sync()].concat();
+        for (behind, wanted) in [(apart, "2DCZ2DCZ"), (failing, "2DCZEZ")] {
+            server.door.seen.ops.borrow_mut().clear();
+            client.send(&[run("a"), behind].concat()).await;
+            while server.door.seen.ops.borrow().is_empty() {
+                runtime::sleep(Duration::from_millis(1)).await;
+            }
+            runtime::sleep(Duration::from_millis(5)).await;
+            assert_eq!(*server.door.seen.ops.borrow(), ["run apart"]);
+            server.door.seen.release.notify_all();
+            let mut said = client.until_ready().await;
+            said.extend(client.until_ready().await);
+            assert_eq!(tags(&said), wanted);
+        }
+    });
+}
+
+#[test]
 fn what_waits_for_another_shard_does_not_hold_up_the_next_statement_and_answers_stay_in_order() {
     with_server(4, |server| async move {
         let mut client = server.connect().await;

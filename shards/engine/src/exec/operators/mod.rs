@@ -11,7 +11,6 @@ mod aggregate;
 mod configure;
 mod distinct;
 mod expand;
-mod gather;
 pub(crate) mod groups;
 mod hash_join;
 mod kept;
@@ -266,7 +265,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
     };
     let below = |input: &Plan| build(input, exec, outer);
     Ok(match plan {
-        Plan::Scan(scan) => Box::new(sources::ScanRows::new(scope, scan)),
+        Plan::Scan(scan) => Box::new(sources::ShardRows::scan(scope, scan)),
         Plan::System(table) => Box::new(sources::SystemRows::new(scope, table)),
         Plan::Values { rows } => Box::new(sources::ValueRows::new(scope, rows)),
         Plan::OneRow => Box::new(Batches::new(vec![Row::new()])),
@@ -318,7 +317,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
             groups,
             sets,
         } => Box::new(expand::Expand::new(scope, below(input)?, groups, sets)),
-        Plan::Gather { input } => Box::new(gather::Gathered::new(scope, input)),
+        Plan::Gather { input } => Box::new(sources::ShardRows::plan(scope, input)),
         Plan::Configure { input } => Box::new(configure::Configured::new(scope, below(input)?)),
         Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
         Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,

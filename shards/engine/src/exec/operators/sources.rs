@@ -1,54 +1,76 @@
-//! Operators without inputs: table scans, system tables, literal rows, table functions.
+//! Operators without inputs: table scans, parts of a plan that run in each partition, system tables, literal rows, table functions.
 //!
-//! Owns: settling a scan (enclosing rows and subqueries become constants) before the `Source` gets it. Asked by: `build`.
+//! Owns: settling a scan or such a part (enclosing rows and subqueries become constants) before the `Source` gets it. Asked by: `build`.
 //! Never: filters or projects; a scan's own filter runs at the shards.
 
 use super::scope::{Exprs, Scope};
-use super::settle::is_settled;
+use super::settle::{is_settled, settle_plan};
 use super::{Batches, RowSource, is_full, settle_scan};
 use crate::catalog::system;
 use crate::exec::profile::Reached;
 use crate::exec::resolve::run_table_function;
-use crate::plan::{Access, Expr, Scan, SystemTable, TableFunction};
+use crate::plan::{Access, Expr, Plan, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 use types::{Result, Row, RowBatch, Value};
 
-pub(crate) struct ScanRows {
+/// Rows that shards have: of a scan, or of a part of a plan that runs in each partition.
+pub(crate) struct ShardRows {
     scope: Scope,
-    scan: Arc<Scan>,
+    asked: Asked,
     rows: Option<Box<dyn RowSource>>,
 }
 
-impl ScanRows {
-    pub(crate) fn new(scope: Scope, scan: &Scan) -> ScanRows {
-        ScanRows {
+enum Asked {
+    Scan(Arc<Scan>),
+    Plan(Arc<Plan>),
+}
+
+impl ShardRows {
+    pub(crate) fn scan(scope: Scope, scan: &Scan) -> ShardRows {
+        ShardRows::new(scope, Asked::Scan(Arc::new(scan.clone())))
+    }
+
+    pub(crate) fn plan(scope: Scope, plan: &Plan) -> ShardRows {
+        ShardRows::new(scope, Asked::Plan(Arc::new(plan.clone())))
+    }
+
+    fn new(scope: Scope, asked: Asked) -> ShardRows {
+        ShardRows {
             scope,
-            scan: Arc::new(scan.clone()),
+            asked,
             rows: None,
+        }
+    }
+
+    async fn open(scope: &Scope, asked: &mut Asked) -> Result<Box<dyn RowSource>> {
+        let exec = &scope.exec;
+        match asked {
+            Asked::Plan(plan) => {
+                settle_plan(Arc::make_mut(plan), exec, &scope.outer).await?;
+                exec.source.run(plan.clone(), exec.ctx.clone()).await
+            }
+            Asked::Scan(scan) => {
+                let scan = match is_settled(scan) {
+                    true => scan.clone(),
+                    false => settle_scan(scan, exec, &scope.outer).await?,
+                };
+                if matches!(&scan.access, Access::Keys(keys) if keys.is_empty()) {
+                    return Ok(Box::new(Batches::new(Vec::new())));
+                }
+                exec.source.scan(scan, exec.ctx.clone()).await
+            }
         }
     }
 }
 
-impl RowSource for ScanRows {
+impl RowSource for ShardRows {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
-            let exec = &self.scope.exec;
-            (exec.check)()?;
+            (self.scope.exec.check)()?;
             let rows = match &mut self.rows {
                 Some(rows) => rows,
-                none => {
-                    let scan = if is_settled(&self.scan) {
-                        self.scan.clone()
-                    } else {
-                        settle_scan(&self.scan, exec, &self.scope.outer).await?
-                    };
-                    if matches!(&scan.access, Access::Keys(keys) if keys.is_empty()) {
-                        *none = Some(Box::new(Batches::new(Vec::new())));
-                        return Ok(None);
-                    }
-                    none.insert(exec.source.scan(scan, exec.ctx.clone()).await?)
-                }
+                none => none.insert(ShardRows::open(&self.scope, &mut self.asked).await?),
             };
             rows.next().await
         })

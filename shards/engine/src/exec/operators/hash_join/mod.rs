@@ -15,7 +15,7 @@ mod table;
 use super::lookup::{self, LOOKUPS_MAX};
 use super::rows::RowSet;
 use super::scope::{Exprs, Scope};
-use super::sources::ScanRows;
+use super::sources::ShardRows;
 use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
@@ -112,7 +112,7 @@ impl HashJoin {
         }
         if is_small && let Some(narrowed) = self.lookup(&left).await? {
             let mut right: Box<dyn RowSource> =
-                Box::new(ScanRows::new(self.spec.scope.clone(), &narrowed));
+                Box::new(ShardRows::scan(self.spec.scope.clone(), &narrowed));
             if let Some(measure) = &self.measure {
                 right = measure.around(right);
             }
