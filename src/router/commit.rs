@@ -14,6 +14,7 @@ use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::commit::Decides;
 use engine::txn::horizon::SnapshotGuard;
+use engine::txn::landing::Landing;
 use engine::txn::{Isolation, Stop, TxnRef};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -199,6 +200,35 @@ impl Txn {
             self.ended.set(true);
         }
         quiet
+    }
+
+    /// Begins the commit of what has written, or locked rows, in at most one partition, and that of this shard, if nothing
+    /// has to be done before. `None`: `commit` does it.
+    pub fn commit_here(&self) -> Option<Result<Landing>> {
+        let owes = self.references.waits()
+            || !self.triggers.is_empty()
+            || self.isolation == Isolation::Serializable
+            || self.advisory.borrow().is_some()
+            || !self.fresh.borrow().is_empty()
+            || self.ended.get();
+        if owes {
+            return None;
+        }
+        let begun = {
+            let (parts, lockers) = (self.participants.borrow(), self.lockers.borrow());
+            let first = parts.iter().chain(&*lockers).next();
+            match first {
+                None => Ok(Landing::Done(self.router.shard.now())),
+                Some(first) if parts.iter().chain(&*lockers).all(|p| p == first) => {
+                    self.router.shard.commit_here(*first, self.xid)?
+                }
+                Some(_) => return None,
+            }
+        };
+        self.ended.set(true);
+        self.participants.borrow_mut().clear();
+        self.lockers.borrow_mut().clear();
+        Some(begun)
     }
 
     async fn commit_everywhere(self: &Rc<Self>) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod commit;
 mod conflict;
 pub mod deadlock;
 mod define;
+mod edit;
 mod get;
 mod insert;
 mod lock;

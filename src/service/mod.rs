@@ -230,7 +230,8 @@ pub enum Reply {
 
 /// The few rows of a statement that has ended.
 pub struct Whole {
-    pub columns: Arc<Vec<Column>>,
+    /// `None`: it gives no rows.
+    pub columns: Option<Arc<Vec<Column>>>,
     pub rows: RowBatch,
     pub tag: &'static str,
 }

@@ -118,6 +118,10 @@ impl Session {
         told
     }
 
+    pub(super) fn has_assigned(&self) -> bool {
+        !self.assigned.borrow().0.is_empty()
+    }
+
     /// The block has ended. Answers what the client is to be told.
     pub(super) fn end_assigned(&self, committed: bool) -> Told {
         let assigned = std::mem::take(&mut *self.assigned.borrow_mut()).0;

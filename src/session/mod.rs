@@ -9,10 +9,12 @@ mod backup;
 mod constraints;
 mod copy;
 mod cursor;
+mod edit;
 mod execution;
 mod explain;
 mod listen;
 mod node;
+mod once;
 mod plans;
 mod point;
 mod portal;
@@ -36,6 +38,7 @@ use assigned::Assigned;
 use cursor::Cursor;
 use engine::catalog::Catalog;
 use engine::exec::{Context, CursorInfo, SessionInfo};
+use engine::shard::Edit;
 use engine::txn::Stop;
 use hashbrown::HashMap;
 use listen::Listening;
@@ -104,6 +107,8 @@ pub struct Planned {
     bound: Bound,
     /// The shortest way to its rows, where there is one.
     point: Option<Point>,
+    /// The shortest way to change its row.
+    edit: Option<Arc<Edit>>,
 }
 
 impl Session {

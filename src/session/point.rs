@@ -6,10 +6,10 @@
 //! either, as nobody can tell that there was one.
 //! Bounds: one call, one row.
 
-use super::execution::Execution;
+use super::Session;
+use super::once::{Ended, Once};
 use super::statement::{Running, Work, is_stale};
 use super::transaction::Block;
-use super::{Planned, Session};
 use crate::router::Txn;
 use crate::service::{Answer, Reply, Whole};
 use crate::telemetry::StatementKind;
@@ -18,10 +18,10 @@ use engine::plan::{Access, Plan, Scan};
 use engine::shard::Lookup;
 use engine::shard::call::GetCall;
 use engine::txn::{Isolation, Stop, TxnRef};
-use sql::{Parsed, Statement};
+use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Column, DataType, PartitionId, Result, Row, RowBatch, Value};
+use types::{Column, DataType, PartitionId, Result, Row, RowBatch};
 
 pub struct Point {
     scan: Arc<Scan>,
@@ -69,44 +69,9 @@ enum Reader {
     Txn(Rc<Txn>),
 }
 
-/// What it had begun cannot be cancelled any more when it is dropped.
-struct Ended<'a>(&'a Session, Arc<Stop>);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        let mut running = self.0.running.borrow_mut();
-        running.take_if(|stop| Arc::ptr_eq(stop, &self.1));
-    }
-}
-
-/// A statement with its parameters, begun and ended by one request.
-pub(super) struct Once {
-    pub parsed: Rc<Parsed>,
-    pub planned: Rc<Planned>,
-    pub params: Vec<Value>,
-}
-
 impl Session {
-    /// Carries out a statement that came whole: a transaction that is not in a block ends with it.
-    pub(super) fn once(&self, once: Once, stop: impl Fn() -> Arc<Stop>) -> Result<Answer<'_>> {
-        if let Some(answer) = self.looked_up_at_once(&once, &stop)? {
-            return Ok(answer);
-        }
-        Ok(Answer::Now(Ok(self.begun(once, stop())?)))
-    }
-
-    fn begun(&self, once: Once, stop: Arc<Stop>) -> Result<Reply> {
-        let Once {
-            parsed,
-            planned,
-            params,
-        } = once;
-        let execution = Execution::known(self.this()?, parsed, planned, params, stop);
-        Ok(Reply::Results(Box::new(execution)))
-    }
-
     /// `None`: it is not only a row that is asked for, or not in a transaction that may be asked for one so.
-    fn looked_up_at_once(
+    pub(super) fn looked_up_at_once(
         &self,
         once: &Once,
         stop: impl Fn() -> Arc<Stop>,
@@ -260,7 +225,7 @@ impl Session {
         }
         metrics.statement(StatementKind::Select, began.elapsed());
         Reply::Whole(Whole {
-            columns: columns.clone(),
+            columns: Some(columns.clone()),
             rows,
             tag,
         })

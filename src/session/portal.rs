@@ -1,10 +1,11 @@
 //! The extended protocol: prepared statements and portals.
 
 use super::execution::Execution;
+use super::once::Once;
 use super::plans::{PlanRef, cacheable};
-use super::point::{Once, Point};
+use super::point::Point;
 use super::statement::Running;
-use super::{Planned, Prepared, Session};
+use super::{Planned, Prepared, Session, edit};
 use crate::service::{Answer, Reply};
 use engine::exec::{Context, cast};
 use engine::txn::Stop;
@@ -92,7 +93,9 @@ impl Session {
         }
         let (version, own) = (ctx.catalog.version, self.own_catalog());
         let (parsed, took) = (Some(parsed.clone()), began.elapsed());
-        Ok(Rc::new(Planned::new(version, own, parsed, bound, took)))
+        let mut planned = Planned::new(version, own, parsed, bound, took);
+        planned.edit = edit::of(planned.statement(), &ctx.catalog);
+        Ok(Rc::new(planned))
     }
 
     pub(super) fn parse(
@@ -373,6 +376,7 @@ impl Planned {
     ) -> Planned {
         Planned {
             point: Point::of(&bound.statement),
+            edit: None,
             took,
             version,
             own,

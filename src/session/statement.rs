@@ -4,7 +4,7 @@
 
 use super::copy::{CopyIn, CopyOut};
 use super::execution::Execution;
-use super::point::Once;
+use super::once::Once;
 use super::portal::Progress;
 use super::{Planned, Session, temporary};
 use crate::router::Txn;
@@ -296,7 +296,8 @@ impl Session {
                 planned,
                 params: shape.numbers.to_vec(),
             };
-            return self.once(once, stop);
+            let answer = self.once(once, stop);
+            return Ok(answer.unwrap_or_else(|e| Answer::Now(self.guarded_end(e))));
         }
         let statements = sql::parse(text).inspect_err(|_| {
             self.fail();

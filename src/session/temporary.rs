@@ -33,6 +33,16 @@ impl Temporary {
     pub(super) fn has_written(&self) -> bool {
         self.written.get()
     }
+
+    /// The session has, or may have, something that is its own.
+    pub(super) fn may_be(&self) -> bool {
+        self.any.get()
+    }
+
+    /// A transaction of a session that has nothing has ended.
+    pub(super) fn has_committed(&self) {
+        self.written.set(false);
+    }
 }
 
 /// The statement makes something temporary.

@@ -355,11 +355,8 @@ impl Session {
             Block::Failed { .. } => return false,
             Block::Idle => {}
             Block::Implicit(active) => {
-                if active.catalog.is_some()
-                    || self.temporary.has_written()
-                    || !self.cursors.borrow().is_empty()
-                    || !self.announcements.is_empty()
-                    || self.listening.acts() > 0
+                if self.temporary.has_written()
+                    || !self.is_quiet(active)
                     || !active.txn.ends_at_once()
                 {
                     return false;
@@ -370,6 +367,14 @@ impl Session {
         }
         self.portals.borrow_mut().clear();
         true
+    }
+
+    /// Nothing but its rows comes with its commit.
+    pub(super) fn is_quiet(&self, active: &Active) -> bool {
+        active.catalog.is_none()
+            && self.cursors.borrow().is_empty()
+            && self.announcements.is_empty()
+            && self.listening.acts() == 0
     }
 
     async fn commit_active(&self, active: Active, stop: &Arc<Stop>) -> Result<()> {
@@ -535,7 +540,7 @@ impl Session {
     }
 }
 
-fn level(isolation: Isolation) -> txn::Isolation {
+pub(super) fn level(isolation: Isolation) -> txn::Isolation {
     match isolation {
         Isolation::ReadCommitted => txn::Isolation::ReadCommitted,
         Isolation::RepeatableRead => txn::Isolation::RepeatableRead,

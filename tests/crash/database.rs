@@ -236,8 +236,8 @@ impl Client {
         match self.0.work(Request::new(op), || stop.clone()).get().await? {
             Answer::Results(results) => Ok(results),
             Answer::Whole(whole) => Ok(Box::new(Given([
-                Some(Event::Columns(whole.columns)),
-                Some(Event::Rows(whole.rows)),
+                whole.columns.map(Event::Columns),
+                (!whole.rows.is_empty()).then_some(Event::Rows(whole.rows)),
                 Some(Event::Complete {
                     tag: whole.tag.into(),
                 }),

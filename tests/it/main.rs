@@ -14,6 +14,7 @@ mod changes;
 mod damage;
 mod domains;
 mod durability;
+mod edits;
 mod enums;
 mod explain;
 mod foreign_keys;

@@ -46,6 +46,7 @@ pub use pool::policy::{EvictionPolicy, UnknownPolicy};
 pub use stats::Stats;
 pub use store::{Op, Store, TryError, Visitor, Watch};
 pub use superblock::{FORMAT, META_BYTES_MAX};
+pub use tree::First;
 pub use wal::record::{RECORD_BYTES_MAX, same_history, segment_start};
 pub use wal::replay::Replay;
 pub use wal::{Appended, ArchiveStats};

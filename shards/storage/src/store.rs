@@ -11,7 +11,7 @@ use crate::fence::Fence;
 use crate::options::{Options, Policy};
 use crate::page::node::{self, Stored};
 use crate::page::{Page, PageId};
-use crate::tree::{Ready, Stall, State, Visit};
+use crate::tree::{First, Ready, Stall, State, Visit};
 use crate::wait::Waits;
 use crate::wal::{Appended, Wal};
 use crate::writer::{Writer, Writes};
@@ -109,6 +109,11 @@ impl Store {
         self.wal.admit(bytes).await
     }
 
+    /// Whether `admit` has nothing to wait for.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.wal.has_room(bytes)
+    }
+
     /// Appends a record to the log's buffer. It is on disk when `durable(end)` has returned.
     pub fn append(&self, payload: &[u8]) -> Result<Appended, StorageError> {
         self.wal.append(payload)
@@ -164,14 +169,15 @@ impl Store {
     }
 
     /// Calls `f` with the first cell at or after `from`, without waiting and without looking further than the leaf it
-    /// belongs to: `None` says nothing of what lies behind that, or elsewhere.
+    /// belongs to. `None`: it has to be waited for, or `f` says so.
     pub fn first_here<R>(
         &self,
         tree: TreeId,
         from: &[u8],
-        f: impl FnOnce(&[u8], &[u8]) -> R,
+        f: impl FnOnce(First<'_>) -> Option<R>,
     ) -> Option<R> {
-        self.state.borrow().first_here(tree, from, f).ok().flatten()
+        let found = self.state.borrow().first_here(tree, from, f);
+        found.ok().flatten().flatten()
     }
 
     /// Where a leaf begins that ends, as far as cells before `key` go, at `key` (or at the end of the tree, without one).
@@ -301,6 +307,19 @@ impl Store {
             }
             runtime::yield_if_needed().await;
         }
+    }
+
+    /// As `apply_watched` of few changes, without waiting; `false`: something would have had to be waited for. Then some are done, and
+    /// doing them again changes nothing.
+    pub fn apply_here<'a>(
+        &self,
+        ops: &mut dyn Iterator<Item = Op<'a>>,
+        watch: &mut Watch<'_>,
+    ) -> Result<bool, StorageError> {
+        self.fence.check()?;
+        let run = self.apply_run(ops, watch);
+        self.wake_writer();
+        run.map(|left| left.is_none())
     }
 
     /// Changes what is resident; returns the first change that has to wait, or the last of a run.

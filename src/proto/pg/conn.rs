@@ -16,7 +16,7 @@ use super::startup;
 use super::whole::Owing;
 use super::wire::{Wire, WireError};
 use crate::net::{self, Connection};
-use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot};
+use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot, TxnStatus};
 use crate::telemetry::{Connections, Metrics};
 use bytes::Bytes;
 use futures_lite::io::{AsyncRead, AsyncWrite};
@@ -387,7 +387,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             }
             Ok(Reply::Whole(whole)) => {
                 let (formats, columns) = (Formats::default(), whole.columns.clone());
-                let head = |out: &mut Output| out.row_description(&columns, &formats);
+                let head = |out: &mut Output| {
+                    if let Some(columns) = &columns {
+                        out.row_description(columns, &formats);
+                    }
+                };
                 self.whole(whole, &formats, head).await?
             }
             Ok(_) => Err(Fail::Own(unexpected_reply())),
@@ -408,7 +412,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     }
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
-        let status = self.session.status();
+        self.ready_as(self.session.status()).await
+    }
+
+    pub(super) async fn ready_as(&mut self, status: TxnStatus) -> Result<(), End> {
         self.tell().await?;
         self.wire.put(|out| out.ready_for_query(status)).await?;
         self.between = true;

@@ -121,13 +121,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     ) -> Result<Result<(), Fail>, End> {
         let zone = self.session.time_zone();
         let style = Style {
-            columns: &whole.columns,
+            columns: whole.columns.as_ref().map_or(&[], |c| &c[..]),
             formats,
             zone: &zone,
         };
         if whole.rows.rows.iter().any(|row| style.has_long(row)) {
             self.wire.put(head).await?;
-            let mut shape = Shape::bound(formats.clone(), Some(whole.columns));
+            let mut shape = Shape::bound(formats.clone(), whole.columns);
             if let Err(fail) = self.rows(whole.rows, &mut shape).await? {
                 return Ok(Err(fail));
             }

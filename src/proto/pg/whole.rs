@@ -11,7 +11,7 @@ use super::conn::{Conn, End, Fail, request};
 use super::encode::Output;
 use super::extended::unexpected_reply;
 use super::results::Shape;
-use crate::service::{Answer, Operation, Reply};
+use crate::service::{Answer, Operation, Reply, TxnStatus};
 use futures_lite::future::poll_once;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use futures_util::future::LocalBoxFuture;
@@ -58,7 +58,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         let session = self.session.clone();
         let op = Operation::Run { statement, params };
         let reply = match session.call(request(op, bytes)) {
-            Answer::Now(reply @ (Ok(Reply::Whole(_)) | Err(_))) if !self.owing.0.is_empty() => {
+            Answer::Now(Ok(Reply::Whole(whole)))
+                if whole.columns.is_some() && !self.owing.0.is_empty() =>
+            {
+                let reply = Ok(Reply::Whole(whole));
                 self.owing.0.push_back((Owed::Here(reply), form));
                 return Ok(());
             }
@@ -79,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 self.wire.watch(reply).await?
             }
         };
-        self.answer(reply, form).await
+        self.answer(reply, form, None).await
     }
 
     /// Answers all that is owed.
@@ -89,20 +92,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 Owed::Here(reply) => reply,
                 Owed::Later(reply) => self.wire.watch(reply).await?,
             };
-            self.answer(reply, form).await?;
+            // What is owed has been asked outside of a block; one may have begun since.
+            self.answer(reply, form, Some(TxnStatus::Idle)).await?;
         }
         Ok(())
     }
 
-    async fn answer(&mut self, reply: Result<Reply>, form: Form) -> Result<(), End> {
+    async fn answer(
+        &mut self,
+        reply: Result<Reply>,
+        form: Form,
+        status: Option<TxnStatus>,
+    ) -> Result<(), End> {
         let outcome = match reply {
             Ok(reply) => self.ran(reply, form).await?,
             Err(error) => Err(Fail::Door(error)),
         };
-        match outcome {
-            Ok(()) => self.ready().await,
-            Err(fail) => self.fail_simple(fail).await,
+        if let Err(fail) = outcome {
+            self.report(fail).await?;
         }
+        let status = status.unwrap_or_else(|| self.session.status());
+        self.ready_as(status).await
     }
 
     async fn ran(&mut self, reply: Reply, form: Form) -> Result<Result<(), Fail>, End> {

@@ -1,5 +1,6 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
+use super::edit::Edit;
 use super::get::Lookup;
 pub use super::run::{RunCall, RunId};
 use crate::catalog::{Catalog, Index, Sequence, Table};
@@ -84,6 +85,8 @@ pub struct Resolution {
 pub enum PartitionCall {
     /// One row by its key: `Row`.
     Get(GetCall),
+    /// A change of one row by its key: `Edited`.
+    Edit(EditCall),
     Scan(ScanCall),
     /// Operators over its rows: `Rows`, with a `resume` while there may be more.
     Run(RunCall),
@@ -196,6 +199,7 @@ impl PartitionCall {
     /// The transaction that it writes for, under a savepoint.
     pub(super) fn writer(&self) -> Option<&TxnRef> {
         let txn = match self {
+            PartitionCall::Edit(c) => &c.txn,
             PartitionCall::Insert(c) => &c.txn,
             PartitionCall::Update(c) => &c.txn,
             PartitionCall::Delete(c) => &c.txn,
@@ -296,6 +300,19 @@ pub enum Conflict {
     },
     /// Locks the existing row and answers it: the caller decides.
     Lock,
+}
+
+/// For a transaction whose reads nobody has to remember.
+pub struct EditCall {
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub edit: Arc<Edit>,
+    /// `None`: of a table without one.
+    pub key: Option<Vec<u8>>,
+    /// Of an INSERT.
+    pub row: Option<Row>,
+    /// The statement is its own transaction.
+    pub commit: bool,
 }
 
 pub struct UpdateCall {
@@ -470,6 +487,11 @@ pub struct LoadEntry {
 pub enum Reply {
     /// The row of one key, if there is one.
     Row(Option<Row>),
+    /// How many rows (none or one), and what RETURNING says.
+    Edited {
+        count: u64,
+        row: Option<Row>,
+    },
     Done,
     Rows {
         batch: RowBatch,

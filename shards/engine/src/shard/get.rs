@@ -6,22 +6,20 @@
 //! Bounds: one row, decoded as far as it is wanted.
 
 use super::call::{GetCall, Reply, stale};
+use super::locator::Locator;
 use super::{Shard, ShardReply};
 use crate::catalog::Table;
-use crate::codec::{key, row};
-use crate::plan::{Access, Expr, Scan};
+use crate::codec::row;
+use crate::plan::{Expr, Scan};
 use crate::txn::Partition;
-use smallvec::SmallVec;
 use std::sync::Arc;
-use types::{DataType, PartitionId, Result, Row, Ts, Value, Xid};
+use types::{PartitionId, Result, Row, Ts, Value, Xid};
 
 /// A query of one row by its primary key, made ready.
 pub struct Lookup {
     table: Arc<Table>,
     layout: row::Layout,
-    /// Of the primary key.
-    types: Vec<DataType>,
-    parts: Vec<Part>,
+    locator: Locator,
     /// Ordinals, in the order in which they are given out.
     columns: Vec<usize>,
     /// By ordinal.
@@ -30,18 +28,9 @@ pub struct Lookup {
     once: bool,
 }
 
-enum Part {
-    Param(usize),
-    Const(Value),
-}
-
 impl Lookup {
     /// `None` when the scan does more than that.
     pub fn of(scan: &Scan) -> Option<Lookup> {
-        let Access::Keys(keys) = &scan.access else {
-            return None;
-        };
-        let [exprs] = &keys[..] else { return None };
         let more = scan.filter.is_some()
             || scan.partial.is_some()
             || scan.top.is_some()
@@ -51,13 +40,7 @@ impl Lookup {
             return None;
         }
         let table = scan.table.clone();
-        let types = table.types_of(&table.primary_key);
-        let part = |(expr, ty): (&Expr, &DataType)| match expr {
-            Expr::Param(at, of) if of == ty => Some(Part::Param(usize::from(*at))),
-            Expr::Const(value, of) if of == ty => Some(Part::Const(value.clone())),
-            _ => None,
-        };
-        let parts = exprs.iter().zip(&types).map(part).collect::<Option<_>>()?;
+        let locator = Locator::of(&table, &scan.access)?;
         let columns: Vec<usize> = match &scan.project {
             None => (0..table.columns.len()).collect(),
             Some(exprs) => {
@@ -76,8 +59,7 @@ impl Lookup {
         Some(Lookup {
             layout: table.layout(),
             table,
-            types,
-            parts,
+            locator,
             columns,
             wanted,
             once,
@@ -90,21 +72,7 @@ impl Lookup {
         params: &[Value],
         partitions: u16,
     ) -> Result<Option<(PartitionId, Vec<u8>)>> {
-        let mut values = SmallVec::<[Value; 4]>::new();
-        for part in &self.parts {
-            let value = match part {
-                Part::Param(at) => params.get(*at).unwrap_or(&Value::Null),
-                Part::Const(value) => value,
-            };
-            if value.is_null() {
-                return Ok(None);
-            }
-            values.push(value.clone());
-        }
-        let mut bytes = Vec::new();
-        key::encode(&values, &self.types, &mut bytes)?;
-        let partition = self.table.partition_of_key(&bytes, partitions)?;
-        Ok(Some((partition, bytes)))
+        self.locator.address(params, partitions)
     }
 
     fn row(&self, payload: &[u8]) -> Result<Row> {

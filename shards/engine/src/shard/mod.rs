@@ -13,11 +13,13 @@ mod constraints;
 mod covering;
 mod cursor;
 mod delete;
+mod edit;
 pub mod entries;
 pub mod get;
 pub mod insert;
 pub mod layout;
 pub mod load;
+mod locator;
 mod lock;
 mod meter;
 pub mod references;
@@ -32,6 +34,7 @@ mod unique;
 mod update;
 
 pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply};
+pub use edit::{Aim, Edit, Edited};
 pub use get::Lookup;
 
 pub use constraints::key_detail;
@@ -43,8 +46,10 @@ use crate::catalog::{Catalog, Table, stored};
 pub use crate::txn::Options;
 use crate::txn::backup::BackupProgress;
 use crate::txn::build::BuildProgress;
+use crate::txn::commit::Decides;
 use crate::txn::deadlock::Suspects;
 use crate::txn::horizon::SnapshotGuard;
+use crate::txn::landing::Landing;
 use crate::txn::locks::Mode;
 use crate::txn::recovery::{self, Recovered};
 use crate::txn::staged;
@@ -201,6 +206,15 @@ impl Shard {
         self.runs.next(self.id)
     }
 
+    /// Begins a transaction's commit in a partition of this shard; `None`: it has to be asked for.
+    pub fn commit_here(&self, partition: PartitionId, xid: Xid) -> Option<Result<Landing>> {
+        let p = self.partitions.get(&partition)?;
+        p.check().ok()?;
+        let begun = p.commit_here(xid, &Decides::default())?;
+        self.calls.set(self.calls.get() + 1);
+        Some(begun)
+    }
+
     pub fn owner(&self, partition: PartitionId) -> ShardId {
         owner(partition, self.shards)
     }
@@ -216,15 +230,29 @@ impl Shard {
     }
 
     /// Answers a call that has nothing to wait for; any other is for `handle`.
-    pub fn handle_now(&self, envelope: &Envelope) -> Option<ShardReply> {
-        let ShardCall::Partition(id, PartitionCall::Get(call)) = &envelope.call else {
+    pub fn handle_now(self: &Rc<Self>, envelope: &Envelope) -> Option<ShardReply> {
+        let ShardCall::Partition(id, call) = &envelope.call else {
             return None;
         };
-        self.clock.merge(envelope.stamp);
-        let what = (&*call.lookup, &call.key[..]);
-        let reader = (Some(call.txn.xid), call.txn.snapshot);
-        let found = self.row_here(*id, what, reader, call.version)?;
-        Some(found.map(Reply::Row))
+        match call {
+            PartitionCall::Get(call) => {
+                self.clock.merge(envelope.stamp);
+                let what = (&*call.lookup, &call.key[..]);
+                let reader = (Some(call.txn.xid), call.txn.snapshot);
+                let found = self.row_here(*id, what, reader, call.version)?;
+                Some(found.map(Reply::Row))
+            }
+            // A commit waits for the disk.
+            PartitionCall::Edit(call) if !call.commit => {
+                self.clock.merge(envelope.stamp);
+                let done = self.edit_here(*id, call)?;
+                Some(done.map(|e| Reply::Edited {
+                    count: e.count,
+                    row: e.row,
+                }))
+            }
+            _ => None,
+        }
     }
 
     /// Answers one call.
@@ -308,6 +336,7 @@ impl Shard {
                 Box::pin(self.backup(partition, step, &stop)).await
             }
             PartitionCall::Get(c) => Box::pin(self.get(partition, c)).await,
+            PartitionCall::Edit(c) => Box::pin(self.edit(partition, c)).await,
             PartitionCall::Scan(c) => self.scan(partition, c).await,
             PartitionCall::Run(c) => Box::pin(self.run(partition, c)).await,
             PartitionCall::Insert(c) => Box::pin(self.insert(partition, c)).await,

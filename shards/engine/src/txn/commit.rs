@@ -5,18 +5,25 @@
 //! the WAL, and never answers by an abort once its record may be found at the next start (08007 then).
 //! Bounds: a run of `RUN` writes at a time; records by `record::CHUNK_BYTES`, the WAL's backlog by `Store::admit`.
 
+use super::landing::Landing;
 use super::partition::{Partition, bump};
 use super::record::Ops;
 use super::state::{Status, TxnState};
 use super::writes::Payload;
 use super::{record, versions};
 use runtime::sync::oneshot;
+use smallvec::SmallVec;
 use std::rc::Rc;
 use storage::Op;
 use types::{Error, Lsn, PartitionId, Result, SqlState, TreeId, Ts, Xid};
 
+type Cell = (TreeId, Vec<u8>, Vec<u8>);
+
 /// Writes that are handled between two looks at the clock.
 const RUN: usize = 128;
+
+/// A commit with more writes is carried out in runs.
+const HERE_MAX: usize = 32;
 
 /// For a commit that also decides for transactions prepared elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -29,28 +36,67 @@ pub struct Decides {
 impl Partition {
     /// Commits what `xid` wrote here. Once begun it runs to its end, even if the caller goes away.
     pub async fn commit(self: &Rc<Self>, xid: Xid, decides: Decides) -> Result<Ts> {
+        if let Some(begun) = self.commit_here(xid, &decides) {
+            return begun?.done().await;
+        }
         let Some(state) = self.txn_if_any(xid) else {
-            self.reads.end(xid);
             return Ok(self.clock.now());
         };
-        if state.is_empty() && !state.loaded.get() && decides.participants.is_empty() {
-            self.reads.end(xid);
-            self.end(&state);
-            return Ok(self.clock.now());
-        }
         let this = self.clone();
         to_the_end(async move {
-            let outcome = this.commit_now(&state, decides).await;
-            if outcome.is_err() && state.status.get() == Status::Active {
-                this.abort(xid);
-            }
-            outcome
+            let begun = match this.ready(&state).await {
+                Ok(ops) => this.takes_off(&state, &decides, &ops),
+                Err(e) => Err(e),
+            };
+            this.or_abort(&state, begun)?.done().await
         })
         .await
     }
 
-    async fn commit_now(&self, state: &Rc<TxnState>, decides: Decides) -> Result<Ts> {
-        let ops = self.ready(state).await?;
+    /// Begins a commit, unless something has to be waited for before its record is in the log.
+    pub fn commit_here(self: &Rc<Self>, xid: Xid, decides: &Decides) -> Option<Result<Landing>> {
+        let Some(state) = self.txn_if_any(xid) else {
+            self.reads.end(xid);
+            return Some(Ok(Landing::Done(self.clock.now())));
+        };
+        if state.is_empty() && !state.loaded.get() && decides.participants.is_empty() {
+            self.reads.end(xid);
+            self.end(&state);
+            return Some(Ok(Landing::Done(self.clock.now())));
+        }
+        let ops = self.ready_here(&state)?;
+        let begun = self.takes_off(&state, decides, &ops);
+        Some(self.or_abort(&state, begun))
+    }
+
+    /// Begins a commit, now or as soon as may be.
+    pub fn commit_soon(self: &Rc<Self>, xid: Xid) -> Result<Landing> {
+        if let Some(begun) = self.commit_here(xid, &Decides::default()) {
+            return begun;
+        }
+        let this = self.clone();
+        let (done, answer) = oneshot::channel();
+        runtime::spawn(async move {
+            let _ = done.send(this.commit(xid, Decides::default()).await);
+        })
+        .detach();
+        Ok(Landing::Due(answer))
+    }
+
+    fn or_abort<T>(&self, state: &TxnState, outcome: Result<T>) -> Result<T> {
+        if outcome.is_err() && state.status.get() == Status::Active {
+            self.abort(state.xid);
+        }
+        outcome
+    }
+
+    /// From its timestamp to its place in the log.
+    fn takes_off(
+        self: &Rc<Self>,
+        state: &Rc<TxnState>,
+        decides: &Decides,
+        ops: &[u8],
+    ) -> Result<Landing> {
         self.reads.validate(state.xid)?;
         self.reads.wrote(state)?;
         let ts = Ts(self.clock.now().0.max(decides.at_least.0));
@@ -61,28 +107,9 @@ impl Partition {
         self.in_flight
             .borrow_mut()
             .insert((ts, state.xid), state.clone());
-        let bytes = record::commit(state.xid, ts, &decides.participants, &ops);
+        let bytes = record::commit(state.xid, ts, &decides.participants, ops);
         let end = self.append(state, &bytes)?;
-        // From here on the record may be found at the next start: no error may say that it was not committed.
-        self.carry_out(state, ts, end, &decides)
-            .await
-            .map_err(|e| unknown(&e))?;
-        Ok(ts)
-    }
-
-    async fn carry_out(&self, state: &TxnState, ts: Ts, end: Lsn, decides: &Decides) -> Result<()> {
-        if !decides.participants.is_empty() {
-            let start = *state.pins.borrow().last().unwrap_or(&end);
-            self.pin(start);
-            self.decisions.borrow_mut().insert(state.xid, (ts, start));
-        }
-        self.wait_durable(end).await?;
-        self.decide(state, ts);
-        self.apply(state, ts).await?;
-        bump(&self.counters.commits);
-        self.bar(state);
-        self.end(state);
-        Ok(())
+        Ok(self.lands(state, (ts, end), decides))
     }
 
     /// Makes the writes durable without deciding; readers at or above the answered timestamp wait for the decision.
@@ -193,6 +220,19 @@ impl Partition {
         Ok(last)
     }
 
+    /// As `ready`, for the usual commit: small, and with nothing to wait for.
+    fn ready_here(&self, state: &TxnState) -> Option<Vec<u8>> {
+        let writes = state.writes.borrow();
+        let usual = self.check().is_ok()
+            && state.active().is_ok()
+            && !state.loaded.get()
+            && !state.unlogged.get()
+            && state.staged.borrow().is_none()
+            && writes.bytes() <= record::CHUNK_BYTES
+            && self.store.has_room(writes.bytes());
+        usual.then(|| record::all(&writes))
+    }
+
     /// Logs all but the last run of what the transaction wrote; returns that.
     async fn log_chunks(&self, state: &TxnState) -> Result<Vec<u8>> {
         let staged = state.staged.borrow().clone();
@@ -249,12 +289,54 @@ impl Partition {
         Ok(at.end)
     }
 
-    async fn wait_durable(&self, end: Lsn) -> Result<()> {
+    pub(super) async fn wait_durable(&self, end: Lsn) -> Result<()> {
         self.store
             .durable(end)
             .await
             .map_err(Error::from)
             .inspect_err(|e| self.fence(e))
+    }
+
+    /// As `apply`, if nothing has to be waited for; otherwise what it has done can be done again.
+    pub(super) fn put_here(&self, state: &TxnState, ts: Ts) -> Option<Result<()>> {
+        let writes = state.writes.borrow();
+        if writes.len() > HERE_MAX || state.staged.borrow().is_some() {
+            return None;
+        }
+        let cells: SmallVec<[Cell; 4]> = writes
+            .iter()
+            .map(|(tree, key, value)| {
+                let value = versions::cell_value(value.as_deref());
+                (tree, versions::cell_key(key, ts), value)
+            })
+            .collect();
+        let mut ops = cells.iter().map(|(tree, key, value)| Op::Put {
+            tree: *tree,
+            key,
+            value,
+        });
+        let mut done = writes.iter();
+        let mut left: SmallVec<[(TreeId, &[u8]); 4]> = SmallVec::new();
+        let put = self.store.apply_here(&mut ops, &mut |_, behind| {
+            if let Some((tree, key, value)) = done.next()
+                && leaves_behind(key, value, behind)
+            {
+                left.push((tree, key));
+            }
+        });
+        match put {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(e) => {
+                let e = Error::from(e);
+                self.fence(&e);
+                return Some(Err(e));
+            }
+        }
+        for (tree, key) in left {
+            self.garbage.push(ts, tree, key);
+        }
+        Some(Ok(()))
     }
 
     /// Puts the writes into the trees as versions of `ts`.
@@ -303,7 +385,7 @@ impl Partition {
             self.store
                 .apply_watched(&mut ops, &mut |_, behind| {
                     if let Some((tree, key, value)) = done.next()
-                        && (value.is_none() || behind.is_none_or(|b| versions::is_of(b, key)))
+                        && leaves_behind(key, value, behind)
                     {
                         self.garbage.push(ts, *tree, key);
                     }
@@ -316,7 +398,7 @@ impl Partition {
         put.await.inspect_err(|e| self.fence(e))
     }
 
-    fn end(&self, state: &TxnState) {
+    pub(super) fn end(&self, state: &TxnState) {
         match state.status.replace(Status::Ended) {
             Status::Prepared(ts) | Status::Committing(ts) => {
                 self.in_flight.borrow_mut().remove(&(ts, state.xid));
@@ -332,8 +414,13 @@ impl Partition {
     }
 }
 
+/// Whether a version that was put leaves one behind that may go some day; `behind` is the cell behind it, if that is known.
+fn leaves_behind(key: &[u8], value: &Payload, behind: Option<&[u8]>) -> bool {
+    value.is_none() || behind.is_none_or(|b| versions::is_of(b, key))
+}
+
 /// 08007: only the next start tells whether it was committed.
-fn unknown(e: &Error) -> Error {
+pub(super) fn unknown(e: &Error) -> Error {
     Error::new(
         SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
         "the outcome of the commit is unknown",

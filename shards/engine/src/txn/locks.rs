@@ -11,6 +11,7 @@ use super::deadlock::{Suspects, TIMEOUT, Wait};
 use super::{Stop, TxnRef};
 use hashbrown::HashMap;
 use runtime::sync::oneshot;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -22,9 +23,9 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Target {
-    Row(TableId, TreeId, Vec<u8>),
+    Row(TableId, TreeId, Rc<[u8]>),
     Table(TableId),
-    Advisory(Vec<u8>),
+    Advisory(Rc<[u8]>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +47,7 @@ impl Target {
 
 struct Lock {
     mode: Mode,
-    owners: Vec<Xid>,
+    owners: SmallVec<[Xid; 2]>,
     queue: VecDeque<Waiter>,
 }
 
@@ -177,7 +178,7 @@ impl LockTable {
         match covered {
             Covers::Table => Ok(()),
             Covers::Rows => {
-                let target = Target::Row(table, tree, key.to_vec());
+                let target = Target::Row(table, tree, key.into());
                 self.acquire(txn, target, mode).await.map(|_| ())
             }
             Covers::TooManyRows => {
@@ -201,7 +202,7 @@ impl LockTable {
         let mut state = self.state.borrow_mut();
         let (target, mode) = match state.covers(txn.xid, table) {
             Covers::Table => return Ok(true),
-            Covers::Rows => (Target::Row(table, tree, key.to_vec()), mode),
+            Covers::Rows => (Target::Row(table, tree, key.into()), mode),
             Covers::TooManyRows => (Target::Table(table), Mode::Exclusive),
         };
         if !state.is_free(txn.xid, &target, mode) {
@@ -211,6 +212,32 @@ impl LockTable {
         state.request(txn.xid, target, mode)?;
         if whole {
             state.cover(txn.xid, table);
+        }
+        Ok(true)
+    }
+
+    /// Shares the table and locks the row for a writer, or takes neither, if it would have to wait for one of them.
+    pub fn try_write(
+        &self,
+        xid: Xid,
+        table: TableId,
+        row: Option<(TreeId, &[u8])>,
+    ) -> Result<bool> {
+        let mut state = self.state.borrow_mut();
+        let row = match (row, state.covers(xid, table)) {
+            (_, Covers::Table) => return Ok(true),
+            (Some(_), Covers::TooManyRows) => return Ok(false),
+            (row, _) => row.map(|(tree, key)| Target::Row(table, tree, key.into())),
+        };
+        let shared = Target::Table(table);
+        let free = state.is_free(xid, &shared, Mode::Shared)
+            && (row.iter()).all(|row| state.is_free(xid, row, Mode::Exclusive));
+        if !free {
+            return Ok(false);
+        }
+        state.request(xid, shared, Mode::Shared)?;
+        if let Some(row) = row {
+            state.request(xid, row, Mode::Exclusive)?;
         }
         Ok(true)
     }
@@ -239,7 +266,7 @@ impl LockTable {
         mode: Mode,
         waits: bool,
     ) -> Result<bool> {
-        let target = Target::Advisory(key.to_vec());
+        let target = Target::Advisory(key.into());
         if !waits && !self.state.borrow().is_free(txn.xid, &target, mode) {
             return Ok(false);
         }
@@ -249,7 +276,7 @@ impl LockTable {
     /// Gives back one advisory lock of `xid`, or all; nor does it wait for any of them from now on.
     pub fn give_back(&self, xid: Xid, key: Option<&[u8]>) {
         let mut state = self.state.borrow_mut();
-        let target = key.map(|key| Target::Advisory(key.to_vec()));
+        let target = key.map(|key| Target::Advisory(key.into()));
         let waited = state
             .waiting
             .get(&xid)
@@ -377,7 +404,7 @@ impl LockTable {
         self.state
             .borrow()
             .locks
-            .get(&Target::Row(table, tree, key.to_vec()))
+            .get(&Target::Row(table, tree, key.into()))
             .and_then(|l| l.owners.first().copied())
     }
 
@@ -460,7 +487,7 @@ impl State {
                 target.clone(),
                 Lock {
                     mode,
-                    owners: vec![xid],
+                    owners: SmallVec::from_slice(&[xid]),
                     queue: VecDeque::new(),
                 },
             );

@@ -20,6 +20,7 @@ pub mod deadlock;
 pub mod garbage;
 pub mod history;
 pub mod horizon;
+pub mod landing;
 pub mod locks;
 pub mod partition;
 pub mod reading;

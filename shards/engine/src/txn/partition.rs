@@ -9,6 +9,7 @@ use super::backup::Backup;
 use super::commit::to_the_end;
 use super::deadlock::Suspects;
 use super::garbage::Garbage;
+use super::landing::Landings;
 use super::locks::{LockTable, Mode};
 use super::reads::Reads;
 use super::state::{Status, TxnState};
@@ -49,6 +50,7 @@ pub struct Partition {
     /// Trees that rows are being loaded into, and by how many calls.
     loading: RefCell<HashMap<TreeId, usize>>,
     pub garbage: Garbage,
+    pub(super) landings: Landings,
     pub counters: Counters,
 }
 
@@ -142,6 +144,7 @@ impl Partition {
             barred: RefCell::new(Vec::new()),
             loading: RefCell::new(HashMap::new()),
             garbage: Garbage::default(),
+            landings: Landings::default(),
             counters: Counters::default(),
         }
     }

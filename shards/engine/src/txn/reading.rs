@@ -133,7 +133,19 @@ impl Partition {
         if self.check().is_err() || before.any(|(_, state)| state.may_have(tree, key)) {
             return None;
         }
-        versions::newest_here(&self.store, tree, key, snapshot, f)
+        versions::newest_here(&self.store, tree, key, snapshot, |found| {
+            f(found.and_then(|(_, payload)| payload))
+        })
+    }
+
+    /// As `latest`, calling `f` with what there is where it lies; `None`: it has to be waited for.
+    pub fn latest_here<R>(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        f: impl FnOnce(Option<(Ts, Option<&[u8]>)>) -> R,
+    ) -> Option<Result<R>> {
+        versions::newest_here(&self.store, tree, key, Ts(u64::MAX), f)
     }
 
     /// The newest committed version, whatever the snapshot; call it under the key's lock.

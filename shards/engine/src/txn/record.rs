@@ -76,6 +76,16 @@ pub fn cut(writes: &WriteSet) -> Vec<Vec<u8>> {
     runs
 }
 
+/// All of a transaction's operations in one run.
+pub fn all(writes: &WriteSet) -> Vec<u8> {
+    let mut ops = Ops::new();
+    ops.bytes.reserve(writes.bytes());
+    writes
+        .iter()
+        .for_each(|(tree, key, value)| ops.push(tree, key, value));
+    ops.finish()
+}
+
 /// Operations being put together for a record.
 #[derive(Debug)]
 pub struct Ops {

@@ -31,13 +31,7 @@ const KEPT_BYTES: usize = 64 << 10;
 impl Partition {
     /// Stages the transaction's writes once they take too much memory. Every call that writes asks for it row by row.
     pub async fn relieve(&self, state: &TxnState) -> Result<()> {
-        let own = state.writes.borrow().bytes();
-        let crowded = self.writes_in_memory.get() > self.txn_memory_bytes;
-        // What was staged could not be taken back, nor be told from what was there before.
-        if state.stays_in_memory() {
-            return Ok(());
-        }
-        if own <= KEPT_BYTES || (own <= self.txn_memory_bytes / 4 && !crowded) {
+        if !self.needs_relief(state) {
             return Ok(());
         }
         let staged = {
@@ -52,6 +46,14 @@ impl Partition {
                 .clone()
         };
         self.stage(state, &staged).await
+    }
+
+    /// Whether `relieve` has something to do.
+    pub fn needs_relief(&self, state: &TxnState) -> bool {
+        let own = state.writes.borrow().bytes();
+        let crowded = self.writes_in_memory.get() > self.txn_memory_bytes;
+        // What was staged could not be taken back, nor be told from what was there before.
+        !state.stays_in_memory() && own > KEPT_BYTES && (own > self.txn_memory_bytes / 4 || crowded)
     }
 
     /// Moves all that is in memory. Until a write is staged it is found in memory, so readers miss nothing.

@@ -226,7 +226,7 @@ impl TxnState {
     }
 
     /// False when it has certainly not written the key.
-    pub(super) fn may_have(&self, tree: TreeId, key: &[u8]) -> bool {
+    pub fn may_have(&self, tree: TreeId, key: &[u8]) -> bool {
         let staged = self.staged.borrow();
         self.writes.borrow().get(tree, key).is_some()
             || staged.as_ref().is_some_and(|s| s.touches(tree))

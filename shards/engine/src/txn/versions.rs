@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use storage::{Store, TryError};
+use storage::{First, Store, TryError};
 use types::{Error, Result, SqlState, TreeId, Ts, limits};
 
 const STAMP: usize = 8;
@@ -91,19 +91,29 @@ pub async fn newest(
     found.into_inner()
 }
 
-/// As `newest`, calling `f` with the payload where it lies; `None` when that is not to be had without waiting.
+/// As `newest`, calling `f` with what there is where it lies; `None` when that is not to be had without waiting.
 pub fn newest_here<R>(
     store: &Store,
     tree: TreeId,
     key: &[u8],
     at: Ts,
-    f: impl FnOnce(Option<&[u8]>) -> R,
+    f: impl FnOnce(Option<(Ts, Option<&[u8]>)>) -> R,
 ) -> Option<Result<R>> {
     let mut from = SmallVec::<[u8; 64]>::from_slice(key);
     from.extend_from_slice(&(!at.0).to_be_bytes());
-    store.first_here(tree, &from, |cell, value| match is_of(cell, key) {
-        true => payload(value).map(f).ok_or_else(|| corrupt(tree)),
-        false => Ok(f(None)),
+    store.first_here(tree, &from, |first| {
+        let of = |cell| split(cell).filter(|(k, _)| *k == key);
+        match first {
+            First::Cell(cell, value) => Some(match of(cell) {
+                Some((_, ts)) => payload(value)
+                    .map(|p| f(Some((ts, p))))
+                    .ok_or_else(|| corrupt(tree)),
+                None => Ok(f(None)),
+            }),
+            // What begins with the key may be a version of it.
+            First::Behind(separator) if separator.starts_with(key) => None,
+            First::Behind(_) | First::End => Some(Ok(f(None))),
+        }
     })
 }
 

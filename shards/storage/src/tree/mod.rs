@@ -17,6 +17,7 @@ mod split;
 mod value;
 
 pub(crate) use drop::Walk;
+pub use read::First;
 pub(crate) use read::{Ready, Visit};
 pub(crate) use relocate::Relocation;
 pub(crate) use value::Assembly;

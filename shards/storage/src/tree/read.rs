@@ -20,6 +20,16 @@ pub(crate) enum Visit {
     Done,
 }
 
+/// What a leaf says about the first cell from some key on.
+#[derive(Clone, Copy, Debug)]
+pub enum First<'a> {
+    Cell(&'a [u8], &'a [u8]),
+    /// It is in another leaf, at or behind this key.
+    Behind(&'a [u8]),
+    /// There is none.
+    End,
+}
+
 /// A long value that was read page by page for the cell a scan stands at.
 pub(crate) type Ready = Option<(ValueId, Vec<u8>)>;
 
@@ -49,15 +59,16 @@ impl State {
         }
     }
 
-    /// Calls `f` with the first cell at or after `from`, if the leaf that covers `from` has one and its value lies there.
+    /// Calls `f` with the first cell at or after `from`, as far as the leaf that covers `from` tells. `None`: its value does
+    /// not lie there.
     pub fn first_here<R>(
         &self,
         tree: TreeId,
         from: &[u8],
-        f: impl FnOnce(&[u8], &[u8]) -> R,
+        f: impl FnOnce(First<'_>) -> R,
     ) -> Result<Option<R>, Stall> {
         let Some(info) = self.trees.get(&tree) else {
-            return Ok(None);
+            return Ok(Some(f(First::End)));
         };
         let path = self.descend(tree, info, from)?;
         let page = self.pool.page(path.leaf);
@@ -65,10 +76,11 @@ impl State {
             Ok(i) | Err(i) => i,
         };
         if i >= node::count(page) {
-            return Ok(None);
+            let right = self.right_of(&path);
+            return Ok(Some(f(right.map_or(First::End, First::Behind))));
         }
         Ok(match node::stored(page, i) {
-            Stored::Inline(value) => Some(f(node::key(page, i), value)),
+            Stored::Inline(value) => Some(f(First::Cell(node::key(page, i), value))),
             _ => None,
         })
     }
@@ -142,15 +154,22 @@ impl State {
     /// Moves `from` to the separator at the leaf's right.
     fn next_leaf(&self, info: &Tree, path: &Path, from: &mut Vec<u8>) -> Visit {
         debug_assert_eq!(path.inner.len(), usize::from(info.level));
-        for step in path.inner.iter().rev() {
-            let page = self.pool.page(step.frame);
-            if step.child < node::count(page) {
+        match self.right_of(path) {
+            Some(separator) => {
                 from.clear();
-                from.extend_from_slice(node::key(page, step.child));
-                return Visit::More;
+                from.extend_from_slice(separator);
+                Visit::More
             }
+            None => Visit::Done,
         }
-        Visit::Done
+    }
+
+    /// The separator at the leaf's right; `None`: it is the last.
+    fn right_of(&self, path: &Path) -> Option<&[u8]> {
+        path.inner.iter().rev().find_map(|step| {
+            let page = self.pool.page(step.frame);
+            (step.child < node::count(page)).then(|| node::key(page, step.child))
+        })
     }
 
     /// The frame of a page, without counting it as a use.

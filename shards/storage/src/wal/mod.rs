@@ -227,17 +227,20 @@ impl Wal {
     pub async fn admit(&self, bytes: usize) -> Result<(), StorageError> {
         loop {
             self.fence.check()?;
-            let moved = {
-                let buffer = self.buffer.borrow();
-                let waiting = buffer.end - buffer.durable;
-                if waiting == 0 || waiting + bytes as u64 <= self.buffer_bytes as u64 {
-                    return Ok(());
-                }
-                self.moved.notified()
-            };
+            if self.has_room(bytes) {
+                return Ok(());
+            }
+            let moved = self.moved.notified();
             self.want(self.end());
             moved.await;
         }
+    }
+
+    /// Whether such a record fits now.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let buffer = self.buffer.borrow();
+        let waiting = buffer.end - buffer.durable;
+        waiting == 0 || waiting + bytes as u64 <= self.buffer_bytes as u64
     }
 
     fn want(&self, lsn: u64) {

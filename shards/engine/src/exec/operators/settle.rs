@@ -79,7 +79,8 @@ fn reads_no_row(reads: &BTreeSet<(usize, usize)>) -> bool {
     reads.iter().all(|(depth, _)| *depth > 1)
 }
 
-fn needs_settling(e: &Expr) -> bool {
+/// It reads rows of its own, or those of an enclosing query.
+pub fn needs_settling(e: &Expr) -> bool {
     e.any(&mut |e| matches!(e, Expr::Outer { .. } | Expr::Subquery { .. }))
 }
 

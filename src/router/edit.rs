@@ -1,0 +1,26 @@
+//! A change of one row by its key: here, or asked of the shard that has it; and the end of a transaction with few parts.
+//!
+//! Asked by: `session::edit`, `session::once`. Never: writes for a serializable transaction.
+
+use super::{Router, odd};
+use engine::shard::call::{EditCall, PartitionCall};
+use engine::shard::{Edited, Reply};
+use types::{PartitionId, Result, Row};
+
+impl Router {
+    /// If this shard has the partition and nothing has to be waited for.
+    pub fn edit_here(&self, partition: PartitionId, call: &EditCall) -> Option<Result<Edited>> {
+        let done = self.shard.edit_here(partition, call)?;
+        self.metrics.statements_single.inc();
+        Some(done)
+    }
+
+    /// How many rows, and what RETURNING says.
+    pub async fn edit(&self, partition: PartitionId, call: EditCall) -> Result<(u64, Option<Row>)> {
+        self.metrics.statements_single.inc();
+        match self.call(partition, PartitionCall::Edit(call)).await? {
+            Reply::Edited { count, row } => Ok((count, row)),
+            _ => Err(odd()),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The shortest way of a statement that changes one row by its key.
+//!
+//! Owns: telling such statements when they are planned. Asked by: `once`. Never: writes by itself; the partition does, here
+//! at once when it has nothing to wait for, and a statement that is its own transaction then waits for its commit alone.
+//! Bounds: one call, one row.
+
+use super::once::{Ended, Once};
+use super::transaction::Block;
+use super::{Planned, Session};
+use crate::router::Txn;
+use crate::service::{Answer, Reply, Whole};
+use crate::telemetry::StatementKind;
+use engine::catalog::Catalog;
+use engine::shard::call::EditCall;
+use engine::shard::{Aim, Edit, Edited};
+use engine::txn::{Isolation, Stop, TxnRef};
+use sql::Statement;
+use std::rc::Rc;
+use std::sync::Arc;
+use types::{DataType, PartitionId, Result, Row, RowBatch};
+
+pub(super) fn of(statement: &Statement, catalog: &Catalog) -> Option<Arc<Edit>> {
+    let edit = match statement {
+        Statement::Insert(insert) => Edit::of_insert(insert, catalog),
+        Statement::Update(update) => Edit::of_update(update, catalog),
+        Statement::Delete(delete) => Edit::of_delete(delete, catalog),
+        _ => None,
+    }?;
+    // Labels are the catalog's.
+    let labelled = |ty: DataType| matches!(ty.element().unwrap_or(ty), DataType::Enum(_));
+    let returning = statement.returning();
+    let named = returning.is_some_and(|r| r.columns.iter().any(|c| labelled(c.ty)));
+    (!named).then(|| Arc::new(edit))
+}
+
+/// Whose change it is.
+enum Writer {
+    /// The statement's own transaction, which has not been begun.
+    Alone,
+    /// The open block's.
+    Txn(Rc<Txn>),
+}
+
+impl Session {
+    /// `Err`: it is another kind of statement, or in a transaction that has more to do.
+    pub(super) fn edited_at_once(
+        &self,
+        once: Once,
+        stop: impl Fn() -> Arc<Stop>,
+    ) -> Result<std::result::Result<Answer<'_>, Once>> {
+        let Some(edit) = once.planned.edit.clone() else {
+            return Ok(Err(once));
+        };
+        let router = &self.node.router;
+        let current = once.planned.own.is_none()
+            && once.planned.version == router.shard.catalog_version()
+            && self.cursors.borrow().is_empty();
+        let Some(writer) = self.writer().filter(|_| current) else {
+            return Ok(Err(once));
+        };
+        let began = runtime::Instant::now();
+        let ctx = self.context(once.params.clone());
+        let home = router.shard.home();
+        let Some(aim) = edit.aim(&ctx, router.partitions(), home)? else {
+            let nothing = self.edited(&once.planned, (0, None), &writer, began);
+            return Ok(Ok(Answer::Now(Ok(nothing))));
+        };
+        let (stop, alone) = (stop(), matches!(writer, Writer::Alone));
+        let Aim {
+            partition,
+            key,
+            row,
+        } = aim;
+        let (txn, _guard) = match &writer {
+            Writer::Alone => (self.stranger(&stop), None),
+            Writer::Txn(txn) => {
+                let guard = txn.statement();
+                txn.takes_part(partition);
+                (txn.reference(&stop), Some(guard))
+            }
+        };
+        let call = EditCall {
+            txn,
+            ctx,
+            edit,
+            key,
+            row,
+            commit: alone,
+        };
+        let Some(done) = router.edit_here(partition, &call) else {
+            let asked = self.edit_asked(once, (partition, call), writer, (stop, began));
+            return Ok(Ok(Answer::Later(Box::pin(asked))));
+        };
+        let Edited {
+            count,
+            row,
+            landing,
+        } = match done {
+            Err(e) if super::statement::is_stale(&e) => return Ok(Err(once)),
+            done => done?,
+        };
+        let Some(landing) = landing else {
+            let done = self.edited(&once.planned, (count, row), &writer, began);
+            return Ok(Ok(Answer::Now(Ok(done))));
+        };
+        Ok(Ok(Answer::Later(Box::pin(async move {
+            if let Err(e) = landing.done().await {
+                self.node.metrics.transactions_aborted.inc();
+                return Err(self.named(e));
+            }
+            Ok(self.edited(&once.planned, (count, row), &writer, began))
+        }))))
+    }
+
+    /// `None`: the transaction has to see more of what is done in it.
+    fn writer(&self) -> Option<Writer> {
+        let (writer, isolation, read_only) = match &*self.block.borrow() {
+            Block::Idle => {
+                let (level, reads) = self.settings.borrow().transaction();
+                let level = super::transaction::level(level);
+                (Writer::Alone, level, reads)
+            }
+            Block::Explicit(active) if active.has_own_catalog() => return None,
+            Block::Explicit(active) => {
+                let txn = active.txn.clone();
+                let isolation = txn.isolation;
+                (Writer::Txn(txn), isolation, active.read_only)
+            }
+            Block::Implicit(_) | Block::Failed { .. } => return None,
+        };
+        // Nobody has to remember what it reads, and its commit empties no table.
+        let usual = isolation != Isolation::Serializable && !self.temporary.may_be();
+        (!read_only && usual).then_some(writer)
+    }
+
+    /// A transaction of one statement, seen by the partition alone.
+    fn stranger(&self, stop: &Arc<Stop>) -> TxnRef {
+        let shard = &self.node.router.shard;
+        TxnRef {
+            xid: shard.new_xid(),
+            snapshot: shard.now(),
+            isolation: Isolation::ReadCommitted,
+            savepoint: 0,
+            apart: 0,
+            stop: stop.clone(),
+        }
+    }
+
+    /// Of another shard, or of one that has to wait for something.
+    async fn edit_asked(
+        &self,
+        once: Once,
+        (partition, mut call): (PartitionId, EditCall),
+        writer: Writer,
+        (stop, began): (Arc<Stop>, runtime::Instant),
+    ) -> Result<Reply> {
+        let router = &self.node.router;
+        // What was begun for it ends with it.
+        let txn = match &writer {
+            Writer::Txn(txn) => txn.clone(),
+            Writer::Alone => {
+                let txn = Txn::begin(router.clone(), Isolation::ReadCommitted);
+                txn.takes_part(partition);
+                txn
+            }
+        };
+        let _guard = match &writer {
+            Writer::Txn(_) => None,
+            Writer::Alone => {
+                let guard = txn.statement();
+                call.txn = txn.reference(&stop);
+                Some(guard)
+            }
+        };
+        *self.running.borrow_mut() = Some(stop.clone());
+        let running = Ended(self, stop.clone());
+        let done = router.edit(partition, call).await;
+        drop(running);
+        match done {
+            Ok(done) => {
+                if matches!(writer, Writer::Alone) {
+                    txn.committed_by_call();
+                }
+                Ok(self.edited(&once.planned, done, &writer, began))
+            }
+            // Nothing has been done.
+            Err(e) if super::statement::is_stale(&e) => self.begun(once, stop),
+            Err(e) => {
+                txn.abort();
+                if matches!(writer, Writer::Alone) {
+                    self.node.metrics.transactions_aborted.inc();
+                }
+                self.fail();
+                Err(self.named(e))
+            }
+        }
+    }
+
+    /// What the client is told, and what is counted.
+    fn edited(
+        &self,
+        planned: &Planned,
+        (count, row): (u64, Option<Row>),
+        writer: &Writer,
+        began: runtime::Instant,
+    ) -> Reply {
+        let (kind, tag) = match (planned.statement(), count) {
+            (Statement::Insert(_), 0) => (StatementKind::Insert, "INSERT 0 0"),
+            (Statement::Insert(_), _) => (StatementKind::Insert, "INSERT 0 1"),
+            (Statement::Delete(_), 0) => (StatementKind::Delete, "DELETE 0"),
+            (Statement::Delete(_), _) => (StatementKind::Delete, "DELETE 1"),
+            (_, 0) => (StatementKind::Update, "UPDATE 0"),
+            (_, _) => (StatementKind::Update, "UPDATE 1"),
+        };
+        let metrics = &self.node.metrics;
+        metrics.rows_affected.add(count);
+        if matches!(writer, Writer::Alone) {
+            metrics.transactions_committed.inc();
+        }
+        metrics.statement(kind, began.elapsed());
+        let mut rows = RowBatch::new();
+        rows.rows.extend(row);
+        Reply::Whole(Whole {
+            columns: planned.bound.columns.clone(),
+            rows,
+            tag,
+        })
+    }
+}
