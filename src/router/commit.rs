@@ -110,6 +110,17 @@ impl Txn {
         self.participants.borrow_mut().insert(partition);
     }
 
+    /// Where it puts a row that has no place by its key: at home, or, if it has written elsewhere alone, there, so that no more
+    /// partitions than need be have a part in its commit.
+    pub fn home(&self) -> PartitionId {
+        let home = self.router.shard.home();
+        let participants = self.participants.borrow();
+        match participants.first() {
+            Some(first) if !participants.contains(&home) => *first,
+            _ => home,
+        }
+    }
+
     /// To be said before a call that only locks rows there is sent.
     pub fn locks_in(&self, partition: PartitionId) {
         self.lockers.borrow_mut().insert(partition);

@@ -4,7 +4,7 @@ use super::conflict::OnTaken;
 use super::modify::{Outcome, WriteEnv};
 use super::triggers::Sides;
 use super::unique::UniqueDelta;
-use super::{Router, odd};
+use super::{Router, Txn, odd};
 use engine::catalog::triggers::Event;
 use engine::catalog::{Index, Table};
 use engine::exec::operators::stash::Stashed;
@@ -121,7 +121,7 @@ impl Router {
             return Ok(());
         }
         let conflict = on_conflict.map_or(Conflict::Error, |c| c.call.clone());
-        let parts = self.by_key(table, rows)?;
+        let parts = self.by_key(&env.txn, table, rows)?;
         let fuse = env.fuse
             && only
             && parts.len() == 1
@@ -180,7 +180,7 @@ impl Router {
                 } else {
                     Conflict::Error
                 };
-                (self.partition_of(table, &row)?, None, action)
+                (self.partition_of(&env.txn, table, &row)?, None, action)
             }
         };
         let call = InsertCall {
@@ -270,7 +270,7 @@ impl Router {
         table: &Arc<Table>,
         rows: Vec<Row>,
     ) -> Result<u64> {
-        let parts = self.by_key(table, rows)?;
+        let parts = self.by_key(&env.txn, table, rows)?;
         let calls = parts.into_iter().map(|(partition, rows)| {
             env.txn.takes_part(partition);
             let what = Load::Rows {
@@ -294,23 +294,28 @@ impl Router {
         Ok(count)
     }
 
-    fn by_key(&self, table: &Table, rows: Vec<Row>) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
+    fn by_key(
+        &self,
+        txn: &Txn,
+        table: &Table,
+        rows: Vec<Row>,
+    ) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
         let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
         for row in rows {
             parts
-                .entry(self.partition_of(table, &row)?)
+                .entry(self.partition_of(txn, table, &row)?)
                 .or_default()
                 .push(row);
         }
         Ok(parts)
     }
 
-    /// Rows without a key stay on the shard that received them.
-    pub(super) fn partition_of(&self, table: &Table, row: &Row) -> Result<PartitionId> {
+    /// Rows without a key stay on the shard that received them, or where their transaction has written.
+    pub(super) fn partition_of(&self, txn: &Txn, table: &Table, row: &Row) -> Result<PartitionId> {
         if table.has_key() {
             table.partition_of_row(row, self.shard.partition_count)
         } else {
-            Ok(self.shard.home())
+            Ok(txn.home())
         }
     }
 }

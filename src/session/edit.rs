@@ -11,8 +11,10 @@ use crate::router::Txn;
 use crate::service::{Answer, Reply, Whole};
 use crate::telemetry::StatementKind;
 use engine::catalog::Catalog;
+use engine::exec::Context;
 use engine::shard::call::EditCall;
 use engine::shard::{Aim, Edit, Edited};
+use engine::txn::horizon::SnapshotGuard;
 use engine::txn::{Isolation, Stop, TxnRef};
 use sql::Statement;
 use std::rc::Rc;
@@ -60,35 +62,19 @@ impl Session {
         };
         let began = runtime::Instant::now();
         let ctx = self.context(once.params.clone());
-        let home = router.shard.home();
+        let home = match &writer {
+            Writer::Alone => router.shard.home(),
+            Writer::Txn(txn) => txn.home(),
+        };
         let Some(aim) = edit.aim(&ctx, router.partitions(), home)? else {
             let nothing = self.edited(&once.planned, (0, None), &writer, began);
             return Ok(Ok(Answer::Now(Ok(nothing))));
         };
-        let (stop, alone) = (stop(), matches!(writer, Writer::Alone));
-        let Aim {
-            partition,
-            key,
-            row,
-        } = aim;
-        let (txn, _guard) = match &writer {
-            Writer::Alone => (self.stranger(&stop), None),
-            Writer::Txn(txn) => {
-                let guard = txn.statement();
-                txn.takes_part(partition);
-                (txn.reference(&stop), Some(guard))
-            }
-        };
-        let call = EditCall {
-            txn,
-            ctx,
-            edit,
-            key,
-            row,
-            commit: alone,
-        };
+        let stop = stop();
+        let partition = aim.partition;
+        let (call, guard) = self.call_for(&writer, (edit, aim), ctx, &stop);
         let Some(done) = router.edit_here(partition, &call) else {
-            let asked = self.edit_asked(once, (partition, call), writer, (stop, began));
+            let asked = self.edit_asked(once, (partition, call), (writer, guard), (stop, began));
             return Ok(Ok(Answer::Later(Box::pin(asked))));
         };
         let Edited {
@@ -110,6 +96,33 @@ impl Session {
             }
             Ok(self.edited(&once.planned, (count, row), &writer, began))
         }))))
+    }
+
+    /// And the snapshot of a statement in a block.
+    fn call_for(
+        &self,
+        writer: &Writer,
+        (edit, aim): (Arc<Edit>, Aim),
+        ctx: Arc<Context>,
+        stop: &Arc<Stop>,
+    ) -> (EditCall, Option<Rc<SnapshotGuard>>) {
+        let (txn, guard) = match writer {
+            Writer::Alone => (self.stranger(stop), None),
+            Writer::Txn(txn) => {
+                let guard = txn.statement();
+                txn.takes_part(aim.partition);
+                (txn.reference(stop), Some(guard))
+            }
+        };
+        let call = EditCall {
+            txn,
+            ctx,
+            edit,
+            key: aim.key,
+            row: aim.row,
+            commit: matches!(writer, Writer::Alone),
+        };
+        (call, guard)
     }
 
     /// `None`: the transaction has to see more of what is done in it.
@@ -151,7 +164,7 @@ impl Session {
         &self,
         once: Once,
         (partition, mut call): (PartitionId, EditCall),
-        writer: Writer,
+        (writer, guard): (Writer, Option<Rc<SnapshotGuard>>),
         (stop, began): (Arc<Stop>, runtime::Instant),
     ) -> Result<Reply> {
         let router = &self.node.router;
@@ -164,14 +177,11 @@ impl Session {
                 txn
             }
         };
-        let _guard = match &writer {
-            Writer::Txn(_) => None,
-            Writer::Alone => {
-                let guard = txn.statement();
-                call.txn = txn.reference(&stop);
-                Some(guard)
-            }
-        };
+        let _guard = guard.unwrap_or_else(|| {
+            let guard = txn.statement();
+            call.txn = txn.reference(&stop);
+            guard
+        });
         *self.running.borrow_mut() = Some(stop.clone());
         let running = Ended(self, stop.clone());
         let done = router.edit(partition, call).await;

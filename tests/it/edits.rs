@@ -18,7 +18,23 @@ fn pair(n: u64) -> (String, String) {
         0 => "null".to_owned(),
         _ => a.to_string(),
     };
-    match n % 8 {
+    match n % 10 {
+        8 => (
+            format!(
+                "insert into short (id, a) values ({key}, {a}) on conflict do nothing returning a"
+            ),
+            format!(
+                "insert into long (id, a) select {key}, {a} on conflict do nothing returning a"
+            ),
+        ),
+        9 => (
+            format!(
+                "insert into short (id, a) values ({key}, {a}) on conflict (id) do update set a = short.a + 1, b = excluded.a where short.a < 500 returning *"
+            ),
+            format!(
+                "insert into long (id, a) select {key}, {a} on conflict (id) do update set a = long.a + 1, b = excluded.a where long.a < 500 returning *"
+            ),
+        ),
         0 | 1 => (
             format!("insert into short (id, a) values ({key}, {a}) returning id, a, b, c"),
             format!("insert into long (id, a) select {key}, {a} returning id, a, b, c"),

@@ -1,7 +1,7 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
 //! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, and strings continued on the next
-//! line. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
+//! line, and `SELECT 1 ON CONFLICT`, whose ON it would take for a name. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
 use super::frame;
@@ -27,6 +27,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             last = Some(out.len() - 1);
             continue;
         }
+        names_nothing(&token, &mut out, &mut last);
         let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
         if is_string(&token.token) && !copy {
             if matches!(before, Some(b) if is_string(b)) {
@@ -104,6 +105,56 @@ fn select_all(span: sqlparser::tokenizer::Span) -> [TokenWithSpan; 4] {
         keyword(Keyword::SELECT, "SELECT", span),
         blank(span),
         TokenWithSpan::new(Token::Mul, span),
+        blank(span),
+    ]
+}
+
+/// ON CONFLICT behind a SELECT whose last item ON would name.
+fn names_nothing(token: &TokenWithSpan, out: &mut Vec<TokenWithSpan>, last: &mut Option<usize>) {
+    if is(&token.token, Keyword::CONFLICT)
+        && let Some(on) = last.filter(|on| is(&out[*on].token, Keyword::ON))
+        && is_bare_select(&out[..on])
+    {
+        let added = where_true(token.span);
+        *last = Some(on + added.len());
+        out.splice(on..on, added);
+    }
+}
+
+/// What the tokens end with is a SELECT without FROM.
+fn is_bare_select(tokens: &[TokenWithSpan]) -> bool {
+    let mut depth = 0;
+    for token in tokens.iter().rev().map(|t| &t.token) {
+        match token {
+            Token::RParen | Token::RBracket => depth += 1,
+            Token::LParen | Token::LBracket => depth -= 1,
+            Token::Word(w) if depth == 0 => match w.keyword {
+                Keyword::SELECT => return true,
+                Keyword::FROM
+                | Keyword::WHERE
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::WINDOW
+                | Keyword::ORDER
+                | Keyword::LIMIT
+                | Keyword::OFFSET
+                | Keyword::FETCH
+                | Keyword::FOR
+                | Keyword::VALUES
+                | Keyword::INTO => return false,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    false
+}
+
+fn where_true(span: sqlparser::tokenizer::Span) -> [TokenWithSpan; 4] {
+    [
+        keyword(Keyword::WHERE, "WHERE", span),
+        blank(span),
+        keyword(Keyword::TRUE, "TRUE", span),
         blank(span),
     ]
 }

@@ -21,7 +21,9 @@ use crate::codec::row;
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
 use crate::exec::operators::needs_settling;
-use crate::plan::{Assignment, Delete, Expr, Insert, Plan, Returning, Update};
+use crate::plan::{
+    Assignment, ConflictAction, ConflictTarget, Delete, Expr, Insert, Plan, Returning, Update,
+};
 use crate::txn::landing::Landing;
 use crate::txn::state::TxnState;
 use crate::txn::{Isolation, Partition};
@@ -42,6 +44,8 @@ enum What {
     Insert {
         values: Vec<Expr>,
         project: Option<Vec<Expr>>,
+        /// What becomes of it when its key is taken; never `Lock`.
+        on_conflict: Conflict,
     },
     Update {
         locator: Locator,
@@ -92,8 +96,8 @@ impl Edit {
 
     pub fn of_insert(insert: &Insert, catalog: &Catalog) -> Option<Edit> {
         let table = &insert.table;
-        let reaches = insert.on_conflict.is_some()
-            || table.has_unique_indexes()
+        let on_conflict = of_conflict(insert, catalog)?;
+        let reaches = table.has_unique_indexes()
             || !table.foreign_keys.is_empty()
             || catalog.fires_on(table.id, Event::Insert);
         let (values, project) = match &insert.source {
@@ -112,21 +116,14 @@ impl Edit {
         let what = What::Insert {
             values: values.clone(),
             project: project.cloned(),
+            on_conflict,
         };
         simple.then(|| Edit::new(table, what, &insert.returning))
     }
 
     pub fn of_update(update: &Update, catalog: &Catalog) -> Option<Edit> {
         let table = &update.table;
-        let changes = |c: &usize| {
-            let generated = table.columns.get(*c).is_some_and(|c| c.generated.is_some());
-            generated || update.assignments.iter().any(|a| a.column == *c)
-        };
-        let reaches = table.has_unique_indexes()
-            || table.primary_key.iter().any(changes)
-            || (table.foreign_keys.iter()).any(|k| k.columns.iter().any(changes))
-            || (catalog.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
-            || catalog.fires_on(table.id, Event::Update);
+        let reaches = table.has_unique_indexes() || moves(table, &update.assignments, catalog);
         let locator = Locator::of(table, &update.access)?;
         let simple = !reaches
             && plain(update.assignments.iter().map(|a| &a.expr))
@@ -154,8 +151,12 @@ impl Edit {
         simple.then(|| Edit::new(table, what, &delete.returning))
     }
 
-    pub fn is_of_key(&self) -> bool {
-        !matches!(self.what, What::Insert { .. })
+    /// It changes a row that is there.
+    fn changes_rows(&self) -> bool {
+        match &self.what {
+            What::Insert { on_conflict, .. } => matches!(on_conflict, Conflict::Update { .. }),
+            What::Update { .. } | What::Delete { .. } => true,
+        }
     }
 
     /// Where the row is, or will be if it has no place of its own: `home`. `None`: there is no such row.
@@ -169,7 +170,9 @@ impl Edit {
                     row: None,
                 }));
             }
-            What::Insert { values, project } => (values, project),
+            What::Insert {
+                values, project, ..
+            } => (values, project),
         };
         let mut row = evaluated(values, &[], ctx)?;
         if let Some(exprs) = project {
@@ -202,6 +205,42 @@ impl Edit {
     fn returned(&self, row: &Row, ctx: &Context) -> Result<Option<Row>> {
         let returning = self.returning.as_ref();
         returning.map(|r| evaluated(&r.exprs, row, ctx)).transpose()
+    }
+}
+
+/// Whether columns are assigned by which the row is found, or held to rows elsewhere, or triggers wait for it.
+fn moves(table: &Table, assignments: &[Assignment], catalog: &Catalog) -> bool {
+    let changes = |c: &usize| {
+        let generated = table.columns.get(*c).is_some_and(|c| c.generated.is_some());
+        generated || assignments.iter().any(|a| a.column == *c)
+    };
+    table.primary_key.iter().any(changes)
+        || (table.foreign_keys.iter()).any(|k| k.columns.iter().any(changes))
+        || (catalog.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
+        || catalog.fires_on(table.id, Event::Update)
+}
+
+/// `None`: it takes more than the row's partition.
+fn of_conflict(insert: &Insert, catalog: &Catalog) -> Option<Conflict> {
+    let Some(on) = &insert.on_conflict else {
+        return Some(Conflict::Error);
+    };
+    // Without unique indexes it can only be the primary key.
+    if matches!(on.target, Some(ConflictTarget::Unique(_))) {
+        return None;
+    }
+    match &on.action {
+        ConflictAction::Nothing => Some(Conflict::Nothing),
+        ConflictAction::Update {
+            assignments,
+            filter,
+        } => {
+            let simple = plain(on.action.exprs()) && !moves(&insert.table, assignments, catalog);
+            simple.then(|| Conflict::Update {
+                assignments: Arc::new(assignments.clone()),
+                filter: filter.clone(),
+            })
+        }
     }
 }
 
@@ -308,7 +347,7 @@ impl Shard {
                     };
                     // Whether that is a conflict depends on what the snapshot shows.
                     let changed = ts > call.txn.snapshot && call.txn.isolation.keeps_snapshot();
-                    let told = !changed || !edit.is_of_key();
+                    let told = !changed || !edit.changes_rows();
                     told.then(|| payload.map(|payload| row::decode(payload, &edit.layout)))
                 };
                 match p.latest_here(tree, key, seen)? {
@@ -349,14 +388,14 @@ impl Shard {
         let rows_wanted = edit.returning.is_some();
         let reach = Reach::Keys(key.into_iter().collect());
         let reply = match &edit.what {
-            What::Insert { .. } => {
+            What::Insert { on_conflict, .. } => {
                 let call = InsertCall {
                     txn,
                     ctx: ctx.clone(),
                     table,
                     rows: row.into_iter().collect(),
                     existing: None,
-                    on_conflict: Conflict::Error,
+                    on_conflict: on_conflict.clone(),
                     commit,
                 };
                 Box::pin(self.insert(p, call)).await
@@ -401,6 +440,8 @@ fn told(edit: &Edit, reply: Reply, ctx: &Context) -> ShardReply {
     let (count, row) = match reply {
         Reply::Inserted(rows) => match rows.into_iter().next() {
             Some(Inserted::Row { row, .. }) => (1, Some(row)),
+            Some(Inserted::Updated(change)) => (1, change.new),
+            Some(Inserted::Skipped) => (0, None),
             _ => return Err(Error::internal("a row that was not inserted")),
         },
         Reply::Modified(done) => {
@@ -421,14 +462,7 @@ fn change(state: &TxnState, call: &EditCall, key: &[u8], old: Option<Row>) -> Re
     let (edit, ctx, table) = (&*call.edit, &*call.ctx, &*call.edit.table);
     match (&edit.what, old) {
         (What::Insert { .. }, None) => insert(state, call, key),
-        (What::Insert { .. }, Some(_)) => {
-            let row = call.row.as_ref();
-            check(table, row.unwrap_or(&Row::new()), ctx)?;
-            let values = row.map_or_else(Row::new, |row| pick(row, &table.primary_key));
-            let tz = &ctx.session.time_zone;
-            let detail = key_detail(table, &table.primary_key, &values, tz);
-            Err(duplicate(table, &table.primary_key_name, &detail))
-        }
+        (What::Insert { on_conflict, .. }, Some(old)) => taken(state, call, key, old, on_conflict),
         (
             What::Update {
                 filter,
@@ -454,6 +488,43 @@ fn change(state: &TxnState, call: &EditCall, key: &[u8], old: Option<Row>) -> Re
             edited(edit, Some(&old), ctx)
         }
         _ => Ok(NOTHING),
+    }
+}
+
+/// An INSERT whose key is `old`'s.
+fn taken(
+    state: &TxnState,
+    call: &EditCall,
+    key: &[u8],
+    old: Row,
+    on_conflict: &Conflict,
+) -> Result<Edited> {
+    let (edit, ctx, table) = (&*call.edit, &*call.ctx, &*call.edit.table);
+    let Some(row) = &call.row else {
+        return Err(stale(table));
+    };
+    check(table, row, ctx)?;
+    match on_conflict {
+        Conflict::Nothing => Ok(NOTHING),
+        Conflict::Update {
+            assignments,
+            filter,
+        } => {
+            let both: Row = old.iter().chain(row).cloned().collect();
+            if !matches(filter, &both, ctx)? {
+                return Ok(NOTHING);
+            }
+            let new = assign(&old, &both, assignments, ctx)?;
+            let within = (table, ctx, &edit.layout);
+            let done = put(state, within, key.to_vec(), old, new, false)?;
+            edited(edit, done.new.as_ref(), ctx)
+        }
+        Conflict::Error | Conflict::Lock => {
+            let values = pick(row, &table.primary_key);
+            let tz = &ctx.session.time_zone;
+            let detail = key_detail(table, &table.primary_key, &values, tz);
+            Err(duplicate(table, &table.primary_key_name, &detail))
+        }
     }
 }
 
