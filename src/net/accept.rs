@@ -117,7 +117,8 @@ async fn sniffed<F, Fut>(
     };
     match sniffed {
         sniff::Sniffed::Postgres | sniff::Sniffed::Unknown | sniff::Sniffed::More => {
-            postgres(connection).await;
+            // What has been read is forgotten, and its room with it.
+            Box::pin(postgres(connection)).await;
         }
     }
 }
@@ -191,9 +192,11 @@ where
 /// Runs one connection; its panic ends it alone.
 fn guarded(serve: impl Future<Output = ()> + 'static, live: Rc<Live>) -> impl Future<Output = ()> {
     let open = live.enter();
+    // On its own: a future that is moved into another takes room in both of its places.
+    let serve = AssertUnwindSafe(Box::pin(serve));
     async move {
         let _open = open;
-        if let Err(panic) = AssertUnwindSafe(serve).catch_unwind().await {
+        if let Err(panic) = serve.catch_unwind().await {
             live.count_panicked();
             tracing::error!(
                 panic = panic_message(panic.as_ref()),

@@ -22,6 +22,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, PartitionId, Result, SqlState, TreeId, Ts, Xid};
 
+/// How a transaction has ended, or begun to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Open,
+    Committed,
+    Aborted,
+}
+
 /// One transaction on its session's shard.
 pub struct Txn {
     pub xid: Xid,
@@ -47,7 +55,7 @@ pub struct Txn {
     pub triggers: super::triggers::Queue,
     /// Its session's advisory locks, some of which end with it.
     advisory: RefCell<Option<Rc<Advisory>>>,
-    ended: Cell<bool>,
+    end: Cell<End>,
 }
 
 impl Txn {
@@ -67,7 +75,7 @@ impl Txn {
             references: Pending::default(),
             triggers: Default::default(),
             advisory: RefCell::new(None),
-            ended: Cell::new(false),
+            end: Cell::new(End::Open),
         })
     }
 
@@ -110,13 +118,13 @@ impl Txn {
         self.participants.borrow_mut().insert(partition);
     }
 
-    /// Where it puts a row that has no place by its key: at home, or, if it has written elsewhere alone, there, so that no more
-    /// partitions than need be have a part in its commit.
+    /// Where a change puts a row that has no place by its key: at home, or, if the transaction has written elsewhere alone,
+    /// there, so that no more partitions than need be have a part in its commit.
     pub fn home(&self) -> PartitionId {
         let home = self.router.shard.home();
         let participants = self.participants.borrow();
         match participants.first() {
-            Some(first) if !participants.contains(&home) => *first,
+            Some(first) if participants.len() == 1 => *first,
             _ => home,
         }
     }
@@ -146,6 +154,9 @@ impl Txn {
     /// Takes back everything since the savepoint, when `made` trees had been made. After an error only the whole
     /// transaction can be rolled back.
     pub async fn rollback_to(&self, savepoint: u32, made: usize) -> Result<()> {
+        if self.end.get() == End::Aborted {
+            return Err(rolled_back());
+        }
         let xid = self.xid;
         let participants = self.participants.borrow().clone();
         let calls = participants.into_iter().map(|p| {
@@ -173,7 +184,7 @@ impl Txn {
         let writers: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut())
             .into_iter()
             .collect();
-        self.ended.set(true);
+        self.end.set(End::Committed);
         let lockers = self.take_lockers(&writers);
         release(&self.router, self.xid, Ts(0), lockers);
         self.unadvise();
@@ -208,7 +219,7 @@ impl Txn {
             && self.advisory.borrow().is_none()
             && self.fresh.borrow().is_empty();
         if quiet {
-            self.ended.set(true);
+            self.end.set(End::Committed);
         }
         quiet
     }
@@ -221,7 +232,7 @@ impl Txn {
             || self.isolation == Isolation::Serializable
             || self.advisory.borrow().is_some()
             || !self.fresh.borrow().is_empty()
-            || self.ended.get();
+            || self.end.get() != End::Open;
         if owes {
             return None;
         }
@@ -236,15 +247,17 @@ impl Txn {
                 Some(_) => return None,
             }
         };
-        self.ended.set(true);
+        self.end.set(End::Committed);
         self.participants.borrow_mut().clear();
         self.lockers.borrow_mut().clear();
         Some(begun)
     }
 
     async fn commit_everywhere(self: &Rc<Self>) -> Result<()> {
-        if self.ended.replace(true) {
-            return Ok(());
+        match self.end.get() {
+            End::Open => self.end.set(End::Committed),
+            End::Committed => return Ok(()),
+            End::Aborted => return Err(rolled_back()),
         }
         let participants: Vec<PartitionId> = std::mem::take(&mut *self.participants.borrow_mut())
             .into_iter()
@@ -290,9 +303,10 @@ impl Txn {
     /// Rolls back everywhere, in the background.
     pub fn abort(&self) {
         self.unadvise();
-        if self.ended.replace(true) {
+        if self.end.get() != End::Open {
             return;
         }
+        self.end.set(End::Aborted);
         let (router, xid, fresh) = (self.router.clone(), self.xid, self.fresh.take());
         let mut participants = std::mem::take(&mut *self.participants.borrow_mut());
         participants.append(&mut self.lockers.borrow_mut());
@@ -309,6 +323,14 @@ impl Drop for Txn {
     fn drop(&mut self) {
         self.abort();
     }
+}
+
+/// 25P02: nothing of it is left to be committed.
+fn rolled_back() -> Error {
+    Error::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "the transaction has been rolled back",
+    )
 }
 
 /// Who has a part in a commit.

@@ -222,7 +222,7 @@ impl Router {
                 for (_, row) in rows {
                     let row = scope.over(row).await?;
                     let to = match new.has_key() {
-                        true => self.partition_of(&env.txn, new, &row)?,
+                        true => self.partition_of(new, &row)?,
                         false => partition,
                     };
                     parts.entry(to).or_default().push(row);

@@ -4,7 +4,7 @@ use super::conflict::OnTaken;
 use super::modify::{Outcome, WriteEnv};
 use super::triggers::Sides;
 use super::unique::UniqueDelta;
-use super::{Router, Txn, odd};
+use super::{Router, odd};
 use engine::catalog::triggers::Event;
 use engine::catalog::{Index, Table};
 use engine::exec::operators::stash::Stashed;
@@ -121,10 +121,12 @@ impl Router {
             return Ok(());
         }
         let conflict = on_conflict.map_or(Conflict::Error, |c| c.call.clone());
-        let parts = self.by_key(&env.txn, table, rows)?;
+        let parts = self.by_key(table, rows)?;
         let fuse = env.fuse
             && only
             && parts.len() == 1
+            // An error there would come after the commit.
+            && !out.wants_rows()
             && !table.has_unique_indexes()
             // What becomes of a row whose place is taken is written by a call of its own.
             && !matches!(conflict, Conflict::Lock)
@@ -180,7 +182,7 @@ impl Router {
                 } else {
                     Conflict::Error
                 };
-                (self.partition_of(&env.txn, table, &row)?, None, action)
+                (self.partition_of(table, &row)?, None, action)
             }
         };
         let call = InsertCall {
@@ -270,7 +272,7 @@ impl Router {
         table: &Arc<Table>,
         rows: Vec<Row>,
     ) -> Result<u64> {
-        let parts = self.by_key(&env.txn, table, rows)?;
+        let parts = self.by_key(table, rows)?;
         let calls = parts.into_iter().map(|(partition, rows)| {
             env.txn.takes_part(partition);
             let what = Load::Rows {
@@ -294,16 +296,11 @@ impl Router {
         Ok(count)
     }
 
-    fn by_key(
-        &self,
-        txn: &Txn,
-        table: &Table,
-        rows: Vec<Row>,
-    ) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
+    fn by_key(&self, table: &Table, rows: Vec<Row>) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
         let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
         for row in rows {
             parts
-                .entry(self.partition_of(txn, table, &row)?)
+                .entry(self.partition_of(table, &row)?)
                 .or_default()
                 .push(row);
         }
@@ -311,11 +308,11 @@ impl Router {
     }
 
     /// Rows without a key stay on the shard that received them, or where their transaction has written.
-    pub(super) fn partition_of(&self, txn: &Txn, table: &Table, row: &Row) -> Result<PartitionId> {
+    pub(super) fn partition_of(&self, table: &Table, row: &Row) -> Result<PartitionId> {
         if table.has_key() {
             table.partition_of_row(row, self.shard.partition_count)
         } else {
-            Ok(txn.home())
+            Ok(self.shard.home())
         }
     }
 }

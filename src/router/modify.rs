@@ -71,18 +71,6 @@ impl WriteEnv {
             fuse: false,
         }
     }
-
-    /// Whether foreign keys begin or end at columns that are assigned: the rows are looked at when the statement ends.
-    pub(super) fn touches_keys(&self, table: &Table, assignments: &[Assignment]) -> bool {
-        let changes = |c: &usize| {
-            let generated = table.columns.get(*c).is_some_and(|c| c.generated.is_some());
-            generated || assignments.iter().any(|a| a.column == *c)
-        };
-        let catalog = &self.ctx.catalog;
-        let mut own = table.foreign_keys.iter();
-        own.any(|k| k.columns.iter().any(changes))
-            || (catalog.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
-    }
 }
 
 /// What a statement did.
@@ -155,8 +143,9 @@ impl Router {
         let moves = assignments
             .iter()
             .any(|a| table.primary_key.contains(&a.column));
-        let rows_wanted =
-            out.wants_rows() || table.has_unique_indexes() || env.touches_keys(table, &assignments);
+        let rows_wanted = out.wants_rows()
+            || table.has_unique_indexes()
+            || env.ctx.catalog.touches_keys(table, &assignments);
         let fuse = env.fuse && parts.len() == 1 && !moves && !rows_wanted;
         let assignments = Arc::new(assignments);
         let mut moved = Stash::new(&env.exec, "rows to move");

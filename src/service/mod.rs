@@ -75,6 +75,8 @@ pub struct Prepared {
     pub columns: Option<Arc<Vec<Column>>>,
     /// `Run` may carry it out.
     pub runs: bool,
+    /// `Run` may answer `Apart`, and outside of a block leaves nothing else behind.
+    pub looks_up: bool,
 }
 
 /// For formatting `timestamptz`; jiff's zone.

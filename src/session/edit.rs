@@ -4,7 +4,7 @@
 //! at once when it has nothing to wait for, and a statement that is its own transaction then waits for its commit alone.
 //! Bounds: one call, one row.
 
-use super::once::{Ended, Once};
+use super::once::{Ended, Once, has_labels};
 use super::transaction::Block;
 use super::{Planned, Session};
 use crate::router::Txn;
@@ -19,7 +19,7 @@ use engine::txn::{Isolation, Stop, TxnRef};
 use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{DataType, PartitionId, Result, Row, RowBatch};
+use types::{Error, Result, Row, RowBatch};
 
 pub(super) fn of(statement: &Statement, catalog: &Catalog) -> Option<Arc<Edit>> {
     let edit = match statement {
@@ -28,11 +28,8 @@ pub(super) fn of(statement: &Statement, catalog: &Catalog) -> Option<Arc<Edit>> 
         Statement::Delete(delete) => Edit::of_delete(delete, catalog),
         _ => None,
     }?;
-    // Labels are the catalog's.
-    let labelled = |ty: DataType| matches!(ty.element().unwrap_or(ty), DataType::Enum(_));
-    let returning = statement.returning();
-    let named = returning.is_some_and(|r| r.columns.iter().any(|c| labelled(c.ty)));
-    (!named).then(|| Arc::new(edit))
+    let labelled = (statement.returning()).is_some_and(|r| has_labels(&r.columns));
+    (!labelled).then(|| Arc::new(edit))
 }
 
 /// Whose change it is.
@@ -71,10 +68,9 @@ impl Session {
             return Ok(Ok(Answer::Now(Ok(nothing))));
         };
         let stop = stop();
-        let partition = aim.partition;
         let (call, guard) = self.call_for(&writer, (edit, aim), ctx, &stop);
-        let Some(done) = router.edit_here(partition, &call) else {
-            let asked = self.edit_asked(once, (partition, call), (writer, guard), (stop, began));
+        let Some(done) = router.edit_here(&call) else {
+            let asked = self.edit_asked(once, call, (writer, guard), (stop, began));
             return Ok(Ok(Answer::Later(Box::pin(asked))));
         };
         let Edited {
@@ -83,7 +79,7 @@ impl Session {
             landing,
         } = match done {
             Err(e) if super::statement::is_stale(&e) => return Ok(Err(once)),
-            done => done?,
+            done => done.map_err(|e| self.edit_failed(&writer, e))?,
         };
         let Some(landing) = landing else {
             let done = self.edited(&once.planned, (count, row), &writer, began);
@@ -91,8 +87,7 @@ impl Session {
         };
         Ok(Ok(Answer::Later(Box::pin(async move {
             if let Err(e) = landing.done().await {
-                self.node.metrics.transactions_aborted.inc();
-                return Err(self.named(e));
+                return Err(self.edit_failed(&writer, e));
             }
             Ok(self.edited(&once.planned, (count, row), &writer, began))
         }))))
@@ -107,7 +102,7 @@ impl Session {
         stop: &Arc<Stop>,
     ) -> (EditCall, Option<Rc<SnapshotGuard>>) {
         let (txn, guard) = match writer {
-            Writer::Alone => (self.stranger(stop), None),
+            Writer::Alone => (self.reference_alone(stop), None),
             Writer::Txn(txn) => {
                 let guard = txn.statement();
                 txn.takes_part(aim.partition);
@@ -118,8 +113,7 @@ impl Session {
             txn,
             ctx,
             edit,
-            key: aim.key,
-            row: aim.row,
+            aim,
             commit: matches!(writer, Writer::Alone),
         };
         (call, guard)
@@ -147,7 +141,7 @@ impl Session {
     }
 
     /// A transaction of one statement, seen by the partition alone.
-    fn stranger(&self, stop: &Arc<Stop>) -> TxnRef {
+    fn reference_alone(&self, stop: &Arc<Stop>) -> TxnRef {
         let shard = &self.node.router.shard;
         TxnRef {
             xid: shard.new_xid(),
@@ -163,7 +157,7 @@ impl Session {
     async fn edit_asked(
         &self,
         once: Once,
-        (partition, mut call): (PartitionId, EditCall),
+        mut call: EditCall,
         (writer, guard): (Writer, Option<Rc<SnapshotGuard>>),
         (stop, began): (Arc<Stop>, runtime::Instant),
     ) -> Result<Reply> {
@@ -173,7 +167,7 @@ impl Session {
             Writer::Txn(txn) => txn.clone(),
             Writer::Alone => {
                 let txn = Txn::begin(router.clone(), Isolation::ReadCommitted);
-                txn.takes_part(partition);
+                txn.takes_part(call.aim.partition);
                 txn
             }
         };
@@ -184,7 +178,7 @@ impl Session {
         });
         *self.running.borrow_mut() = Some(stop.clone());
         let running = Ended(self, stop.clone());
-        let done = router.edit(partition, call).await;
+        let done = router.edit(call).await;
         drop(running);
         match done {
             Ok(done) => {
@@ -196,14 +190,22 @@ impl Session {
             // Nothing has been done.
             Err(e) if super::statement::is_stale(&e) => self.begun(once, stop),
             Err(e) => {
-                txn.abort();
+                // What becomes of a block is for its savepoints to say.
                 if matches!(writer, Writer::Alone) {
-                    self.node.metrics.transactions_aborted.inc();
+                    txn.abort();
                 }
-                self.fail();
-                Err(self.named(e))
+                Err(self.edit_failed(&writer, e))
             }
         }
+    }
+
+    fn edit_failed(&self, writer: &Writer, e: Error) -> Error {
+        self.counts_failure(&e);
+        if matches!(writer, Writer::Alone) {
+            self.node.metrics.transactions_aborted.inc();
+        }
+        self.fail();
+        self.named(e)
     }
 
     /// What the client is told, and what is counted.

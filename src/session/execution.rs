@@ -477,12 +477,7 @@ impl Execution {
         self.current = Current::Nothing;
         // What other shards still do for it ends: a savepoint may be waiting for that.
         self.stop.cancel();
-        let metrics = &self.session.node.metrics;
-        match error.code() {
-            SqlState::SERIALIZATION_FAILURE => metrics.conflicts.inc(),
-            SqlState::DEADLOCK_DETECTED => metrics.deadlocks.inc(),
-            _ => {}
-        }
+        self.session.counts_failure(error);
         self.session.fail();
         if !matches!(self.source, Source::Portal { .. }) {
             self.session.settle_implicit();
@@ -592,6 +587,15 @@ impl Drop for Execution {
 }
 
 impl Session {
+    pub(super) fn counts_failure(&self, error: &Error) {
+        let metrics = &self.node.metrics;
+        match error.code() {
+            SqlState::SERIALIZATION_FAILURE => metrics.conflicts.inc(),
+            SqlState::DEADLOCK_DETECTED => metrics.deadlocks.inc(),
+            _ => {}
+        }
+    }
+
     fn is_implicit(&self) -> bool {
         !self.block.borrow().is_explicit() && !self.block.borrow().is_idle()
     }

@@ -242,6 +242,7 @@ impl Session {
             params: planned.bound.params.clone(),
             columns: planned.bound.columns.clone(),
             runs: prepared.parsed.is_some() && planned.statement().is_one_exchange(),
+            looks_up: (planned.point.as_ref()).is_some_and(Point::is_lookup),
         })
     }
 

@@ -13,7 +13,7 @@ use engine::txn::landing::Landing;
 use sql::{Parsed, Statement};
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Result, RowBatch, Value};
+use types::{Column, DataType, Result, RowBatch, Value};
 
 pub(super) struct Once {
     pub parsed: Rc<Parsed>,
@@ -29,6 +29,12 @@ impl Drop for Ended<'_> {
         let mut running = self.0.running.borrow_mut();
         running.take_if(|stop| Arc::ptr_eq(stop, &self.1));
     }
+}
+
+/// Values whose text only the catalog knows.
+pub(super) fn has_labels(columns: &[Column]) -> bool {
+    let labelled = |ty: DataType| matches!(ty.element().unwrap_or(ty), DataType::Enum(_));
+    columns.iter().any(|c| labelled(c.ty))
 }
 
 impl Session {

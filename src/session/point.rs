@@ -7,7 +7,7 @@
 //! Bounds: one call, one row.
 
 use super::Session;
-use super::once::{Ended, Once};
+use super::once::{Ended, Once, has_labels};
 use super::statement::{Running, Work, is_stale};
 use super::transaction::Block;
 use crate::router::Txn;
@@ -21,7 +21,7 @@ use engine::txn::{Isolation, Stop, TxnRef};
 use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Column, DataType, PartitionId, Result, Row, RowBatch};
+use types::{Column, PartitionId, Result, Row, RowBatch};
 
 pub struct Point {
     scan: Arc<Scan>,
@@ -38,16 +38,15 @@ impl Point {
         };
         let one_key = matches!(&scan.access, Access::Keys(keys) if keys.len() == 1);
         let scan = (one_key && is_settled(scan)).then(|| Arc::new(Scan::clone(scan)))?;
-        // Labels are the catalog's.
-        let labelled = |c: &Column| {
-            let ty = c.ty.element().unwrap_or(c.ty);
-            matches!(ty, DataType::Enum(_))
-        };
-        let lookup = match query.columns.iter().any(labelled) {
+        let lookup = match has_labels(&query.columns) {
             true => None,
             false => Lookup::of(&scan).map(Arc::new),
         };
         Some(Point { scan, lookup })
+    }
+
+    pub fn is_lookup(&self) -> bool {
+        self.lookup.is_some()
     }
 
     /// What it finds, which is all there is.
@@ -165,6 +164,7 @@ impl Session {
             return self.begun(once, stop);
         };
         let router = &self.node.router;
+        let alone = matches!(reader, Reader::Nobody);
         let (txn, _guard) = match &reader {
             Reader::Txn(txn) => {
                 let guard = txn.statement();
@@ -197,7 +197,9 @@ impl Session {
             Ok(row) => Ok(self.looked(row, columns, (reader, began))),
             Err(e) if is_stale(&e) => self.begun(once, stop),
             Err(e) => {
-                self.fail();
+                if !alone {
+                    self.fail();
+                }
                 Err(self.named(e))
             }
         }

@@ -212,6 +212,70 @@ fn a_row_that_another_has_locked_is_waited_for_and_looked_at_again() {
     }
 }
 
+/// A change that fails after it had to wait, or in another shard, takes nothing with it but what is its own.
+#[test]
+fn a_change_that_fails_leaves_the_savepoint_and_nothing_of_itself() {
+    for cores in [1, 2, 4] {
+        on_server(cores, &[], async |server, client| {
+            run(
+                &client,
+                "create table t (id int primary key, a int); insert into t select g, 1 from generate_series(1, 40) g",
+            )
+            .await;
+            let other = server.connect().await;
+            for id in 1..=12 {
+                let kept = format!("begin; update t set a = 2 where id = {id}; savepoint s");
+                run(&client, &kept).await;
+                // In one shard or another, at once or behind a lock.
+                let taken = format!("insert into t values ({}, 9)", id + 12);
+                assert_eq!(said(&client, &taken).await.unwrap_err(), "23505");
+                run(&client, "rollback to s").await;
+                run(
+                    &other,
+                    &format!("begin; select 1 from t where id = {} for update", id + 24),
+                )
+                .await;
+                run(&client, "set local lock_timeout = '20ms'").await;
+                let waits = format!("update t set a = 9 where id = {}", id + 24);
+                assert_eq!(said(&client, &waits).await.unwrap_err(), "55P03");
+                run(&client, "rollback to s").await;
+                run(&other, "rollback").await;
+                run(
+                    &client,
+                    &format!("update t set a = 3 where id = {}; commit", id + 12),
+                )
+                .await;
+            }
+            let counted = "select string_agg(n || '*' || a, ' ' order by a) from (select a, count(*) n from t group by a) x";
+            assert_eq!(value::<String>(&client, counted).await, "16*1 12*2 12*3");
+            // What RETURNING says may fail too, and then the change is not made.
+            for change in [
+                "update t set a = 0 where id = 40 returning 1 / a",
+                "delete from t where id = 40 returning 1 / (a - 1)",
+                "insert into t values (40, 0) on conflict (id) do update set a = 0 returning 1 / t.a",
+            ] {
+                assert_eq!(said(&client, change).await.unwrap_err(), "22012");
+                run(&client, "begin; select 1 from t where id = 40 for update").await;
+                let waits = said(&other, change);
+                let ends = async {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    run(&client, "commit").await;
+                };
+                let (waited, ()) = tokio::join!(waits, ends);
+                assert_eq!(waited.unwrap_err(), "22012", "{change}");
+                assert_eq!(
+                    value::<i32>(&client, "select a from t where id = 40").await,
+                    1
+                );
+            }
+            let rows = "insert into t select g, 0 from generate_series(50, 53) g returning 1 / a";
+            assert_eq!(said(&client, rows).await.unwrap_err(), "22012");
+            assert_eq!(value::<i64>(&client, "select count(*) from t").await, 40);
+            assert_eq!(server.metric("rustydb_partition_locks_held"), 0.0);
+        });
+    }
+}
+
 #[test]
 fn one_counter_counts_every_commit() {
     for cores in [1, 2, 4] {

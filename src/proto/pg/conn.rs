@@ -142,7 +142,8 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(slot) => (Some(slot), None),
         Err(error) => (None, Some(error)),
     };
-    let conversation = converse(&mut wire, &door, refusal, addresses, &options);
+    // On its own: what is around it would hold room for it several times over.
+    let conversation = Box::pin(converse(&mut wire, &door, refusal, addresses, &options));
     let end = match AssertUnwindSafe(conversation).catch_unwind().await {
         Ok(end) => end,
         Err(panic) => {
@@ -160,7 +161,7 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         End::Fatal(error) => {
             tracing::debug!(%error, peer = ?addresses.0, "connection ended");
             let report = |out: &mut Output| out.error_response(&error, Severity::Fatal);
-            let told = net::timeout(options.linger_timeout, wire.put(report)).await;
+            let told = Box::pin(net::timeout(options.linger_timeout, wire.put(report))).await;
             if !matches!(told, Ok(Ok(()))) {
                 return;
             }
@@ -173,7 +174,11 @@ pub async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     // Late or read: either way the socket is closed now.
-    let _ = net::timeout(options.linger_timeout, wire.close(linger_bytes)).await;
+    let _ = Box::pin(net::timeout(
+        options.linger_timeout,
+        wire.close(linger_bytes),
+    ))
+    .await;
     drop(slot);
 }
 
@@ -383,7 +388,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         let outcome = match self.call(op, bytes).await? {
             Ok(Reply::Results(mut results)) => {
                 let mut shape = super::results::Shape::described();
-                self.pump(results.as_mut(), &mut shape).await?
+                Box::pin(self.pump(results.as_mut(), &mut shape)).await?
             }
             Ok(Reply::Whole(whole)) => {
                 let (formats, columns) = (Formats::default(), whole.columns.clone());

@@ -59,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 columns: prepared.columns,
                 formats: bind.result_formats,
                 described,
+                looks_up: prepared.looks_up,
             };
             return self.run_whole(bind.statement, (params, bytes), form).await;
         }
@@ -185,7 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             rows_max,
         };
         let outcome = match self.call(op, bytes).await? {
-            Ok(Reply::Results(mut results)) => self.pump(results.as_mut(), &mut shape).await?,
+            Ok(Reply::Results(mut results)) => {
+                Box::pin(self.pump(results.as_mut(), &mut shape)).await?
+            }
             Ok(_) => Err(Fail::Own(unexpected_reply())),
             Err(error) => Err(Fail::Door(error)),
         };

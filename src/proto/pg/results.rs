@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         if whole.rows.rows.iter().any(|row| style.has_long(row)) {
             self.wire.put(head).await?;
             let mut shape = Shape::bound(formats.clone(), whole.columns);
-            if let Err(fail) = self.rows(whole.rows, &mut shape).await? {
+            if let Err(fail) = Box::pin(self.rows(whole.rows, &mut shape)).await? {
                 return Ok(Err(fail));
             }
             self.wire.put(|out| out.command_complete(whole.tag)).await?;

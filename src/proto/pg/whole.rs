@@ -28,6 +28,8 @@ pub(super) struct Form {
     pub formats: Formats,
     /// Describe was part of it.
     pub described: bool,
+    /// It asks for a row and does nothing else.
+    pub looks_up: bool,
 }
 
 /// What was asked and is not answered yet, in order.
@@ -52,16 +54,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         form: Form,
     ) -> Result<(), End> {
         self.portals.remove("");
-        if self.owing.0.len() >= OWING_MAX {
+        // What is owed was asked outside of the block that this may begin.
+        if self.owing.0.len() >= OWING_MAX || !form.looks_up {
             self.settle().await?;
+        }
+        if let Some(Err(error)) = form.columns.as_ref().map(|c| form.formats.check(c.len())) {
+            self.settle().await?;
+            self.report(Fail::Own(error)).await?;
+            return self.ready().await;
         }
         let session = self.session.clone();
         let op = Operation::Run { statement, params };
         let reply = match session.call(request(op, bytes)) {
-            Answer::Now(Ok(Reply::Whole(whole)))
-                if whole.columns.is_some() && !self.owing.0.is_empty() =>
-            {
-                let reply = Ok(Reply::Whole(whole));
+            Answer::Now(reply @ (Ok(Reply::Whole(_)) | Err(_))) if !self.owing.0.is_empty() => {
                 self.owing.0.push_back((Owed::Here(reply), form));
                 return Ok(());
             }
@@ -87,6 +92,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
 
     /// Answers all that is owed.
     pub(super) async fn settle(&mut self) -> Result<(), End> {
+        match self.owing.0.is_empty() {
+            true => Ok(()),
+            false => Box::pin(self.settle_owed()).await,
+        }
+    }
+
+    async fn settle_owed(&mut self) -> Result<(), End> {
         while let Some((owed, form)) = self.owing.0.pop_front() {
             let reply = match owed {
                 Owed::Here(reply) => reply,
@@ -120,10 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             columns,
             formats,
             described,
+            ..
         } = form;
-        if let Some(Err(error)) = columns.as_ref().map(|c| formats.check(c.len())) {
-            return Ok(Err(Fail::Own(error)));
-        }
         let head = |out: &mut Output| {
             out.bind_complete();
             match &columns {
@@ -137,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             Reply::Results(mut results) => {
                 self.wire.put(head).await?;
                 let mut shape = Shape::bound(formats, columns);
-                self.pump(results.as_mut(), &mut shape).await
+                Box::pin(self.pump(results.as_mut(), &mut shape)).await
             }
             Reply::Done | Reply::Statement { .. } | Reply::Portal { .. } => {
                 Ok(Err(Fail::Own(unexpected_reply())))

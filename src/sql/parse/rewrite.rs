@@ -1,6 +1,6 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
-//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, and strings continued on the next
+//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
 //! line, and `SELECT 1 ON CONFLICT`, whose ON it would take for a name. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;

@@ -4,12 +4,19 @@
 //! look-up. Asked by: the router, when keys go; the shard, before it takes one.
 
 use super::{Catalog, ForeignKey, Table};
+use crate::plan::Assignment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use types::TableId;
 
 /// By referenced table: the referring tables, and which of their foreign keys.
 pub type Referrers = BTreeMap<TableId, Vec<(TableId, usize)>>;
+
+/// Whether a change may give the column another value.
+pub fn changes(table: &Table, assignments: &[Assignment], column: usize) -> bool {
+    let generated = (table.columns.get(column)).is_some_and(|c| c.generated.is_some());
+    generated || assignments.iter().any(|a| a.column == column)
+}
 
 impl Catalog {
     /// To be called after tables have changed.
@@ -35,6 +42,14 @@ impl Catalog {
 
     pub fn is_referenced(&self, table: TableId) -> bool {
         self.referrers.contains_key(&table)
+    }
+
+    /// Whether foreign keys begin or end at columns that are assigned, or computed of them.
+    pub fn touches_keys(&self, table: &Table, assignments: &[Assignment]) -> bool {
+        let changes = |c: &usize| changes(table, assignments, *c);
+        let mut own = table.foreign_keys.iter();
+        own.any(|k| k.columns.iter().any(changes))
+            || (self.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
     }
 
     /// Whether rows refer to the table's primary key.

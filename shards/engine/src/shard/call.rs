@@ -1,6 +1,6 @@
 //! The closed list of what a shard may be asked, and its answers. Everything here crosses cores, so it is `Send`.
 
-use super::edit::Edit;
+use super::edit::{Aim, Edit};
 use super::get::Lookup;
 pub use super::run::{RunCall, RunId};
 use crate::catalog::{Catalog, Index, Sequence, Table};
@@ -307,10 +307,7 @@ pub struct EditCall {
     pub txn: TxnRef,
     pub ctx: Arc<Context>,
     pub edit: Arc<Edit>,
-    /// `None`: of a table without one.
-    pub key: Option<Vec<u8>>,
-    /// Of an INSERT.
-    pub row: Option<Row>,
+    pub aim: Aim,
     /// The statement is its own transaction.
     pub commit: bool,
 }

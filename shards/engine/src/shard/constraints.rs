@@ -1,5 +1,6 @@
 //! What a row must satisfy before it is written: NOT NULL, CHECK, and the size a row and a key may have.
 
+use super::entries::pick;
 use crate::catalog::{Index, Table, system};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
@@ -84,6 +85,14 @@ pub fn duplicate(table: &Table, constraint: &str, detail: &str) -> Error {
     .with_detail(format!("{detail} already exists."))
     .with_table(&table.name)
     .with_constraint(constraint)
+}
+
+/// 23505 of a row whose primary key another one has.
+pub fn key_taken(table: &Table, row: &Row, ctx: &Context) -> Error {
+    let values = pick(row, &table.primary_key);
+    let tz = &ctx.session.time_zone;
+    let detail = key_detail(table, &table.primary_key, &values, tz);
+    duplicate(table, &table.primary_key_name, &detail)
 }
 
 /// `Key (a, b)=(1, 2)`

@@ -1,8 +1,8 @@
 //! INSERT: each row takes its key's lock, looks whether the key is taken, and is written or meets ON CONFLICT.
 
 use super::call::{Change, Conflict, InsertCall, Inserted, Reply};
-use super::constraints::{check, duplicate, key_detail, row_size};
-use super::entries::{pick, row_key, write_local};
+use super::constraints::{check, key_taken, row_size};
+use super::entries::{row_key, write_local};
 use super::update::{assign, generate};
 use super::{Shard, ShardReply};
 use crate::codec::row;
@@ -96,12 +96,7 @@ impl Insert<'_> {
                 .await?;
             if self.current(&key).await?.is_some() {
                 return match &self.call.on_conflict {
-                    Conflict::Error => {
-                        let values = pick(&row, &table.primary_key);
-                        let tz = &self.call.ctx.session.time_zone;
-                        let detail = key_detail(table, &table.primary_key, &values, tz);
-                        Err(duplicate(table, &table.primary_key_name, &detail))
-                    }
+                    Conflict::Error => Err(key_taken(table, &row, &self.call.ctx)),
                     Conflict::Nothing | Conflict::Update { .. } | Conflict::Lock => {
                         self.conflict(key, row).await
                     }

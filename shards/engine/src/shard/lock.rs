@@ -54,7 +54,9 @@ async fn lock_row(
                 p.lock_row_as(txn, state, table.id, tree, key, mode).await?;
                 true
             }
-            LockWait::NoWait | LockWait::Skip => p.locks.try_row(txn, table.id, tree, key, mode)?,
+            LockWait::NoWait | LockWait::Skip => {
+                !p.is_doubted(tree, key) && p.locks.try_row(txn, table.id, tree, key, mode)?
+            }
         };
         if !got {
             break;

@@ -243,9 +243,9 @@ impl Shard {
                 Some(found.map(Reply::Row))
             }
             // A commit waits for the disk.
-            PartitionCall::Edit(call) if !call.commit => {
+            PartitionCall::Edit(call) if !call.commit && call.aim.partition == *id => {
                 self.clock.merge(envelope.stamp);
-                let done = self.edit_here(*id, call)?;
+                let done = self.edit_here(call)?;
                 Some(done.map(|e| Reply::Edited {
                     count: e.count,
                     row: e.row,

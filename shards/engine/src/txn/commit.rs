@@ -83,6 +83,12 @@ impl Partition {
         Ok(Landing::Due(answer))
     }
 
+    /// Forgets a transaction that has written nothing here, and its locks.
+    pub fn leaves(&self, state: &TxnState) {
+        self.reads.end(state.xid);
+        self.end(state);
+    }
+
     fn or_abort<T>(&self, state: &TxnState, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() && state.status.get() == Status::Active {
             self.abort(state.xid);
@@ -404,6 +410,9 @@ impl Partition {
                 self.in_flight.borrow_mut().remove(&(ts, state.xid));
             }
             Status::Active | Status::Ended => {}
+        }
+        if state.reinstated.take() {
+            self.doubts.set(self.doubts.get() - 1);
         }
         self.txns.borrow_mut().remove(&state.xid);
         for start in state.pins.borrow_mut().drain(..) {

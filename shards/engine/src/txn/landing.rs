@@ -3,7 +3,8 @@
 //! Owns: the queue of them, in the order of their records, and the one task that carries out those that a flush has made
 //! durable: all of them are decided, then each puts its writes where they belong, gives its locks back and is answered.
 //! Asked by: `commit`. Never: depends on who waits for the answer: a commit that has been appended runs to its end.
-//! Bounds: one entry for each transaction that is committing here, at most one a connection; the log's backlog by `Store::admit`.
+//! Bounds: one entry for each transaction that is committing here, at most one a connection; the log's backlog by `Store::admit`;
+//! garbage that is still to be collected by `UNCOLLECTED_MAX` writes.
 
 use super::commit::{Decides, unknown};
 use super::partition::{Partition, bump};
@@ -43,11 +44,17 @@ struct Flight {
     answer: oneshot::Sender<Result<Ts>>,
 }
 
+/// Writes after which nothing has been collected, before commits wait for that.
+const UNCOLLECTED_MAX: usize = 4096;
+
 #[derive(Default)]
 pub(super) struct Landings {
     queue: RefCell<VecDeque<Flight>>,
     /// Somebody is at it.
     going: Cell<bool>,
+    /// Writes after which nothing has been collected, and whether somebody is at that.
+    uncollected: Cell<usize>,
+    collecting: Cell<bool>,
 }
 
 impl Partition {
@@ -93,26 +100,42 @@ impl Partition {
                 }
             }
             self.settled.notify_all();
-            let mut writes = 0;
             for flight in down {
-                writes += flight.state.writes.borrow().len();
                 match &durable {
                     Ok(()) => self.carry_out(flight),
                     Err(e) => drop(flight.answer.send(Err(unknown(e)))),
                 }
+                runtime::yield_if_needed().await;
             }
-            self.clear_away(writes);
+            while self.landings.uncollected.get() > UNCOLLECTED_MAX {
+                self.settled.notified().await;
+            }
         }
     }
 
-    /// About as much as the writes have left behind.
-    fn clear_away(self: &Rc<Self>, writes: usize) {
+    /// Collects about as much as writes have left behind, now or, when pages have to be waited for, by and by.
+    fn collects(self: &Rc<Self>, writes: usize) {
+        let landings = &self.landings;
+        landings
+            .uncollected
+            .set(landings.uncollected.get() + writes);
+        if landings.collecting.replace(true) {
+            return;
+        }
         let this = self.clone();
         let mut work = Box::pin(async move {
-            let horizon = this.snapshots.lowest();
-            if let Err(e) = this.collect_for(writes, horizon).await {
-                this.fence(&e);
+            loop {
+                let writes = this.landings.uncollected.take();
+                this.settled.notify_all();
+                if writes == 0 || this.fenced().is_some() {
+                    break;
+                }
+                let horizon = this.snapshots.lowest();
+                if let Err(e) = this.collect_for(writes, horizon).await {
+                    this.fence(&e);
+                }
             }
+            this.landings.collecting.set(false);
         });
         if (&mut work).now_or_never().is_none() {
             runtime::spawn(work).detach();
@@ -133,7 +156,9 @@ impl Partition {
     /// What has to wait for pages goes on by itself.
     fn carry_out(self: &Rc<Self>, flight: Flight) {
         if let Some(done) = self.put_here(&flight.state, flight.ts) {
+            let writes = flight.state.writes.borrow().len();
             self.ends(flight, done);
+            self.collects(writes);
             return;
         }
         let this = self.clone();

@@ -219,10 +219,11 @@ impl LockTable {
     /// Shares the table and locks the row for a writer, or takes neither, if it would have to wait for one of them.
     pub fn try_write(
         &self,
-        xid: Xid,
+        txn: &TxnRef,
         table: TableId,
         row: Option<(TreeId, &[u8])>,
     ) -> Result<bool> {
+        let xid = txn.xid;
         let mut state = self.state.borrow_mut();
         let row = match (row, state.covers(xid, table)) {
             (_, Covers::Table) => return Ok(true),

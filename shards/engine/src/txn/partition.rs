@@ -51,6 +51,8 @@ pub struct Partition {
     loading: RefCell<HashMap<TreeId, usize>>,
     pub garbage: Garbage,
     pub(super) landings: Landings,
+    /// How many of those `in_flight` have been reinstated.
+    pub(super) doubts: Cell<usize>,
     pub counters: Counters,
 }
 
@@ -145,6 +147,7 @@ impl Partition {
             loading: RefCell::new(HashMap::new()),
             garbage: Garbage::default(),
             landings: Landings::default(),
+            doubts: Cell::new(0),
             counters: Counters::default(),
         }
     }
@@ -241,6 +244,7 @@ impl Partition {
         mode: Mode,
     ) -> Result<()> {
         self.locks.row(txn, table, tree, key, mode).await?;
+        self.undoubted(txn, tree, key).await?;
         self.still_active(state)
     }
 
@@ -343,6 +347,8 @@ impl Partition {
     pub(super) fn reinstate(&self, state: TxnState, ts: Ts, start: Lsn) {
         let state = Rc::new(state);
         state.status.set(Status::Prepared(ts));
+        state.reinstated.set(true);
+        self.doubts.set(self.doubts.get() + 1);
         self.pin(start);
         state.pins.borrow_mut().push(start);
         self.in_flight

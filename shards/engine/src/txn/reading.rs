@@ -138,6 +138,23 @@ impl Partition {
         })
     }
 
+    /// Waits until nobody who has been in doubt since the start, and so has no lock, may have written the key.
+    pub(super) async fn undoubted(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<()> {
+        while self.is_doubted(tree, key) {
+            self.check()?;
+            let told = runtime::timeout(STOP_POLL, self.settled.notified());
+            let _ = Box::pin(told).await;
+            txn.stop.check()?;
+        }
+        Ok(())
+    }
+
+    pub fn is_doubted(&self, tree: TreeId, key: &[u8]) -> bool {
+        let in_flight = self.in_flight.borrow();
+        let written = |s: &Rc<TxnState>| s.reinstated.get() && s.may_have(tree, key);
+        self.doubts.get() > 0 && in_flight.values().any(written)
+    }
+
     /// As `latest`, calling `f` with what there is where it lies; `None`: it has to be waited for.
     pub fn latest_here<R>(
         &self,

@@ -98,6 +98,8 @@ pub struct TxnState {
     pub status: Cell<Status>,
     /// Committed at this time, durably: readers see its writes though they are not all in their trees yet.
     pub(super) decided: Cell<Option<Ts>>,
+    /// Recovery has found it prepared.
+    pub(super) reinstated: Cell<bool>,
     /// It put rows straight into trees that only it can reach: they must be in a checkpoint before it commits.
     pub loaded: Cell<bool>,
     /// Some of those rows are not in the log.
@@ -121,6 +123,7 @@ impl TxnState {
             staging: Cell::new(false),
             status: Cell::new(Status::Active),
             decided: Cell::new(None),
+            reinstated: Cell::new(false),
             loaded: Cell::new(false),
             unlogged: Cell::new(false),
             exclusive: RefCell::new(Vec::new()),

@@ -404,6 +404,7 @@ impl Session for FakeSession {
             params: found.types.clone(),
             columns: columns(&found.sql, &found.types),
             runs: matches!(word, "once" | "apart" | "many" | "fail" | "notice"),
+            looks_up: matches!(word, "once" | "apart"),
         })
     }
 

@@ -404,13 +404,26 @@ fn what_is_not_whole_goes_its_way_message_by_message() {
 fn a_bind_that_is_not_whole_or_fails_waits_for_what_is_owed() {
     with_server(4, |server| async move {
         let mut client = server.connect().await;
-        let named = [parse("a", "apart", &[]), parse("o", "once", &[]), sync()];
+        let named = [
+            parse("a", "apart", &[]),
+            parse("o", "once", &[]),
+            parse("f", "fail", &[]),
+            sync(),
+        ];
         client.send(&named.concat()).await;
         client.until_ready().await;
         let run = |name| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+        // Two columns have no three formats: the session is not asked at all.
+        let formats = [bind("", "o", &[], &[], &[0, 1, 1]), execute("", 0), sync()].concat();
         let apart = [bind("p", "o", &[], &[], &[]), execute("p", 0), sync()].concat();
         let failing = [bind("", "nothing", &[], &[], &[]), execute("", 0), sync()].concat();
-        for (behind, wanted) in [(apart, "2DCZ2DCZ"), (failing, "2DCZEZ")] {
+        let behind = [
+            (apart, "2DCZ2DCZ"),
+            (failing, "2DCZEZ"),
+            (formats, "2DCZEZ"),
+            (run("f"), "2DCZEZ"),
+        ];
+        for (behind, wanted) in behind {
             server.door.seen.ops.borrow_mut().clear();
             client.send(&[run("a"), behind].concat()).await;
             while server.door.seen.ops.borrow().is_empty() {

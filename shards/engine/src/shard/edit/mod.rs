@@ -1,71 +1,34 @@
 //! A change of one row by its key: what most statements that write are.
 //!
-//! Owns: `Edit`, made once a plan; its way here, which is done at once when nothing has to be waited for: lock, look at the
+//! Owns: its way here, which is done at once when nothing has to be waited for: lock, look at the
 //! row where it lies, write, and with the statement's own transaction begin the commit. When something has to be waited
 //! for, INSERT, UPDATE and DELETE do it as they do any other. Asked by: the router, and `handle` for other shards.
 //! Never: does what reaches beyond the row's partition (unique indexes, foreign keys whose columns change, triggers), or
 //! writes for a transaction whose reads must be remembered.
 //! Bounds: one row.
 
+mod plan;
+
+pub use plan::{Aim, Edit};
+
 use super::call::{
     Conflict, DeleteCall, EditCall, InsertCall, Inserted, Reach, Reply, UpdateCall, stale,
 };
-use super::constraints::{check, duplicate, key_detail, row_size};
-use super::entries::{pick, row_key, write_local};
-use super::locator::Locator;
+use super::constraints::{check, key_taken, row_size};
+use super::entries::write_local;
 use super::update::{assign, put};
 use super::{Shard, ShardReply};
-use crate::catalog::triggers::Event;
-use crate::catalog::{Catalog, Table};
 use crate::codec::row;
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
-use crate::exec::operators::needs_settling;
-use crate::plan::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Expr, Insert, Plan, Returning, Update,
-};
+use crate::plan::Expr;
+use crate::txn::commit::Decides;
 use crate::txn::landing::Landing;
 use crate::txn::state::TxnState;
 use crate::txn::{Isolation, Partition};
+use plan::What;
 use std::rc::Rc;
-use std::sync::Arc;
-use types::{Error, PartitionId, Result, Row, Ts, Value};
-
-/// A statement that changes one row by its key, made ready.
-pub struct Edit {
-    table: Arc<Table>,
-    layout: row::Layout,
-    what: What,
-    returning: Option<Returning>,
-}
-
-enum What {
-    /// The row, and what is computed of it.
-    Insert {
-        values: Vec<Expr>,
-        project: Option<Vec<Expr>>,
-        /// What becomes of it when its key is taken; never `Lock`.
-        on_conflict: Conflict,
-    },
-    Update {
-        locator: Locator,
-        filter: Option<Expr>,
-        assignments: Arc<Vec<Assignment>>,
-    },
-    Delete {
-        locator: Locator,
-        filter: Option<Expr>,
-    },
-}
-
-/// Which row it is about.
-pub struct Aim {
-    pub partition: PartitionId,
-    /// `None`: of a table without one.
-    pub key: Option<Vec<u8>>,
-    /// Of an INSERT.
-    pub row: Option<Row>,
-}
+use types::{Error, Result, Row, Ts, Value};
 
 /// What has been done.
 pub struct Edited {
@@ -74,174 +37,6 @@ pub struct Edited {
     pub row: Option<Row>,
     /// Of a statement that is its own transaction.
     pub landing: Option<Landing>,
-}
-
-fn plain<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> bool {
-    !exprs.into_iter().any(needs_settling)
-}
-
-fn returns_plain(returning: &Option<Returning>) -> bool {
-    returning.iter().all(|r| plain(&r.exprs))
-}
-
-impl Edit {
-    fn new(table: &Arc<Table>, what: What, returning: &Option<Returning>) -> Edit {
-        Edit {
-            layout: table.layout(),
-            table: table.clone(),
-            what,
-            returning: returning.clone(),
-        }
-    }
-
-    pub fn of_insert(insert: &Insert, catalog: &Catalog) -> Option<Edit> {
-        let table = &insert.table;
-        let on_conflict = of_conflict(insert, catalog)?;
-        let reaches = table.has_unique_indexes()
-            || !table.foreign_keys.is_empty()
-            || catalog.fires_on(table.id, Event::Insert);
-        let (values, project) = match &insert.source {
-            Plan::Values { rows } => (rows, None),
-            Plan::Project { input, exprs } => match &**input {
-                Plan::Values { rows } => (rows, Some(exprs)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let [values] = &values[..] else { return None };
-        let simple = !reaches
-            && plain(values)
-            && plain(project.into_iter().flatten())
-            && returns_plain(&insert.returning);
-        let what = What::Insert {
-            values: values.clone(),
-            project: project.cloned(),
-            on_conflict,
-        };
-        simple.then(|| Edit::new(table, what, &insert.returning))
-    }
-
-    pub fn of_update(update: &Update, catalog: &Catalog) -> Option<Edit> {
-        let table = &update.table;
-        let reaches = table.has_unique_indexes() || moves(table, &update.assignments, catalog);
-        let locator = Locator::of(table, &update.access)?;
-        let simple = !reaches
-            && plain(update.assignments.iter().map(|a| &a.expr))
-            && plain(&update.filter)
-            && returns_plain(&update.returning);
-        let what = What::Update {
-            locator,
-            filter: update.filter.clone(),
-            assignments: Arc::new(update.assignments.clone()),
-        };
-        simple.then(|| Edit::new(table, what, &update.returning))
-    }
-
-    pub fn of_delete(delete: &Delete, catalog: &Catalog) -> Option<Edit> {
-        let table = &delete.table;
-        let reaches = table.has_unique_indexes()
-            || catalog.is_referenced(table.id)
-            || catalog.fires_on(table.id, Event::Delete);
-        let locator = Locator::of(table, &delete.access)?;
-        let simple = !reaches && plain(&delete.filter) && returns_plain(&delete.returning);
-        let what = What::Delete {
-            locator,
-            filter: delete.filter.clone(),
-        };
-        simple.then(|| Edit::new(table, what, &delete.returning))
-    }
-
-    /// It changes a row that is there.
-    fn changes_rows(&self) -> bool {
-        match &self.what {
-            What::Insert { on_conflict, .. } => matches!(on_conflict, Conflict::Update { .. }),
-            What::Update { .. } | What::Delete { .. } => true,
-        }
-    }
-
-    /// Where the row is, or will be if it has no place of its own: `home`. `None`: there is no such row.
-    pub fn aim(&self, ctx: &Context, partitions: u16, home: PartitionId) -> Result<Option<Aim>> {
-        let (values, project) = match &self.what {
-            What::Update { locator, .. } | What::Delete { locator, .. } => {
-                let at = locator.address(&ctx.params, partitions)?;
-                return Ok(at.map(|(partition, key)| Aim {
-                    partition,
-                    key: Some(key),
-                    row: None,
-                }));
-            }
-            What::Insert {
-                values, project, ..
-            } => (values, project),
-        };
-        let mut row = evaluated(values, &[], ctx)?;
-        if let Some(exprs) = project {
-            row = evaluated(exprs, &row, ctx)?;
-        }
-        let table = &self.table;
-        let (partition, key) = match table.has_key() {
-            // A key of NULL is for the check of the row to refuse.
-            true if table
-                .primary_key
-                .iter()
-                .any(|c| row.get(*c).is_none_or(Value::is_null)) =>
-            {
-                check(table, &row, ctx)?;
-                return Ok(None);
-            }
-            true => (
-                table.partition_of_row(&row, partitions)?,
-                Some(row_key(table, &row)?),
-            ),
-            false => (home, None),
-        };
-        Ok(Some(Aim {
-            partition,
-            key,
-            row: Some(row),
-        }))
-    }
-
-    fn returned(&self, row: &Row, ctx: &Context) -> Result<Option<Row>> {
-        let returning = self.returning.as_ref();
-        returning.map(|r| evaluated(&r.exprs, row, ctx)).transpose()
-    }
-}
-
-/// Whether columns are assigned by which the row is found, or held to rows elsewhere, or triggers wait for it.
-fn moves(table: &Table, assignments: &[Assignment], catalog: &Catalog) -> bool {
-    let changes = |c: &usize| {
-        let generated = table.columns.get(*c).is_some_and(|c| c.generated.is_some());
-        generated || assignments.iter().any(|a| a.column == *c)
-    };
-    table.primary_key.iter().any(changes)
-        || (table.foreign_keys.iter()).any(|k| k.columns.iter().any(changes))
-        || (catalog.referrers(table.id)).any(|(_, k)| k.referenced_columns.iter().any(changes))
-        || catalog.fires_on(table.id, Event::Update)
-}
-
-/// `None`: it takes more than the row's partition.
-fn of_conflict(insert: &Insert, catalog: &Catalog) -> Option<Conflict> {
-    let Some(on) = &insert.on_conflict else {
-        return Some(Conflict::Error);
-    };
-    // Without unique indexes it can only be the primary key.
-    if matches!(on.target, Some(ConflictTarget::Unique(_))) {
-        return None;
-    }
-    match &on.action {
-        ConflictAction::Nothing => Some(Conflict::Nothing),
-        ConflictAction::Update {
-            assignments,
-            filter,
-        } => {
-            let simple = plain(on.action.exprs()) && !moves(&insert.table, assignments, catalog);
-            simple.then(|| Conflict::Update {
-                assignments: Arc::new(assignments.clone()),
-                filter: filter.clone(),
-            })
-        }
-    }
 }
 
 fn evaluated(exprs: &[Expr], row: &[Value], ctx: &Context) -> Result<Row> {
@@ -265,12 +60,8 @@ const NOTHING: Edited = Edited {
 impl Shard {
     /// Does it, if this shard has the partition and nothing has to be waited for; `None` means that `Edit` has to be asked.
     /// A call like any other.
-    pub fn edit_here(
-        self: &Rc<Self>,
-        partition: PartitionId,
-        call: &EditCall,
-    ) -> Option<Result<Edited>> {
-        let p = self.partitions.get(&partition)?;
+    pub fn edit_here(self: &Rc<Self>, call: &EditCall) -> Option<Result<Edited>> {
+        let p = self.partitions.get(&call.aim.partition)?;
         let done = self.edit_now(p, call)?;
         self.calls.set(self.calls.get() + 1);
         Some(done)
@@ -302,9 +93,14 @@ impl Shard {
                     edited
                 }))
             }
-            other => {
+            Some(Err(e)) => {
                 p.abort(txn.xid);
-                other
+                Some(Err(e))
+            }
+            // It is begun anew.
+            None => {
+                p.leaves(&state);
+                None
             }
         }
     }
@@ -314,8 +110,8 @@ impl Shard {
         if state.active().is_err() || p.needs_relief(state) {
             return None;
         }
-        let Some(key) = &call.key else {
-            match p.locks.try_write(call.txn.xid, edit.table.id, None) {
+        let Some(key) = &call.aim.key else {
+            match p.locks.try_write(&call.txn, edit.table.id, None) {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(e) => return Some(Err(e)),
@@ -325,11 +121,14 @@ impl Shard {
         };
         match p
             .locks
-            .try_write(call.txn.xid, edit.table.id, Some((tree, key)))
+            .try_write(&call.txn, edit.table.id, Some((tree, key)))
         {
             Ok(true) => {}
             Ok(false) => return None,
             Err(e) => return Some(Err(e)),
+        }
+        if p.is_doubted(tree, key) {
+            return None;
         }
         let own = state.may_have(tree, key);
         let old = match own {
@@ -363,9 +162,19 @@ impl Shard {
     }
 
     pub(super) async fn edit(self: &Rc<Self>, p: &Rc<Partition>, call: EditCall) -> ShardReply {
+        let (xid, commit) = (call.txn.xid, call.commit);
         let edited = match self.edit_now(p, &call) {
             Some(edited) => edited?,
-            None => return Box::pin(self.edit_in_turn(p, call)).await,
+            None => {
+                let done = Box::pin(self.edit_in_turn(p, call)).await;
+                if commit {
+                    match &done {
+                        Ok(_) => drop(p.commit(xid, Decides::default()).await?),
+                        Err(_) => p.abort(xid),
+                    }
+                }
+                return done;
+            }
         };
         let (count, row) = (edited.count, edited.row);
         if let Some(landing) = edited.landing {
@@ -374,29 +183,28 @@ impl Shard {
         Ok(Reply::Edited { count, row })
     }
 
-    /// As the statement would be carried out without `Edit`.
+    /// As the statement would be carried out without `Edit`. It is not committed: RETURNING may fail.
     async fn edit_in_turn(&self, p: &Rc<Partition>, call: EditCall) -> ShardReply {
         let EditCall {
             txn,
             ctx,
             edit,
-            key,
-            row,
-            commit,
+            aim,
+            ..
         } = call;
         let table = edit.table.clone();
         let rows_wanted = edit.returning.is_some();
-        let reach = Reach::Keys(key.into_iter().collect());
+        let reach = Reach::Keys(aim.key.into_iter().collect());
         let reply = match &edit.what {
             What::Insert { on_conflict, .. } => {
                 let call = InsertCall {
                     txn,
                     ctx: ctx.clone(),
                     table,
-                    rows: row.into_iter().collect(),
+                    rows: aim.row.into_iter().collect(),
                     existing: None,
                     on_conflict: on_conflict.clone(),
-                    commit,
+                    commit: false,
                 };
                 Box::pin(self.insert(p, call)).await
             }
@@ -413,7 +221,7 @@ impl Shard {
                     filter: filter.clone(),
                     assignments: assignments.clone(),
                     rows_wanted,
-                    commit,
+                    commit: false,
                     resume: None,
                 };
                 Box::pin(self.update(p, call)).await
@@ -426,7 +234,7 @@ impl Shard {
                     reach,
                     filter: filter.clone(),
                     rows_wanted,
-                    commit,
+                    commit: false,
                     resume: None,
                 };
                 Box::pin(self.delete(p, call)).await
@@ -500,7 +308,7 @@ fn taken(
     on_conflict: &Conflict,
 ) -> Result<Edited> {
     let (edit, ctx, table) = (&*call.edit, &*call.ctx, &*call.edit.table);
-    let Some(row) = &call.row else {
+    let Some(row) = &call.aim.row else {
         return Err(stale(table));
     };
     check(table, row, ctx)?;
@@ -519,18 +327,13 @@ fn taken(
             let done = put(state, within, key.to_vec(), old, new, false)?;
             edited(edit, done.new.as_ref(), ctx)
         }
-        Conflict::Error | Conflict::Lock => {
-            let values = pick(row, &table.primary_key);
-            let tz = &ctx.session.time_zone;
-            let detail = key_detail(table, &table.primary_key, &values, tz);
-            Err(duplicate(table, &table.primary_key_name, &detail))
-        }
+        Conflict::Error | Conflict::Lock => Err(key_taken(table, row, ctx)),
     }
 }
 
 fn insert(state: &TxnState, call: &EditCall, key: &[u8]) -> Result<Edited> {
     let (edit, ctx, table) = (&*call.edit, &*call.ctx, &*call.edit.table);
-    let Some(row) = &call.row else {
+    let Some(row) = &call.aim.row else {
         return Err(stale(table));
     };
     check(table, row, ctx)?;
