@@ -274,7 +274,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
             let frame = self.next_frame().await?;
             self.between = false;
             match frame {
-                Frame::Message { tag, body } => self.message(tag, body).await?,
+                // On its own: a connection that waits has no room for what one that works needs.
+                Frame::Message { tag, body } => Box::pin(self.message(tag, body)).await?,
                 // Left over from a COPY that failed.
                 Frame::CopyData(_) => {}
             }

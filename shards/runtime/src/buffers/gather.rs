@@ -41,7 +41,8 @@ impl Gather {
     pub fn new(pool: Rc<Pool>) -> Gather {
         Gather {
             pool,
-            parts: VecDeque::new(),
+            // Few ever gather more than one, and one that is empty keeps its room.
+            parts: VecDeque::with_capacity(1),
             sent: 0,
             len: 0,
             last: 0,

@@ -174,7 +174,7 @@ impl RingSocket {
             ring,
             incoming: Rc::new(Incoming {
                 socket: socket.clone(),
-                queue: RefCell::default(),
+                queue: RefCell::new(VecDeque::with_capacity(1)),
                 start: Cell::new(0),
                 waiting: Cell::new(Waiting::Nothing),
                 stopping: Cell::new(false),
