@@ -16,7 +16,7 @@
 use super::CodecError;
 use super::bytes::{Reader, put_varint};
 use crate::catalog::{ColumnDef, Table};
-use bigdecimal::num_bigint::BigInt;
+use num_bigint::BigInt;
 use std::sync::Arc;
 use types::{Array, DataType, EnumValue, Interval, Json, Numeric, Reg, Result, Row, Value};
 
@@ -250,17 +250,29 @@ fn nested(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn put_numeric(n: &Numeric, out: &mut Vec<u8>) {
+    if let Numeric::Small(mantissa, scale) = n {
+        out.push(0);
+        put_varint(usize::from(*scale), out);
+        let bytes = mantissa.to_le_bytes();
+        return out.extend_from_slice(&bytes[..signed_width(*mantissa)]);
+    }
     let Some((mantissa, scale)) = n.parts() else {
         out.push(match n {
             Numeric::Infinity => 2,
             Numeric::NegInfinity => 3,
-            Numeric::NaN | Numeric::Finite(_) => 1,
+            _ => 1,
         });
         return;
     };
     out.push(0);
     put_varint(scale as usize, out);
     out.extend_from_slice(&mantissa.to_signed_bytes_le());
+}
+
+/// Bytes that a signed number needs, the first of them its lowest.
+fn signed_width(v: i64) -> usize {
+    let without_sign = if v < 0 { !v } else { v };
+    (65 - without_sign.leading_zeros() as usize).div_ceil(8)
 }
 
 fn put_array(a: &Array, out: &mut Vec<u8>) {
@@ -356,7 +368,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
         | DataType::InternalChar
         | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
         DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
-        DataType::Numeric => Value::Numeric(Arc::new(take_numeric(r.prefixed()?)?)),
+        DataType::Numeric => Value::Numeric(take_numeric(r.prefixed()?)?),
         DataType::Json => Value::Json(Arc::from(text(r.prefixed()?)?)),
         DataType::Jsonb => {
             let mut inner = Reader::new(r.prefixed()?);
@@ -405,7 +417,7 @@ fn take_numeric(bytes: &[u8]) -> Result<Numeric, CodecError> {
                     };
                     let mut wide = [fill; 8];
                     wide[..small.len()].copy_from_slice(small);
-                    BigInt::from(i64::from_le_bytes(wide))
+                    return Ok(Numeric::Small(i64::from_le_bytes(wide), scale as u16));
                 }
                 large => BigInt::from_signed_bytes_le(large),
             };

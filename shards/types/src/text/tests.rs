@@ -151,7 +151,7 @@ fn any_value() -> impl Strategy<Value = (DataType, Value)> {
         any::<f64>().prop_map(|v| (DataType::Float8, Value::Float8(v))),
         numeric.prop_map(|s| (
             DataType::Numeric,
-            Value::Numeric(Arc::new(s.parse().unwrap()))
+            Value::Numeric(s.parse().unwrap())
         )),
         "[ -~é]{0,12}".prop_map(|s| (DataType::Text, Value::from(s))),
         prop::collection::vec(any::<u8>(), 0..12)
