@@ -34,18 +34,18 @@ const ITEMS_RESERVED: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// By ordinal.
-    types: Vec<DataType>,
+    pub(super) types: Vec<DataType>,
     /// By place; `None` when ordinals and places are the same.
-    places: Option<Vec<Place>>,
+    pub(super) places: Option<Vec<Place>>,
     /// Ordinal and place of columns that rows without them have a value of.
-    missing: Vec<(usize, usize, Value)>,
+    pub(super) missing: Vec<(usize, usize, Value)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    ty: DataType,
+pub(super) struct Place {
+    pub(super) ty: DataType,
     /// `None`: dropped.
-    ordinal: Option<usize>,
+    pub(super) ordinal: Option<usize>,
 }
 
 impl Layout {
@@ -143,22 +143,7 @@ fn decode_where(
     stop: usize,
 ) -> Result<Row> {
     let mut r = Reader::new(bytes);
-    let version = r.u8()?;
-    if version != VERSION {
-        return Err(if version > VERSION {
-            CodecError::NewerFormat {
-                found: version,
-                supported: VERSION,
-            }
-        } else {
-            CodecError::Corrupt {
-                what: "a row of no version",
-            }
-        }
-        .into());
-    }
-    let stored = r.varint()?;
-    let nulls = r.take(stored.div_ceil(8))?;
+    let (stored, nulls) = head(&mut r)?;
     let is_null = |i: usize| nulls[i / 8] & (1 << (i % 8)) != 0;
     let mut row = Vec::with_capacity(layout.types.len());
     let mut column = |at: usize, ty: DataType, wanted: bool| -> Result<Value> {
@@ -196,6 +181,26 @@ fn decode_where(
         }
     }
     Ok(row)
+}
+
+/// How many columns are stored, and which of them are NULL.
+pub(super) fn head<'a>(r: &mut Reader<'a>) -> Result<(usize, &'a [u8]), CodecError> {
+    let version = r.u8()?;
+    if version != VERSION {
+        return Err(if version > VERSION {
+            CodecError::NewerFormat {
+                found: version,
+                supported: VERSION,
+            }
+        } else {
+            CodecError::Corrupt {
+                what: "a row of no version",
+            }
+        });
+    }
+    let stored = r.varint()?;
+    let nulls = r.take(stored.div_ceil(8))?;
+    Ok((stored, nulls))
 }
 
 pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
@@ -334,7 +339,7 @@ fn width(ty: DataType) -> Option<usize> {
     }
 }
 
-fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
+pub(super) fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
     match width(ty) {
         Some(n) => r.take(n)?,
         None => r.prefixed()?,

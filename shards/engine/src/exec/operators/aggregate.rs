@@ -108,8 +108,8 @@ impl HashAggregate {
             if !call.filter.is_empty() && !self.scope.test(&call.filter, row).await? {
                 continue;
             }
-            let input = self.scope.row(&call.inputs, row).await?;
-            self.groups.update(group, i, input)?;
+            let mut input = self.scope.row(&call.inputs, row).await?;
+            self.groups.update(group, i, &mut input)?;
         }
         Ok(())
     }
