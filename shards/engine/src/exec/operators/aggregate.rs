@@ -31,6 +31,9 @@ pub(crate) struct HashAggregate {
     seeds: Vec<i32>,
     calls: Vec<Call>,
     groups: Groups,
+    /// Group values and arguments at hand.
+    key: Row,
+    input: Row,
     reservation: Reservation,
     space: Option<Space>,
     /// Partial groups that had no room.
@@ -64,6 +67,8 @@ impl HashAggregate {
             seeds: spec.seeds.clone(),
             calls: spec.aggregates.iter().map(call).collect(),
             groups: Groups::new(&spec.aggregates),
+            key: Row::new(),
+            input: Row::new(),
             space: None,
             aside: None,
             parts: Vec::new(),
@@ -102,14 +107,15 @@ impl HashAggregate {
     }
 
     async fn update(&mut self, row: &[Value]) -> Result<()> {
-        let key = self.scope.row(&self.keys, row).await?;
-        let group = self.groups.group(&key)?;
+        let scope = &self.scope;
+        scope.row_into(&self.keys, row, &mut self.key).await?;
+        let group = self.groups.group(&self.key)?;
         for (i, call) in self.calls.iter().enumerate() {
-            if !call.filter.is_empty() && !self.scope.test(&call.filter, row).await? {
+            if !call.filter.is_empty() && !scope.test(&call.filter, row).await? {
                 continue;
             }
-            let mut input = self.scope.row(&call.inputs, row).await?;
-            self.groups.update(group, i, &mut input)?;
+            scope.row_into(&call.inputs, row, &mut self.input).await?;
+            self.groups.update(group, i, &mut self.input)?;
         }
         Ok(())
     }

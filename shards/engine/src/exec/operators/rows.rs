@@ -73,7 +73,7 @@ pub(crate) fn same(a: &[Value], b: &[Value]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
 }
 
-fn same_value(a: &Value, b: &Value) -> bool {
+pub(super) fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Null, _) | (_, Value::Null) => false,
@@ -84,10 +84,20 @@ fn same_value(a: &Value, b: &Value) -> bool {
 }
 
 fn hash_row(state: &DefaultHashBuilder, row: &[Value]) -> u64 {
+    hash_values(state, row.iter())
+}
+
+pub(super) fn hash_values<'v>(
+    state: &DefaultHashBuilder,
+    values: impl Iterator<Item = &'v Value>,
+) -> u64 {
     let mut hasher = state.build_hasher();
-    for value in row {
+    for value in values {
         match value {
             Value::Null => hasher.write_u8(0),
+            // As `order::hash` has them, of any width.
+            Value::Int4(v) => hasher.write_i64(i64::from(*v)),
+            Value::Int8(v) => hasher.write_i64(*v),
             value => order::hash(value, &mut hasher),
         }
     }

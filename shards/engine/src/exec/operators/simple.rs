@@ -6,6 +6,7 @@ use super::RowSource;
 use super::scope::{Exprs, Scope};
 use crate::plan::Expr;
 use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
 use types::{Result, RowBatch};
 
 pub(crate) struct Filter {
@@ -51,14 +52,18 @@ pub(crate) struct Project {
     scope: Scope,
     input: Box<dyn RowSource>,
     exprs: Exprs,
+    /// Columns of the input that become the output.
+    moves: Option<Rc<[usize]>>,
 }
 
 impl Project {
     pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, exprs: &[Expr]) -> Project {
+        let exprs = Exprs::new(exprs);
         Project {
             scope,
             input,
-            exprs: Exprs::new(exprs),
+            moves: exprs.moves(),
+            exprs,
         }
     }
 }
@@ -71,8 +76,11 @@ impl RowSource for Project {
             };
             (self.scope.exec.check)()?;
             let mut out = RowBatch::new();
-            for (i, row) in batch.rows.iter().enumerate() {
-                out.push(self.scope.row(&self.exprs, row).await?);
+            for (i, mut row) in batch.rows.into_iter().enumerate() {
+                out.push(match &self.moves {
+                    Some(moves) => moves.iter().map(|c| std::mem::take(&mut row[*c])).collect(),
+                    None => self.scope.row(&self.exprs, &row).await?,
+                });
                 if i % 256 == 255 {
                     runtime::yield_if_needed().await;
                 }
