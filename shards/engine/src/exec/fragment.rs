@@ -18,12 +18,17 @@ use top::First;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PARTIAL_BYTES_MAX};
 use types::{Result, Row, RowBatch, Value};
 
+/// So many rows show whether a sieve is of use.
+const SIEVED: u32 = 128;
+
 /// One scan's work in one partition.
 pub struct Fragment {
     scan: Arc<Scan>,
     ctx: Arc<Context>,
     wanted: Vec<bool>,
     pick: Option<Pick>,
+    /// Rows that were looked at and that passed the sieves, while it is open whether they are of use.
+    sieved: (u32, u32),
     /// The row at hand.
     row: Row,
     /// The columns that are put out, where that is all that is done and no column comes twice.
@@ -48,6 +53,7 @@ impl Fragment {
             ctx,
             wanted,
             pick: None,
+            sieved: (0, 0),
             row: Row::new(),
             columns,
             key: Row::new(),
@@ -88,6 +94,8 @@ impl Fragment {
             None => {
                 let mut first = vec![false; self.wanted.len()];
                 self.scan.filter.iter().for_each(|e| mark(e, &mut first));
+                let sieves = self.scan.sieves.iter().flat_map(|s| &s.columns);
+                sieves.for_each(|column| first[*column] = true);
                 Pick::new(layout, &first, &self.wanted)
             }
         };
@@ -100,15 +108,34 @@ impl Fragment {
         if accepted { self.put() } else { Ok(()) }
     }
 
-    fn accepts(&self) -> Result<bool> {
+    fn accepts(&mut self) -> Result<bool> {
         let env = Env {
             ctx: &self.ctx,
             outer: &[],
         };
-        match &self.scan.filter {
-            Some(filter) => eval_bool(filter, &self.row, &env),
-            None => Ok(true),
+        if let Some(filter) = &self.scan.filter
+            && !eval_bool(filter, &self.row, &env)?
+        {
+            return Ok(false);
         }
+        Ok(self.scan.sieves.is_empty() || self.passes())
+    }
+
+    /// The sieves, unless the first rows have shown that they hold too little back.
+    fn passes(&mut self) -> bool {
+        let (looked, passed) = self.sieved;
+        if looked == SIEVED && passed > SIEVED / 4 * 3 {
+            return true;
+        }
+        let row = &self.row;
+        let passes = self.scan.sieves.iter().all(|sieve| {
+            let key = sieve.columns.iter().map(|i| &row[*i]);
+            sieve.keys.may_have(key)
+        });
+        if looked < SIEVED {
+            self.sieved = (looked + 1, passed + u32::from(passes));
+        }
+        passes
     }
 
     /// The row at hand, which the filter has accepted.
@@ -263,6 +290,8 @@ pub fn wanted(scan: &Scan) -> Vec<bool> {
                 .for_each(&mut mark);
         }
     }
+    let sieves = scan.sieves.iter().flat_map(|s| &s.columns);
+    sieves.for_each(|column| wanted[*column] = true);
     wanted
 }
 

@@ -138,7 +138,9 @@ impl Numeric {
     /// Approximate heap memory in bytes.
     pub fn memory(&self) -> usize {
         match self {
-            Numeric::Large(d) => size_of::<Digits>() + (d.mantissa.bits() as usize).div_ceil(8) + 16,
+            Numeric::Large(d) => {
+                size_of::<Digits>() + (d.mantissa.bits() as usize).div_ceil(8) + 16
+            }
             _ => 0,
         }
     }

@@ -270,11 +270,7 @@ fn values() -> Vec<Act> {
             DataType::Numeric,
             Value::Numeric("123456789012345678901234567890.10".parse().unwrap()),
         ),
-        (
-            "num_nan",
-            DataType::Numeric,
-            Value::Numeric(Numeric::NaN),
-        ),
+        ("num_nan", DataType::Numeric, Value::Numeric(Numeric::NaN)),
         ("t", DataType::Text, Value::from("a\"\\\n\u{1}é")),
         ("by", DataType::Bytea, Value::Bytea(Arc::new([0, 255]))),
         (

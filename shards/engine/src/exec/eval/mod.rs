@@ -39,9 +39,7 @@ pub fn eval(e: &Expr, row: &[Value], env: &Env) -> Result<Value> {
             },
             _ => spine(e, row, env),
         },
-        Expr::Cast { .. } | Expr::Not(_) | Expr::IsNull(_) => {
-            spine(e, row, env)
-        }
+        Expr::Cast { .. } | Expr::Not(_) | Expr::IsNull(_) => spine(e, row, env),
         _ => other(e, row, env),
     }
 }
@@ -102,13 +100,7 @@ fn at_hand<'a>(e: &'a Expr, row: &'a [Value], env: &'a Env) -> Option<&'a Value>
 }
 
 /// A function of two arguments, the first already evaluated. What only compares them copies neither.
-fn infix(
-    func: &Function,
-    left: &Value,
-    right: &Expr,
-    row: &[Value],
-    env: &Env,
-) -> Result<Value> {
+fn infix(func: &Function, left: &Value, right: &Expr, row: &[Value], env: &Env) -> Result<Value> {
     let computed;
     let right = match at_hand(right, row, env) {
         Some(right) => right,

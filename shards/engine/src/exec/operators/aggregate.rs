@@ -12,9 +12,11 @@ use super::scope::{Exprs, Scope};
 use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
+use crate::exec::sieve::Keys;
 use crate::exec::spill::{LEVELS_MAX, Parted, Run, Space};
 use crate::plan::{Aggregate, AggregateMode};
 use futures_util::future::LocalBoxFuture;
+use std::sync::Arc;
 use types::{Error, Result, Row, RowBatch, Value};
 
 const OPERATOR: &str = "HashAggregate";
@@ -221,6 +223,19 @@ impl HashAggregate {
 }
 
 impl RowSource for HashAggregate {
+    /// Of columns that are grouped by: whole groups are left out.
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        let begun = self.given.is_some() || self.groups.len() > 0;
+        if let Some(grouped) = &self.keys.columns
+            && !begun
+            && self.seeds.is_empty()
+            && let Some(columns) = columns.iter().map(|c| grouped.get(*c).copied()).collect()
+        {
+            let columns: Vec<usize> = columns;
+            self.rows.sieve(&columns, keys);
+        }
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.batch())
     }

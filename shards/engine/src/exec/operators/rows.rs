@@ -3,9 +3,9 @@
 //! Owns: `RowSet`, which gives each different row a small number. Asked by: joins, grouping, DISTINCT, set operations,
 //! IN (subquery). Never: counts memory by itself; its owner reserves what `bytes` says.
 
+use crate::exec::sieve::hash_values;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, Hasher};
 use types::row::row_bytes;
 use types::{Row, Value, order};
 
@@ -85,21 +85,4 @@ pub(super) fn same_value(a: &Value, b: &Value) -> bool {
 
 fn hash_row(state: &DefaultHashBuilder, row: &[Value]) -> u64 {
     hash_values(state, row.iter())
-}
-
-pub(super) fn hash_values<'v>(
-    state: &DefaultHashBuilder,
-    values: impl Iterator<Item = &'v Value>,
-) -> u64 {
-    let mut hasher = state.build_hasher();
-    for value in values {
-        match value {
-            Value::Null => hasher.write_u8(0),
-            // As `order::hash` has them, of any width.
-            Value::Int4(v) => hasher.write_i64(i64::from(*v)),
-            Value::Int8(v) => hasher.write_i64(*v),
-            value => order::hash(value, &mut hasher),
-        }
-    }
-    hasher.finish()
 }

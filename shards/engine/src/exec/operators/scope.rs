@@ -112,12 +112,7 @@ impl Scope {
     }
 
     /// As `row`, in place of what `out` had.
-    pub(crate) async fn row_into(
-        &self,
-        exprs: &Exprs,
-        row: &[Value],
-        out: &mut Row,
-    ) -> Result<()> {
+    pub(crate) async fn row_into(&self, exprs: &Exprs, row: &[Value], out: &mut Row) -> Result<()> {
         if exprs.subqueries {
             *out = self.row(exprs, row).await?;
             return Ok(());

@@ -4,9 +4,11 @@
 
 use super::RowSource;
 use super::scope::{Exprs, Scope};
+use crate::exec::sieve::Keys;
 use crate::plan::Expr;
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
+use std::sync::Arc;
 use types::{Result, RowBatch};
 
 pub(crate) struct Filter {
@@ -26,6 +28,10 @@ impl Filter {
 }
 
 impl RowSource for Filter {
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        self.input.sieve(columns, keys);
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             while let Some(batch) = self.input.next().await? {
@@ -69,6 +75,13 @@ impl Project {
 }
 
 impl RowSource for Project {
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        if let Some(of) = &self.exprs.columns {
+            let columns: Vec<usize> = columns.iter().map(|c| of[*c]).collect();
+            self.input.sieve(&columns, keys);
+        }
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             let Some(batch) = self.input.next().await? else {

@@ -5,7 +5,8 @@
 //! candidate. A row whose key has a NULL is in no chain.
 //! Bounds: `cost` says what a row adds; the caller reserves it.
 
-use super::super::rows::{hash_values, same_value};
+use super::super::rows::same_value;
+use crate::exec::sieve::{Keys, hash_values};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::rc::Rc;
 use types::row::row_bytes;
@@ -117,6 +118,12 @@ impl Table {
     /// Different keys.
     pub(super) fn keys(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Its keys, for where the streaming rows come from, if they are not too many.
+    pub(super) fn sieve(&self) -> Option<Keys> {
+        let hashes = self.numbers.iter().map(|(hash, _)| *hash);
+        Keys::of(&self.hasher, self.keys(), hashes)
     }
 
     /// The first candidate for a key.
