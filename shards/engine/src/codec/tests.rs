@@ -49,7 +49,7 @@ fn of_type(ty: DataType) -> BoxedStrategy<Value> {
         DataType::Float8 => prop_oneof![any::<f64>(), Just(-0.0), Just(f64::NAN)]
             .prop_map(Value::Float8)
             .boxed(),
-        DataType::Numeric => numeric().prop_map(|n| Value::Numeric(n)).boxed(),
+        DataType::Numeric => numeric().prop_map(Value::Numeric).boxed(),
         DataType::Text => "[ab\0 é]{0,4}".prop_map(Value::from).boxed(),
         DataType::Bpchar => "[ab\t ]{0,4}".prop_map(Value::from).boxed(),
         DataType::Bytea => {
