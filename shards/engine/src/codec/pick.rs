@@ -7,7 +7,7 @@
 
 use super::CodecError;
 use super::bytes::Reader;
-use super::row::{Layout, Place, head, skip_value, take_value};
+use super::row::{Layout, Place, head, take_value, width};
 use types::{DataType, Result, Row, Value};
 
 pub struct Pick {
@@ -26,7 +26,20 @@ pub struct Pick {
 
 struct Step {
     ty: DataType,
+    /// Stored bytes; `None`: they say so themselves.
+    width: Option<usize>,
     read: Read,
+}
+
+impl Step {
+    #[inline]
+    fn skip(&self, r: &mut Reader<'_>) -> Result<(), CodecError> {
+        match self.width {
+            Some(n) => r.take(n)?,
+            None => r.prefixed()?,
+        };
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +66,8 @@ impl Pick {
                 Some(at) if set(wanted, at) => Read::Then(at),
                 _ => Read::Never,
             };
-            let ty = place.ty;
-            Step { ty, read }
+            let (ty, width) = (place.ty, width(place.ty));
+            Step { ty, width, read }
         };
         let mut steps: Vec<Step> = match &layout.places {
             Some(places) => places.iter().map(step).collect(),
@@ -88,20 +101,23 @@ impl Pick {
         let mut r = Reader::new(bytes);
         let (stored, nulls) = head(&mut r)?;
         self.stored = stored;
+        let all_there = stored >= self.first && nulls.iter().all(|b| *b == 0);
         for (at, step) in self.steps[..self.first].iter().enumerate() {
-            let is_null = at >= stored || is_set(nulls, at);
+            if !all_there && (at >= stored || is_set(nulls, at)) {
+                if let Read::First(ordinal) | Read::Then(ordinal) = step.read {
+                    row[ordinal] = Value::Null;
+                }
+                continue;
+            }
             match step.read {
-                Read::First(ordinal) if is_null => row[ordinal] = Value::Null,
-                Read::Then(ordinal) if is_null => row[ordinal] = Value::Null,
-                Read::Never if is_null => {}
                 Read::First(ordinal) => row[ordinal] = take_value(&mut r, step.ty)?,
                 Read::Then(ordinal) => {
                     let at = bytes.len() - r.rest().len();
                     let ty = step.ty;
                     self.noted.push(Noted { ty, ordinal, at });
-                    skip_value(&mut r, step.ty)?;
+                    step.skip(&mut r)?;
                 }
-                Read::Never => skip_value(&mut r, step.ty)?,
+                Read::Never => step.skip(&mut r)?,
             }
         }
         self.rest = bytes.len() - r.rest().len();
@@ -134,7 +150,7 @@ impl Pick {
                 Read::Then(ordinal) if is_set(nulls, at) => row[ordinal] = Value::Null,
                 _ if is_set(nulls, at) => {}
                 Read::Then(ordinal) => row[ordinal] = take_value(&mut r, step.ty)?,
-                _ => skip_value(&mut r, step.ty)?,
+                _ => step.skip(&mut r)?,
             }
         }
         Ok(())

@@ -322,7 +322,7 @@ fn put_json(j: &Json, out: &mut Vec<u8>) {
 }
 
 /// Stored width of types of fixed width.
-fn width(ty: DataType) -> Option<usize> {
+pub(super) fn width(ty: DataType) -> Option<usize> {
     match ty {
         DataType::Bool => Some(1),
         DataType::Int2 => Some(2),
@@ -339,7 +339,7 @@ fn width(ty: DataType) -> Option<usize> {
     }
 }
 
-pub(super) fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
+fn skip_value(r: &mut Reader<'_>, ty: DataType) -> Result<(), CodecError> {
     match width(ty) {
         Some(n) => r.take(n)?,
         None => r.prefixed()?,

@@ -23,6 +23,7 @@ const POWERS: [i128; LIFT_MAX as usize + 1] = {
     powers
 };
 
+#[inline]
 fn pair(a: &Numeric, b: &Numeric) -> Option<((i64, u32), (i64, u32))> {
     match (a, b) {
         (Numeric::Small(a, sa), Numeric::Small(b, sb)) => {
@@ -33,6 +34,7 @@ fn pair(a: &Numeric, b: &Numeric) -> Option<((i64, u32), (i64, u32))> {
 }
 
 /// Of a scale up to `SCALE_MAX`.
+#[inline]
 fn number(mantissa: i128, scale: u32) -> Option<Numeric> {
     if scale > SCALE_MAX {
         return None;
@@ -44,12 +46,14 @@ fn number(mantissa: i128, scale: u32) -> Option<Numeric> {
 }
 
 /// Both at the larger scale.
+#[inline]
 fn aligned(a: (i64, u32), b: (i64, u32)) -> Option<(i128, i128, u32)> {
     let scale = a.1.max(b.1);
     let lift = |v: (i64, u32)| Some(i128::from(v.0) * POWERS.get((scale - v.1) as usize)?);
     Some((lift(a)?, lift(b)?, scale))
 }
 
+#[inline]
 pub(super) fn add(a: &Numeric, b: &Numeric) -> Option<Numeric> {
     let (a, b) = pair(a, b)?;
     if a.1 == b.1
@@ -61,6 +65,7 @@ pub(super) fn add(a: &Numeric, b: &Numeric) -> Option<Numeric> {
     number(a + b, scale)
 }
 
+#[inline]
 pub(super) fn mul(a: &Numeric, b: &Numeric) -> Option<Numeric> {
     let (a, b) = pair(a, b)?;
     number(i128::from(a.0) * i128::from(b.0), a.1 + b.1)
@@ -77,6 +82,7 @@ pub(super) fn div(a: &Numeric, b: &Numeric) -> Option<Numeric> {
     number(div_round(wide, i128::from(b.0))?, scale)
 }
 
+#[inline]
 pub(super) fn compare(a: &Numeric, b: &Numeric) -> Option<Ordering> {
     let (a, b) = pair(a, b)?;
     if a.1 == b.1 || a.0.signum() != b.0.signum() {

@@ -207,10 +207,9 @@ impl Accumulator for Exact {
         let Some(v) = args.first().filter(|v| !v.is_null()) else {
             return Ok(());
         };
-        match (v, v.as_i64()) {
-            (Value::Numeric(n), _) => self.add_numeric(n)?,
-            (_, Some(i)) => self.add_integer(i)?,
-            _ => return Err(bad_state(v)),
+        match v {
+            Value::Numeric(n) => self.add_numeric(n)?,
+            v => self.add_integer(v.as_i64().ok_or_else(|| bad_state(v))?)?,
         }
         self.count += 1;
         Ok(())
