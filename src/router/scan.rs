@@ -12,6 +12,7 @@ use engine::exec::Context;
 use engine::exec::memory::Share;
 use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
 use engine::exec::profile::{Pages, Reached, ShardWork};
+use engine::exec::sieve::Keys;
 use engine::plan::{Access, Advise, LockRows, Plan, Scan, SequenceFunction};
 use engine::shard::Reply;
 use engine::shard::call::{
@@ -364,6 +365,12 @@ impl Gather {
 impl RowSource for Gather {
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.next_batch())
+    }
+
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        if let What::Scan(scan) = &mut self.what {
+            Arc::make_mut(scan).sift(columns, keys);
+        }
     }
 
     fn reached(&self) -> Reached {

@@ -17,7 +17,7 @@ const GOLDEN: &str = include_str!("../../../tests/format/engine1.txt");
 
 /// A value of each type that a table can have.
 fn values() -> Vec<(DataType, Value)> {
-    let numeric = |text: &str| Value::Numeric(Arc::new(text.parse().unwrap()));
+    let numeric = |text: &str| Value::Numeric(text.parse().unwrap());
     let json = Json::object(vec![
         ("a".into(), Json::Array(vec![Json::Null, Json::Bool(true)])),
         ("b".into(), Json::Number("-1.50".parse().unwrap())),

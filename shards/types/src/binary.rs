@@ -93,7 +93,7 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         DataType::Int8 => Value::Int8(i64::from_be_bytes(fixed(bytes)?)),
         DataType::Float4 => Value::Float4(f32::from_be_bytes(fixed(bytes)?)),
         DataType::Float8 => Value::Float8(f64::from_be_bytes(fixed(bytes)?)),
-        DataType::Numeric => Value::Numeric(Arc::new(numeric::decode(bytes)?)),
+        DataType::Numeric => Value::Numeric(numeric::decode(bytes)?),
         // Who has the catalog finds an enum's label.
         DataType::Text
         | DataType::Varchar

@@ -18,7 +18,7 @@ pub enum Value {
     Int8(i64),
     Float4(f32),
     Float8(f64),
-    Numeric(Arc<Numeric>),
+    Numeric(Numeric),
     Text(Arc<str>),
     Bytea(Arc<[u8]>),
     /// Days since 2000-01-01; i32::MIN and i32::MAX are -infinity and infinity.
@@ -72,6 +72,7 @@ pub struct Array {
 }
 
 impl Value {
+    #[inline]
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }
@@ -86,7 +87,7 @@ impl Value {
             + match self {
                 Value::Text(s) | Value::Json(s) => s.len() + 16,
                 Value::Bytea(b) => b.len() + 16,
-                Value::Numeric(n) => n.memory() + 16,
+                Value::Numeric(n) => n.memory(),
                 Value::Jsonb(j) => j.memory() + 16,
                 Value::Reg(r) => r.name.len() + 16,
                 Value::Array(a) => a.items.iter().map(Value::memory).sum::<usize>() + 48,

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::time::Duration;
-use types::{Array, Column, DataType, Error, Numeric, Row, SqlState, Value, limits};
+use types::{Array, Column, DataType, Error, Row, SqlState, Value, limits};
 
 /// The body of `POST /api/v1/query`.
 #[derive(Debug, PartialEq)]
@@ -199,12 +199,8 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         Value::Oid(n) => push_display(n, out),
         Value::Float4(x) if x.is_finite() => push_number(serde_json::to_string(x), out),
         Value::Float8(x) if x.is_finite() => push_number(serde_json::to_string(x), out),
-        Value::Numeric(n) => match &**n {
-            Numeric::Finite(_) => push_display(n, out),
-            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => {
-                push_string(&n.to_string(), out);
-            }
-        },
+        Value::Numeric(n) if n.is_finite() => push_display(n, out),
+        Value::Numeric(n) => push_string(&n.to_string(), out),
         Value::Text(text) => push_string(text, out),
         Value::Jsonb(json) => json.write(out),
         Value::Json(text) => out.push_str(text),

@@ -6,7 +6,6 @@ use super::{Binder, syntax, too_many_parameters, unsupported};
 use engine::plan::Expr;
 use sqlparser::ast;
 use sqlparser::tokenizer::Span;
-use std::sync::Arc;
 use types::{DataType, Error, Numeric, Result, SqlState, Value, limits};
 
 /// A string whose type the context decides.
@@ -116,10 +115,7 @@ pub(super) fn number(digits: &str) -> Result<Expr> {
     let value: Numeric = digits
         .parse()
         .map_err(|_| syntax(format!("syntax error at or near \"{digits}\"")))?;
-    Ok(Expr::Const(
-        Value::Numeric(Arc::new(value)),
-        DataType::Numeric,
-    ))
+    Ok(Expr::Const(Value::Numeric(value), DataType::Numeric))
 }
 
 fn plain_decimal(digits: &str) -> bool {

@@ -265,10 +265,13 @@ fn restrict<'a>(
         let range = l.start..l.start + l.width;
         !reads.is_empty() && reads.iter().all(|i| range.contains(i))
     };
+    let others = leaves.len() > 1;
     let Some(leaf) = leaves.iter_mut().find(|l| within(l)) else {
         return Some(restriction);
     };
-    if restriction.part(leaf, on) > RESTRICTS {
+    // A table as large would have to be kept for it; what the other inputs leave is then looked for in that table instead.
+    let is_large = on.output(&restriction.right).rows >= leaf.output.rows;
+    if others && is_large || restriction.part(leaf, on) > RESTRICTS {
         return Some(restriction);
     }
     let (start, width) = (leaf.start, leaf.width);

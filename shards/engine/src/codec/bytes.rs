@@ -11,31 +11,37 @@ const SHORT: CodecError = CodecError::Corrupt {
 };
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes }
     }
 
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
     }
 
+    #[inline]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], CodecError> {
         let (head, rest) = self.bytes.split_at_checked(n).ok_or(SHORT)?;
         self.bytes = rest;
         Ok(head)
     }
 
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or(SHORT)?;
         self.bytes = rest;
         Ok(*head)
     }
 
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, CodecError> {
         Ok(self.array::<1>()?[0])
     }
 
     /// LEB128, at most five bytes.
+    #[inline]
     pub fn varint(&mut self) -> Result<usize, CodecError> {
         let first = self.u8()?;
         if first < 0x80 {
@@ -55,6 +61,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and so many bytes.
+    #[inline]
     pub fn prefixed(&mut self) -> Result<&'a [u8], CodecError> {
         let n = self.varint()?;
         self.take(n)

@@ -329,7 +329,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
             };
             Value::Float8(f64::from_bits(bits))
         }
-        DataType::Numeric => Value::Numeric(Arc::new(take_numeric(r)?)),
+        DataType::Numeric => Value::Numeric(take_numeric(r)?),
         DataType::Text
         | DataType::Varchar
         | DataType::Bpchar

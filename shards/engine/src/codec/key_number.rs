@@ -2,7 +2,7 @@
 
 use super::CodecError;
 use super::bytes::Reader;
-use bigdecimal::num_bigint::{BigInt, Sign};
+use num_bigint::{BigInt, Sign};
 use types::Numeric;
 
 const NEG_INFINITY: u8 = 0x10;
@@ -19,7 +19,7 @@ pub(super) fn put_numeric(n: &Numeric, out: &mut Vec<u8>) {
         out.push(match n {
             Numeric::NegInfinity => NEG_INFINITY,
             Numeric::Infinity => INFINITY,
-            Numeric::NaN | Numeric::Finite(_) => NAN,
+            _ => NAN,
         });
         return;
     };

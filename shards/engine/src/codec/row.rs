@@ -16,7 +16,7 @@
 use super::CodecError;
 use super::bytes::{Reader, put_varint};
 use crate::catalog::{ColumnDef, Table};
-use bigdecimal::num_bigint::BigInt;
+use num_bigint::BigInt;
 use std::sync::Arc;
 use types::{Array, DataType, EnumValue, Interval, Json, Numeric, Reg, Result, Row, Value};
 
@@ -34,18 +34,18 @@ const ITEMS_RESERVED: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// By ordinal.
-    types: Vec<DataType>,
+    pub(super) types: Vec<DataType>,
     /// By place; `None` when ordinals and places are the same.
-    places: Option<Vec<Place>>,
+    pub(super) places: Option<Vec<Place>>,
     /// Ordinal and place of columns that rows without them have a value of.
-    missing: Vec<(usize, usize, Value)>,
+    pub(super) missing: Vec<(usize, usize, Value)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    ty: DataType,
+pub(super) struct Place {
+    pub(super) ty: DataType,
     /// `None`: dropped.
-    ordinal: Option<usize>,
+    pub(super) ordinal: Option<usize>,
 }
 
 impl Layout {
@@ -143,22 +143,7 @@ fn decode_where(
     stop: usize,
 ) -> Result<Row> {
     let mut r = Reader::new(bytes);
-    let version = r.u8()?;
-    if version != VERSION {
-        return Err(if version > VERSION {
-            CodecError::NewerFormat {
-                found: version,
-                supported: VERSION,
-            }
-        } else {
-            CodecError::Corrupt {
-                what: "a row of no version",
-            }
-        }
-        .into());
-    }
-    let stored = r.varint()?;
-    let nulls = r.take(stored.div_ceil(8))?;
+    let (stored, nulls) = head(&mut r)?;
     let is_null = |i: usize| nulls[i / 8] & (1 << (i % 8)) != 0;
     let mut row = Vec::with_capacity(layout.types.len());
     let mut column = |at: usize, ty: DataType, wanted: bool| -> Result<Value> {
@@ -196,6 +181,26 @@ fn decode_where(
         }
     }
     Ok(row)
+}
+
+/// How many columns are stored, and which of them are NULL.
+pub(super) fn head<'a>(r: &mut Reader<'a>) -> Result<(usize, &'a [u8]), CodecError> {
+    let version = r.u8()?;
+    if version != VERSION {
+        return Err(if version > VERSION {
+            CodecError::NewerFormat {
+                found: version,
+                supported: VERSION,
+            }
+        } else {
+            CodecError::Corrupt {
+                what: "a row of no version",
+            }
+        });
+    }
+    let stored = r.varint()?;
+    let nulls = r.take(stored.div_ceil(8))?;
+    Ok((stored, nulls))
 }
 
 pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
@@ -250,17 +255,29 @@ fn nested(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
 }
 
 fn put_numeric(n: &Numeric, out: &mut Vec<u8>) {
+    if let Numeric::Small(mantissa, scale) = n {
+        out.push(0);
+        put_varint(usize::from(*scale), out);
+        let bytes = mantissa.to_le_bytes();
+        return out.extend_from_slice(&bytes[..signed_width(*mantissa)]);
+    }
     let Some((mantissa, scale)) = n.parts() else {
         out.push(match n {
             Numeric::Infinity => 2,
             Numeric::NegInfinity => 3,
-            Numeric::NaN | Numeric::Finite(_) => 1,
+            _ => 1,
         });
         return;
     };
     out.push(0);
     put_varint(scale as usize, out);
     out.extend_from_slice(&mantissa.to_signed_bytes_le());
+}
+
+/// Bytes that a signed number needs, the first of them its lowest.
+fn signed_width(v: i64) -> usize {
+    let without_sign = if v < 0 { !v } else { v };
+    (65 - without_sign.leading_zeros() as usize).div_ceil(8)
 }
 
 fn put_array(a: &Array, out: &mut Vec<u8>) {
@@ -305,7 +322,7 @@ fn put_json(j: &Json, out: &mut Vec<u8>) {
 }
 
 /// Stored width of types of fixed width.
-fn width(ty: DataType) -> Option<usize> {
+pub(super) fn width(ty: DataType) -> Option<usize> {
     match ty {
         DataType::Bool => Some(1),
         DataType::Int2 => Some(2),
@@ -356,7 +373,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
         | DataType::InternalChar
         | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
         DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
-        DataType::Numeric => Value::Numeric(Arc::new(take_numeric(r.prefixed()?)?)),
+        DataType::Numeric => Value::Numeric(take_numeric(r.prefixed()?)?),
         DataType::Json => Value::Json(Arc::from(text(r.prefixed()?)?)),
         DataType::Jsonb => {
             let mut inner = Reader::new(r.prefixed()?);
@@ -405,7 +422,7 @@ fn take_numeric(bytes: &[u8]) -> Result<Numeric, CodecError> {
                     };
                     let mut wide = [fill; 8];
                     wide[..small.len()].copy_from_slice(small);
-                    BigInt::from(i64::from_le_bytes(wide))
+                    return Ok(Numeric::Small(i64::from_le_bytes(wide), scale as u16));
                 }
                 large => BigInt::from_signed_bytes_le(large),
             };

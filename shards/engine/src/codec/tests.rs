@@ -49,7 +49,7 @@ fn of_type(ty: DataType) -> BoxedStrategy<Value> {
         DataType::Float8 => prop_oneof![any::<f64>(), Just(-0.0), Just(f64::NAN)]
             .prop_map(Value::Float8)
             .boxed(),
-        DataType::Numeric => numeric().prop_map(|n| Value::Numeric(Arc::new(n))).boxed(),
+        DataType::Numeric => numeric().prop_map(Value::Numeric).boxed(),
         DataType::Text => "[ab\0 é]{0,4}".prop_map(Value::from).boxed(),
         DataType::Bpchar => "[ab\t ]{0,4}".prop_map(Value::from).boxed(),
         DataType::Bytea => {
@@ -315,7 +315,7 @@ fn golden_bytes_of_a_row_and_a_key() {
         Value::Int4(-2),
         Value::Null,
         Value::from("hé"),
-        Value::Numeric(Arc::new("-12.50".parse().unwrap())),
+        Value::Numeric("-12.50".parse().unwrap()),
     ];
     let types = [
         DataType::Int4,

@@ -10,17 +10,32 @@ mod top;
 use super::Context;
 use super::eval::{Env, eval, eval_bool};
 use super::operators::groups::Groups;
-use crate::plan::{AggregateCall, Partial, Scan};
+use crate::codec::pick::Pick;
+use crate::codec::row::Layout;
+use crate::plan::{AggregateCall, Expr, Scan};
 use std::sync::Arc;
 use top::First;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PARTIAL_BYTES_MAX};
 use types::{Result, Row, RowBatch, Value};
+
+/// So many rows show whether a sieve is of use.
+const SIEVED: u32 = 128;
 
 /// One scan's work in one partition.
 pub struct Fragment {
     scan: Arc<Scan>,
     ctx: Arc<Context>,
     wanted: Vec<bool>,
+    pick: Option<Pick>,
+    /// Rows that were looked at and that passed the sieves, while it is open whether they are of use.
+    sieved: (u32, u32),
+    /// The row at hand.
+    row: Row,
+    /// The columns that are put out, where that is all that is done and no column comes twice.
+    columns: Option<Vec<usize>>,
+    /// Group values and arguments at hand.
+    key: Row,
+    arguments: Row,
     batch: RowBatch,
     rows_out: u64,
     groups: Option<Groups>,
@@ -30,12 +45,19 @@ pub struct Fragment {
 impl Fragment {
     pub fn new(scan: Arc<Scan>, ctx: Arc<Context>) -> Fragment {
         let wanted = wanted(&scan);
+        let columns = scan.project.as_deref().and_then(columns);
         let groups = scan.partial.as_ref().map(|p| Groups::new(&p.aggregates));
         let first = scan.top.as_ref().map(First::new);
         Fragment {
             scan,
             ctx,
             wanted,
+            pick: None,
+            sieved: (0, 0),
+            row: Row::new(),
+            columns,
+            key: Row::new(),
+            arguments: Row::new(),
             batch: RowBatch::new(),
             rows_out: 0,
             groups,
@@ -55,24 +77,92 @@ impl Fragment {
 
     /// One visible row of the table. It is dropped when the filter refuses it or the limit is reached.
     pub fn push(&mut self, row: Row) -> Result<()> {
+        self.row = row;
+        if self.limit_reached() || !self.accepts()? {
+            return Ok(());
+        }
+        self.put()
+    }
+
+    /// As `push`, of the bytes of a row, without its address: what the filter does not need is read once it has accepted.
+    pub fn push_stored(&mut self, layout: &Layout, bytes: &[u8]) -> Result<()> {
         if self.limit_reached() {
             return Ok(());
         }
+        let mut pick = match self.pick.take() {
+            Some(pick) => pick,
+            None => {
+                let mut first = vec![false; self.wanted.len()];
+                self.scan.filter.iter().for_each(|e| mark(e, &mut first));
+                let sieves = self.scan.sieves.iter().flat_map(|s| &s.columns);
+                sieves.for_each(|column| first[*column] = true);
+                Pick::new(layout, &first, &self.wanted)
+            }
+        };
+        pick.begin(bytes, &mut self.row)?;
+        let accepted = self.accepts()?;
+        if accepted {
+            pick.finish(bytes, &mut self.row)?;
+        }
+        self.pick = Some(pick);
+        if accepted { self.put() } else { Ok(()) }
+    }
+
+    fn accepts(&mut self) -> Result<bool> {
         let env = Env {
             ctx: &self.ctx,
             outer: &[],
         };
         if let Some(filter) = &self.scan.filter
-            && !eval_bool(filter, &row, &env)?
+            && !eval_bool(filter, &self.row, &env)?
         {
-            return Ok(());
+            return Ok(false);
         }
-        if let (Some(groups), Some(partial)) = (&mut self.groups, &self.scan.partial) {
-            return collect(groups, partial, &row, &env);
+        Ok(self.scan.sieves.is_empty() || self.passes())
+    }
+
+    /// The sieves, unless the first rows have shown that they hold too little back.
+    fn passes(&mut self) -> bool {
+        let (looked, passed) = self.sieved;
+        if looked == SIEVED && passed > SIEVED / 4 * 3 {
+            return true;
+        }
+        let row = &self.row;
+        let passes = self.scan.sieves.iter().all(|sieve| {
+            let key = sieve.columns.iter().map(|i| &row[*i]);
+            sieve.keys.may_have(key)
+        });
+        if looked < SIEVED {
+            self.sieved = (looked + 1, passed + u32::from(passes));
+        }
+        passes
+    }
+
+    /// The row at hand, which the filter has accepted.
+    fn put(&mut self) -> Result<()> {
+        let env = Env {
+            ctx: &self.ctx,
+            outer: &[],
+        };
+        if let Some(groups) = &mut self.groups
+            && let Some(partial) = &self.scan.partial
+        {
+            values(&partial.groups, &self.row, &env, &mut self.key)?;
+            let group = groups.group(&self.key)?;
+            for (i, call) in partial.aggregates.iter().enumerate() {
+                if let Some(filter) = &call.filter
+                    && !eval_bool(filter, &self.row, &env)?
+                {
+                    continue;
+                }
+                arguments(call, &self.row, &env, &mut self.arguments)?;
+                groups.update(group, i, &mut self.arguments)?;
+            }
+            return Ok(());
         }
         let keys = match (&self.first, &self.scan.top) {
             (Some(first), Some(top)) => {
-                let keys = top.keys.iter().map(|k| eval(&k.expr, &row, &env));
+                let keys = top.keys.iter().map(|k| eval(&k.expr, &self.row, &env));
                 let keys = keys.collect::<Result<Row>>()?;
                 if !first.wants(&keys) {
                     return Ok(());
@@ -81,11 +171,17 @@ impl Fragment {
             }
             _ => None,
         };
-        let out = match &self.scan.project {
-            None => row,
-            Some(exprs) => {
-                let values = exprs.iter().map(|e| eval(e, &row, &env));
-                values.collect::<Result<Row>>()?
+        let out = match (&self.columns, &self.scan.project) {
+            (Some(columns), _) => {
+                let row = &mut self.row;
+                let out = columns.iter().map(|i| row.get_mut(*i).map(std::mem::take));
+                out.map(Option::unwrap_or_default).collect()
+            }
+            (None, None) => std::mem::take(&mut self.row),
+            (None, Some(exprs)) => {
+                let mut out = Row::with_capacity(exprs.len());
+                values(exprs, &self.row, &env, &mut out)?;
+                out
             }
         };
         if let (Some(first), Some(keys)) = (&mut self.first, keys) {
@@ -141,29 +237,34 @@ impl Fragment {
     }
 }
 
-fn collect(groups: &mut Groups, partial: &Partial, row: &Row, env: &Env) -> Result<()> {
-    let key = partial.groups.iter().map(|e| eval(e, row, env));
-    let key = key.collect::<Result<Row>>()?;
-    let group = groups.group(&key)?;
-    for (i, call) in partial.aggregates.iter().enumerate() {
-        if let Some(filter) = &call.filter
-            && !eval_bool(filter, row, env)?
-        {
-            continue;
-        }
-        groups.update(group, i, arguments(call, row, env)?)?;
+/// Which columns these are, if they are nothing else and each is there once.
+fn columns(exprs: &[Expr]) -> Option<Vec<usize>> {
+    let column = |e: &Expr| match e {
+        Expr::Column(i, _) => Some(*i),
+        _ => None,
+    };
+    let columns: Vec<usize> = exprs.iter().map(column).collect::<Option<_>>()?;
+    let mut sorted = columns.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    (sorted.len() == columns.len()).then_some(columns)
+}
+
+fn values(exprs: &[Expr], row: &[Value], env: &Env, out: &mut Row) -> Result<()> {
+    out.clear();
+    for e in exprs {
+        out.push(eval(e, row, env)?);
     }
     Ok(())
 }
 
 /// What `Groups::update` takes: arguments, then sort keys.
-fn arguments(call: &AggregateCall, row: &[Value], env: &Env) -> Result<Row> {
-    let order = call.order.iter().map(|k| &k.expr);
-    call.args
-        .iter()
-        .chain(order)
-        .map(|e| eval(e, row, env))
-        .collect()
+fn arguments(call: &AggregateCall, row: &[Value], env: &Env, out: &mut Row) -> Result<()> {
+    values(&call.args, row, env, out)?;
+    for key in &call.order {
+        out.push(eval(&key.expr, row, env)?);
+    }
+    Ok(())
 }
 
 /// By column of its table, whether a scan reads it.
@@ -173,13 +274,7 @@ pub fn wanted(scan: &Scan) -> Vec<bool> {
         return vec![true; width];
     }
     let mut wanted = vec![false; width];
-    let mut mark = |e: &crate::plan::Expr| {
-        for column in e.columns() {
-            if let Some(slot) = wanted.get_mut(column) {
-                *slot = true;
-            }
-        }
-    };
+    let mut mark = |e: &Expr| mark(e, &mut wanted);
     scan.filter.iter().for_each(&mut mark);
     scan.project.iter().flatten().for_each(&mut mark);
     let keys = scan.top.iter().flat_map(|t| &t.keys);
@@ -195,5 +290,15 @@ pub fn wanted(scan: &Scan) -> Vec<bool> {
                 .for_each(&mut mark);
         }
     }
+    let sieves = scan.sieves.iter().flat_map(|s| &s.columns);
+    sieves.for_each(|column| wanted[*column] = true);
     wanted
+}
+
+fn mark(e: &Expr, columns: &mut [bool]) {
+    for column in e.columns() {
+        if let Some(slot) = columns.get_mut(column) {
+            *slot = true;
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod operators;
 pub mod profile;
 pub mod resolve;
+pub mod sieve;
 mod spill;
 
 pub use context::{Context, CursorInfo, SessionInfo};

@@ -7,11 +7,13 @@
 //! Time is the wall clock between a question and its answer, what is waited for included.
 
 use super::operators::RowSource;
+use super::sieve::Keys;
 use crate::plan::Plan;
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use types::{Result, RowBatch, ShardId};
 
@@ -148,6 +150,10 @@ impl RowSource for Timed {
             of.rows += batch.as_ref().map_or(0, |b| b.len() as u64);
             Ok(batch)
         })
+    }
+
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        self.source.sieve(columns, keys);
     }
 
     fn reached(&self) -> Reached {

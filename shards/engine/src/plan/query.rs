@@ -2,6 +2,7 @@
 
 use super::{AggregateCall, Expr, Recursive, SortKey, Window, With, WithScan};
 use crate::catalog::{Index, Table};
+use crate::exec::sieve::{Keys, Sieve};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use types::{Column, DataType, Value};
@@ -209,6 +210,9 @@ pub struct Scan {
     /// What the columns that place the rows are equal to, where the filter says so (see `Homes`). Not stored with an expression.
     #[serde(skip)]
     pub homes: Homes,
+    /// Only rows with one of these keys are wanted; others may come. Found out while a statement runs.
+    #[serde(skip)]
+    pub sieves: Vec<Sieve>,
     /// Over the table's row. No correlated subquery may be in here; `Outer` may (replaced by constants before it is sent).
     pub filter: Option<Expr>,
     /// Output expressions over the table's row; `None` = the row as it is.
@@ -221,6 +225,33 @@ pub struct Scan {
     pub top: Option<Top>,
     /// Behind the table's columns its row has its address, as bytes.
     pub addressed: bool,
+}
+
+impl Scan {
+    /// Of the output's rows only those are wanted whose columns have one of these keys; nothing comes of it where columns of the
+    /// output are not the table's, or where rows are counted.
+    pub fn sift(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        if self.limit.is_some() || self.top.is_some() {
+            return;
+        }
+        let width = self.table.columns.len();
+        let of = |at: &usize| {
+            let e = match (&self.partial, &self.project) {
+                (Some(partial), _) => partial.groups.get(*at)?,
+                (None, Some(exprs)) => exprs.get(*at)?,
+                (None, None) => return Some(*at),
+            };
+            match e {
+                Expr::Column(column, _) => Some(*column),
+                _ => None,
+            }
+        };
+        let columns: Option<Vec<usize>> = columns.iter().map(of).collect();
+        if let Some(columns) = columns.filter(|c| c.iter().all(|i| *i < width)) {
+            let keys = keys.clone();
+            self.sieves.push(Sieve { columns, keys });
+        }
+    }
 }
 
 /// For each combination of values that the columns of `Table::placed_by` may have, those values, already of their columns' types
@@ -390,6 +421,7 @@ impl Plan {
             table,
             access: Access::Full,
             homes: Homes::new(),
+            sieves: Vec::new(),
             filter: None,
             project: None,
             partial: None,

@@ -139,8 +139,12 @@ impl Reader<'_> {
         key: &[u8],
         payload: &[u8],
     ) -> Result<ControlFlow<()>> {
-        let row = row::decode_some(payload, layout, fragment.wanted())?;
-        Self::put(fragment, partition, key, row)
+        if fragment.addressed() {
+            let row = row::decode_some(payload, layout, fragment.wanted())?;
+            return Self::put(fragment, partition, key, row);
+        }
+        fragment.push_stored(layout, payload)?;
+        Ok(flow(fragment))
     }
 
     fn put(
@@ -155,12 +159,7 @@ impl Reader<'_> {
             row.push(Value::Bytea(address.into()));
         }
         fragment.push(row)?;
-        let stop = fragment.limit_reached() || fragment.batch_full();
-        Ok(if stop {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
+        Ok(flow(fragment))
     }
 
     async fn keys(&mut self, keys: &[Vec<u8>], resume: Option<Resume>) -> Result<Option<Resume>> {
@@ -235,6 +234,14 @@ impl Reader<'_> {
                 return Ok(cursor.position().map(Resume));
             }
         }
+    }
+}
+
+fn flow(fragment: &Fragment) -> ControlFlow<()> {
+    if fragment.limit_reached() || fragment.batch_full() {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
     }
 }
 

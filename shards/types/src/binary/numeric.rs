@@ -22,7 +22,7 @@ pub(super) fn encode(n: &Numeric, out: &mut Vec<u8>) {
         let sign = match n {
             Numeric::Infinity => INFINITY,
             Numeric::NegInfinity => NEG_INFINITY,
-            Numeric::NaN | Numeric::Finite(_) => NAN,
+            _ => NAN,
         };
         // The infinities go out with the scale PostgreSQL sends for them.
         let scale = if sign == NAN { 0 } else { 0x20 };

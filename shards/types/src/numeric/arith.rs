@@ -2,7 +2,7 @@
 //!
 //! Owns: result scales. Source: PostgreSQL 15 `numeric.c` (`add_var`, `mul_var`, `select_div_scale`, `mod_var`).
 
-use super::{Numeric, SCALE_MAX, overflow};
+use super::{Numeric, SCALE_MAX, overflow, small};
 use crate::{Error, Result, SqlState};
 use num_bigint::{BigInt, Sign};
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -66,6 +66,9 @@ fn align(a: Parts<'_>, b: Parts<'_>) -> (BigInt, BigInt, u32) {
 
 impl Numeric {
     pub fn add(&self, other: &Numeric) -> Result<Numeric> {
+        if let Some(sum) = small::add(self, other) {
+            return Ok(sum);
+        }
         match (self.parts(), other.parts()) {
             (Some(a), Some(b)) if a.1 == b.1 => {
                 Numeric::from_parts(a.0.as_ref() + b.0.as_ref(), a.1)
@@ -89,6 +92,9 @@ impl Numeric {
     }
 
     pub fn mul(&self, other: &Numeric) -> Result<Numeric> {
+        if let Some(product) = small::mul(self, other) {
+            return Ok(product);
+        }
         if let (Some((a, sa)), Some((b, sb))) = (self.parts(), other.parts()) {
             return Numeric::from_parts(a.as_ref() * b.as_ref(), sa + sb);
         }
@@ -108,6 +114,9 @@ impl Numeric {
         }
         if other.is_zero() {
             return Err(division_by_zero());
+        }
+        if let Some(quotient) = small::div(self, other) {
+            return Ok(quotient);
         }
         match (self.parts(), other.parts()) {
             (Some((a, sa)), Some((b, sb))) => {
@@ -155,7 +164,11 @@ impl Numeric {
 
     pub fn neg(&self) -> Numeric {
         match self {
-            Numeric::Finite(d) => Numeric::Finite(-d),
+            Numeric::Small(mantissa, scale) => match mantissa.checked_neg() {
+                Some(negated) => Numeric::Small(negated, *scale),
+                None => Numeric::raw(-BigInt::from(*mantissa), u32::from(*scale)),
+            },
+            Numeric::Large(d) => Numeric::raw(-&d.mantissa, d.scale),
             Numeric::NaN => Numeric::NaN,
             Numeric::Infinity => Numeric::NegInfinity,
             Numeric::NegInfinity => Numeric::Infinity,
@@ -182,9 +195,12 @@ impl Numeric {
 
     /// PostgreSQL's total order: -Infinity, numbers, Infinity, NaN. 1.0 and 1.00 are equal.
     pub fn compare(&self, other: &Numeric) -> Ordering {
+        if let Some(order) = small::compare(self, other) {
+            return order;
+        }
         let rank = |n: &Numeric| match n {
             Numeric::NegInfinity => 0,
-            Numeric::Finite(_) => 1,
+            Numeric::Small(..) | Numeric::Large(_) => 1,
             Numeric::Infinity => 2,
             Numeric::NaN => 3,
         };
@@ -202,6 +218,9 @@ impl Numeric {
 
     /// `round(v, places)`: half away from zero; negative places round before the point.
     pub fn round(&self, places: i32) -> Result<Numeric> {
+        if let Some(rounded) = small::round(self, places) {
+            return Ok(rounded);
+        }
         self.with_places(places, rescale)
     }
 
@@ -258,15 +277,16 @@ impl Numeric {
     /// Fits the precision and scale of a `numeric(p,s)`, rounded to it; `None` when it does not.
     pub fn fit(&self, precision: i32, scale: i32) -> Result<Option<Numeric>> {
         let rounded = match self {
-            Numeric::Finite(_) => self.round(scale)?,
+            Numeric::Small(..) | Numeric::Large(_) => self.round(scale)?,
             Numeric::NaN => return Ok(Some(Numeric::NaN)),
             Numeric::Infinity | Numeric::NegInfinity => return Ok(None),
         };
-        let Some((mantissa, own)) = rounded.parts() else {
-            return Ok(None);
+        let before = match &rounded {
+            Numeric::Small(mantissa, own) => small::digit_count(*mantissa) - i64::from(*own),
+            Numeric::Large(d) => super::digit_count(&d.mantissa) as i64 - i64::from(d.scale),
+            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => return Ok(None),
         };
-        let before = super::digit_count(&mantissa) as i64 - i64::from(own);
-        if !mantissa.is_zero() && before > i64::from(precision - scale) {
+        if !rounded.is_zero() && before > i64::from(precision - scale) {
             return Ok(None);
         }
         Ok(Some(rounded))
@@ -324,14 +344,19 @@ pub(super) fn leading(mantissa: &BigInt, scale: u32) -> (i64, i64) {
 fn div_scale(a: (&BigInt, u32), b: (&BigInt, u32)) -> u32 {
     let (weight_a, first_a) = leading(a.0, a.1);
     let (weight_b, first_b) = leading(b.0, b.1);
-    let mut weight = weight_a - weight_b;
+    quotient_scale((weight_a, first_a, a.1), (weight_b, first_b, b.1))
+}
+
+/// Of the operands' weights, first digits and scales.
+pub(super) fn quotient_scale(a: (i64, i64, u32), b: (i64, i64, u32)) -> u32 {
+    let mut weight = a.0 - b.0;
     // Equal first digits leave it open; the quotient is then taken to be below one.
-    if first_a <= first_b {
+    if a.1 <= b.1 {
         weight -= 1;
     }
     (SIGNIFICANT_MIN - weight * 4)
-        .max(i64::from(a.1))
-        .max(i64::from(b.1))
+        .max(i64::from(a.2))
+        .max(i64::from(b.2))
         .clamp(0, RESULT_SCALE_MAX) as u32
 }
 

@@ -4,22 +4,25 @@
 //! operations and rounding, `math` the roots, powers and logarithms.
 //! Asked by: text, binary and order here; the engine's functions and aggregates.
 //! Never: keeps a number beyond PostgreSQL's limits, so memory of one value is bounded by `DIGITS_BEFORE_MAX` +
-//! `SCALE_MAX` digits whatever exponent was written.
+//! `SCALE_MAX` digits whatever exponent was written. A number whose digits fit 64 bits is always `Small`: it owns no memory, and
+//! `small` has its arithmetic.
 //! Source: PostgreSQL 15 `numeric.c`.
 
 mod arith;
 mod math;
+mod small;
 
 #[cfg(test)]
 mod tests;
 
 use crate::{Error, Result, SqlState};
-use bigdecimal::BigDecimal;
 use num_bigint::{BigInt, Sign};
-use num_traits::{Signed, ToPrimitive, Zero};
+use num_traits::{ToPrimitive, Zero};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 pub use arith::pow10;
 
@@ -34,13 +37,23 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The display scale is the `BigDecimal`'s own scale (never negative).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Equal where the numbers are: 1.0 and 1.00 are, and so is NaN to itself.
+#[derive(Clone, Debug)]
 pub enum Numeric {
-    Finite(BigDecimal),
+    /// A mantissa and the digits after the point that are shown.
+    Small(i64, u16),
+    /// As `Small`, of more digits.
+    Large(Arc<Digits>),
     NaN,
     Infinity,
     NegInfinity,
+}
+
+/// A mantissa that does not fit 64 bits.
+#[derive(Debug)]
+pub struct Digits {
+    mantissa: BigInt,
+    scale: u32,
 }
 
 /// 22003.
@@ -53,7 +66,11 @@ pub fn overflow() -> Error {
 
 impl Numeric {
     pub fn zero() -> Numeric {
-        Numeric::raw(BigInt::zero(), 0)
+        Numeric::Small(0, 0)
+    }
+
+    pub fn is_finite(&self) -> bool {
+        matches!(self, Numeric::Small(..) | Numeric::Large(_))
     }
 
     /// `mantissa` × 10^-`scale`, checked against the limits; a longer scale than `SCALE_MAX` is rounded away.
@@ -73,21 +90,21 @@ impl Numeric {
         Ok(Numeric::raw(mantissa, scale))
     }
 
+    /// A scale of at most `SCALE_MAX`.
     fn raw(mantissa: BigInt, scale: u32) -> Numeric {
-        Numeric::Finite(BigDecimal::new(mantissa, i64::from(scale)))
+        match (mantissa.to_i64(), u16::try_from(scale)) {
+            (Some(small), Ok(scale)) => Numeric::Small(small, scale),
+            _ => Numeric::Large(Arc::new(Digits { mantissa, scale })),
+        }
     }
 
     /// Mantissa and scale of a finite number.
     pub fn parts(&self) -> Option<(Cow<'_, BigInt>, u32)> {
         match self {
-            Numeric::Finite(d) => {
-                let (mantissa, scale) = d.as_bigint_and_scale();
-                if scale >= 0 {
-                    return Some((mantissa, u32::try_from(scale).unwrap_or(SCALE_MAX)));
-                }
-                let power = u32::try_from(-scale).unwrap_or(DIGITS_BEFORE_MAX as u32);
-                Some((Cow::Owned(mantissa.into_owned() * pow10(power)), 0))
+            Numeric::Small(mantissa, scale) => {
+                Some((Cow::Owned(BigInt::from(*mantissa)), u32::from(*scale)))
             }
+            Numeric::Large(d) => Some((Cow::Borrowed(&d.mantissa), d.scale)),
             Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => None,
         }
     }
@@ -95,7 +112,8 @@ impl Numeric {
     /// Digits after the point that are shown; 0 for NaN and the infinities.
     pub fn scale(&self) -> u32 {
         match self {
-            Numeric::Finite(d) => d.fractional_digit_count().clamp(0, i64::from(SCALE_MAX)) as u32,
+            Numeric::Small(_, scale) => u32::from(*scale),
+            Numeric::Large(d) => d.scale,
             Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => 0,
         }
     }
@@ -105,24 +123,25 @@ impl Numeric {
     }
 
     pub fn is_zero(&self) -> bool {
-        matches!(self, Numeric::Finite(d) if d.is_zero())
+        matches!(self, Numeric::Small(0, _))
     }
 
     pub fn is_negative(&self) -> bool {
         match self {
-            Numeric::Finite(d) => d.is_negative(),
+            Numeric::Small(mantissa, _) => *mantissa < 0,
+            Numeric::Large(d) => d.mantissa.sign() == Sign::Minus,
             Numeric::NegInfinity => true,
-            Numeric::NaN | Numeric::Infinity => false,
+            Numeric::Infinity | Numeric::NaN => false,
         }
     }
 
     /// Approximate heap memory in bytes.
     pub fn memory(&self) -> usize {
         match self {
-            Numeric::Finite(d) => {
-                size_of::<Numeric>() + (d.as_bigint_and_scale().0.bits() as usize).div_ceil(8)
+            Numeric::Large(d) => {
+                size_of::<Digits>() + (d.mantissa.bits() as usize).div_ceil(8) + 16
             }
-            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => size_of::<Numeric>(),
+            _ => 0,
         }
     }
 
@@ -161,20 +180,16 @@ impl Numeric {
             Numeric::NaN => f64::NAN,
             Numeric::Infinity => f64::INFINITY,
             Numeric::NegInfinity => f64::NEG_INFINITY,
-            Numeric::Finite(_) => {
-                let Some((mantissa, scale)) = self.parts() else {
-                    return f64::NAN;
-                };
+            Numeric::Small(mantissa, scale) => {
                 // Both exact as floats: one division rounds once.
-                if let Some(v) = mantissa.to_i64()
-                    && v.unsigned_abs() < 1 << 53
-                    && let Some(power) = POWERS.get(scale as usize)
+                if mantissa.unsigned_abs() < 1 << 53
+                    && let Some(power) = POWERS.get(usize::from(*scale))
                 {
-                    return v as f64 / power;
+                    return *mantissa as f64 / power;
                 }
-                // Decimal to binary correctly rounded: the standard library's parser does it.
-                format!("{mantissa}e-{scale}").parse().unwrap_or(f64::NAN)
+                nearest(mantissa, u32::from(*scale))
             }
+            Numeric::Large(d) => nearest(&d.mantissa, d.scale),
         }
     }
 
@@ -185,6 +200,12 @@ impl Numeric {
 
     /// As `to_i64`, wider.
     pub fn to_i128(&self) -> Option<i128> {
+        if let Numeric::Small(mantissa, scale) = self {
+            let whole = small::rescale(*mantissa, u32::from(*scale), 0);
+            if whole.is_some() {
+                return whole;
+            }
+        }
         let (mantissa, scale) = self.parts()?;
         if scale == 0 {
             return mantissa.to_i128();
@@ -194,20 +215,42 @@ impl Numeric {
 
     /// The exact integer it is, if it is one and fits.
     pub fn as_integer(&self) -> Option<i64> {
+        if let Numeric::Small(mantissa, scale) = self {
+            let Some(unit) = 10i64.checked_pow(u32::from(*scale)) else {
+                return (*mantissa == 0).then_some(0);
+            };
+            return (mantissa % unit == 0).then(|| mantissa / unit);
+        }
         let (mantissa, scale) = self.parts()?;
-        if scale == 0 {
-            return mantissa.to_i64();
-        }
-        if let (Some(small), 0..=38) = (mantissa.to_i128(), scale) {
-            let unit = 10i128.pow(scale);
-            return (small % unit == 0)
-                .then(|| i64::try_from(small / unit).ok())
-                .flatten();
-        }
         let whole = arith::rescale(&mantissa, scale, 0);
         (&whole * pow10(scale) == *mantissa)
             .then(|| whole.to_i64())
             .flatten()
+    }
+}
+
+/// Decimal to binary correctly rounded: the standard library's parser does it.
+fn nearest(mantissa: &dyn fmt::Display, scale: u32) -> f64 {
+    format!("{mantissa}e-{scale}").parse().unwrap_or(f64::NAN)
+}
+
+impl PartialEq for Numeric {
+    fn eq(&self, other: &Numeric) -> bool {
+        self.compare(other).is_eq()
+    }
+}
+
+impl Eq for Numeric {}
+
+impl Hash for Numeric {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.trim_scale() {
+            Numeric::Small(mantissa, scale) => (mantissa, scale).hash(state),
+            Numeric::Large(d) => (&d.mantissa, d.scale).hash(state),
+            Numeric::NaN => state.write_u8(1),
+            Numeric::Infinity => state.write_u8(2),
+            Numeric::NegInfinity => state.write_u8(3),
+        }
     }
 }
 
@@ -222,13 +265,16 @@ pub(crate) fn digit_count(v: &BigInt) -> u64 {
 
 impl From<i64> for Numeric {
     fn from(v: i64) -> Numeric {
-        Numeric::raw(BigInt::from(v), 0)
+        Numeric::Small(v, 0)
     }
 }
 
 impl From<i128> for Numeric {
     fn from(v: i128) -> Numeric {
-        Numeric::raw(BigInt::from(v), 0)
+        match i64::try_from(v) {
+            Ok(small) => Numeric::Small(small, 0),
+            Err(_) => Numeric::raw(BigInt::from(v), 0),
+        }
     }
 }
 
@@ -248,33 +294,47 @@ impl<'de> Deserialize<'de> for Numeric {
 
 impl fmt::Display for Numeric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mantissa, scale) = match self {
-            Numeric::NaN => return f.write_str("NaN"),
-            Numeric::Infinity => return f.write_str("Infinity"),
-            Numeric::NegInfinity => return f.write_str("-Infinity"),
-            Numeric::Finite(_) => self.parts().unwrap_or((Cow::Owned(BigInt::zero()), 0)),
-        };
-        if mantissa.sign() == Sign::Minus {
-            f.write_str("-")?;
+        match self {
+            Numeric::NaN => f.write_str("NaN"),
+            Numeric::Infinity => f.write_str("Infinity"),
+            Numeric::NegInfinity => f.write_str("-Infinity"),
+            Numeric::Small(mantissa, scale) => small::write(f, *mantissa, usize::from(*scale)),
+            Numeric::Large(d) => {
+                let digits = match d.mantissa.to_i128() {
+                    Some(wide) => wide.unsigned_abs().to_string(),
+                    None => d.mantissa.magnitude().to_str_radix(10),
+                };
+                let negative = d.mantissa.sign() == Sign::Minus;
+                write_digits(f, negative, &digits, d.scale as usize)
+            }
         }
-        let digits = match mantissa.to_i128() {
-            Some(small) => small.unsigned_abs().to_string(),
-            None => mantissa.magnitude().to_str_radix(10),
-        };
-        let scale = scale as usize;
-        if scale == 0 {
-            return f.write_str(&digits);
-        }
-        if digits.len() > scale {
-            let (whole, fraction) = digits.split_at(digits.len() - scale);
-            return write!(f, "{whole}.{fraction}");
-        }
-        f.write_str("0.")?;
-        for _ in digits.len()..scale {
-            f.write_str("0")?;
-        }
-        f.write_str(&digits)
     }
+}
+
+/// Digits with the point where the scale has it.
+fn write_digits(
+    f: &mut fmt::Formatter<'_>,
+    negative: bool,
+    digits: &str,
+    scale: usize,
+) -> fmt::Result {
+    if negative {
+        f.write_str("-")?;
+    }
+    if scale == 0 {
+        return f.write_str(digits);
+    }
+    if digits.len() > scale {
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        f.write_str(whole)?;
+        f.write_str(".")?;
+        return f.write_str(fraction);
+    }
+    f.write_str("0.")?;
+    for _ in digits.len()..scale {
+        f.write_str("0")?;
+    }
+    f.write_str(digits)
 }
 
 impl std::str::FromStr for Numeric {
@@ -308,6 +368,11 @@ impl std::str::FromStr for Numeric {
             Some(at) => (&body[..at], Some(&body[at + 1..])),
             None => (body, None),
         };
+        if exponent.is_none()
+            && let Some(small) = small::read(negative, mantissa)
+        {
+            return Ok(small);
+        }
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {

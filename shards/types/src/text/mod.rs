@@ -76,7 +76,7 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         DataType::Oid => Value::Oid(number::parse_oid(s)?),
         DataType::Float4 => Value::Float4(number::parse_float4(s)?),
         DataType::Float8 => Value::Float8(number::parse_float8(s)?),
-        DataType::Numeric => Value::Numeric(Arc::new(s.parse::<Numeric>()?)),
+        DataType::Numeric => Value::Numeric(s.parse::<Numeric>()?),
         DataType::Text | DataType::Varchar | DataType::Bpchar | DataType::Unknown => {
             Value::from(check_text(s)?)
         }

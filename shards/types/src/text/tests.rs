@@ -149,10 +149,7 @@ fn any_value() -> impl Strategy<Value = (DataType, Value)> {
         any::<i64>().prop_map(|v| (DataType::Int8, Value::Int8(v))),
         any::<f32>().prop_map(|v| (DataType::Float4, Value::Float4(v))),
         any::<f64>().prop_map(|v| (DataType::Float8, Value::Float8(v))),
-        numeric.prop_map(|s| (
-            DataType::Numeric,
-            Value::Numeric(Arc::new(s.parse().unwrap()))
-        )),
+        numeric.prop_map(|s| (DataType::Numeric, Value::Numeric(s.parse().unwrap()))),
         "[ -~é]{0,12}".prop_map(|s| (DataType::Text, Value::from(s))),
         prop::collection::vec(any::<u8>(), 0..12)
             .prop_map(|b| (DataType::Bytea, Value::Bytea(b.into()))),

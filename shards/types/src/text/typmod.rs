@@ -96,13 +96,13 @@ pub(crate) fn precision_and_scale(typmod: i32) -> (i32, i32) {
     ((packed >> 16) & 0xffff, scale)
 }
 
-fn numeric(n: Arc<Numeric>, typmod: i32) -> Result<Arc<Numeric>> {
+fn numeric(n: Numeric, typmod: i32) -> Result<Numeric> {
     let (precision, scale) = precision_and_scale(typmod);
     if let Some(fitted) = n.fit(precision, scale)? {
-        return Ok(Arc::new(fitted));
+        return Ok(fitted);
     }
-    let detail = match *n {
-        Numeric::Finite(_) => {
+    let detail = match n {
+        Numeric::Small(..) | Numeric::Large(_) => {
             let digits = precision - scale;
             let power = if digits == 0 {
                 "1".to_string()

@@ -268,17 +268,9 @@ fn values() -> Vec<Act> {
         (
             "num",
             DataType::Numeric,
-            Value::Numeric(Arc::new(
-                "123456789012345678901234567890.10"
-                    .parse::<Numeric>()
-                    .unwrap(),
-            )),
+            Value::Numeric("123456789012345678901234567890.10".parse().unwrap()),
         ),
-        (
-            "num_nan",
-            DataType::Numeric,
-            Value::Numeric(Arc::new(Numeric::NaN)),
-        ),
+        ("num_nan", DataType::Numeric, Value::Numeric(Numeric::NaN)),
         ("t", DataType::Text, Value::from("a\"\\\n\u{1}é")),
         ("by", DataType::Bytea, Value::Bytea(Arc::new([0, 255]))),
         (

@@ -175,14 +175,21 @@ impl<'a> Column<'a> {
     }
 
     fn compare(&self, a: &Value, b: &Value) -> Ordering {
-        order::compare_as(self.ty, a, b)
+        match (a, b) {
+            (Value::Date(_), Value::Timestamp(_)) | (Value::Timestamp(_), Value::Date(_)) => {
+                let place = |v| number(v).unwrap_or(0.0);
+                place(a).total_cmp(&place(b))
+            }
+            _ => order::compare_as(self.ty, a, b),
+        }
     }
 }
 
 /// Values between which one can measure.
 fn number(value: &Value) -> Option<f64> {
     Some(match value {
-        Value::Date(d) => f64::from(*d),
+        // A date may be compared with a timestamp.
+        Value::Date(d) => f64::from(*d) * 86_400e6,
         Value::Time(t) => *t as f64,
         Value::Timestamp(t) | Value::Timestamptz(t) => *t as f64,
         Value::Float4(f) => f64::from(*f),

@@ -85,6 +85,15 @@ fn a_semi_join_keeps_its_left_side_when_that_is_the_smaller_one() {
 }
 
 #[test]
+fn what_a_large_table_restricts_is_joined_with_the_other_inputs_before() {
+    let catalog = analyzed(&[("t", 100, &t(50)), ("loose", 100_000, &loose)]);
+    let sql = "select * from loose l, t where l.m = t.a and t.b = 7 \
+               and not exists (select 1 from loose o where o.n = l.n and o.m <> l.m)";
+    let text = plan(sql, &catalog);
+    assert!(text.starts_with("Hash Anti Join"), "{text}");
+}
+
+#[test]
 fn joins_begin_where_few_rows_are_left() {
     let catalog = analyzed(&[
         ("t", 100_000, &t(50)),

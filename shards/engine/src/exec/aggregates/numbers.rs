@@ -207,10 +207,9 @@ impl Accumulator for Exact {
         let Some(v) = args.first().filter(|v| !v.is_null()) else {
             return Ok(());
         };
-        match (v, v.as_i64()) {
-            (Value::Numeric(n), _) => self.add_numeric(n)?,
-            (_, Some(i)) => self.add_integer(i)?,
-            _ => return Err(bad_state(v)),
+        match v {
+            Value::Numeric(n) => self.add_numeric(n)?,
+            v => self.add_integer(v.as_i64().ok_or_else(|| bad_state(v))?)?,
         }
         self.count += 1;
         Ok(())
@@ -237,10 +236,10 @@ impl Accumulator for Exact {
 
     fn partial(&self) -> Value {
         let numeric = |n: &Option<Numeric>| match n {
-            Some(n) => Value::Numeric(Arc::new(n.clone())),
+            Some(n) => Value::Numeric(n.clone()),
             None => Value::Null,
         };
-        let wide = |v: i128| Value::Numeric(Arc::new(Numeric::from(v)));
+        let wide = |v: i128| Value::Numeric(Numeric::from(v));
         state(vec![
             Value::Int8(self.count),
             wide(self.whole),
@@ -291,7 +290,7 @@ impl Accumulator for Exact {
         let result = match self.wanted {
             Wanted::Sum => sum,
             Wanted::Average => sum.div(&count)?,
-            _ if !matches!(sum, Numeric::Finite(_)) => Numeric::NaN,
+            _ if !sum.is_finite() => Numeric::NaN,
             wanted => {
                 // (n * sum(x²) - sum(x)²) / (n * n) or / (n * (n - 1))
                 let spread = count.mul(&squares)?.sub(&sum.mul(&sum)?)?;
@@ -308,7 +307,7 @@ impl Accumulator for Exact {
                 }
             }
         };
-        Ok(Value::Numeric(Arc::new(result)))
+        Ok(Value::Numeric(result))
     }
 
     fn memory(&self) -> usize {

@@ -3,13 +3,12 @@
 use super::cannot;
 use crate::exec::functions::out_of_range;
 use DataType::*;
-use std::sync::Arc;
 use types::{DataType, Error, Json as Tree, Result, SqlState, Value};
 
 pub fn convert(v: Value, from: DataType, to: DataType) -> Result<Value> {
     match (&v, to) {
         (Value::Jsonb(j), _) => match &**j {
-            Tree::Number(n) => convert(Value::Numeric(Arc::new(n.clone())), Numeric, to),
+            Tree::Number(n) => convert(Value::Numeric(n.clone()), Numeric, to),
             other => Err(bad_json(other, to)),
         },
         (Value::Int4(i), Bool) => Ok(Value::Bool(*i != 0)),
@@ -33,11 +32,11 @@ pub fn convert(v: Value, from: DataType, to: DataType) -> Result<Value> {
         }
         (_, Float8) => Ok(Value::Float8(float(&v, from, to)?)),
         (_, Float4) => single(float(&v, from, to)?),
-        (_, DataType::Numeric) => Ok(Value::Numeric(Arc::new(match &v {
+        (_, DataType::Numeric) => Ok(Value::Numeric(match &v {
             Value::Float8(f) => types::Numeric::from_f64(*f),
             Value::Float4(f) => types::Numeric::from_f32(*f),
             _ => types::Numeric::from(v.as_i64().ok_or_else(|| cannot(from, to))?),
-        }))),
+        })),
         _ => Err(cannot(from, to)),
     }
 }
@@ -47,7 +46,7 @@ fn whole(v: &Value, from: DataType, to: DataType) -> Result<i64> {
     match v {
         Value::Float8(f) => nearest(*f, to),
         Value::Float4(f) => nearest(f64::from(*f), to),
-        Value::Numeric(n) => match &**n {
+        Value::Numeric(n) => match n {
             types::Numeric::NaN => Err(Error::unsupported(format!("cannot convert NaN to {to}"))),
             types::Numeric::Infinity | types::Numeric::NegInfinity => Err(Error::unsupported(
                 format!("cannot convert infinity to {to}"),
@@ -82,7 +81,7 @@ fn float(v: &Value, from: DataType, to: DataType) -> Result<f64> {
         Value::Float4(f) => Ok(f64::from(*f)),
         Value::Numeric(n) => {
             let f = n.to_f64();
-            if f.is_infinite() && matches!(**n, types::Numeric::Finite(_)) {
+            if f.is_infinite() && n.is_finite() {
                 return Err(out_of_range_text(n, to));
             }
             Ok(f)

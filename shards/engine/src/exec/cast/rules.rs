@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15 `pg_cast.dat`; manual, CREATE CAST (contexts), section 10.
 
 use DataType::*;
-use types::DataType;
+use types::{DataType, Value};
 
 /// Where a conversion is wanted, from the most careful to the most willing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -87,6 +87,13 @@ pub fn is_immutable(from: DataType, to: DataType) -> bool {
         _ if f.category() == 'S' || f == Unknown => !moving(t),
         _ => !f.is_reg() && !t.is_reg(),
     }
+}
+
+/// A text that is the same date or timestamp whenever it is read, unlike 'today': nothing but digits and what parts them.
+pub fn reads_alike(v: &Value, to: DataType) -> bool {
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'-' | b':' | b'.' | b' ');
+    let text = v.as_str().filter(|_| matches!(to, Date | Timestamp));
+    text.is_some_and(|s| s.bytes().all(plain))
 }
 
 /// The type of its category that ambiguous calls lean to (`pg_type.typispreferred`).

@@ -122,7 +122,10 @@ fn is_foldable(e: &Expr) -> bool {
         Expr::Call { func, args, .. } => {
             func.0.volatility == Volatility::Immutable && args.iter().all(constant)
         }
-        Expr::Cast { expr, to, .. } => constant(expr) && cast::is_immutable(expr.ty(), *to),
+        Expr::Cast { expr, to, .. } => match &**expr {
+            Expr::Const(v, from) => cast::is_immutable(*from, *to) || cast::reads_alike(v, *to),
+            _ => false,
+        },
         Expr::Not(e) | Expr::IsNull(e) | Expr::IsBool { expr: e, .. } => constant(e),
         Expr::Coalesce(items, _) => items.iter().all(constant),
         Expr::Array(items, _) => items.iter().all(constant),

@@ -1,6 +1,6 @@
 //! Expressions over several operands: AND/OR, IN, ANY/ALL, GREATEST, NULLIF, ARRAY, subscripts.
 
-use super::{Env, apply, eval, is_true, not_boolean};
+use super::{Env, apply, at_hand, eval, infix, is_true, not_boolean};
 use crate::plan::{Expr, FuncRef};
 use std::sync::Arc;
 use types::{Array, DataType, Error, Result, Value};
@@ -113,14 +113,20 @@ fn in_list(
     row: &[Value],
     env: &Env,
 ) -> Result<Value> {
-    let mut pair = [eval(expr, row, env)?, Value::Null];
-    if pair[0].is_null() && !items.is_empty() {
+    let computed;
+    let left = match at_hand(expr, row, env) {
+        Some(left) => left,
+        None => {
+            computed = eval(expr, row, env)?;
+            &computed
+        }
+    };
+    if left.is_null() && !items.is_empty() {
         return Ok(Value::Null);
     }
     let mut unknown = false;
     for item in items {
-        pair[1] = eval(item, row, env)?;
-        match apply(eq.0, &pair, env.ctx)? {
+        match infix(eq.0, left, item, row, env)? {
             Value::Bool(true) => return Ok(Value::Bool(!negated)),
             Value::Null => unknown = true,
             _ => {}

@@ -32,9 +32,14 @@ pub fn eval(e: &Expr, row: &[Value], env: &Env) -> Result<Value> {
     match e {
         Expr::Const(v, _) => Ok(v.clone()),
         Expr::Column(i, _) => row.get(*i).cloned().ok_or_else(|| no_column(*i, row.len())),
-        Expr::Call { .. } | Expr::Cast { .. } | Expr::Not(_) | Expr::IsNull(_) => {
-            spine(e, row, env)
-        }
+        Expr::Call { func, args, .. } => match &args[..] {
+            [left, right] => match at_hand(left, row, env) {
+                Some(left) => infix(func.0, left, right, row, env),
+                None => spine(e, row, env),
+            },
+            _ => spine(e, row, env),
+        },
+        Expr::Cast { .. } | Expr::Not(_) | Expr::IsNull(_) => spine(e, row, env),
         _ => other(e, row, env),
     }
 }
@@ -84,11 +89,49 @@ fn spine(e: &Expr, row: &[Value], env: &Env) -> Result<Value> {
     Ok(value)
 }
 
+/// The value of `e` where nothing has to be computed for it.
+fn at_hand<'a>(e: &'a Expr, row: &'a [Value], env: &'a Env) -> Option<&'a Value> {
+    match e {
+        Expr::Const(v, _) => Some(v),
+        Expr::Column(i, _) => row.get(*i),
+        Expr::Param(n, _) => env.ctx.params.get(usize::from(*n)),
+        _ => None,
+    }
+}
+
+/// A function of two arguments, the first already evaluated. What only compares them copies neither.
+fn infix(func: &Function, left: &Value, right: &Expr, row: &[Value], env: &Env) -> Result<Value> {
+    let computed;
+    let right = match at_hand(right, row, env) {
+        Some(right) => right,
+        None => {
+            computed = eval(right, row, env)?;
+            &computed
+        }
+    };
+    verdict_or_call(func, left, right, env)
+}
+
+fn verdict_or_call(func: &Function, left: &Value, right: &Value, env: &Env) -> Result<Value> {
+    if func.strict && (left.is_null() || right.is_null()) {
+        return Ok(Value::Null);
+    }
+    if let Some(comparison) = &func.comparison {
+        return Ok(Value::Bool(comparison.holds(left, right)));
+    }
+    (func.eval)(env.ctx, &[left.clone(), right.clone()])
+}
+
 /// A call whose first argument, if it has one, is already evaluated.
 fn call(e: &Expr, first: Option<Value>, row: &[Value], env: &Env) -> Result<Value> {
     let Expr::Call { func, args, .. } = e else {
         return Err(Error::internal("not a call"));
     };
+    match (&args[..], &first) {
+        ([_], Some(_)) => return apply(func.0, first.as_slice(), env.ctx),
+        ([_, right], Some(left)) => return infix(func.0, left, right, row, env),
+        _ => {}
+    }
     let mut values: SmallVec<[Value; 4]> = SmallVec::new();
     values.extend(first);
     for arg in args.iter().skip(1) {

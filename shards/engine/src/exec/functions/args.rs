@@ -72,7 +72,7 @@ borrowers! {
 }
 
 pub fn make_numeric(n: Numeric) -> Value {
-    Value::Numeric(Arc::new(n))
+    Value::Numeric(n)
 }
 
 pub fn make_json(j: Json) -> Value {

@@ -14,13 +14,26 @@ use types::{DataType, Result, Value, order};
 macro_rules! comparisons {
     ($($left:ident, $right:ident, $cmp:ident $vol:ident: $eq:literal $ne:literal $lt:literal $le:literal $gt:literal $ge:literal;)*) => {
         pub static FUNCTIONS: &[Function] = &[$(
-            Function::new($eq, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_eq()))).$vol().op("="),
-            Function::new($ne, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_ne()))).$vol().op("<>"),
-            Function::new($lt, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_lt()))).$vol().op("<"),
-            Function::new($le, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_le()))).$vol().op("<="),
-            Function::new($gt, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_gt()))).$vol().op(">"),
-            Function::new($ge, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_ge()))).$vol().op(">="),
+            Function::new($eq, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_eq()))).$vol().op("=").compares(alone!($cmp), Ordering::is_eq),
+            Function::new($ne, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_ne()))).$vol().op("<>").compares(alone!($cmp), Ordering::is_ne),
+            Function::new($lt, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_lt()))).$vol().op("<").compares(alone!($cmp), Ordering::is_lt),
+            Function::new($le, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_le()))).$vol().op("<=").compares(alone!($cmp), Ordering::is_le),
+            Function::new($gt, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_gt()))).$vol().op(">").compares(alone!($cmp), Ordering::is_gt),
+            Function::new($ge, &[$left, $right], Bool, |c, a| Ok(Value::Bool($cmp(c, a)?.is_ge()))).$vol().op(">=").compares(alone!($cmp), Ordering::is_ge),
         )*];
+    };
+}
+
+/// The order of two values where it depends on nothing else.
+macro_rules! alone {
+    (zoned) => {
+        None
+    };
+    (blank_padded) => {
+        Some(padded)
+    };
+    ($other:ident) => {
+        Some(order::compare)
     };
 }
 
@@ -72,6 +85,10 @@ fn integers(_: &Context, a: &[Value]) -> Result<Ordering> {
 fn values(_: &Context, a: &[Value]) -> Result<Ordering> {
     let (left, right) = args::two(a)?;
     Ok(order::compare(left, right))
+}
+
+fn padded(left: &Value, right: &Value) -> Ordering {
+    order::compare_as(Bpchar, left, right)
 }
 
 fn blank_padded(_: &Context, a: &[Value]) -> Result<Ordering> {

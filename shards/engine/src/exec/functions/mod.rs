@@ -28,6 +28,7 @@ mod text;
 
 use super::context::Context;
 use hashbrown::HashMap;
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 use types::{DataType, Result, Value};
 
@@ -55,6 +56,22 @@ pub struct Function {
     pub strict: bool,
     pub volatility: Volatility,
     pub eval: Eval,
+    /// What it finds out, where it only compares two values.
+    pub comparison: Option<Comparison>,
+}
+
+/// `=` and its like, of values that need no context.
+#[derive(Clone, Copy)]
+pub struct Comparison {
+    compare: fn(&Value, &Value) -> Ordering,
+    wanted: fn(Ordering) -> bool,
+}
+
+impl Comparison {
+    /// Of two values that are not NULL.
+    pub fn holds(&self, left: &Value, right: &Value) -> bool {
+        (self.wanted)((self.compare)(left, right))
+    }
 }
 
 /// The body of a function.
@@ -95,7 +112,19 @@ impl Function {
             strict: true,
             volatility: Volatility::Immutable,
             eval,
+            comparison: None,
         }
+    }
+
+    const fn compares(
+        mut self,
+        compare: Option<fn(&Value, &Value) -> Ordering>,
+        wanted: fn(Ordering) -> bool,
+    ) -> Function {
+        if let Some(compare) = compare {
+            self.comparison = Some(Comparison { compare, wanted });
+        }
+        self
     }
 
     /// A signature alone, for what is called some other way.

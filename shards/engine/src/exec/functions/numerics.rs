@@ -156,14 +156,14 @@ fn places(a: &[Value], f: impl Fn(&Numeric, i32) -> Result<Numeric>) -> Result<V
 /// NULL for NaN and the infinities, which have no scale.
 fn scale(a: &[Value], f: impl Fn(&Numeric) -> u32) -> Result<Value> {
     let n = args::numeric(a, 0)?;
-    if !matches!(n, Numeric::Finite(_)) {
+    if !n.is_finite() {
         return Ok(Value::Null);
     }
     Ok(Value::Int4(i32::try_from(f(n)).unwrap_or(i32::MAX)))
 }
 
 fn gcd(x: &Numeric, y: &Numeric) -> Result<Numeric> {
-    let finite = |n: &Numeric| matches!(n, Numeric::Finite(_));
+    let finite = Numeric::is_finite;
     if !finite(x) || !finite(y) {
         return Ok(Numeric::NaN);
     }
@@ -212,7 +212,7 @@ fn width_bucket(a: &[Value]) -> Result<Value> {
     if [operand, low, high].iter().any(|n| n.is_nan()) {
         return refuse("operand, lower bound, and upper bound cannot be NaN");
     }
-    if [low, high].iter().any(|n| !matches!(n, Numeric::Finite(_))) {
+    if [low, high].iter().any(|n| !n.is_finite()) {
         return refuse("lower and upper bounds must be finite");
     }
     let rising = match low.compare(high) {

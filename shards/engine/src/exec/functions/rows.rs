@@ -80,10 +80,10 @@ fn series(a: &[Value], ctx: &Context) -> Result<Rows> {
         }
         (Value::Numeric(from), Value::Numeric(to), step) => {
             let step = match step {
-                Some(Value::Numeric(step)) => (**step).clone(),
+                Some(Value::Numeric(step)) => step.clone(),
                 _ => Numeric::from(1i64),
             };
-            numerics((**from).clone(), (**to).clone(), step)
+            numerics(from.clone(), to.clone(), step)
         }
         (Value::Timestamp(from), Value::Timestamp(to), Some(Value::Interval(step))) => {
             timestamps(*from, *to, *step, None)
@@ -115,7 +115,7 @@ fn integers(from: i64, to: i64, step: i64) -> Result<impl Iterator<Item = i64> +
 fn numerics(from: Numeric, to: Numeric, step: Numeric) -> Result<Rows> {
     for (value, what) in [(&from, "start"), (&to, "stop"), (&step, "step size")] {
         match value {
-            Numeric::Finite(_) => {}
+            Numeric::Small(..) | Numeric::Large(_) => {}
             Numeric::NaN => {
                 return Err(refuse(
                     format!("{what} value cannot be NaN").replace("size value", "size"),

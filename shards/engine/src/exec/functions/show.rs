@@ -56,7 +56,7 @@ pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
         Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
             J::Number(types::Numeric::from(v.as_i64().unwrap_or(0)))
         }
-        Value::Numeric(n) if matches!(**n, types::Numeric::Finite(_)) => J::Number((**n).clone()),
+        Value::Numeric(n) if n.is_finite() => J::Number(n.clone()),
         Value::Float4(f) if f.is_finite() => J::Number(cast::print_in(v, Float4, tz).parse()?),
         Value::Float8(f) if f.is_finite() => J::Number(cast::print_in(v, Float8, tz).parse()?),
         Value::Jsonb(j) => (**j).clone(),
@@ -78,7 +78,7 @@ pub fn json_text_of(v: &Value, tz: &TimeZone, out: &mut String) {
         Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
             out.push_str(&cast::print_in(v, natural_type(v), tz));
         }
-        Value::Numeric(n) if matches!(**n, types::Numeric::Finite(_)) => {
+        Value::Numeric(n) if n.is_finite() => {
             out.push_str(&cast::print_in(v, Numeric, tz));
         }
         Value::Float4(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float4, tz)),

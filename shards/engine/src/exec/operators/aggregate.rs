@@ -12,9 +12,11 @@ use super::scope::{Exprs, Scope};
 use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
+use crate::exec::sieve::Keys;
 use crate::exec::spill::{LEVELS_MAX, Parted, Run, Space};
 use crate::plan::{Aggregate, AggregateMode};
 use futures_util::future::LocalBoxFuture;
+use std::sync::Arc;
 use types::{Error, Result, Row, RowBatch, Value};
 
 const OPERATOR: &str = "HashAggregate";
@@ -31,6 +33,9 @@ pub(crate) struct HashAggregate {
     seeds: Vec<i32>,
     calls: Vec<Call>,
     groups: Groups,
+    /// Group values and arguments at hand.
+    key: Row,
+    input: Row,
     reservation: Reservation,
     space: Option<Space>,
     /// Partial groups that had no room.
@@ -64,6 +69,8 @@ impl HashAggregate {
             seeds: spec.seeds.clone(),
             calls: spec.aggregates.iter().map(call).collect(),
             groups: Groups::new(&spec.aggregates),
+            key: Row::new(),
+            input: Row::new(),
             space: None,
             aside: None,
             parts: Vec::new(),
@@ -102,14 +109,15 @@ impl HashAggregate {
     }
 
     async fn update(&mut self, row: &[Value]) -> Result<()> {
-        let key = self.scope.row(&self.keys, row).await?;
-        let group = self.groups.group(&key)?;
+        let scope = &self.scope;
+        scope.row_into(&self.keys, row, &mut self.key).await?;
+        let group = self.groups.group(&self.key)?;
         for (i, call) in self.calls.iter().enumerate() {
-            if !call.filter.is_empty() && !self.scope.test(&call.filter, row).await? {
+            if !call.filter.is_empty() && !scope.test(&call.filter, row).await? {
                 continue;
             }
-            let input = self.scope.row(&call.inputs, row).await?;
-            self.groups.update(group, i, input)?;
+            scope.row_into(&call.inputs, row, &mut self.input).await?;
+            self.groups.update(group, i, &mut self.input)?;
         }
         Ok(())
     }
@@ -215,6 +223,19 @@ impl HashAggregate {
 }
 
 impl RowSource for HashAggregate {
+    /// Of columns that are grouped by: whole groups are left out.
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        let begun = self.given.is_some() || self.groups.len() > 0;
+        if let Some(grouped) = &self.keys.columns
+            && !begun
+            && self.seeds.is_empty()
+            && let Some(columns) = columns.iter().map(|c| grouped.get(*c).copied()).collect()
+        {
+            let columns: Vec<usize> = columns;
+            self.rows.sieve(&columns, keys);
+        }
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.batch())
     }

@@ -83,16 +83,16 @@ impl Groups {
         Ok(at)
     }
 
-    /// One input row of aggregate `call`: its arguments, then its sort keys.
-    pub(crate) fn update(&mut self, group: usize, call: usize, input: Row) -> Result<()> {
+    /// One input row of aggregate `call`: its arguments, then its sort keys. It is taken where it has to be kept.
+    pub(crate) fn update(&mut self, group: usize, call: usize, input: &mut Row) -> Result<()> {
         self.change(
             group,
             call,
             |kept, order, input| {
-                kept.add(order, input);
+                kept.add(order, std::mem::take(input));
                 Ok(())
             },
-            |accumulator, input| accumulator.update(&input),
+            |accumulator, input| accumulator.update(input),
             input,
         )
     }

@@ -48,6 +48,7 @@ pub use subquery::eval_row;
 use super::Context;
 use super::memory::{Memory, full};
 use super::profile::{Profile, Reached};
+use super::sieve::Keys;
 use super::spill::Space;
 use crate::catalog::Catalog;
 use crate::plan::{Advise, Given, LockRows, Plan, Scan, SequenceFunction};
@@ -119,6 +120,9 @@ pub trait Source {
 pub trait RowSource {
     /// The next batch; `None` at the end, and then always.
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>>;
+
+    /// Only rows whose columns have one of these keys will be of use; it may leave others out.
+    fn sieve(&mut self, _columns: &[usize], _keys: &Arc<Keys>) {}
 
     /// What it has asked of shards itself; its inputs' questions are theirs.
     fn reached(&self) -> Reached {

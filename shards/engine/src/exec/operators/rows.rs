@@ -3,9 +3,9 @@
 //! Owns: `RowSet`, which gives each different row a small number. Asked by: joins, grouping, DISTINCT, set operations,
 //! IN (subquery). Never: counts memory by itself; its owner reserves what `bytes` says.
 
+use crate::exec::sieve::hash_values;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, Hasher};
 use types::row::row_bytes;
 use types::{Row, Value, order};
 
@@ -73,7 +73,7 @@ pub(crate) fn same(a: &[Value], b: &[Value]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
 }
 
-fn same_value(a: &Value, b: &Value) -> bool {
+pub(super) fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Null, _) | (_, Value::Null) => false,
@@ -84,12 +84,5 @@ fn same_value(a: &Value, b: &Value) -> bool {
 }
 
 fn hash_row(state: &DefaultHashBuilder, row: &[Value]) -> u64 {
-    let mut hasher = state.build_hasher();
-    for value in row {
-        match value {
-            Value::Null => hasher.write_u8(0),
-            value => order::hash(value, &mut hasher),
-        }
-    }
-    hasher.finish()
+    hash_values(state, row.iter())
 }

@@ -23,6 +23,8 @@ pub(crate) struct Scope {
 #[derive(Clone, Default)]
 pub(crate) struct Exprs {
     pub(crate) list: Rc<[Expr]>,
+    /// Which columns of the input they are, if they are some and nothing else.
+    pub(crate) columns: Option<Rc<[usize]>>,
     subqueries: bool,
 }
 
@@ -34,7 +36,25 @@ impl Exprs {
     pub(crate) fn new<'a>(list: impl IntoIterator<Item = &'a Expr>) -> Exprs {
         let list: Rc<[Expr]> = list.into_iter().cloned().collect();
         let subqueries = list.iter().any(has_subquery);
-        Exprs { list, subqueries }
+        let column = |e: &Expr| match e {
+            Expr::Column(i, _) => Some(*i),
+            _ => None,
+        };
+        let columns: Option<Rc<[usize]>> = list.iter().map(column).collect();
+        Exprs {
+            columns: columns.filter(|c| !c.is_empty()),
+            list,
+            subqueries,
+        }
+    }
+
+    /// Which columns of the input they are, if none of them comes twice: then values can be moved.
+    pub(crate) fn moves(&self) -> Option<Rc<[usize]>> {
+        let columns = self.columns.clone()?;
+        let mut sorted = columns.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        (sorted.len() == columns.len()).then_some(columns)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -89,6 +109,24 @@ impl Scope {
             out.push(eval_row(e, row, &self.exec, &self.outer).await?);
         }
         Ok(out)
+    }
+
+    /// As `row`, in place of what `out` had.
+    pub(crate) async fn row_into(&self, exprs: &Exprs, row: &[Value], out: &mut Row) -> Result<()> {
+        if exprs.subqueries {
+            *out = self.row(exprs, row).await?;
+            return Ok(());
+        }
+        out.clear();
+        let frames = frames(&self.outer);
+        let env = Env {
+            ctx: &self.exec.ctx,
+            outer: &frames,
+        };
+        for e in exprs.list.iter() {
+            out.push(eval(e, row, &env)?);
+        }
+        Ok(())
     }
 
     /// As `row`, for expressions without subqueries.

@@ -4,8 +4,11 @@
 
 use super::RowSource;
 use super::scope::{Exprs, Scope};
+use crate::exec::sieve::Keys;
 use crate::plan::Expr;
 use futures_util::future::LocalBoxFuture;
+use std::rc::Rc;
+use std::sync::Arc;
 use types::{Result, RowBatch};
 
 pub(crate) struct Filter {
@@ -25,6 +28,10 @@ impl Filter {
 }
 
 impl RowSource for Filter {
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        self.input.sieve(columns, keys);
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             while let Some(batch) = self.input.next().await? {
@@ -51,19 +58,30 @@ pub(crate) struct Project {
     scope: Scope,
     input: Box<dyn RowSource>,
     exprs: Exprs,
+    /// Columns of the input that become the output.
+    moves: Option<Rc<[usize]>>,
 }
 
 impl Project {
     pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, exprs: &[Expr]) -> Project {
+        let exprs = Exprs::new(exprs);
         Project {
             scope,
             input,
-            exprs: Exprs::new(exprs),
+            moves: exprs.moves(),
+            exprs,
         }
     }
 }
 
 impl RowSource for Project {
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        if let Some(of) = &self.exprs.columns {
+            let columns: Vec<usize> = columns.iter().map(|c| of[*c]).collect();
+            self.input.sieve(&columns, keys);
+        }
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             let Some(batch) = self.input.next().await? else {
@@ -71,8 +89,11 @@ impl RowSource for Project {
             };
             (self.scope.exec.check)()?;
             let mut out = RowBatch::new();
-            for (i, row) in batch.rows.iter().enumerate() {
-                out.push(self.scope.row(&self.exprs, row).await?);
+            for (i, mut row) in batch.rows.into_iter().enumerate() {
+                out.push(match &self.moves {
+                    Some(moves) => moves.iter().map(|c| std::mem::take(&mut row[*c])).collect(),
+                    None => self.scope.row(&self.exprs, &row).await?,
+                });
                 if i % 256 == 255 {
                     runtime::yield_if_needed().await;
                 }

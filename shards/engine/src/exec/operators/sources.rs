@@ -9,6 +9,7 @@ use super::{Batches, RowSource, is_full, settle_scan};
 use crate::catalog::system;
 use crate::exec::profile::Reached;
 use crate::exec::resolve::run_table_function;
+use crate::exec::sieve::Keys;
 use crate::plan::{Access, Expr, Plan, Scan, SystemTable, TableFunction};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -74,6 +75,14 @@ impl RowSource for ShardRows {
             };
             rows.next().await
         })
+    }
+
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        match (&mut self.rows, &mut self.asked) {
+            (Some(rows), _) => rows.sieve(columns, keys),
+            (None, Asked::Scan(scan)) => Arc::make_mut(scan).sift(columns, keys),
+            (None, Asked::Plan(_)) => {}
+        }
     }
 
     fn reached(&self) -> Reached {

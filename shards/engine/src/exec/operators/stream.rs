@@ -5,7 +5,9 @@
 
 use super::RowSource;
 use super::scope::Scope;
+use crate::exec::sieve::Keys;
 use crate::exec::spill::{Reader, Run};
+use std::sync::Arc;
 use types::{Result, Row};
 
 pub(crate) struct Rows {
@@ -40,6 +42,13 @@ impl Rows {
 
     fn new(from: From) -> Rows {
         Rows { from, given: 0 }
+    }
+
+    /// See `RowSource::sieve`; rows at hand stay.
+    pub(crate) fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        if let From::Live(source, _) = &mut self.from {
+            source.sieve(columns, keys);
+        }
     }
 
     /// The next row would need another batch of the input.

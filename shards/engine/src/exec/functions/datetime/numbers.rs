@@ -182,7 +182,7 @@ fn to_char(n: &Numeric, format: &str) -> Result<Value> {
 /// `before + after` digits, `#` where the number does not fit.
 fn digits_of(value: &Numeric, before: usize, after: usize) -> Result<Vec<char>> {
     let overflow = || vec!['#'; before + after];
-    if !matches!(value, Numeric::Finite(_)) {
+    if !value.is_finite() {
         return Ok(overflow());
     }
     let rounded = value
@@ -393,8 +393,8 @@ fn scientific(n: &Numeric, t: &Template) -> Result<Value> {
         " "
     };
     let (mantissa, exponent) = match n.abs() {
-        Numeric::Finite(d) => {
-            let text = Numeric::Finite(d).to_string();
+        finite if finite.is_finite() => {
+            let text = finite.to_string();
             let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
             let digits = format!("{whole}{fraction}");
             let first = digits.find(|c| c != '0');

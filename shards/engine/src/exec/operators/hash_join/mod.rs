@@ -20,14 +20,16 @@ use super::stream::Rows;
 use super::{RowSource, is_full};
 use crate::exec::memory::Reservation;
 use crate::exec::profile::Measure;
+use crate::exec::sieve::Keys;
 use crate::exec::spill::Run;
 use crate::plan::{Join, JoinKind, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
-use pairs::{Kept, Pairs, Probe, can_divide};
+use pairs::{Filled, Kept, Pairs, Probe, can_divide};
 use pass::{Flags, Pass};
 use spec::Spec;
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use table::has_null;
 use types::limits::BATCH_ROWS_MAX;
 use types::{Result, RowBatch};
@@ -153,9 +155,10 @@ impl HashJoin {
     }
 
     /// Joins two inputs: at once, as pairs of parts, or table by table.
-    async fn join(&mut self, mut kept: Kept, probe: Probe, level: u32) -> Result<()> {
-        let filled = kept.fill(&self.spec).await?;
+    async fn join(&mut self, mut kept: Kept, mut probe: Probe, level: u32) -> Result<()> {
+        let mut filled = kept.fill(&self.spec).await?;
         if filled.all {
+            self.sift(&mut filled, &mut probe);
             if !filled.table.is_empty() || self.spec.wants_probe() {
                 self.pass = Some(Pass::only(filled.table, filled.memory, probe.rows()));
             }
@@ -181,6 +184,20 @@ impl HashJoin {
         ));
         self.several = Some(Several { kept, probe });
         Ok(())
+    }
+
+    /// Tells the streaming input what is looked for in it, where rows without a match are of no use.
+    fn sift(&self, filled: &mut Filled, probe: &mut Probe) {
+        if self.spec.wants_probe() {
+            return;
+        }
+        if let Some(columns) = &self.spec.probe_keys.columns
+            && let Probe::Input(rows) = probe
+            && let Some(keys) = filled.table.sieve()
+            && filled.memory.keep(keys.bytes())
+        {
+            rows.sieve(columns, &Arc::new(keys));
+        }
     }
 
     /// After a pass: the next table, the next pair. `false` at the end.
@@ -276,6 +293,10 @@ impl Ahead {
 }
 
 impl RowSource for Ahead {
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        self.rest.sieve(columns, keys);
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
             match self.ahead.pop_front() {
@@ -290,6 +311,20 @@ impl RowSource for Ahead {
 }
 
 impl RowSource for HashJoin {
+    /// To the input that the columns are of, where the rows it leaves out would have given none of use.
+    fn sieve(&mut self, columns: &[usize], keys: &Arc<Keys>) {
+        let (Some((left, right)), spec) = (&mut self.inputs, &self.spec) else {
+            return;
+        };
+        let lefts = !matches!(spec.kind, JoinKind::Right | JoinKind::Full);
+        if lefts && columns.iter().all(|c| *c < spec.left_width) {
+            left.sieve(columns, keys);
+        } else if spec.kind == JoinKind::Inner && columns.iter().all(|c| *c >= spec.left_width) {
+            let columns: Vec<usize> = columns.iter().map(|c| c - spec.left_width).collect();
+            right.sieve(&columns, keys);
+        }
+    }
+
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(self.batch())
     }

@@ -41,13 +41,17 @@ impl Kept {
     /// A table of as many rows as fit, at least one. Rows that can give nothing are left out.
     pub(super) async fn fill(&mut self, spec: &Spec) -> Result<Filled> {
         let mut memory = spec.scope.exec.memory.consumer(spec.operator);
-        let mut table = Table::default();
+        let columns = spec.kept_keys.columns.clone();
+        let mut table = Table::of(columns.clone());
         while let Some(row) = self.next(spec).await? {
-            let key = spec.kept_key(&row).await?;
-            if key.as_deref().is_some_and(has_null) && !spec.wants_kept() {
+            let key = match columns {
+                Some(_) => None,
+                None => spec.kept_key(&row).await?,
+            };
+            if !spec.wants_kept() && table.lacks_key(&row, key.as_deref()) {
                 continue;
             }
-            let (bytes, of_key) = Table::cost(&row, key.as_ref());
+            let (bytes, of_key) = table.cost(&row, key.as_ref());
             if !spill::keep(&mut memory, bytes, spec.can_spill())? {
                 if !table.is_empty() {
                     self.next = Some(row);
@@ -56,7 +60,7 @@ impl Kept {
                 }
                 memory.grow(bytes)?;
             }
-            if !table.push(row, key.as_deref()) {
+            if !table.push(row, key) {
                 memory.shrink(of_key);
             }
         }

@@ -146,9 +146,11 @@ impl Pass {
             if matched && decided && !spec.answers_kept() {
                 continue;
             }
-            let candidate = if spec.is_keyed() {
+            let candidate = if let Some(columns) = &spec.probe_keys.columns {
+                self.table.find(columns.iter().map(|i| &row[*i]))
+            } else if spec.is_keyed() {
                 let key = spec.scope.row(&spec.probe_keys, &row).await?;
-                self.table.find(&key)
+                self.table.find(key.iter())
             } else {
                 self.table.first()
             };
@@ -167,9 +169,13 @@ impl Pass {
             let at = probe.candidate as usize;
             probe.candidate = self.table.after(probe.candidate, spec.is_keyed());
             spec.step().await?;
-            let joined = spec.joined(&probe.row, &self.table.rows[at]);
-            if !spec.filter.is_empty() && !spec.scope.test(&spec.filter, &joined).await? {
-                continue;
+            let mut joined = None;
+            if !spec.filter.is_empty() {
+                let row = spec.joined(&probe.row, &self.table.rows[at]);
+                if !spec.scope.test(&spec.filter, &row).await? {
+                    continue;
+                }
+                joined = Some(row);
             }
             self.table.matched[at] = true;
             if !probe.matched
@@ -178,6 +184,7 @@ impl Pass {
                 flags.set(probe.number)?;
             }
             probe.matched = true;
+            let kept = &self.table.rows[at];
             match spec.kind {
                 _ if spec.answers_kept() => {}
                 JoinKind::Semi => {
@@ -186,7 +193,13 @@ impl Pass {
                 }
                 JoinKind::Anti => probe.candidate = END,
                 JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => {
-                    return Ok(Some(joined));
+                    return Ok(Some(match joined {
+                        Some(joined) => joined,
+                        None if probe.candidate == END => {
+                            spec.joined_last(std::mem::take(&mut probe.row), kept)
+                        }
+                        None => spec.joined(&probe.row, kept),
+                    }));
                 }
             }
         }

@@ -71,6 +71,23 @@ impl Spec {
         }
     }
 
+    /// As `joined`, of a streaming row that nobody looks at afterwards.
+    pub(super) fn joined_last(&self, mut probe: Row, kept: &[Value]) -> Row {
+        match self.swapped {
+            false => {
+                probe.reserve_exact(kept.len());
+                probe.extend_from_slice(kept);
+                probe
+            }
+            true => {
+                let mut row = Row::with_capacity(kept.len() + probe.len());
+                row.extend_from_slice(kept);
+                row.append(&mut probe);
+                row
+            }
+        }
+    }
+
     /// A kept row at the end.
     pub(super) fn kept_alone(&self, kept: &[Value]) -> Row {
         match self.swapped {
@@ -97,8 +114,12 @@ impl Spec {
 
     /// Counts a step of work; now and then yields, and asks whether the statement may go on.
     pub(super) async fn step(&self) -> Result<()> {
-        self.steps.set(self.steps.get() + 1);
-        self.scope.step(self.steps.get()).await
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        match steps.is_multiple_of(256) {
+            true => self.scope.step(steps).await,
+            false => Ok(()),
+        }
     }
 }
 

@@ -108,6 +108,43 @@ proptest! {
     }
 }
 
+/// `kind` over `below`, which is a join of the first two inputs.
+fn two_joins(below: JoinKind, kind: JoinKind, key: usize, inputs: [Plan; 3]) -> Plan {
+    let [a, b, c] = inputs;
+    let both = !matches!(below, JoinKind::Semi | JoinKind::Anti);
+    let mut plan = join(kind, join(below, a, b, true, None), c, true, None);
+    if let Plan::Join(top) = &mut plan {
+        top.left_width = if both { 4 } else { 2 };
+        top.left_keys = vec![col(if both { key } else { 0 })];
+    }
+    plan
+}
+
+#[test]
+fn what_joins_tell_the_scans_under_them_changes_no_answer() {
+    let mut bench = Bench::new();
+    let rows =
+        |n: i32, times: i32| -> Vec<Row> { (0..n).map(|i| ints(&[i, i * times % n])).collect() };
+    let inputs = [rows(6000, 7), rows(5000, 11), rows(40, 3)];
+    let scans: Vec<Plan> = (1..)
+        .zip(&inputs)
+        .map(|(id, rows)| Plan::scan(bench.table(id, 2, rows)))
+        .collect();
+    for below in KINDS {
+        for kind in KINDS {
+            for key in [0, 1, 3] {
+                let [a, b, c] = &inputs;
+                let given = [values(2, a), values(2, b), values(2, c)];
+                let expected = sorted(bench.rows(two_joins(below, kind, key, given)));
+                let [a, b, c] = &scans[..] else { return };
+                let read = [a.clone(), b.clone(), c.clone()];
+                let got = sorted(bench.rows(two_joins(below, kind, key, read)));
+                assert_eq!(got, expected, "{below:?} {kind:?} {key}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_join_keeps_the_order_of_a_large_left_input() {
     let left: Vec<Row> = (0..9000).map(|i| ints(&[i % 7, i])).collect();

@@ -1,6 +1,7 @@
 //! Sorting, limits, set operations, fragments.
 
 use super::*;
+use crate::exec::sieve::{Keys, hash_values};
 use crate::plan::SetOp;
 use proptest::prelude::*;
 use types::SqlState;
@@ -172,4 +173,36 @@ fn a_fragment_stops_at_its_limit_and_fills_bounded_batches() {
     let batch = full.take().unwrap();
     assert!(batch.len() <= types::limits::BATCH_ROWS_MAX && !full.batch_full());
     assert_eq!(full.memory(), 0);
+}
+
+#[test]
+fn a_sieve_holds_rows_back_while_that_is_of_use() {
+    let hasher = hashbrown::DefaultHashBuilder::default();
+    let sieve = |wanted: std::ops::Range<i32>| {
+        let hashes = wanted
+            .clone()
+            .map(|i| hash_values(&hasher, ints(&[i]).iter()));
+        Arc::new(Keys::of(&hasher, wanted.len(), hashes).unwrap())
+    };
+    let given = |keys: &Arc<Keys>| {
+        let mut fragment = fragment(|scan| scan.sift(&[1], keys));
+        for i in 0..1000 {
+            fragment.push(ints(&[0, i, 0])).unwrap();
+        }
+        fragment.take().unwrap().rows
+    };
+    let few = given(&sieve(100..110));
+    assert!((10..200).contains(&few.len()));
+    assert!((100..110).all(|i| few.contains(&ints(&[0, i, 0]))));
+    assert_eq!(
+        given(&sieve(0..900)).len(),
+        1000,
+        "it let the first rows through"
+    );
+    let mut counted = fragment(|scan| {
+        scan.limit = Some(5);
+        scan.sift(&[1], &sieve(100..110));
+    });
+    counted.push(ints(&[0, 1, 0])).unwrap();
+    assert_eq!(counted.take().unwrap().len(), 1);
 }
