@@ -67,9 +67,9 @@ impl Router {
 
     /// A line for each wait.
     fn described(&self, cycle: &[Wait]) -> String {
-        let catalog = self.shard.catalog();
+        let catalogs = self.shard.catalogs();
         let line = |(at, wait): (usize, &Wait)| {
-            let table = match catalog.table(wait.table) {
+            let table = match catalogs.table(wait.table) {
                 Some(table) => format!("table \"{}\"", table.name),
                 None => format!("relation {}", wait.table),
             };

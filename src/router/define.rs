@@ -7,7 +7,7 @@
 use super::commit::Txn;
 use super::references::Keys;
 use super::{CATALOG, Router, odd};
-use engine::catalog::{Catalog, Change, Check, Index, Table, Work, change, stored};
+use engine::catalog::{Catalogs, Change, Check, Index, Table, Work, change, stored};
 use engine::codec::key;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
@@ -28,8 +28,8 @@ pub struct DefineEnv {
     pub txn: Rc<Txn>,
     pub ctx: Arc<Context>,
     pub stop: Arc<Stop>,
-    /// The transaction's own catalog, if it has changed it before.
-    pub own: Option<Arc<Catalog>>,
+    /// Catalogs as the transaction itself has changed its database's before.
+    pub own: Option<Arc<Catalogs>>,
     /// Where new columns' values are evaluated.
     pub exec: Rc<Exec>,
 }
@@ -45,8 +45,14 @@ impl Router {
         else {
             return Err(odd());
         };
-        let base = env.own.clone().unwrap_or(newest);
-        let change = change::plan(&base, ddl, &env.ctx)?;
+        let all = env.own.clone().unwrap_or(newest);
+        let Some(base) = all.base(env.ctx.catalog.database) else {
+            return Err(Error::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{}\" does not exist", env.ctx.session.database),
+            ));
+        };
+        let change = change::plan(&all, &base, ddl, &env.ctx)?;
         if change.is_noop() {
             return Ok(change);
         }
@@ -72,7 +78,10 @@ impl Router {
             ..by
         };
         self.carry_out(env, &by, &change).await?;
-        let cells = stored::encode(&change.catalog, &change.changed)?;
+        let mut cells = stored::encode(&change.catalog, &change.changed)?;
+        if let Some(gone) = &change.gone {
+            cells.extend(stored::erase(gone)?);
+        }
         self.call(CATALOG, PartitionCall::WriteCatalog { txn: by, cells })
             .await?;
         Ok(change)
@@ -125,6 +134,7 @@ impl Router {
     ) -> Result<()> {
         let shown = self.shard.build_progress().begin(Building {
             pid: env.ctx.session.backend_pid,
+            database: env.ctx.catalog.database,
             table: table.id.0,
             index: index.id.0,
             again,
@@ -353,11 +363,11 @@ impl Router {
     }
 
     /// After the commit. Runs to its end even if the caller goes away.
-    pub async fn publish(self: &Rc<Self>, catalog: Arc<Catalog>, dropped: Vec<TreeId>) {
+    pub async fn publish(self: &Rc<Self>, catalogs: Arc<Catalogs>, dropped: Vec<TreeId>) {
         let this = self.clone();
         let (done, outcome) = runtime::sync::oneshot::channel();
         runtime::spawn(async move {
-            if let Err(e) = this.ask_all(|| ShardCall::Publish(catalog.clone())).await {
+            if let Err(e) = this.ask_all(|| ShardCall::Publish(catalogs.clone())).await {
                 tracing::error!(error = %e, "a shard did not take the new catalog");
             }
             let _ = done.send(());

@@ -47,14 +47,29 @@ pub enum Message {
     Cancel(CancelKey),
     /// The front's numbers and the engine's.
     Metrics,
-    /// For the listeners of the shard.
-    Notify(Arc<[notify::Note]>),
+    /// For the listeners of the shard that are in the database of that oid.
+    Notify(u32, Arc<[notify::Note]>),
+    /// For the shard's sessions in the database of that oid: `Count`.
+    Door(u32, DoorAct),
+}
+
+/// What is wanted of those in a database; `session::databases`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorAct {
+    Count,
+    /// Nobody comes in any more …
+    Shut,
+    /// … until as many have opened it again.
+    Open,
+    /// Who is in has to go.
+    End,
 }
 
 pub enum Answer {
     /// With the answering shard's clock.
     Shard(Box<ShardReply>, Ts),
     Done,
+    Count(usize),
     Metrics(Box<MetricsSnapshot>),
 }
 
@@ -131,7 +146,7 @@ impl Router {
                 self.shard.saw(stamp);
                 *reply
             }
-            Answer::Done | Answer::Metrics(_) => {
+            Answer::Done | Answer::Count(_) | Answer::Metrics(_) => {
                 Err(Error::internal("a shard answered another question"))
             }
         }

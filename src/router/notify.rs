@@ -101,7 +101,7 @@ impl Announcements {
 }
 
 /// No client's key begins so.
-const KEY: AdvisoryKey = [2, 0, 0, 0, 0, 0, 0, 0, 0];
+const KEY: AdvisoryKey = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const PLACE: PartitionId = PartitionId(0);
 
 /// Nobody else commits announcements while it lives.

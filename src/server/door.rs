@@ -91,14 +91,18 @@ impl Door for ShardDoor {
         })
     }
 
-    fn tables(&self) -> Vec<TableInfo> {
-        let catalog = self.router.shard.catalog();
-        catalog
-            .tables
-            .values()
-            .filter(|t| !t.is_temporary())
-            .map(|t| info(t, &catalog))
-            .collect()
+    fn tables(&self, database: &str) -> Result<Vec<TableInfo>> {
+        let catalogs = self.router.shard.catalogs();
+        let found = catalogs.databases().named(database);
+        let found = found.and_then(|d| catalogs.of(d.oid));
+        let catalog = found.ok_or_else(|| {
+            Error::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{database}\" does not exist"),
+            )
+        })?;
+        let tables = catalog.tables.values().filter(|t| !t.is_temporary());
+        Ok(tables.map(|t| info(t, catalog)).collect())
     }
 
     fn draining(&self) -> LocalBoxFuture<'static, ()> {

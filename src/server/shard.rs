@@ -106,7 +106,7 @@ async fn begin(
 ) -> Result<bool> {
     if id == ShardId(0) {
         bootstrap::begin(router).await?;
-        if let Err(e) = session::clean(node, &router.shard.catalog()).await {
+        if let Err(e) = session::clean(node, &router.shard.catalogs()).await {
             tracing::warn!(error = %e, "temporary tables of earlier sessions not dropped");
         }
         (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
@@ -192,10 +192,11 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
                     node.cancel(key);
                     Answer::Done
                 }
-                Message::Notify(notes) => {
-                    node.tell_listeners(&notes);
+                Message::Notify(database, notes) => {
+                    node.tell_listeners(database, &notes);
                     Answer::Done
                 }
+                Message::Door(database, act) => Answer::Count(node.at_door(database, act)),
                 Message::Metrics => numbers::answer(&node).await,
             }
         }
@@ -267,7 +268,7 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
         body_bytes_max: config.http_body_bytes_max,
         answer_bytes_max: config.query_bytes_max,
         header_timeout: config.http_header_timeout,
-        database: "rustydb".into(),
+        database: engine::catalog::databases::FIRST.into(),
         ..proto::http::Options::default()
     };
     let door: Rc<dyn Door> = door.clone();

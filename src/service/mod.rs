@@ -22,8 +22,8 @@ pub trait Door {
     fn ready(&self) -> LocalBoxFuture<'_, Result<(), String>>;
     /// Prometheus text gathered from every shard.
     fn metrics(&self) -> LocalBoxFuture<'_, Result<String>>;
-    /// The tables a session of this user sees.
-    fn tables(&self) -> Vec<TableInfo>;
+    /// The tables of a database. 3D000 when there is none of that name.
+    fn tables(&self, database: &str) -> Result<Vec<TableInfo>>;
     /// Resolves when the server starts to drain: protocols then finish what runs and close.
     fn draining(&self) -> LocalBoxFuture<'static, ()>;
     fn is_draining(&self) -> bool;

@@ -52,7 +52,7 @@ impl Session {
         };
         let router = &self.node.router;
         let current = once.planned.own.is_none()
-            && once.planned.version == router.shard.catalog_version()
+            && once.planned.version == router.shard.catalog_version(self.database)
             && self.cursors.borrow().is_empty();
         let Some(writer) = self.writer().filter(|_| current) else {
             return Ok(Err(once));

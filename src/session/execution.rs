@@ -191,6 +191,7 @@ impl Execution {
                     return Ok(false);
                 };
                 let alone = *alone;
+                self.session.scripted.set(!alone);
                 self.begin(parsed, (Vec::new(), None), Vec::new(), alone)
                     .await?;
             }
@@ -206,6 +207,7 @@ impl Execution {
                     return Ok(false);
                 }
                 *taken = true;
+                self.session.scripted.set(false);
                 let (parsed, params) = (parsed.clone(), std::mem::take(params));
                 let known = (std::mem::take(types), planned.take());
                 self.begin(parsed, known, params, true).await?;
@@ -213,6 +215,7 @@ impl Execution {
             Source::Portal { begun: true, .. } => return Ok(false),
             Source::Portal { portal, begun, .. } => {
                 *begun = true;
+                self.session.scripted.set(false);
                 let portal = portal.clone();
                 self.begin_portal(&portal).await?;
             }

@@ -95,6 +95,11 @@ impl Listening {
         *self.channels.borrow_mut() = channels;
     }
 
+    /// Wakes who waits for something to tell.
+    pub(super) fn ring(&self) {
+        self.bell.notify_all();
+    }
+
     fn is_idle(&self) -> bool {
         self.waiting.borrow().is_empty() && !self.missed.get()
     }
@@ -123,8 +128,10 @@ impl Session {
         self.node.listens(self, any);
     }
 
-    /// What the client is to be told now: nothing while it is in a transaction. 53400 when it has been too slow.
+    /// What the client is to be told now: nothing while it is in a transaction. 53400 when it has been too slow, 57P01 when it has
+    /// to go.
     pub fn notifications(&self) -> Result<Vec<Note>> {
+        self.goes_on()?;
         if self.listening.missed.get() {
             return Err(Error::new(
                 SqlState::CONFIGURATION_LIMIT_EXCEEDED,
@@ -145,7 +152,8 @@ impl Session {
     pub async fn notified(&self) {
         loop {
             let bell = self.listening.bell.notified();
-            if !self.listening.is_idle() && !self.is_in_block() {
+            let told = !self.listening.is_idle() && !self.is_in_block();
+            if told || self.ended.get() {
                 return;
             }
             bell.await;
@@ -153,13 +161,14 @@ impl Session {
     }
 }
 
-/// Tells the listeners of every shard. What a shard that is going does not answer, its listeners do not miss.
-pub(super) async fn announce(node: &Rc<Node>, notes: Vec<Note>) {
+/// Tells the listeners in a database of every shard. What a shard that is going does not answer, its listeners do not miss.
+pub(super) async fn announce(node: &Rc<Node>, database: u32, notes: Vec<Note>) {
     let notes: Arc<[Note]> = notes.into();
-    node.tell_listeners(&notes);
+    node.tell_listeners(database, &notes);
     let own = node.router.shard.id;
     let others = node.router.shard_ids().filter(|to| *to != own);
-    let sends = others.map(|to| node.router.send(to, Message::Notify(notes.clone())));
+    let note = || Message::Notify(database, notes.clone());
+    let sends = others.map(|to| node.router.send(to, note()));
     for sent in futures_util::future::join_all(sends).await {
         if let Err(error) = sent {
             tracing::debug!(%error, "a shard was not told of notifications");

@@ -9,6 +9,7 @@ mod backup;
 mod constraints;
 mod copy;
 mod cursor;
+mod databases;
 mod edit;
 mod execution;
 mod explain;
@@ -67,6 +68,8 @@ pub struct Session {
     me: Weak<Session>,
     hello: Hello,
     key: CancelKey,
+    /// Oid of the database it is in.
+    database: u32,
     settings: RefCell<Settings>,
     /// By the open block.
     assigned: RefCell<Assigned>,
@@ -86,6 +89,10 @@ pub struct Session {
     listening: Listening,
     sequences: Rc<Sequences>,
     temporary: temporary::Temporary,
+    /// The running statement is one of several that came as one request.
+    scripted: Cell<bool>,
+    /// Somebody wants it to end.
+    ended: Cell<bool>,
 }
 
 /// A prepared statement.
@@ -275,8 +282,9 @@ impl Session {
 
     /// As a statement that begins now finds it.
     fn catalog(&self) -> Arc<Catalog> {
-        let own = self.block.borrow().catalog();
-        own.unwrap_or_else(|| self.node.router.shard.catalog())
+        let own = self.block.borrow().catalogs();
+        let own = own.and_then(|all| all.of(self.database).cloned());
+        own.unwrap_or_else(|| self.node.router.shard.catalog(self.database))
     }
 
     fn store_statement(&self, name: String, prepared: Prepared) -> Result<()> {

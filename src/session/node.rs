@@ -1,5 +1,6 @@
 //! What the sessions of one shard share, and the register by which a cancel request finds its session.
 
+use super::databases::Doors;
 use super::listen::Listening;
 use super::plans::PlanCache;
 use super::settings::Settings;
@@ -11,6 +12,7 @@ use crate::router::advisory::Advisory;
 use crate::router::notify::Note;
 use crate::service::{CancelKey, Hello};
 use crate::telemetry::Metrics;
+use engine::catalog::Database;
 use engine::exec::{CursorInfo, SessionInfo};
 use runtime::TempDir;
 use std::cell::{Cell, RefCell};
@@ -20,9 +22,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 use types::{Error, Result, ShardId, SqlState};
-
-/// The one database there is.
-pub const DATABASE: &str = "rustydb";
 
 /// What sessions are told at start.
 #[derive(Clone, Debug)]
@@ -46,6 +45,7 @@ pub struct Node {
     sessions: RefCell<HashMap<i32, Weak<Session>>>,
     /// Those that listen to something.
     listeners: RefCell<HashMap<i32, Weak<Session>>>,
+    pub(super) doors: RefCell<Doors>,
     next: Cell<u32>,
     /// The settings of the session that asked last.
     shown: RefCell<Arc<Vec<(String, String)>>>,
@@ -69,6 +69,7 @@ impl Node {
             plans: RefCell::new(PlanCache::new()),
             sessions: RefCell::new(HashMap::new()),
             listeners: RefCell::default(),
+            doors: RefCell::default(),
             next: Cell::new(1),
             shown: RefCell::default(),
         })
@@ -79,21 +80,57 @@ impl Node {
         ShardId((key.pid >> PID_SHARD_SHIFT) as u16)
     }
 
-    /// Opens a session: 3D000 for a database there is not.
+    /// Opens a session: 3D000 for a database there is not, 55000 for one that takes no connections.
     pub fn open(self: &Rc<Self>, hello: Hello) -> Result<Rc<Session>> {
-        if hello.database != DATABASE {
+        let database = self.database(&hello.database)?;
+        if !database.allows_connections {
             return Err(Error::new(
-                SqlState::INVALID_CATALOG_NAME,
-                format!("database \"{}\" does not exist", hello.database),
-            )
-            .with_hint(format!("The one database is \"{DATABASE}\".")));
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "database \"{}\" is not currently accepting connections",
+                    database.name
+                ),
+            ));
         }
+        if self.doors.borrow().is_shut(database.oid) {
+            return Err(Error::new(
+                SqlState::CANNOT_CONNECT_NOW,
+                format!("database \"{}\" is being dropped or renamed", database.name),
+            ));
+        }
+        self.open_in(&database, hello)
+    }
+
+    /// One of the server's own, which comes in by every door.
+    pub(super) fn open_own(self: &Rc<Self>, hello: Hello) -> Result<Rc<Session>> {
+        let database = self.database(&hello.database)?;
+        self.open_in(&database, hello)
+    }
+
+    fn database(&self, name: &str) -> Result<Arc<Database>> {
+        let catalogs = self.router.shard.catalogs();
+        let found = catalogs.databases().named(name).cloned();
+        found.ok_or_else(|| {
+            Error::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{name}\" does not exist"),
+            )
+        })
+    }
+
+    fn open_in(self: &Rc<Self>, database: &Database, hello: Hello) -> Result<Rc<Session>> {
         let mut settings = Settings::new(
             self.options.statement_timeout,
             self.options.query_bytes_max,
             &hello.user,
         );
         settings.starts_with_silence(self.options.idle_in_transaction_timeout);
+        for (name, value) in &database.settings {
+            // What was taken once may not be any more; that keeps nobody out.
+            if let Err(error) = settings.set_at_start(name, value) {
+                tracing::warn!(%error, database = database.name, "a database's setting is not taken");
+            }
+        }
         for (name, value) in &hello.settings {
             settings.set_at_start(name, value)?;
         }
@@ -104,6 +141,7 @@ impl Node {
             me: me.clone(),
             hello,
             key,
+            database: database.oid,
             settings: RefCell::new(settings),
             assigned: RefCell::default(),
             info: RefCell::new(info),
@@ -120,6 +158,8 @@ impl Node {
             listening: Listening::default(),
             sequences: Rc::default(),
             temporary: Temporary::default(),
+            scripted: Cell::new(false),
+            ended: Cell::new(false),
         });
         self.sessions
             .borrow_mut()
@@ -182,6 +222,20 @@ impl Node {
         }
     }
 
+    /// Whether ALTER DATABASE may make sessions begin with that.
+    pub(super) fn takes_setting(&self, name: &str, value: &str) -> Result<()> {
+        let options = &self.options;
+        let mut tried = Settings::new(options.statement_timeout, options.query_bytes_max, "");
+        tried.set_at_start(name, value)
+    }
+
+    /// Those of the shard that are in a database.
+    pub(super) fn sessions_in(&self, database: u32) -> Vec<Rc<Session>> {
+        let sessions = self.sessions.borrow();
+        let all = sessions.values().filter_map(Weak::upgrade);
+        all.filter(|s| s.database == database).collect()
+    }
+
     /// Cancels everything that runs here.
     pub fn cancel_all(&self) {
         let all: Vec<Rc<Session>> = self
@@ -211,15 +265,16 @@ impl Node {
         };
     }
 
-    /// Notifications that were committed, to the sessions here that listen.
-    pub fn tell_listeners(&self, notes: &[Note]) {
+    /// Notifications that were committed in a database, to the sessions here that listen in it.
+    pub fn tell_listeners(&self, database: u32, notes: &[Note]) {
         let all: Vec<Rc<Session>> = self
             .listeners
             .borrow()
             .values()
             .filter_map(Weak::upgrade)
             .collect();
-        all.iter().for_each(|s| s.listening.hear(notes));
+        let there = all.iter().filter(|s| s.database == database);
+        there.for_each(|s| s.listening.hear(notes));
     }
 
     pub fn uptime_micros(&self) -> i64 {

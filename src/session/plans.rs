@@ -1,4 +1,4 @@
-//! The shard's plan cache: bound statements by text, parameter types and catalog version.
+//! The shard's plan cache: bound statements by text, database, parameter types and catalog version.
 //!
 //! Bounds: `PLAN_CACHE_MAX` plans that take `BYTES_MAX` by `bytes_of`, the least recently used goes; a text that comes once, as texts with their values in them
 //! do, takes no place and drives none out: `SEEN` remembers those that came. Never: keeps a plan whose literals depend on the moment
@@ -15,6 +15,8 @@ use types::{DataType, limits};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PlanKey {
     pub text: Arc<str>,
+    /// Oid of the one that names are of.
+    pub database: u32,
     pub types: Vec<Option<DataType>>,
     /// Literals are read in it.
     pub time_zone: Rc<str>,
@@ -26,6 +28,7 @@ pub struct PlanKey {
 #[derive(Clone, Copy, Hash)]
 pub struct PlanRef<'a> {
     pub text: &'a str,
+    pub database: u32,
     pub types: &'a [Option<DataType>],
     pub time_zone: &'a str,
     pub search_path: &'a str,
@@ -35,6 +38,7 @@ impl PlanRef<'_> {
     pub fn to_key(self) -> PlanKey {
         PlanKey {
             text: self.text.into(),
+            database: self.database,
             types: self.types.to_vec(),
             time_zone: self.time_zone.into(),
             search_path: self.search_path.into(),
@@ -45,6 +49,7 @@ impl PlanRef<'_> {
 impl Equivalent<PlanKey> for PlanRef<'_> {
     fn equivalent(&self, key: &PlanKey) -> bool {
         self.text == &*key.text
+            && self.database == key.database
             && self.types == key.types
             && self.time_zone == &*key.time_zone
             && self.search_path == &*key.search_path
@@ -187,6 +192,7 @@ mod tests {
     fn key(n: usize) -> PlanRef<'static> {
         PlanRef {
             text: TEXTS[n],
+            database: 5,
             types: &[],
             time_zone: "",
             search_path: "",

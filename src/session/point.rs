@@ -84,7 +84,7 @@ impl Session {
         let Some(reader) = self.reader() else {
             return Ok(None);
         };
-        if planned.own.is_some() || planned.version != router.shard.catalog_version() {
+        if planned.own.is_some() || planned.version != router.shard.catalog_version(self.database) {
             return Ok(None);
         }
         let began = runtime::Instant::now();

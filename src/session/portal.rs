@@ -49,6 +49,7 @@ impl Session {
         let (time_zone, search_path) = self.planning();
         let key = shared.then_some(PlanRef {
             text: &parsed.text,
+            database: self.database,
             types,
             time_zone: &time_zone,
             search_path: &search_path,
@@ -174,7 +175,7 @@ impl Session {
     /// The transaction that has changed the catalog and not committed yet.
     pub(super) fn own_catalog(&self) -> Option<(Xid, u32)> {
         let block = self.block.borrow();
-        block.catalog().and_then(|_| block.own())
+        block.catalogs().and_then(|_| block.own())
     }
 
     /// Whether the plan was bound against the catalog of `ctx`.
@@ -191,7 +192,7 @@ impl Session {
         let shard = &self.node.router.shard;
         if planned.own.is_none()
             && self.own_catalog().is_none()
-            && planned.version == shard.catalog_version()
+            && planned.version == shard.catalog_version(self.database)
         {
             return Ok(planned);
         }

@@ -7,7 +7,7 @@
 use super::Session;
 use super::assigned::{Parameters, Told};
 use super::transaction::{Block, aborted};
-use engine::catalog::Catalog;
+use engine::catalog::Catalogs;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TreeId};
@@ -17,7 +17,7 @@ pub const SAVEPOINTS_MAX: usize = 1_000;
 /// The session's part of a transaction's changes.
 #[derive(Clone)]
 pub struct Changes {
-    pub catalog: Option<Arc<Catalog>>,
+    pub catalogs: Option<Arc<Catalogs>>,
     pub dropped: Vec<TreeId>,
     pub fresh: BTreeSet<TreeId>,
     /// Trees that the transaction had made.

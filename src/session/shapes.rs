@@ -22,7 +22,7 @@ impl Session {
         if self.own_catalog().is_some() {
             return None;
         }
-        let version = self.node.router.shard.catalog().version;
+        let version = self.node.router.shard.catalog_version(self.database);
         let planned = self.with_key(text, types, |key| {
             self.node.plans.borrow_mut().get(key, version)
         })?;
@@ -69,6 +69,7 @@ impl Session {
         let (time_zone, search_path) = self.planning();
         f(PlanRef {
             text,
+            database: self.database,
             types,
             time_zone: &time_zone,
             search_path: &search_path,

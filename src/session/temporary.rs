@@ -7,7 +7,8 @@
 
 use super::{Node, Session};
 use crate::service::{Hello, Protocol};
-use engine::catalog::{Catalog, OnCommit, TableKind, path};
+use engine::catalog::databases::FIRST;
+use engine::catalog::{Catalog, Catalogs, OnCommit, TableKind, path};
 use engine::exec::Context;
 use engine::plan::Ddl;
 use engine::txn::Stop;
@@ -61,21 +62,23 @@ pub(super) fn is_made(statement: &Statement, ctx: &Context) -> bool {
 }
 
 /// Drops what sessions of an earlier process have left.
-pub async fn clean(node: &Rc<Node>, catalog: &Catalog) -> Result<()> {
-    let left = catalog.schemas.values().filter(|s| s.temporary);
-    let left: Vec<String> = left.map(|s| s.name.clone()).collect();
-    if left.is_empty() {
-        return Ok(());
+pub async fn clean(node: &Rc<Node>, catalogs: &Catalogs) -> Result<()> {
+    for catalog in catalogs.iter() {
+        let left = catalog.schemas.values().filter(|s| s.temporary);
+        let left: Vec<String> = left.map(|s| s.name.clone()).collect();
+        if !left.is_empty() {
+            drop_schemas(node, catalog.database_name().to_owned(), left).await?;
+        }
     }
-    drop_schemas(node, left).await
+    Ok(())
 }
 
 /// In a session of its own.
-async fn drop_schemas(node: &Rc<Node>, schemas: Vec<String>) -> Result<()> {
-    let session = node.open(Hello {
+async fn drop_schemas(node: &Rc<Node>, database: String, schemas: Vec<String>) -> Result<()> {
+    let session = node.open_own(Hello {
         protocol: Protocol::Postgres,
-        user: super::node::DATABASE.into(),
-        database: super::node::DATABASE.into(),
+        user: FIRST.into(),
+        database,
         peer: None,
         local: None,
         settings: Vec::new(),
@@ -167,10 +170,15 @@ impl Session {
         if !self.temporary.any.get() {
             return;
         }
-        let schema = path::temporary(&self.context(Vec::new()));
+        let ctx = self.context(Vec::new());
+        let schema = path::temporary(&ctx);
+        if ctx.catalog.schema_oid(&schema).is_none() {
+            return;
+        }
+        let database = ctx.catalog.database_name().to_owned();
         let node = self.node.clone();
         runtime::spawn(async move {
-            if let Err(e) = drop_schemas(&node, vec![schema]).await {
+            if let Err(e) = drop_schemas(&node, database, vec![schema]).await {
                 tracing::warn!(error = %e, "temporary tables not dropped; the next start will");
             }
         })

@@ -4,13 +4,14 @@
 //! Source: PostgreSQL 15 manual, 55.2.2.1 (multiple statements) and 55.2.3 (Sync).
 
 use super::assigned::Parameters;
+use super::databases::Vacated;
 use super::listen::announce;
 use super::savepoint::{Changes, Savepoints};
 use super::{Session, now_micros};
 use crate::router::Txn;
 use crate::router::notify::Note;
 use crate::service::TxnStatus;
-use engine::catalog::{Catalog, Change};
+use engine::catalog::{Catalogs, Change};
 use engine::txn::{self, Stop};
 use sql::Isolation;
 use std::collections::BTreeSet;
@@ -41,11 +42,13 @@ pub struct Active {
     pub txn: Rc<Txn>,
     pub read_only: bool,
     started_micros: i64,
-    /// As the transaction itself has changed it.
-    catalog: Option<Arc<Catalog>>,
+    /// As the transaction itself has changed its database's.
+    catalogs: Option<Arc<Catalogs>>,
     dropped: Vec<TreeId>,
     fresh: BTreeSet<TreeId>,
     pub(super) savepoints: Savepoints,
+    /// Databases that nobody may come into until it has ended.
+    vacated: Vec<Vacated>,
 }
 
 impl Active {
@@ -54,13 +57,13 @@ impl Active {
     }
 
     pub(super) fn has_own_catalog(&self) -> bool {
-        self.catalog.is_some()
+        self.catalogs.is_some()
     }
 
     /// What SAVEPOINT keeps and ROLLBACK TO brings back.
     pub(super) fn changes(&self) -> Changes {
         Changes {
-            catalog: self.catalog.clone(),
+            catalogs: self.catalogs.clone(),
             dropped: self.dropped.clone(),
             fresh: self.fresh.clone(),
             made: self.txn.made(),
@@ -71,7 +74,7 @@ impl Active {
     }
 
     pub(super) fn go_back(&mut self, to: Changes) {
-        self.catalog = to.catalog;
+        self.catalogs = to.catalogs;
         self.dropped = to.dropped;
         self.fresh = to.fresh;
     }
@@ -102,9 +105,16 @@ impl Block {
         self.active().map(|a| a.txn.clone())
     }
 
-    /// The transaction's own catalog, if it has one.
-    pub fn catalog(&self) -> Option<Arc<Catalog>> {
-        self.active()?.catalog.clone()
+    /// Until the transaction has ended.
+    pub(super) fn keep_vacated(&mut self, vacated: Vacated) {
+        if let Some(active) = self.active_mut() {
+            active.vacated.push(vacated);
+        }
+    }
+
+    /// The transaction's own catalogs, if it has changed its database's.
+    pub fn catalogs(&self) -> Option<Arc<Catalogs>> {
+        self.active()?.catalogs.clone()
     }
 
     pub fn started_micros(&self) -> Option<i64> {
@@ -183,7 +193,8 @@ impl Session {
             txn: Txn::begin(self.node.router.clone(), level(isolation)),
             read_only: read_only.unwrap_or(reads),
             started_micros,
-            catalog: None,
+            catalogs: None,
+            vacated: Vec::new(),
             dropped: Vec::new(),
             fresh: BTreeSet::new(),
             savepoints: Savepoints::default(),
@@ -371,7 +382,7 @@ impl Session {
 
     /// Nothing but its rows comes with its commit.
     pub(super) fn is_quiet(&self, active: &Active) -> bool {
-        active.catalog.is_none()
+        active.catalogs.is_none()
             && self.cursors.borrow().is_empty()
             && self.announcements.is_empty()
             && self.listening.acts() == 0
@@ -406,21 +417,22 @@ impl Session {
     async fn commit_with(&self, active: Active, notes: Vec<Note>, stop: &Arc<Stop>) -> Result<()> {
         let Active {
             txn,
-            catalog,
+            catalogs,
             dropped,
+            vacated,
             ..
         } = active;
-        if catalog.is_none() && notes.is_empty() {
+        if catalogs.is_none() && notes.is_empty() {
             return txn.commit().await;
         }
-        Box::pin(self.commit_and_tell(txn, (catalog, dropped), notes, stop)).await
+        Box::pin(self.commit_and_tell(txn, (catalogs, dropped, vacated), notes, stop)).await
     }
 
     /// Commits what others are then told of: another catalog, notifications.
     async fn commit_and_tell(
         &self,
         txn: Rc<Txn>,
-        (catalog, dropped): (Option<Arc<Catalog>>, Vec<TreeId>),
+        (catalogs, dropped, vacated): (Option<Arc<Catalogs>>, Vec<TreeId>, Vec<Vacated>),
         notes: Vec<Note>,
         stop: &Arc<Stop>,
     ) -> Result<()> {
@@ -430,19 +442,20 @@ impl Session {
             false => Some(router.notify_turn(txn.reference(stop)).await?),
         };
         // Commit, publication and what is announced belong together, whatever becomes of this session.
-        let node = self.node.clone();
+        let (node, database) = (self.node.clone(), self.database);
         let (done, outcome) = runtime::oneshot::channel();
         runtime::spawn(async move {
             let result = txn.commit().await;
             if result.is_ok() {
-                if let Some(catalog) = catalog {
-                    router.publish(catalog, dropped).await;
+                if let Some(catalogs) = catalogs {
+                    router.publish(catalogs, dropped).await;
                 }
                 if !notes.is_empty() {
-                    announce(&node, notes).await;
+                    announce(&node, database, notes).await;
                 }
             }
             drop(turn);
+            drop(vacated);
             let _ = done.send(result);
         })
         .detach();
@@ -533,7 +546,7 @@ impl Session {
             return;
         }
         if let Some(active) = self.block.borrow_mut().active_mut() {
-            active.catalog = Some(Arc::new(change.catalog));
+            active.catalogs = Some(Arc::new(change.all.with(Arc::new(change.catalog))));
             active.dropped.extend(change.dropped);
             active.fresh.extend(change.fresh);
         }

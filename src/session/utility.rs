@@ -171,9 +171,7 @@ impl Session {
             Statement::Analyze { tables } => self.analyze(tables, "ANALYZE", work).await,
             Statement::Vacuum { tables, .. } => self.analyze(tables, "VACUUM", work).await,
             Statement::Ddl(ddl) => {
-                if let Some(what) = ddl.alone().filter(|_| self.block.borrow().is_explicit()) {
-                    return Err(in_block(what));
-                }
+                self.may_define(ddl)?;
                 self.define(ddl, work).await.map(|(started, _)| started)
             }
             Statement::Fill { ddl, query } => self.fill(ddl, query, work).await,
@@ -229,6 +227,16 @@ impl Session {
                 self.execute_prepared(name, args, work).await
             }
             _ => Err(Error::unsupported("this statement is not supported")),
+        }
+    }
+
+    /// 25001 for what cannot be a part of a transaction. Databases are made and dropped by a request of its own, too.
+    fn may_define(&self, ddl: &Ddl) -> Result<()> {
+        let scripted = matches!(ddl, Ddl::Database(_)) && self.scripted.get();
+        let within = scripted || self.block.borrow().is_explicit();
+        match ddl.alone().filter(|_| within) {
+            Some(what) => Err(in_block(what)),
+            None => Ok(()),
         }
     }
 
@@ -423,7 +431,14 @@ impl Session {
         ddl: &Ddl,
         work: &Work<'_>,
     ) -> Result<(Started, Option<Arc<Table>>)> {
-        let own = self.block.borrow().catalog();
+        let what = match ddl {
+            Ddl::Database(what) => Some(what),
+            _ => None,
+        };
+        if let Some(what) = what {
+            self.prepare_database(what).await?;
+        }
+        let own = self.block.borrow().catalogs();
         let env = DefineEnv {
             txn: work.txn.clone(),
             ctx: work.ctx.clone(),
@@ -433,6 +448,14 @@ impl Session {
         };
         let mut change = self.node.router.define(&env, ddl).await?;
         self.may_have_temporary(&change.catalog);
+        let found = what.and_then(|what| {
+            let found = change.all.databases().named(what.name());
+            found.cloned().zip(what.vacates())
+        });
+        if let Some((database, force)) = found {
+            let vacated = self.vacate(&database, force).await?;
+            self.block.borrow_mut().keep_vacated(vacated);
+        }
         let notices = std::mem::take(&mut change.notices);
         let tag = change.tag.to_string();
         let fills = change.fills.take();

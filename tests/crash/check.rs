@@ -7,6 +7,7 @@
 use crate::database::{Client, Database};
 use crate::model::{Cells, Content, World, difference};
 use crate::record::Promise;
+use engine::catalog::databases::FIRST_OID;
 use runtime::sim::{self, Crash, Disk, Event, Fault, Image, Random};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -167,7 +168,7 @@ async fn work(client: &Client, checkpoint: bool) -> types::Result<()> {
 
 /// How many rows the probe's table has; all of them must be whole.
 async fn probes(database: &Database) -> Result<Option<i32>, String> {
-    let catalog = database.shard.catalog();
+    let catalog = database.shard.catalog(FIRST_OID);
     let Some(table) = catalog.table_by_name(None, PROBE) else {
         return Ok(None);
     };
@@ -220,7 +221,7 @@ pub async fn compare(
 
 /// All tables with their rows, read as a client reads them and along their indexes.
 async fn read(database: &Database, client: &Client) -> Result<World, String> {
-    let catalog = database.shard.catalog();
+    let catalog = database.shard.catalog(FIRST_OID);
     let mut world = World::new();
     for table in catalog.tables.values() {
         database.check_indexes(table).await?;

@@ -74,6 +74,20 @@ const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     create trigger later after delete on t for each row execute function stamp();
     alter table t disable trigger later";
 
+/// Of databases, of which nothing is stored before one is made.
+const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog5.txt");
+
+const DATABASE_DEFINITIONS: &str = "create table t (id int primary key);
+    create database d is_template true;
+    comment on database d is 'said';
+    alter database d set search_path = app, public;
+    drop database postgres";
+
+const INSIDE: &str = "create schema app;
+    create table app.t (id int primary key, n serial);
+    create view v as select id from app.t;
+    comment on table app.t is 'inside'";
+
 #[test]
 fn definitions_are_stored_as_the_golden_bytes_say() {
     stored(DEFINITIONS, GOLDEN, "GOLDEN_WRITE");
@@ -85,6 +99,23 @@ fn types_functions_and_triggers_are_stored_as_the_golden_bytes_say() {
     stored(OTHER_DEFINITIONS, &golden, "GOLDEN_WRITE_OTHERS");
 }
 
+#[test]
+fn databases_are_stored_as_the_golden_bytes_say() {
+    let golden = std::fs::read_to_string(DATABASES).unwrap_or_default();
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(&data.path().join("data"), 1);
+    client_runtime().block_on(async {
+        let client = server.connect().await;
+        // None of these may be one of several in a request.
+        for definition in DATABASE_DEFINITIONS.split(';') {
+            client.batch_execute(definition).await.unwrap();
+        }
+        let inside = server.connect_to("d").await.unwrap();
+        inside.batch_execute(INSIDE).await.unwrap();
+    });
+    compared(server, &golden, "GOLDEN_WRITE_DATABASES");
+}
+
 fn stored(definitions: &str, golden: &str, write: &str) {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(&data.path().join("data"), 1);
@@ -92,6 +123,10 @@ fn stored(definitions: &str, golden: &str, write: &str) {
         let client = server.connect().await;
         client.batch_execute(definitions).await.unwrap();
     });
+    compared(server, golden, write);
+}
+
+fn compared(server: Server, golden: &str, write: &str) {
     let mut now = String::new();
     for (key, value) in cells(server) {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

@@ -12,6 +12,7 @@ mod buffers;
 mod ceilings;
 mod changes;
 mod damage;
+mod databases;
 mod domains;
 mod durability;
 mod edits;

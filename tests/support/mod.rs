@@ -74,8 +74,13 @@ impl Server {
 
     /// Status and body of one request on a connection of its own; status 0 when there is no answer.
     pub fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.http_with(method, path, "", body)
+    }
+
+    /// With further header lines, each ended.
+    pub fn http_with(&self, method: &str, path: &str, header: &str, body: &str) -> (u16, String) {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{header}\
              content-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
@@ -106,15 +111,27 @@ impl Server {
     }
 
     pub async fn connect_as(&self, user: &str) -> tokio_postgres::Client {
-        let config = format!(
-            "host=127.0.0.1 port={} user={user} dbname=rustydb",
-            self.port
-        );
-        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
-            .await
-            .unwrap();
+        self.open(user, "rustydb").await.unwrap()
+    }
+
+    /// In another database.
+    pub async fn connect_to(
+        &self,
+        database: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.open("rustydb", database).await
+    }
+
+    async fn open(
+        &self,
+        user: &str,
+        database: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        let port = self.port;
+        let config = format!("host=127.0.0.1 port={port} user={user} dbname={database}");
+        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
-        client
+        Ok(client)
     }
 
     pub fn raw(&self) -> TcpStream {

@@ -29,6 +29,8 @@ pub const COLUMNS_MAX: usize = 1_600;
 pub const RESULT_COLUMNS_MAX: usize = 1_664;
 /// Columns of an index or key. One more: 54011.
 pub const INDEX_COLUMNS_MAX: usize = 32;
+/// Databases of a server, each a catalog in memory. One more: 54000.
+pub const DATABASES_MAX: usize = 1_000;
 /// An identifier in bytes; longer ones are cut as PostgreSQL cuts them (NAMEDATALEN - 1).
 pub const IDENTIFIER_BYTES_MAX: usize = 63;
 /// An encoded key of a table or index, so that an inner page holds at least three. One more byte: 54000.

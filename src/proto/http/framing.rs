@@ -17,6 +17,8 @@ use types::{Error, RequestId, SqlState};
 
 /// A client's own request id; a longer one is replaced by ours.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Names the database of a request.
+pub const DATABASE: HeaderName = HeaderName::from_static("x-database");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The first bytes of a client that speaks HTTP/2 without asking first.
@@ -125,9 +127,30 @@ pub fn request_id(headers: &HeaderMap, fresh: impl FnOnce() -> RequestId) -> (St
     }
 }
 
+/// The database that a request is about: the one that its header names, percent-encoded where it is not ASCII, or the default.
+pub fn database(headers: &HeaderMap, default: &str) -> Result<String, Problem> {
+    match headers.get(DATABASE).map(|v| v.to_str()) {
+        None => Ok(default.to_owned()),
+        Some(Ok(name)) => decoded(name, "the header \"x-database\""),
+        Some(Err(_)) => Err(Problem::http(
+            StatusCode::BAD_REQUEST,
+            "the header \"x-database\" is not percent-encoded",
+        )),
+    }
+}
+
 /// Decodes `%41` in a path's segment.
 pub fn percent_decoded(segment: &str) -> Result<String, Problem> {
-    let bad = || Problem::http(StatusCode::BAD_REQUEST, "the path is not valid UTF-8");
+    decoded(segment, "the path")
+}
+
+fn decoded(segment: &str, what: &str) -> Result<String, Problem> {
+    let bad = || {
+        Problem::http(
+            StatusCode::BAD_REQUEST,
+            format!("{what} is not valid UTF-8"),
+        )
+    };
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -44,7 +44,8 @@ pub async fn query(
             return Err(problem);
         }
     };
-    let statement = Statement::start(http, caller, query, size).await?;
+    let database = framing::database(&head.headers, &http.options.database)?;
+    let statement = Statement::start(http, caller, database, query, size).await?;
     match framing::accepted(&head.headers) {
         Format::Json => whole(http, statement).await,
         Format::Ndjson => lines(statement, caller.request_id.clone()).await,
@@ -74,11 +75,17 @@ enum Step {
 }
 
 impl Statement {
-    async fn start(http: &Http, caller: &Caller, query: Query, bytes: usize) -> Result<Statement> {
+    async fn start(
+        http: &Http,
+        caller: &Caller,
+        database: String,
+        query: Query,
+        bytes: usize,
+    ) -> Result<Statement> {
         let hello = Hello {
             protocol: Protocol::Http,
             user: http.options.user.clone(),
-            database: http.options.database.clone(),
+            database,
             peer: caller.peer,
             local: caller.local,
             settings: Vec::new(),

@@ -11,7 +11,7 @@ use crate::net;
 use crate::service;
 use crate::telemetry::{self, Metrics};
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -165,8 +165,8 @@ async fn answer(
     }
     let answered = match endpoint {
         Endpoint::Query => query::query(http, caller, request).await,
-        Endpoint::Tables => Ok(json(StatusCode::OK, tables::list(&http.door.tables()))),
-        Endpoint::Table => table(http, parameter.unwrap_or_default()),
+        Endpoint::Tables => listed(http, request.headers()),
+        Endpoint::Table => table(http, request.headers(), parameter.unwrap_or_default()),
         Endpoint::Live => Ok(json(StatusCode::OK, "{\"status\":\"live\"}")),
         Endpoint::Ready => Ok(ready(http).await),
         Endpoint::Metrics => metrics(http).await,
@@ -178,9 +178,16 @@ async fn answer(
     answered
 }
 
-fn table(http: &Http, segment: &str) -> Result<Response<Body>, Problem> {
+fn listed(http: &Http, headers: &HeaderMap) -> Result<Response<Body>, Problem> {
+    let database = framing::database(headers, &http.options.database)?;
+    let all = http.door.tables(&database)?;
+    Ok(json(StatusCode::OK, tables::list(&all)))
+}
+
+fn table(http: &Http, headers: &HeaderMap, segment: &str) -> Result<Response<Body>, Problem> {
     let name = framing::percent_decoded(segment)?;
-    tables::one(&http.door.tables(), &name).map(|body| json(StatusCode::OK, body))
+    let database = framing::database(headers, &http.options.database)?;
+    tables::one(&http.door.tables(&database)?, &name).map(|body| json(StatusCode::OK, body))
 }
 
 async fn ready(http: &Http) -> Response<Body> {

@@ -11,7 +11,7 @@ mod choose;
 
 use super::query::Rel;
 use super::user_type::Declared;
-use super::{Binder, COPIED_NODES_MAX, Clause, Cx, names, series, unplaced, walk, window};
+use super::{Binder, COPIED_NODES_MAX, Clause, Cx, series, unplaced, walk, window};
 use crate::parse::{self, Ast};
 use choose::{Candidate, ambiguous, choose, places, undefined, written};
 use engine::catalog::Function;
@@ -143,7 +143,7 @@ impl<'a> Binder<'a> {
         list: &'a [FunctionArg],
         cx: &mut Cx,
     ) -> Result<Option<Call>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let catalog = self.env.catalog;
         let functions = catalog.functions_named(&self.path, schema.as_deref(), &base);
         if functions.is_empty() || schema.is_none() && resolve::is_aggregate(&base) {

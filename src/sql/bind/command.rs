@@ -259,7 +259,7 @@ impl<'a> Binder<'a> {
 
     /// COPY TO reads system relations too: those come back as a query.
     fn readable(&mut self, name: &'a ast::ObjectName) -> Result<Result<Arc<Table>, Query>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let (plan, relation) = self.relation(schema.as_deref(), &base, None)?;
         if relation.base {
             return self.base_table(name).map(Ok);
@@ -339,7 +339,7 @@ impl<'a> Binder<'a> {
                 "cannot use subquery in EXECUTE parameter",
             ));
         }
-        let (_, name) = names::qualified(name)?;
+        let (_, name) = self.qualified(name)?;
         Ok(Statement::ExecutePrepared { name, args })
     }
 }

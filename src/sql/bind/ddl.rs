@@ -51,6 +51,7 @@ impl<'a> Binder<'a> {
                 table,
                 if_exists,
             } => self.drop_trigger(name, table, *if_exists),
+            Definition::Database(what) => Ok(Statement::Ddl(Ddl::Database(what.clone()))),
             Definition::Domain { name, column } => self.create_domain(name, column),
             Definition::Alter(a) => self.alter(a),
             Definition::Drop(d) => self.drop(d),
@@ -93,7 +94,7 @@ impl<'a> Binder<'a> {
         }
         let name = |n: &ast::ObjectName| match d.kind {
             define::ObjectKind::Schema => {
-                let (_, name) = names::qualified(n)?;
+                let (_, name) = self.qualified(n)?;
                 let schema = String::new();
                 Ok(QualifiedName { schema, name })
             }
@@ -119,7 +120,7 @@ impl<'a> Binder<'a> {
     fn comment_target(&self, on: &define::CommentOn) -> Result<CommentTarget> {
         Ok(match on {
             define::CommentOn::Object(define::ObjectKind::Schema, name) => {
-                let (_, name) = names::qualified(name)?;
+                let (_, name) = self.qualified(name)?;
                 let schema = String::new();
                 CommentTarget::Object(ObjectKind::Schema, QualifiedName { schema, name })
             }
@@ -137,7 +138,7 @@ impl<'a> Binder<'a> {
             define::CommentOn::Column(name) => {
                 let mut parts = name.0.clone();
                 let column = ast::ObjectName(parts.pop().into_iter().collect());
-                let (_, column) = names::qualified(&column)?;
+                let (_, column) = self.qualified(&column)?;
                 if parts.is_empty() {
                     return Err(syntax("column name must be qualified"));
                 }
@@ -148,13 +149,17 @@ impl<'a> Binder<'a> {
                 table: self.named(table)?,
                 name: names::ident(name),
             },
-            define::CommentOn::Database => CommentTarget::Database,
+            define::CommentOn::Trigger { name, table } => CommentTarget::Trigger {
+                table: self.named(table)?,
+                name: names::ident(name),
+            },
+            define::CommentOn::Database(name) => CommentTarget::Database(name.clone()),
         })
     }
 
     /// An existing relation by its name: where it was found, else where it would be made.
     pub(super) fn named(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         if let Some(found) = self.find(schema.as_deref(), &base) {
             return Ok(QualifiedName {
                 schema: found.schema().to_owned(),
@@ -174,7 +179,7 @@ impl<'a> Binder<'a> {
         name: &ast::ObjectName,
         temporary: bool,
     ) -> Result<QualifiedName> {
-        let (schema, name) = names::qualified(name)?;
+        let (schema, name) = self.qualified(name)?;
         let own = path::temporary(self.env.context);
         let schema = match (schema, temporary) {
             (None, false) => path::creation(self.env.context)?,

@@ -93,7 +93,7 @@ impl<'a> Binder<'a> {
     }
 
     fn table(&mut self, name: &'a ast::ObjectName, alias: Option<&TableAlias>) -> Result<Source> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         if schema.is_none()
             && let Some(index) = self.ctes.iter().rposition(|c| c.name == base)
         {
@@ -190,7 +190,7 @@ impl<'a> Binder<'a> {
 
     /// A table or materialized view by name, for CREATE INDEX.
     pub(super) fn indexed_table(&self, name: &ast::ObjectName) -> Result<Arc<Table>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         match self.find(schema.as_deref(), &base) {
             Some(Found::Table(table)) => Ok(table),
             _ => self.base_table(name),
@@ -210,7 +210,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn base_table(&self, name: &ast::ObjectName) -> Result<Arc<engine::catalog::Table>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let searched = schema.as_deref().unwrap_or("");
         if matches!(searched, "" | "pg_catalog" | "information_schema")
             && system_columns(searched, &base).is_some()

@@ -37,14 +37,29 @@ pub fn parts(name: &ObjectName) -> Result<Vec<String>> {
         .collect()
 }
 
-/// `[schema.]name`; a database before it must be ours, which the caller cannot know, so it is refused.
+/// `[schema.]name`; a database before it is refused, ours as well, which the caller does not know.
 pub fn qualified(name: &ObjectName) -> Result<(Option<String>, String)> {
-    let mut parts = parts(name)?;
-    match (parts.pop(), parts.pop(), parts.len()) {
-        (Some(name), None, _) => Ok((None, name)),
-        (Some(name), Some(schema), 0) => Ok((Some(schema), name)),
-        _ => Err(Error::unsupported(
-            "cross-database references are not implemented",
+    qualified_in(name, "")
+}
+
+/// `[[database.]schema.]name`; 0A000 for a database that is not this one.
+pub fn qualified_in(name: &ObjectName, database: &str) -> Result<(Option<String>, String)> {
+    let mut all = parts(name)?;
+    let (last, schema, database_of) = (all.pop(), all.pop(), all.pop());
+    match (last, schema, database_of, all.len()) {
+        (Some(name), None, ..) => Ok((None, name)),
+        (Some(name), Some(schema), None, _) => Ok((Some(schema), name)),
+        (Some(name), Some(schema), Some(own), 0) if own == database => Ok((Some(schema), name)),
+        (.., 0) => Err(Error::unsupported(format!(
+            "cross-database references are not implemented: \"{}\"",
+            parts(name)?.join(".")
+        ))),
+        _ => Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            format!(
+                "improper qualified name (too many dotted names): {}",
+                parts(name)?.join(".")
+            ),
         )),
     }
 }

@@ -175,6 +175,9 @@ impl<'a> Binder<'a> {
         let (schema, table, name) = match folded.as_slice() {
             [t, c] => (None, t.as_str(), c.as_str()),
             [s, t, c] => (Some(s.as_str()), t.as_str(), c.as_str()),
+            [d, s, t, c] if *d == self.env.context.session.database => {
+                (Some(s.as_str()), t.as_str(), c.as_str())
+            }
             [_, _, _, _] => {
                 return Err(Error::unsupported(format!(
                     "cross-database references are not implemented: {}",

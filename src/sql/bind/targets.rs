@@ -67,7 +67,7 @@ impl<'a> Binder<'a> {
         cx: &Cx,
         out: &mut Vec<Target>,
     ) -> Result<()> {
-        let (schema, alias) = names::qualified(name)?;
+        let (schema, alias) = self.qualified(name)?;
         if let Some(r) = cx.scope.relation(schema.as_deref(), &alias)? {
             r.columns.iter().for_each(|e| self.saw(e));
             out.extend(r.columns.iter().map(Target::of));

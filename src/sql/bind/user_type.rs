@@ -114,7 +114,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn user_type(&self, name: &ast::ObjectName) -> Result<Option<DataType>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let catalog = &self.env.catalog;
         Ok(catalog.user_type(&self.path, schema.as_deref(), &base))
     }
@@ -123,7 +123,7 @@ impl<'a> Binder<'a> {
     pub(super) fn type_named(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
         let found = self.user_type(name)?.and_then(DataType::user_oid);
         let found = found.and_then(|oid| self.env.catalog.types.get(&oid));
-        let (schema, name) = names::qualified(name)?;
+        let (schema, name) = self.qualified(name)?;
         let schema = match (found, schema) {
             (Some(found), _) => found.schema.clone(),
             (None, Some(schema)) => schema,

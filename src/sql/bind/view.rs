@@ -38,6 +38,11 @@ impl Reading {
 }
 
 impl<'a> Binder<'a> {
+    /// `[[database.]schema.]name`, where the database can only be the session's.
+    pub(super) fn qualified(&self, name: &ast::ObjectName) -> Result<(Option<String>, String)> {
+        names::qualified_in(name, &self.env.context.session.database)
+    }
+
     /// What a name of a relation means here.
     pub(super) fn find(&self, schema: Option<&str>, name: &str) -> Option<Found> {
         if let Some(read) = self.read_as(schema, name) {
@@ -401,7 +406,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn refresh(&mut self, name: &ast::ObjectName, with_data: bool) -> Result<Statement> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let table = match self.find(schema.as_deref(), &base) {
             Some(Found::Table(table)) => table,
             Some(_) => return Err(not_materialized(&base)),

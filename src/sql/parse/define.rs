@@ -4,6 +4,7 @@
 //! crate's parser is asked for those). CREATE INDEX is the grammar crate's. Source: PostgreSQL 15 manual, part VI.
 
 mod alter;
+mod database;
 mod function;
 mod sequence;
 mod table;
@@ -15,6 +16,7 @@ pub(crate) use trigger::TriggerDef;
 
 use super::cursor::Cursor;
 use crate::parse::command::string_or_null;
+use engine::plan::ddl::DatabaseChange;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
@@ -46,6 +48,7 @@ pub(crate) enum Definition {
         table: ObjectName,
         if_exists: bool,
     },
+    Database(DatabaseChange),
     /// As the definition of a column called `value`.
     Domain {
         name: ObjectName,
@@ -271,7 +274,8 @@ pub(crate) enum CommentOn {
     Function(Signature),
     Column(ObjectName),
     Constraint { name: Ident, table: ObjectName },
-    Database,
+    Trigger { name: Ident, table: ObjectName },
+    Database(String),
 }
 
 /// CREATE; `None` when the grammar crate reads it (CREATE INDEX).
@@ -323,9 +327,7 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     } else if c.is("event") && c.second_is("trigger") {
         return Err(Error::unsupported("event triggers are not supported"));
     } else if c.is("database") {
-        return Err(Error::unsupported("CREATE DATABASE is not supported").with_hint(
-            "A server has one database. Use CREATE SCHEMA, or start another server with a data directory of its own.",
-        ));
+        database::create(c)?
     } else {
         return Err(refused("CREATE", c));
     };
@@ -507,6 +509,9 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     if c.accept("trigger") {
         return trigger::drop(c);
     }
+    if c.is("database") {
+        return database::drop(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
     let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
@@ -580,6 +585,9 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     if c.accept("trigger") {
         return trigger::alter(c);
     }
+    if c.is("database") {
+        return database::alter(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
     let named = matches!(
         kind,
@@ -645,9 +653,13 @@ pub(super) fn comment(c: &mut Cursor) -> Result<Definition> {
         }
         let table = c.object_name()?;
         CommentOn::Constraint { name, table }
+    } else if c.accept("trigger") {
+        let name = c.ident()?;
+        c.expect("on")?;
+        let table = c.object_name()?;
+        CommentOn::Trigger { name, table }
     } else if c.accept("database") {
-        c.name()?;
-        CommentOn::Database
+        CommentOn::Database(c.name()?)
     } else if c.accept("function") {
         CommentOn::Function(function::signature(c)?)
     } else {

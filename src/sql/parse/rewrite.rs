@@ -1,6 +1,6 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
-//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
+//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `mood 'ok'` of a user's type, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
 //! line, and `SELECT 1 ON CONFLICT`, whose ON it would take for a name. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
@@ -14,6 +14,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 4);
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
     let function = makes_function(&tokens);
+    let queries = matches!(tokens.first(), Some(t) if begins_query(&t.token));
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
     for mut token in tokens {
@@ -28,17 +29,14 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             continue;
         }
         names_nothing(&token, &mut out, &mut last);
-        let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
-        if is_string(&token.token) && !copy {
-            if matches!(before, Some(b) if is_string(b)) {
-                continued(&mut out, last, token, source)?;
-                continue;
-            }
-            // A function's body is a string.
-            if !function && matches!(before, Some(b) if is(b, Keyword::AS)) {
-                return Err(source.at_token(Some(&token)));
-            }
+        if is_string(&token.token)
+            && !copy
+            && let Some(at) = joined(&mut out, last, &token, (function, queries), source)?
+        {
+            last = Some(at);
+            continue;
         }
+        let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
         if let Some(parts) = with_signs(&token.token) {
             let with_span = |t| TokenWithSpan::new(t, token.span);
             out.extend(parts.into_iter().map(with_span));
@@ -225,6 +223,68 @@ fn operator(text: &str) -> Vec<Token> {
     sqlparser::tokenizer::Tokenizer::new(&dialect, text)
         .tokenize()
         .unwrap_or_else(|_| vec![Token::CustomBinaryOperator(text.to_owned())])
+}
+
+/// A string that belongs to what is before it: where both are then.
+fn joined(
+    out: &mut Vec<TokenWithSpan>,
+    last: Option<usize>,
+    token: &TokenWithSpan,
+    (function, queries): (bool, bool),
+    source: Source,
+) -> Result<Option<usize>> {
+    let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
+    if matches!(before, Some(b) if is_string(b)) {
+        continued(out, last, token.clone(), source)?;
+        return Ok(last);
+    }
+    // A function's body is a string.
+    if !function && matches!(before, Some(b) if is(b, Keyword::AS)) {
+        return Err(source.at_token(Some(token)));
+    }
+    Ok((queries && of_user_type(out, last, token)).then(|| out.len() - 1))
+}
+
+/// The grammar crate reads all of it.
+fn begins_query(token: &Token) -> bool {
+    let words = [
+        Keyword::SELECT,
+        Keyword::INSERT,
+        Keyword::UPDATE,
+        Keyword::DELETE,
+        Keyword::WITH,
+        Keyword::VALUES,
+    ];
+    words.iter().any(|w| is(token, *w))
+}
+
+/// `[schema.]type 'text'` becomes `'text'::[schema.]type`, where the type is no word of the grammar's.
+fn of_user_type(out: &mut Vec<TokenWithSpan>, last: Option<usize>, text: &TokenWithSpan) -> bool {
+    let Some(at) = last else { return false };
+    let is_name = |t: Option<&TokenWithSpan>| match t.map(|t| &t.token) {
+        Some(Token::Word(w)) if w.quote_style.is_some() => true,
+        Some(Token::Word(w)) => {
+            w.keyword == Keyword::NoKeyword && !w.value.eq_ignore_ascii_case("uescape")
+        }
+        _ => false,
+    };
+    if !is_name(out.get(at)) {
+        return false;
+    }
+    // Any word may be a schema's name.
+    let schema = at.checked_sub(2).and_then(|schema| out.get(schema));
+    let dotted = matches!(schema.map(|t| &t.token), Some(Token::Word(_)))
+        && matches!(out[at - 1].token, Token::Period);
+    let first = if dotted { at - 2 } else { at };
+    if first > 0 && matches!(out[first - 1].token, Token::Period | Token::DoubleColon) {
+        return false;
+    }
+    let name = out.drain(first..=at).collect::<Vec<_>>();
+    out.truncate(first);
+    out.push(text.clone());
+    out.push(TokenWithSpan::new(Token::DoubleColon, text.span));
+    out.extend(name);
+    true
 }
 
 /// A string after a string: one string if a line break is between them, else a mistake.

@@ -1,9 +1,11 @@
-//! What exists: schemas, tables, their columns, indexes and checks, views, sequences, as one immutable versioned snapshot.
+//! What exists: databases, and in each schemas, tables, their columns, indexes and checks, views, sequences, as one immutable
+//! versioned snapshot.
 //!
 //! Owns: the model, its changes and its encoding. One writer (the owner of partition 0) publishes; every shard reads the
-//! `Arc<Catalog>` a statement started with. Never: holds rows.
+//! `Arc<Catalog>` of its database that a statement started with. Never: holds rows.
 
 pub mod change;
+pub mod databases;
 pub mod domains;
 pub mod enums;
 pub mod functions;
@@ -19,6 +21,7 @@ pub mod system;
 pub mod triggers;
 
 pub use change::{Change, Work};
+pub use databases::{Catalogs, Database, Databases};
 pub use index::{Index, KeyPart, OpClass, PartOf};
 pub use model::{
     Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, OnCommit, Relation, SqlExpr,

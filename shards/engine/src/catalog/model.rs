@@ -3,6 +3,7 @@
 //! Owns: what a name stands for. Ordinals (`columns`, `primary_key`, `Expr::Column`) count a table's present columns; `number`
 //! is PostgreSQL's `attnum`, never given twice, and says where a stored row has the column (`codec::row`).
 
+use super::databases::Databases;
 use super::index::Index;
 use super::objects::{
     CommentKey, ForeignKey, Function, Schema, Sequence, Stated, Trigger, UserType, View,
@@ -22,13 +23,17 @@ pub const PUBLIC: &str = "public";
 /// Its oid.
 pub const PUBLIC_OID: u32 = 2_200;
 
-/// Everything that has a name, at one version.
+/// Everything that has a name in one database, at one version.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Grows by one with each committed change.
     pub version: u64,
     /// How many partitions the data directory has; fixed when it is created.
     pub partitions: u16,
+    /// Oid of the database that this is.
+    pub database: u32,
+    /// All there are.
+    pub databases: Arc<Databases>,
     /// Schemas besides `public`, by oid.
     pub schemas: BTreeMap<u32, Arc<Schema>>,
     pub tables: BTreeMap<TableId, Arc<Table>>,
@@ -162,11 +167,13 @@ pub enum Relation {
 }
 
 impl Catalog {
-    /// An empty database over `partitions` partitions.
+    /// The first database, with nothing in it, over `partitions` partitions.
     pub fn empty(partitions: u16) -> Catalog {
         Catalog {
             version: 1,
             partitions,
+            database: super::databases::FIRST_OID,
+            databases: Arc::new(Databases::first()),
             next_oid: FIRST_USER_OID,
             ..Catalog::default()
         }

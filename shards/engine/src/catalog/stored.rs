@@ -1,7 +1,7 @@
 //! The catalog on disk: one tree of partition 0.
 //!
 //! Owns: that tree's keys and values (docs/format.md). `[0]` holds the header; a kind's number and an oid big-endian hold one
-//! object. Each value begins with the number of its form and goes on with the object, postcard-encoded. Values of the first
+//! object of the first database, and the same after 11 and a database's oid one of another. Each value begins with the number of its form and goes on with the object, postcard-encoded. Values of the first
 //! form (`first`) had no number; they are told apart by their first byte, and written anew when their object changes.
 //! Versions and recovery are those of any other tree, so a change of the catalog commits together with the rows of its
 //! transaction.
@@ -10,8 +10,9 @@ mod first;
 mod third;
 
 use super::objects::CommentKey;
-use super::{Catalog, Function, Table, Trigger};
+use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, databases};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, TreeId};
 
@@ -38,6 +39,9 @@ const FUNCTION_FORM_OF_SQL: u8 = 3;
 /// That of triggers, of which there were none before.
 const TRIGGER_FORM: u8 = 4;
 
+/// That of databases: versions before it know one.
+const DATABASE_FORM: u8 = 5;
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u64,
@@ -56,6 +60,8 @@ pub enum Object {
     Function(u32),
     Trigger(u32),
     Comment(CommentKey),
+    /// Of the node, as are all of them once one has changed.
+    Database(u32),
 }
 
 /// A key, and its value unless it is to go.
@@ -70,8 +76,12 @@ const TYPES: u8 = 6;
 const FUNCTIONS: u8 = 7;
 const COMMENTS: u8 = 8;
 const TRIGGERS: u8 = 9;
+const DATABASES: u8 = 10;
+/// Before the oid of a database and the key of an object in it.
+const IN_DATABASE: u8 = 11;
 
-/// The cells a change writes: the header and each changed object (one that the catalog has not is gone).
+/// The cells a change writes: the header, each changed object (one that the catalog has not is gone), and those of a database
+/// that goes.
 pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
     let header = Header {
         version: catalog.version,
@@ -80,6 +90,18 @@ pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
     let mut value = vec![0];
     value.extend(to_form(&header)?);
     let mut cells = vec![(HEADER.to_vec(), Some(value))];
+    cells.extend(cells_of(catalog, changed)?);
+    Ok(cells)
+}
+
+/// What takes away everything that a database has.
+pub fn erase(catalog: &Catalog) -> Result<Vec<Cell>> {
+    let cells = cells_of(catalog, &catalog.objects())?;
+    Ok(cells.into_iter().map(|(key, _)| (key, None)).collect())
+}
+
+fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
     for object in changed {
         match object {
             Object::Table(id) => {
@@ -115,6 +137,18 @@ pub fn encode(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let value = text.map(|t| to_form(&**t)).transpose()?;
                 cells.push((comment_key(of), value));
             }
+            Object::Database(oid) => {
+                let database = catalog.databases.get(*oid);
+                let value = database.map(|d| of_number(DATABASE_FORM, &**d));
+                cells.push((key(DATABASES, *oid), value.transpose()?));
+            }
+        }
+    }
+    if catalog.database != databases::FIRST_OID {
+        let within = key(IN_DATABASE, catalog.database);
+        let of_object = |(key, _): &&mut Cell| key.first() != Some(&DATABASES);
+        for (key, _) in cells.iter_mut().filter(of_object) {
+            *key = [&within[..], key].concat();
         }
     }
     Ok(cells)
@@ -124,58 +158,107 @@ fn cell<T: Serialize>(kind: u8, oid: u32, object: Option<&Arc<T>>) -> Result<Cel
     Ok((key(kind, oid), object.map(|o| to_form(&**o)).transpose()?))
 }
 
-/// Reads the catalog back from its live cells.
-pub fn decode(partitions: u16, cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Catalog> {
-    let mut catalog = Catalog::empty(partitions);
+/// Reads the databases' catalogs back from their live cells.
+pub fn decode(
+    partitions: u16,
+    cells: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+) -> Result<Catalogs> {
+    let blank = Catalog::empty(partitions);
+    let mut head = Header {
+        version: blank.version,
+        next_oid: blank.next_oid,
+    };
+    let mut known = Databases::default();
+    let mut all: BTreeMap<u32, Catalog> = BTreeMap::new();
     for (key, value) in cells {
-        let (kind, rest) = key.split_first().ok_or_else(|| corrupt("unknown key"))?;
-        match *kind {
-            0 => {
-                let header = header(&value)?;
-                catalog.version = header.version;
-                catalog.next_oid = header.next_oid;
+        let (kind, rest) = split(&key)?;
+        match kind {
+            0 => head = header(&value)?,
+            DATABASES => known.put(form::<Database>(&value, DATABASE_FORM)?),
+            IN_DATABASE => {
+                let (database, inner) = rest
+                    .split_at_checked(4)
+                    .ok_or_else(|| corrupt("unknown key"))?;
+                let catalog = all.entry(oid(database)?);
+                let (kind, rest) = split(inner)?;
+                read(catalog.or_insert_with(|| blank.clone()), kind, rest, &value)?;
             }
-            TABLES => {
-                let table = table(&value)?;
-                catalog.tables.insert(table.id, Arc::new(table));
+            _ => {
+                let catalog = all.entry(databases::FIRST_OID);
+                read(catalog.or_insert_with(|| blank.clone()), kind, rest, &value)?;
             }
-            STATISTICS => {
-                let id = TableId(oid(rest)?);
-                catalog.statistics.insert(id, Arc::new(from_bytes(&value)?));
-            }
-            SCHEMAS => {
-                catalog.schemas.insert(oid(rest)?, object(&value)?);
-            }
-            VIEWS => {
-                catalog.views.insert(TableId(oid(rest)?), object(&value)?);
-            }
-            SEQUENCE_DEFINITIONS => {
-                let id = TableId(oid(rest)?);
-                catalog.sequences.insert(id, object(&value)?);
-            }
-            TYPES => {
-                catalog.types.insert(oid(rest)?, object(&value)?);
-            }
-            FUNCTIONS => {
-                let function = function(&value)?;
-                catalog.functions.insert(oid(rest)?, Arc::new(function));
-            }
-            TRIGGERS => {
-                let trigger: Trigger = form(&value, TRIGGER_FORM)?;
-                let key = (trigger.table, trigger.name.clone());
-                catalog.triggers.insert(key, Arc::new(trigger));
-            }
-            COMMENTS => {
-                let text: Arc<String> = object(&value)?;
-                catalog
-                    .comments
-                    .insert(comment_of(rest)?, text.as_str().into());
-            }
-            _ => return Err(corrupt("unknown key")),
         }
     }
-    catalog.index_referrers();
-    Ok(catalog)
+    // Where databases were never stored, the first one's comment is among those in it.
+    let said = CommentKey {
+        class: super::system::class_oid("pg_database"),
+        object: databases::FIRST_OID,
+        column: 0,
+    };
+    let first = all.get_mut(&databases::FIRST_OID);
+    let said = first.and_then(|c| c.comments.remove(&said));
+    if known.is_empty() {
+        known = Databases::first();
+        let first = Database::new(databases::FIRST_OID, databases::FIRST);
+        let comment = said.map(|text| text.to_string());
+        known.put(Database { comment, ..first });
+    }
+    for database in known.iter() {
+        all.entry(database.oid).or_insert_with(|| blank.clone());
+    }
+    if all.keys().any(|oid| known.get(*oid).is_none()) {
+        return Err(corrupt("it has objects of a database that there is not"));
+    }
+    Ok(Catalogs::read(head.version, head.next_oid, known, all))
+}
+
+fn split(key: &[u8]) -> Result<(u8, &[u8])> {
+    let (kind, rest) = key.split_first().ok_or_else(|| corrupt("unknown key"))?;
+    Ok((*kind, rest))
+}
+
+/// One object of a database.
+fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()> {
+    match kind {
+        TABLES => {
+            let table = table(value)?;
+            catalog.tables.insert(table.id, Arc::new(table));
+        }
+        STATISTICS => {
+            let id = TableId(oid(rest)?);
+            catalog.statistics.insert(id, Arc::new(from_bytes(value)?));
+        }
+        SCHEMAS => {
+            catalog.schemas.insert(oid(rest)?, object(value)?);
+        }
+        VIEWS => {
+            catalog.views.insert(TableId(oid(rest)?), object(value)?);
+        }
+        SEQUENCE_DEFINITIONS => {
+            let id = TableId(oid(rest)?);
+            catalog.sequences.insert(id, object(value)?);
+        }
+        TYPES => {
+            catalog.types.insert(oid(rest)?, object(value)?);
+        }
+        FUNCTIONS => {
+            let function = function(value)?;
+            catalog.functions.insert(oid(rest)?, Arc::new(function));
+        }
+        TRIGGERS => {
+            let trigger: Trigger = form(value, TRIGGER_FORM)?;
+            let key = (trigger.table, trigger.name.clone());
+            catalog.triggers.insert(key, Arc::new(trigger));
+        }
+        COMMENTS => {
+            let text: Arc<String> = object(value)?;
+            catalog
+                .comments
+                .insert(comment_of(rest)?, text.as_str().into());
+        }
+        _ => return Err(corrupt("unknown key")),
+    }
+    Ok(())
 }
 
 /// The version in a header.
@@ -312,9 +395,16 @@ mod tests {
         cells.into_iter().map(payload).collect()
     }
 
+    /// The first database of what these cells say.
+    fn first(cells: Vec<(Vec<u8>, Vec<u8>)>) -> Catalog {
+        let all = decode(1, cells.into_iter()).unwrap();
+        assert_eq!(**all.databases(), Databases::first());
+        Catalog::clone(all.of(databases::FIRST_OID).unwrap())
+    }
+
     #[test]
     fn a_catalog_of_the_first_form_is_read_and_written_in_the_form_of_today() {
-        let catalog = decode(1, golden(FIRST).into_iter()).unwrap();
+        let catalog = first(golden(FIRST));
         let one = catalog.table_by_name(None, "one").unwrap().clone();
         let names: Vec<&str> = one.columns.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(
@@ -332,7 +422,7 @@ mod tests {
         assert_eq!(catalog.statistics.len(), 1);
         let changed: Vec<Object> = catalog.tables.keys().map(|t| Object::Table(*t)).collect();
         let cells = encode(&catalog, &changed).unwrap();
-        let again = decode(1, cells.into_iter().map(|(k, v)| (k, v.unwrap()))).unwrap();
+        let again = first(cells.into_iter().map(|(k, v)| (k, v.unwrap())).collect());
         assert_eq!(format!("{catalog:?}"), format!("{again:?}"));
     }
 
@@ -341,7 +431,7 @@ mod tests {
 
     #[test]
     fn functions_of_the_third_form_are_in_sql_and_are_written_in_the_form_of_today() {
-        let catalog = decode(1, golden(THIRD).into_iter()).unwrap();
+        let catalog = first(golden(THIRD));
         let mut names: Vec<&str> = catalog
             .functions
             .values()
@@ -362,11 +452,57 @@ mod tests {
                 .skip(1)
                 .all(|(_, v)| v.as_ref().unwrap()[0] == FUNCTION_FORM)
         );
-        let again = decode(1, cells.into_iter().map(|(k, v)| (k, v.unwrap()))).unwrap();
+        let again = first(cells.into_iter().map(|(k, v)| (k, v.unwrap())).collect());
         assert_eq!(
             format!("{:?}", catalog.functions),
             format!("{:?}", again.functions)
         );
+    }
+
+    #[test]
+    fn databases_come_back_each_with_its_own_and_the_comment_of_an_older_form() {
+        let said = CommentKey {
+            class: super::super::system::class_oid("pg_database"),
+            object: databases::FIRST_OID,
+            column: 0,
+        };
+        let mut older = Catalog::empty(1);
+        older.comments.insert(said, "said".into());
+        let cells = encode(&older, &[Object::Comment(said)]).unwrap();
+        let live = |cells: Vec<Cell>| cells.into_iter().filter_map(|(k, v)| Some((k, v?)));
+        let all = decode(1, live(cells)).unwrap();
+        let first = all.of(databases::FIRST_OID).unwrap();
+        assert!(first.comments.is_empty());
+        let comment = |all: &Catalogs| all.databases().named("rustydb").unwrap().comment.clone();
+        assert_eq!(comment(&all).as_deref(), Some("said"));
+        let mut own = Catalog::clone(first);
+        let mut known = Databases::clone(&own.databases);
+        known.put(Database::new(20_000, "d"));
+        own.databases = Arc::new(known);
+        let changed: Vec<Object> = own
+            .databases
+            .iter()
+            .map(|d| Object::Database(d.oid))
+            .collect();
+        let mut cells = encode(&own, &changed).unwrap();
+        let all = all.with(Arc::new(own));
+        let mut inside = Catalog::clone(&all.base(20_000).unwrap());
+        let schema = super::super::Schema {
+            oid: 20_001,
+            name: "app".into(),
+            temporary: false,
+        };
+        inside.schemas.insert(20_001, Arc::new(schema));
+        cells.extend(encode(&inside, &[Object::Schema(20_001)]).unwrap());
+        let again = decode(1, live(cells.clone())).unwrap();
+        assert_eq!(again.databases().len(), 5);
+        assert_eq!(comment(&again).as_deref(), Some("said"));
+        assert!(again.of(20_000).unwrap().schema_oid("app").is_some());
+        assert!(again.of(databases::FIRST_OID).unwrap().has_nothing());
+        let gone = erase(&inside).unwrap();
+        cells.retain(|(key, _)| gone.iter().all(|(gone, _)| gone != key));
+        let again = decode(1, live(cells)).unwrap();
+        assert!(again.of(20_000).unwrap().has_nothing());
     }
 
     #[test]

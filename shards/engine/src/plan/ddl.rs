@@ -45,6 +45,8 @@ pub enum Ddl {
         /// What cannot run inside a transaction block, as it is called.
         alone: Option<&'static str>,
     },
+    /// Of databases.
+    Database(DatabaseChange),
     CreateEnum {
         name: QualifiedName,
         labels: Vec<String>,
@@ -122,6 +124,67 @@ impl Ddl {
                 concurrently: true, ..
             }) => Some("DROP INDEX CONCURRENTLY"),
             Ddl::Reindex { alone, .. } => *alone,
+            Ddl::Database(DatabaseChange::Create { .. }) => Some("CREATE DATABASE"),
+            Ddl::Database(DatabaseChange::Drop { .. }) => Some("DROP DATABASE"),
+            _ => None,
+        }
+    }
+}
+
+/// CREATE, DROP and ALTER DATABASE.
+#[derive(Clone, Debug)]
+pub enum DatabaseChange {
+    Create {
+        name: String,
+        /// What it is a copy of.
+        template: String,
+        is_template: bool,
+        allows_connections: bool,
+    },
+    Drop {
+        name: String,
+        if_exists: bool,
+        /// Sessions in it are ended.
+        force: bool,
+    },
+    Rename {
+        name: String,
+        to: String,
+    },
+    Options {
+        name: String,
+        is_template: Option<bool>,
+        allows_connections: Option<bool>,
+    },
+    /// OWNER TO: there are no roles to give it to.
+    Same {
+        name: String,
+    },
+    /// SET and RESET. No setting: all of them; no value: as the server has it.
+    Set {
+        name: String,
+        setting: Option<String>,
+        value: Option<String>,
+    },
+}
+
+impl DatabaseChange {
+    pub fn name(&self) -> &str {
+        match self {
+            DatabaseChange::Create { name, .. }
+            | DatabaseChange::Drop { name, .. }
+            | DatabaseChange::Rename { name, .. }
+            | DatabaseChange::Options { name, .. }
+            | DatabaseChange::Same { name }
+            | DatabaseChange::Set { name, .. } => name,
+        }
+    }
+
+    /// Nobody may be in the database meanwhile; whether who is there is ended.
+    pub fn vacates(&self) -> Option<bool> {
+        match self {
+            DatabaseChange::Drop { force, .. } => Some(*force),
+            DatabaseChange::Rename { .. } => Some(false),
             _ => None,
         }
     }
@@ -488,5 +551,9 @@ pub enum CommentTarget {
         table: QualifiedName,
         name: String,
     },
-    Database,
+    Trigger {
+        table: QualifiedName,
+        name: String,
+    },
+    Database(String),
 }

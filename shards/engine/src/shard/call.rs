@@ -3,7 +3,7 @@
 use super::edit::{Aim, Edit};
 use super::get::Lookup;
 pub use super::run::{RunCall, RunId};
-use crate::catalog::{Catalog, Index, Sequence, Table};
+use crate::catalog::{Catalogs, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::operators::{AdvisoryKey, Locked};
 use crate::exec::profile::Pages;
@@ -29,7 +29,7 @@ pub enum ShardCall {
     /// Of one partition, which the shard must own.
     Partition(PartitionId, PartitionCall),
     /// Reads the newest catalog snapshot from now on.
-    Publish(Arc<Catalog>),
+    Publish(Arc<Catalogs>),
     /// Trees that no catalog names any more.
     DropTrees(Vec<TreeId>),
     /// A checkpoint of every partition.
@@ -50,7 +50,7 @@ pub enum ShardCall {
     Begin {
         base: u64,
         resolved: Vec<Resolution>,
-        catalog: Arc<Catalog>,
+        catalog: Arc<Catalogs>,
     },
     /// Start, partition 0 only: the catalog as it is on disk.
     LoadCatalog,
@@ -533,7 +533,7 @@ pub enum Reply {
     Sealed(Sealed),
     Waits(Vec<Wait>),
     At(Ts),
-    Catalog(Arc<Catalog>),
+    Catalog(Arc<Catalogs>),
     Stats(Box<ShardStats>),
     Recovered {
         found: Vec<(PartitionId, crate::txn::recovery::Recovered)>,

@@ -42,7 +42,7 @@ pub use layout::Layout;
 pub use update::generate;
 pub use update::{changed_meanwhile, concurrent};
 
-use crate::catalog::{Catalog, Table, stored};
+use crate::catalog::{Catalog, Catalogs, Table, stored};
 pub use crate::txn::Options;
 use crate::txn::backup::BackupProgress;
 use crate::txn::build::BuildProgress;
@@ -78,7 +78,7 @@ pub struct Shard {
     clock: Rc<Clock>,
     snapshots: Rc<Snapshots>,
     suspects: Rc<Suspects>,
-    catalog: RefCell<Arc<Catalog>>,
+    catalogs: RefCell<Arc<Catalogs>>,
     recovered: RefCell<Vec<(PartitionId, Recovered)>>,
     sequences: sequence::Sequences,
     runs: run::Runs,
@@ -150,7 +150,7 @@ impl Shard {
             clock,
             snapshots,
             suspects,
-            catalog: RefCell::new(Arc::new(Catalog::empty(layout.partitions))),
+            catalogs: RefCell::new(Arc::new(Catalogs::empty(layout.partitions))),
             recovered: RefCell::new(recovered),
             sequences: sequence::Sequences::default(),
             runs: run::Runs::default(),
@@ -160,9 +160,21 @@ impl Shard {
         }))
     }
 
-    /// The catalog that statements beginning now start with.
-    pub fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.borrow().clone()
+    /// Every database's catalog.
+    pub fn catalogs(&self) -> Arc<Catalogs> {
+        self.catalogs.borrow().clone()
+    }
+
+    /// The catalog that statements of that database which begin now start with; it has nothing when the database is gone.
+    pub fn catalog(&self, database: u32) -> Arc<Catalog> {
+        if let Some(catalog) = self.catalogs.borrow().of(database) {
+            return catalog.clone();
+        }
+        let nothing = Catalog::empty(self.partition_count);
+        Arc::new(Catalog {
+            database,
+            ..nothing
+        })
     }
 
     /// A reading of the clock.
@@ -224,9 +236,10 @@ impl Shard {
         PartitionId(self.id.0 % self.partition_count)
     }
 
-    /// The version of the catalog that statements beginning now start with.
-    pub fn catalog_version(&self) -> u64 {
-        self.catalog.borrow().version
+    /// The version of the catalog that statements of that database which begin now start with.
+    pub fn catalog_version(&self, database: u32) -> u64 {
+        let catalogs = self.catalogs.borrow();
+        catalogs.of(database).map_or(0, |c| c.version)
     }
 
     /// Answers a call that has nothing to wait for; any other is for `handle`.
@@ -264,8 +277,8 @@ impl Shard {
                 let partition = self.partition(id)?;
                 self.partition_call(partition, call).await
             }
-            ShardCall::Publish(catalog) => {
-                self.publish(catalog);
+            ShardCall::Publish(catalogs) => {
+                self.publish(catalogs);
                 Ok(Reply::Done)
             }
             ShardCall::DropTrees(trees) => Box::pin(self.drop_trees(&trees)).await,
@@ -423,11 +436,11 @@ impl Shard {
     }
 
     fn known(&self, table: &Table, version: u64, same: impl Fn(&Table) -> bool) -> Result<()> {
-        let catalog = self.catalog.borrow();
-        if catalog.version <= version {
+        let catalogs = self.catalogs.borrow();
+        if catalogs.version <= version {
             return Ok(());
         }
-        match catalog.table(table.id) {
+        match catalogs.table(table.id) {
             Some(known) if same(known) => Ok(()),
             _ => Err(call::stale(table)),
         }
@@ -450,11 +463,11 @@ impl Shard {
         Ok(state)
     }
 
-    fn publish(&self, catalog: Arc<Catalog>) {
-        let mut current = self.catalog.borrow_mut();
-        let version = catalog.version;
+    fn publish(&self, catalogs: Arc<Catalogs>) {
+        let mut current = self.catalogs.borrow_mut();
+        let version = catalogs.version;
         if version > current.version {
-            *current = catalog;
+            *current = catalogs;
             self.partitions.values().for_each(|p| p.unbar(version));
         }
     }
@@ -484,18 +497,18 @@ impl Shard {
             Some(header) => stored::version(&header)?,
             None => 0,
         };
-        while self.catalog.borrow().version < committed {
+        while self.catalogs.borrow().version < committed {
             txn.stop.check()?;
             runtime::sleep(PUBLICATION_POLL).await;
         }
-        let mut catalog = self.catalog();
-        if catalog.next_oid < self.trees_end.get() {
-            Arc::make_mut(&mut catalog).next_oid = self.trees_end.get();
+        let mut catalogs = self.catalogs();
+        if catalogs.next_oid < self.trees_end.get() {
+            Arc::make_mut(&mut catalogs).next_oid = self.trees_end.get();
         }
-        Ok(Reply::Catalog(catalog))
+        Ok(Reply::Catalog(catalogs))
     }
 
-    async fn load_catalog(&self) -> Result<Catalog> {
+    async fn load_catalog(&self) -> Result<Catalogs> {
         let partition = self.partition(PartitionId(0))?;
         let cells = cursor::all_live(partition, stored::TREE).await?;
         stored::decode(self.partition_count, cells.into_iter())
@@ -506,7 +519,7 @@ impl Shard {
         self: &Rc<Self>,
         base: u64,
         resolved: Vec<Resolution>,
-        catalog: Arc<Catalog>,
+        catalog: Arc<Catalogs>,
     ) -> ShardReply {
         self.clock.set_base(base);
         self.xids.set(self.clock.now().0 / 1_000);
@@ -524,7 +537,7 @@ impl Shard {
         }
         self.trees_end.set(catalog.next_oid);
         self.publish(catalog);
-        let named = self.catalog().trees();
+        let named = self.catalogs().trees();
         for partition in self.partitions.values() {
             for tree in partition.store.trees() {
                 if tree >= stored::FIRST_USER_TREE && !named.contains(&tree) {

@@ -30,11 +30,10 @@ pub type Tell<'f> = dyn FnMut(u64, u64) + 'f;
 /// Copies catalog and rows of `old`, which has settled all that was in doubt, into the empty partitions of `new`, and makes
 /// them durable. Returns the number of rows.
 pub async fn repartition(old: &Shard, new: &Shard, tell: &mut Tell<'_>) -> Result<u64> {
-    let catalog = old.catalog();
+    let catalogs = old.catalogs();
     let versions = |p: &Rc<Partition>, t: &Table| p.store.tree_cells(t.tree);
-    let total = catalog
-        .tables
-        .values()
+    let total = catalogs
+        .tables()
         .flat_map(|t| old.partitions.values().map(move |p| versions(p, t)))
         .sum();
     let mut load = Load {
@@ -48,7 +47,7 @@ pub async fn repartition(old: &Shard, new: &Shard, tell: &mut Tell<'_>) -> Resul
         load.sequences(partition).await?;
     }
     let mut moved = 0;
-    for table in catalog.tables.values() {
+    for table in catalogs.tables() {
         load.keyless.fill(0);
         for partition in old.partitions.values() {
             load.table(table, partition, &mut |rows| {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 pub struct BuildProgress {
     /// The backend that builds; 0 when none does.
     pid: AtomicI32,
+    database: AtomicU32,
     table: AtomicU32,
     index: AtomicU32,
     /// Of REINDEX rather than CREATE INDEX.
@@ -21,6 +22,8 @@ pub struct BuildProgress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Building {
     pub pid: i32,
+    /// Oid of the database it is in.
+    pub database: u32,
     pub table: u32,
     pub index: u32,
     pub again: bool,
@@ -35,6 +38,7 @@ pub struct BuildGuard<'a>(&'a BuildProgress);
 
 impl BuildProgress {
     pub fn begin(&self, of: Building) -> BuildGuard<'_> {
+        self.database.store(of.database, Ordering::Relaxed);
         self.table.store(of.table, Ordering::Relaxed);
         self.index.store(of.index, Ordering::Relaxed);
         self.again.store(u8::from(of.again), Ordering::Relaxed);
@@ -51,6 +55,7 @@ impl BuildProgress {
             0 => None,
             pid => Some(Building {
                 pid,
+                database: self.database.load(Ordering::Relaxed),
                 table: self.table.load(Ordering::Relaxed),
                 index: self.index.load(Ordering::Relaxed),
                 again: self.again.load(Ordering::Relaxed) == 1,

@@ -70,8 +70,14 @@ impl Door for FakeDoor {
         async move { Ok(crate::telemetry::encode(&[own])) }.boxed_local()
     }
 
-    fn tables(&self) -> Vec<TableInfo> {
-        vec![TableInfo {
+    fn tables(&self, database: &str) -> Result<Vec<TableInfo>> {
+        if database != "rustydb" {
+            return Err(Error::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{database}\" does not exist"),
+            ));
+        }
+        Ok(vec![TableInfo {
             schema: "public".to_owned(),
             name: "a b".to_owned(),
             columns: vec![ColumnInfo {
@@ -82,7 +88,7 @@ impl Door for FakeDoor {
             }],
             primary_key: vec!["id".to_owned()],
             indexes: Vec::new(),
-        }]
+        }])
     }
 
     fn draining(&self) -> LocalBoxFuture<'static, ()> {

@@ -226,6 +226,13 @@ fn tables_are_listed_and_found_by_name() {
         "relation \"none\" does not exist"
     );
     assert_eq!(get("/api/v1/tables/%ff").0, 400);
+    let other = agent.get(server.url("/api/v1/tables"));
+    let mut answer = other.header("x-database", "d%C3%A9").call().unwrap();
+    let body = answer.body_mut().read_json::<serde_json::Value>().unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &body["error"]["message"]),
+        (404, &json!("database \"dé\" does not exist"))
+    );
 }
 
 #[test]

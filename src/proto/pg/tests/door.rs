@@ -94,8 +94,8 @@ impl Door for FakeDoor {
         async { Ok(String::new()) }.boxed_local()
     }
 
-    fn tables(&self) -> Vec<TableInfo> {
-        Vec::new()
+    fn tables(&self, _: &str) -> Result<Vec<TableInfo>> {
+        Ok(Vec::new())
     }
 
     fn draining(&self) -> LocalBoxFuture<'static, ()> {

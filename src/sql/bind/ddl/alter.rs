@@ -38,7 +38,7 @@ impl<'a> Binder<'a> {
         if let Some(signature) = &a.function {
             return self.alter_function(signature, &a.actions);
         }
-        let (schema, base) = names::qualified(&a.name)?;
+        let (schema, base) = self.qualified(&a.name)?;
         if a.kind == ObjectKind::Schema {
             return match a.actions.as_slice() {
                 [Action::RenameTo(to)] => Ok(AlterTarget::Schema {

@@ -18,7 +18,7 @@ impl Binder<'_> {
         name: &ObjectName,
         own: &QualifiedName,
     ) -> Result<QualifiedName> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         if base == own.name && schema.as_ref().is_none_or(|s| *s == own.schema) {
             return Ok(own.clone());
         }

@@ -158,7 +158,7 @@ impl<'a> Binder<'a> {
         let ast::DataType::Custom(name, _) = ty else {
             return Ok(None);
         };
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         if schema.is_none() && matches!(base.as_str(), "record" | "event_trigger") {
             return Err(Error::unsupported(format!(
                 "functions returning {base} are not supported"
@@ -291,7 +291,7 @@ impl<'a> Binder<'a> {
 
     /// A function by its name: where one is found, else where it would be made.
     pub(super) fn function_name_of(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let schema = match schema {
             Some(schema) => schema,
             None => {

@@ -153,7 +153,7 @@ impl Binder<'_> {
         name: &ast::ObjectName,
         concurrently: bool,
     ) -> Result<Statement> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let missing = || {
             Error::new(
                 SqlState::UNDEFINED_TABLE,

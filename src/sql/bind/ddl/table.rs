@@ -149,7 +149,7 @@ impl<'a> Binder<'a> {
         table: &mut CreateTable,
         like: &define::Like,
     ) -> Result<Option<Arc<Table>>> {
-        let (schema, base) = names::qualified(&like.table)?;
+        let (schema, base) = self.qualified(&like.table)?;
         let found = self.find(schema.as_deref(), &base);
         Ok(match found {
             Some(Found::Table(t)) => Some(t),

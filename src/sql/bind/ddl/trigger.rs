@@ -109,7 +109,7 @@ impl<'a> Binder<'a> {
 
     /// The table, if it can have triggers.
     fn triggered(&self, name: &ObjectName) -> Result<Arc<Table>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let wrong = |message: String, detail: &str| {
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail))
         };
@@ -161,7 +161,7 @@ impl<'a> Binder<'a> {
 
     /// The function without arguments of that name.
     fn called(&self, name: &ObjectName) -> Result<Arc<Function>> {
-        let (schema, base) = names::qualified(name)?;
+        let (schema, base) = self.qualified(name)?;
         let catalog = self.env.catalog;
         let all = catalog.functions_named(&self.path, schema.as_deref(), &base);
         match all.into_iter().find(|f| f.args.is_empty()) {

@@ -11,6 +11,9 @@ use types::{Error, Result, SqlState};
 impl Change {
     pub(super) fn comment(&mut self, on: &CommentTarget, text: Option<&str>) -> Result<()> {
         self.tag = "COMMENT";
+        if let CommentTarget::Database(name) = on {
+            return self.comment_database(name, text);
+        }
         let key = match on {
             CommentTarget::Object(kind, name) => self.described(*kind, name)?,
             CommentTarget::Function { name, args } => {
@@ -38,10 +41,12 @@ impl Change {
                     }
                 }
             }
-            CommentTarget::Database => key(
-                class_oid("pg_database"),
-                crate::catalog::system::DATABASE_OID,
-            ),
+            CommentTarget::Trigger { table, name } => {
+                let table = self.existing(table)?;
+                let found = self.existing_trigger(&table, name)?;
+                key(class_oid("pg_trigger"), found.oid)
+            }
+            CommentTarget::Database(name) => return Err(super::database::missing(name)),
         };
         match text {
             Some(text) => {

@@ -6,6 +6,7 @@
 mod alter;
 mod columns;
 mod comment;
+mod database;
 mod domain;
 mod drop;
 mod enums;
@@ -27,7 +28,7 @@ pub use sequence::identity_value;
 
 use super::objects::CommentKey;
 use super::stored::Object;
-use super::{Catalog, Check, Index, Sequence, Table};
+use super::{Catalog, Catalogs, Check, Index, Sequence, Table};
 use crate::exec::Context;
 use crate::plan::{Ddl, Expr};
 use std::sync::Arc;
@@ -53,6 +54,10 @@ pub struct Change {
     pub tag: &'static str,
     /// The table that CREATE TABLE AS or REFRESH fills next.
     pub fills: Option<Arc<Table>>,
+    /// What a database had that goes.
+    pub gone: Option<Arc<Catalog>>,
+    /// What there was before, in all databases.
+    pub all: Arc<Catalogs>,
 }
 
 /// Rows to be looked at or moved for a change.
@@ -88,9 +93,9 @@ pub enum Work {
     Refer { table: TableId, key: u32 },
 }
 
-/// What `ddl` makes of `catalog`.
-pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
-    let mut change = Change::of(catalog);
+/// What `ddl` makes of `catalog`, one of `all`.
+pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
+    let mut change = Change::of(catalog, all);
     change.make_temporary(ddl, ctx)?;
     match ddl {
         Ddl::CreateTable(def) => change.create_table(def)?,
@@ -123,6 +128,7 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
                 change.skip(WRITERS_WAIT.into());
             }
         }
+        Ddl::Database(what) => change.of_database(what, all)?,
         Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
         Ddl::CreateFunction {
             function,
@@ -159,7 +165,7 @@ pub fn plan(catalog: &Catalog, ddl: &Ddl, ctx: &Context) -> Result<Change> {
 
 impl Change {
     /// None yet.
-    fn of(catalog: &Catalog) -> Change {
+    fn of(catalog: &Catalog, all: &Arc<Catalogs>) -> Change {
         Change {
             catalog: Catalog {
                 version: catalog.version + 1,
@@ -173,6 +179,8 @@ impl Change {
             notices: Vec::new(),
             tag: "",
             fills: None,
+            gone: None,
+            all: all.clone(),
         }
     }
 

@@ -11,7 +11,8 @@ fn context(catalog: &Catalog) -> Context {
 }
 
 fn change(catalog: &Catalog, ddl: &Ddl) -> Result<Change> {
-    plan(catalog, ddl, &context(catalog))
+    let all = Arc::new(Catalogs::of_first(catalog.clone()));
+    plan(&all, catalog, ddl, &context(catalog))
 }
 
 fn named(name: &str) -> QualifiedName {

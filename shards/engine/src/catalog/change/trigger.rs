@@ -146,7 +146,7 @@ impl Change {
         self.put(Table::clone(table));
     }
 
-    fn existing_trigger(&self, table: &Table, name: &str) -> Result<Arc<Trigger>> {
+    pub(super) fn existing_trigger(&self, table: &Table, name: &str) -> Result<Arc<Trigger>> {
         let found = self.catalog.trigger_named(table.id, name).cloned();
         found.ok_or_else(|| {
             Error::new(

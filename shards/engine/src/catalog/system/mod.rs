@@ -43,9 +43,6 @@ pub use objects::{serial_sequence, view_definition};
 pub use procs::{io_function, io_function_name};
 pub use types::class_named;
 
-/// `pg_database.oid` of the one database.
-pub const DATABASE_OID: u32 = server::DATABASE;
-
 /// The oid of a system relation, as `pg_description.classoid` has it; 0 for none of that name.
 pub fn class_oid(name: &str) -> u32 {
     find("pg_catalog", name).map_or(0, |r| r.oid)

@@ -1,42 +1,68 @@
 //! Rows about the server itself: databases, roles, schemas, tablespaces, access methods, settings, time zones.
 //!
-//! There is one database, and one user: whoever the session is.
+//! There is one user: whoever the session is.
 
-use super::values::{OWNER, ch, int4, null, oid, proc, text, yes};
+use super::values::{OWNER, array, ch, int4, null, oid, proc, text, yes};
+use crate::catalog::Database;
 use crate::exec::{Context, CursorInfo};
 use crate::txn::build::Building;
 use jiff::tz::{Offset, TimeZone};
 use types::time::zone;
-use types::{Interval, Row, Value};
+use types::{DataType, Interval, Row, Value};
 
 /// `pg_am.oid` of tables' and indexes' storage; the names are PostgreSQL's, so that its tools know them.
 pub(super) const HEAP: u32 = 2;
 pub(super) const BTREE: u32 = 403;
-/// `pg_database.oid` of the database.
-pub(super) const DATABASE: u32 = 5;
 const DEFAULT_TABLESPACE: u32 = 1663;
 /// `pg_database.encoding` of UTF8.
 const UTF8: i32 = 6;
 
 pub(super) fn databases(ctx: &Context) -> Vec<Row> {
-    vec![vec![
-        oid(DATABASE),
-        text(&ctx.session.database),
-        oid(OWNER),
-        int4(UTF8),
-        ch("c"),
-        yes(false),
-        yes(true),
-        int4(-1),
-        Value::Int8(0),
-        Value::Int8(0),
-        oid(DEFAULT_TABLESPACE),
-        text("C"),
-        text("C"),
-        null(),
-        null(),
-        null(),
-    ]]
+    let row = |d: &Database| -> Row {
+        vec![
+            oid(d.oid),
+            text(&d.name),
+            oid(OWNER),
+            int4(UTF8),
+            ch("c"),
+            yes(d.is_template),
+            yes(d.allows_connections),
+            int4(-1),
+            Value::Int8(0),
+            Value::Int8(0),
+            oid(DEFAULT_TABLESPACE),
+            text("C"),
+            text("C"),
+            null(),
+            null(),
+            null(),
+        ]
+    };
+    ctx.catalog.databases.iter().map(|d| row(d)).collect()
+}
+
+/// What was said about databases.
+pub(super) fn descriptions(ctx: &Context) -> Vec<Row> {
+    let class = super::class_oid("pg_database");
+    let row = |d: &Database| -> Option<Row> {
+        let said = d.comment.as_ref()?;
+        Some(vec![oid(d.oid), oid(class), text(said)])
+    };
+    let all = ctx.catalog.databases.iter();
+    all.filter_map(|d| row(d)).collect()
+}
+
+/// ALTER DATABASE … SET.
+pub(super) fn database_settings(ctx: &Context) -> Vec<Row> {
+    let row = |d: &Database| -> Option<Row> {
+        let all = d.settings.iter();
+        let all = all.map(|(name, value)| text(&format!("{name}={value}")));
+        let all: Vec<Value> = all.collect();
+        let any = !all.is_empty();
+        any.then(|| vec![oid(d.oid), oid(0), array(DataType::Text, all)])
+    };
+    let all = ctx.catalog.databases.iter();
+    all.filter_map(|d| row(d)).collect()
 }
 
 pub(super) fn tablespaces(_: &Context) -> Vec<Row> {
@@ -166,10 +192,11 @@ pub(super) fn backups(ctx: &Context) -> Vec<Row> {
 pub(super) fn builds(ctx: &Context) -> Vec<Row> {
     let row = |b: Building| -> Row {
         let count = |n: u64| Value::Int8(i64::try_from(n).unwrap_or(i64::MAX));
+        let database = ctx.catalog.databases.get(b.database);
         vec![
             int4(b.pid),
-            oid(DATABASE),
-            text(&ctx.session.database),
+            oid(b.database),
+            database.map_or_else(null, |d| text(&d.name)),
             oid(b.table),
             oid(b.index),
             text(if b.again { "REINDEX" } else { "CREATE INDEX" }),

@@ -14,7 +14,7 @@ mod typename;
 pub use reg::{regclass_name, regclass_oid, schema_name, schema_oid, split_name};
 pub use rules::{CastContext, can_cast, is_immutable, is_preferred, reads_alike};
 pub use temporal::{to_timestamp, to_timestamptz};
-pub use typename::parse as parse_type_name;
+pub use typename::{parse as parse_type_name, pseudo_name};
 
 use super::Context;
 use DataType::*;

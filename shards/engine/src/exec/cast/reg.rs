@@ -161,7 +161,9 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
     match to {
         Regclass => regclass_name(oid, ctx),
         Regtype => {
-            let ty = ctx.catalog.type_of_oid(oid)?;
+            let Some(ty) = ctx.catalog.type_of_oid(oid) else {
+                return typename::pseudo_name(oid).map(str::to_owned);
+            };
             let own = ctx.catalog.user_type_name(ty);
             Some(own.unwrap_or_else(|| ty.sql_name().to_owned()))
         }
@@ -178,6 +180,10 @@ fn regtype(s: &str, ctx: &Context) -> Result<Value> {
     let found = typename::parse(s).or_else(|| enums::by_text(s, ctx));
     match found {
         Some(ty) => Ok(reg(ty.oid(), name_of(ty.oid(), Regtype, ctx))),
+        None if typename::pseudo_oid(s).is_some() => {
+            let oid = typename::pseudo_oid(s).unwrap_or_default();
+            Ok(reg(oid, name_of(oid, Regtype, ctx)))
+        }
         None => Err(Error::new(
             SqlState::UNDEFINED_OBJECT,
             format!("type \"{s}\" does not exist"),

@@ -6,6 +6,38 @@
 use DataType::*;
 use types::DataType;
 
+/// Types that no value here is of, but which `pg_type`'s readers and functions' signatures name.
+const PSEUDO: [(u32, &str); 14] = [
+    (2249, "record"),
+    (2287, "record[]"),
+    (2275, "cstring"),
+    (1263, "cstring[]"),
+    (2276, "\"any\""),
+    (2277, "anyarray"),
+    (2283, "anyelement"),
+    (2776, "anynonarray"),
+    (3500, "anyenum"),
+    (3831, "anyrange"),
+    (2279, "trigger"),
+    (3838, "event_trigger"),
+    (2280, "language_handler"),
+    (2281, "internal"),
+];
+
+/// How such a type prints.
+pub fn pseudo_name(oid: u32) -> Option<&'static str> {
+    PSEUDO
+        .iter()
+        .find(|(o, _)| *o == oid)
+        .map(|(_, name)| *name)
+}
+
+/// The oid of such a type.
+pub fn pseudo_oid(name: &str) -> Option<u32> {
+    let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    PSEUDO.iter().find(|(_, n)| *n == bare).map(|(oid, _)| *oid)
+}
+
 /// The type a name means: an SQL name, an alias or a `pg_type` name, perhaps with `pg_catalog.`, a modifier (ignored here) or `[]`.
 pub fn parse(s: &str) -> Option<DataType> {
     let mut name = s.trim().to_lowercase();

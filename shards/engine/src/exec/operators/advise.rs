@@ -10,8 +10,8 @@ use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
 use types::{Error, Result, Row, RowBatch, Value};
 
-/// What somebody locks: one number or two, which are never the same thing.
-pub type AdvisoryKey = [u8; 9];
+/// What somebody locks: one number or two, which are never the same thing, in a database.
+pub type AdvisoryKey = [u8; 13];
 
 struct Advisory {
     scope: Scope,
@@ -40,7 +40,7 @@ impl Advisory {
         let mut out: Vec<Row> = Vec::with_capacity(batch.rows.len());
         for row in batch.rows {
             (self.scope.exec.check)()?;
-            let answer = match key(&row)? {
+            let answer = match key(&row, self.scope.exec.ctx.catalog.database)? {
                 Some(key) => {
                     let done = self.scope.exec.source.advise(&self.spec, key).await?;
                     match self.spec.act.returns() {
@@ -106,8 +106,8 @@ impl RowSource for Announce {
 }
 
 /// `None` when there is a NULL in it. No column at all is the key of a call that needs none.
-fn key(row: &[Value]) -> Result<Option<AdvisoryKey>> {
-    let mut key = [0; 9];
+fn key(row: &[Value], database: u32) -> Result<Option<AdvisoryKey>> {
+    let mut key = [0; 13];
     let number = match row {
         [] => [0; 8],
         [Value::Int8(n)] => n.to_be_bytes(),
@@ -119,6 +119,7 @@ fn key(row: &[Value]) -> Result<Option<AdvisoryKey>> {
         _ if row.iter().any(Value::is_null) => return Ok(None),
         _ => return Err(Error::internal("an advisory lock's key of other types")),
     };
-    key[1..].copy_from_slice(&number);
+    key[1..9].copy_from_slice(&number);
+    key[9..].copy_from_slice(&database.to_be_bytes());
     Ok(Some(key))
 }

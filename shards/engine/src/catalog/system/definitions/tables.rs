@@ -121,7 +121,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2396,
         "pg_shdescription",
-        none,
+        server::descriptions,
         "objoid oid, classoid oid, description text",
     ),
     table(
@@ -279,7 +279,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2964,
         "pg_db_role_setting",
-        none,
+        server::database_settings,
         "setdatabase oid, setrole oid, setconfig text[]",
     ),
     table(

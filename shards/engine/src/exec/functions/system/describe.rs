@@ -72,8 +72,12 @@ pub static FUNCTIONS: &[Function] = &[
     .sql("obj_description")
     .stable(),
     Function::new("shobj_description", &[Oid, Name], Text, |c, a| {
-        let class = system::class_oid(args::text(a, 1)?);
-        Ok(comment(c, Some(class), args::oid(a, 0)?, 0))
+        let found = match args::text(a, 1)? {
+            "pg_database" => c.catalog.databases.get(args::oid(a, 0)?),
+            _ => None,
+        };
+        let said = found.and_then(|d| d.comment.as_deref());
+        Ok(said.map_or(Value::Null, Value::from))
     })
     .stable(),
     Function::new("col_description", &[Oid, Int4], Text, |c, a| {

@@ -139,7 +139,10 @@ fn format_type(ctx: &Context, a: &[Value]) -> Result<Value> {
     }
     Ok(match known {
         None if oid == 0 => "-".into(),
-        None => "???".into(),
+        None => {
+            let pseudo = u32::try_from(oid).ok().and_then(cast::pseudo_name);
+            pseudo.unwrap_or("???").into()
+        }
         Some(ty) => type_name(ty, typmod).into(),
     })
 }
