@@ -19,6 +19,7 @@ use runtime::{File, Notify};
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 use types::limits::{CELL_KEY_BYTES_MAX, CELL_VALUE_BYTES_MAX};
 use types::{Lsn, TreeId};
 
@@ -122,6 +123,11 @@ impl Store {
     /// Waits until everything before `lsn` is on disk.
     pub async fn durable(&self, lsn: Lsn) -> Result<(), StorageError> {
         self.wal.durable(lsn).await
+    }
+
+    /// As `durable`, for what nobody waits for: it goes along with what others want, or alone after `most`.
+    pub async fn durable_within(&self, lsn: Lsn, most: Duration) -> Result<(), StorageError> {
+        self.wal.durable_within(lsn, most).await
     }
 
     /// The position behind the last record appended.

@@ -46,7 +46,7 @@ use crate::catalog::{Catalog, Catalogs, Table, stored};
 pub use crate::txn::Options;
 use crate::txn::backup::BackupProgress;
 use crate::txn::build::BuildProgress;
-use crate::txn::commit::Decides;
+use crate::txn::commit::{CARRIED_OUT_WITHIN, Decides};
 use crate::txn::deadlock::Suspects;
 use crate::txn::horizon::SnapshotGuard;
 use crate::txn::landing::Landing;
@@ -389,7 +389,7 @@ impl Shard {
                 .await
                 .map(Reply::At),
             PartitionCall::CommitPrepared { xid, ts } => {
-                Box::pin(partition.commit_prepared(xid, ts))
+                Box::pin(partition.commit_prepared(xid, ts, CARRIED_OUT_WITHIN))
                     .await
                     .map(|()| Reply::Done)
             }
@@ -529,7 +529,7 @@ impl Shard {
             };
             match r.committed {
                 Some(ts) => {
-                    let done = partition.commit_prepared(r.xid, ts).await;
+                    let done = partition.commit_prepared(r.xid, ts, Duration::ZERO).await;
                     done.unwrap_or_else(|e| partition.fence(&e));
                 }
                 None => partition.abort(r.xid),

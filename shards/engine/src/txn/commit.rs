@@ -14,6 +14,7 @@ use super::{record, versions};
 use runtime::sync::oneshot;
 use smallvec::SmallVec;
 use std::rc::Rc;
+use std::time::Duration;
 use storage::Op;
 use types::{Error, Lsn, PartitionId, Result, SqlState, TreeId, Ts, Xid};
 
@@ -21,6 +22,9 @@ type Cell = (TreeId, Vec<u8>, Vec<u8>);
 
 /// Writes that are handled between two looks at the clock.
 const RUN: usize = 128;
+
+/// A decision that has been carried out, for which nobody waits, is on disk after this at the latest.
+pub const CARRIED_OUT_WITHIN: Duration = Duration::from_millis(20);
 
 /// A commit with more writes is carried out in runs.
 const HERE_MAX: usize = 32;
@@ -158,8 +162,14 @@ impl Partition {
         Ok(ts)
     }
 
-    /// Carries out a decision to commit. Durable when it returns; visible before that.
-    pub async fn commit_prepared(self: &Rc<Self>, xid: Xid, ts: Ts) -> Result<()> {
+    /// Carries out a decision to commit. Durable when it returns, on its own account no sooner than `within`; visible before
+    /// that.
+    pub async fn commit_prepared(
+        self: &Rc<Self>,
+        xid: Xid,
+        ts: Ts,
+        within: Duration,
+    ) -> Result<()> {
         self.clock.merge(ts);
         self.reads.end(xid);
         let Some(state) = self.txn_if_any(xid) else {
@@ -176,7 +186,9 @@ impl Partition {
             this.apply(&state, ts).await?;
             bump(&this.counters.commits);
             this.end(&state);
-            this.wait_durable(end).await
+            // The coordinator remembers the decision until then; nobody waits for that.
+            let durable = this.store.durable_within(end, within).await;
+            durable.map_err(Error::from).inspect_err(|e| this.fence(e))
         })
         .await
     }

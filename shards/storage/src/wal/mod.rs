@@ -29,6 +29,7 @@ use spare::Spare;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 use types::Lsn;
 
 /// Where a record lies: `durable(end)` means that it is on disk, replay from `start` begins with it.
@@ -265,6 +266,22 @@ impl Wal {
             self.fence.check()?;
             self.want(lsn.0.min(self.end()));
             moved.await;
+        }
+    }
+
+    /// As `durable`, for what nobody waits for: it goes along with what others want, or alone after `most`.
+    pub async fn durable_within(&self, lsn: Lsn, most: Duration) -> Result<(), StorageError> {
+        let began = runtime::Instant::now();
+        loop {
+            let moved = self.moved.notified();
+            if lsn.0 <= self.durable_end() {
+                return Ok(());
+            }
+            self.fence.check()?;
+            let left = most.saturating_sub(began.elapsed());
+            if left.is_zero() || runtime::timeout(left, moved).await.is_err() {
+                return self.durable(lsn).await;
+            }
         }
     }
 
