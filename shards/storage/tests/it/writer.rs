@@ -22,14 +22,16 @@ async fn update(store: &Store, n: u32) {
     }
 }
 
+/// Pages written, once none has been for longer than a batch takes on a busy disk.
 async fn settled(store: &Store) -> u64 {
-    loop {
-        let before = store.stats().pages_written;
+    let (mut written, mut still) = (store.stats().pages_written, 0);
+    while still < 10 {
         runtime::sleep(Duration::from_millis(30)).await;
-        if store.stats().pages_written == before {
-            return before;
-        }
+        let now = store.stats().pages_written;
+        still = if now == written { still + 1 } else { 0 };
+        written = now;
     }
+    written
 }
 
 #[test]
