@@ -25,8 +25,8 @@ impl Both {
         self.theirs.batch_execute(drops).await.unwrap();
     }
 
-    /// Both answers where they differ.
-    pub async fn differ(&self, sql: &str, ordered: bool) -> Option<String> {
+    /// `Err`: both answers where they differ; `Ok(true)` where they do and it is known.
+    pub async fn differ(&self, sql: &str, ordered: bool) -> Result<bool, String> {
         let (ours, theirs) = futures_util::future::join(
             answer(&self.ours, &ours_only(sql), ordered),
             answer(&self.theirs, sql, ordered),
@@ -36,8 +36,14 @@ impl Both {
             (Answer::Failed(a, _), Answer::Failed(b, _)) => a == b,
             (a, b) => a == b,
         };
-        let differs = !same && !known::is_known(sql, &ours, &theirs);
-        differs.then(|| format!("-- ours:   {}\n-- theirs: {}", short(&ours), short(&theirs)))
+        match !same && !known::is_known(sql, &ours, &theirs) {
+            true => Err(format!(
+                "-- ours:   {}\n-- theirs: {}",
+                short(&ours),
+                short(&theirs)
+            )),
+            false => Ok(!same),
+        }
     }
 
     /// As few of the statements before it as still make it differ.
@@ -72,7 +78,7 @@ impl Both {
             }
         }
         // A table that is missing is missing in both.
-        self.differ(&last.sql, last.ordered).await.is_some()
+        self.differ(&last.sql, last.ordered).await.is_err()
     }
 }
 

@@ -10,6 +10,27 @@ struct Known {
 const KNOWN: &[Known] = &[
     CONFLICTS,
     Known {
+        heading: "Sums of floating-point numbers",
+        is: |sql, ours, theirs| {
+            let sums = ["sum(", "avg(", "stddev", "var", "corr", "covar", "regr"];
+            // Far fewer digits than a wrong sum would have right.
+            let rounded = |text: &str| text.parse::<f64>().map(|n| format!("{n:.11e}")).ok();
+            sums.iter().any(|f| sql.contains(f)) && same_when(ours, theirs, rounded)
+        },
+    },
+    Known {
+        heading: "Which of several equal numbers",
+        is: |_, ours, theirs| {
+            let plain = |text: &str| {
+                text.parse::<f64>().ok()?;
+                let (whole, digits) = text.split_once('.')?;
+                let digits = digits.trim_end_matches('0');
+                Some(format!("{whole}.{digits}").trim_end_matches('.').to_owned())
+            };
+            same_when(ours, theirs, plain)
+        },
+    },
+    Known {
         heading: "Which of several errors is reported",
         is: |sql, ours, theirs| {
             let refused = |answer: &Answer| match answer {
@@ -25,6 +46,23 @@ const KNOWN: &[Known] = &[
 
 pub fn is_known(sql: &str, ours: &Answer, theirs: &Answer) -> bool {
     KNOWN.iter().any(|k| (k.is)(sql, ours, theirs))
+}
+
+/// The same rows in any order, once some of their values are shown in another way.
+fn same_when(ours: &Answer, theirs: &Answer, shown: impl Fn(&str) -> Option<String>) -> bool {
+    let all = |answer: &Answer| match answer {
+        Answer::Failed(..) => None,
+        Answer::Rows(rows, count) => {
+            let value = |text: &String| shown(text).unwrap_or_else(|| text.clone());
+            let row = |row: &Vec<Option<String>>| -> Vec<Option<String>> {
+                row.iter().map(|v| v.as_ref().map(value)).collect()
+            };
+            let mut rows: Vec<_> = rows.iter().map(row).collect();
+            rows.sort();
+            Some((rows, *count))
+        }
+    };
+    all(ours).is_some_and(|ours| all(theirs) == Some(ours))
 }
 
 const CONFLICTS: Known = Known {

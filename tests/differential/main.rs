@@ -60,7 +60,7 @@ async fn case(seed: u64, both: &Both, differences: &mut Vec<String>) -> u64 {
     let mut run = 0;
     for sql in past.clone() {
         run += 1;
-        if let Some(difference) = both.differ(&sql, false).await {
+        if let Err(difference) = both.differ(&sql, false).await {
             differences.push(format!("seed {seed}, setup: {sql}\n{difference}"));
             return run;
         }
@@ -69,7 +69,11 @@ async fn case(seed: u64, both: &Both, differences: &mut Vec<String>) -> u64 {
         let statement = queries::statement(&dice, &schema);
         run += 1;
         let difference = both.differ(&statement.sql, statement.ordered).await;
-        if let Some(difference) = difference {
+        if difference == Ok(true) && statement.changes {
+            // From here on the tables are not the same.
+            return run;
+        }
+        if let Err(difference) = difference {
             let needed = both.shrunk(&schema.drops(), &past, &statement).await;
             differences.push(format!(
                 "seed {seed}:\n{};\n{};\n{difference}",
