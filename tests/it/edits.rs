@@ -304,7 +304,10 @@ fn one_counter_counts_every_commit() {
                     }
                 }
             });
+            let single = || server.metric("rustydb_statements_single_total");
+            let before = single();
             futures_util::future::join_all(work).await;
+            assert!(single() - before >= 400.0, "they went the short way");
             let both = (0..8).flat_map(|n| (0..50).map(move |round| (n, round)));
             let blocks = both.clone().filter(|(n, round)| (n + round) % 3 == 0);
             let kept = blocks.clone().filter(|(_, round)| round % 2 == 0).count() as i32;

@@ -16,7 +16,7 @@ use super::startup;
 use super::whole::Owing;
 use super::wire::{Wire, WireError};
 use crate::net::{self, Connection};
-use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot, TxnStatus};
+use crate::service::{Answer, Door, Operation, Protocol, Reply, Request, Session, Slot};
 use crate::telemetry::{Connections, Metrics};
 use bytes::Bytes;
 use futures_lite::io::{AsyncRead, AsyncWrite};
@@ -418,10 +418,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
     }
 
     pub(super) async fn ready(&mut self) -> Result<(), End> {
-        self.ready_as(self.session.status()).await
-    }
-
-    pub(super) async fn ready_as(&mut self, status: TxnStatus) -> Result<(), End> {
+        let status = self.session.status();
         self.tell().await?;
         self.wire.put(|out| out.ready_for_query(status)).await?;
         self.between = true;

@@ -11,7 +11,7 @@ use super::conn::{Conn, End, Fail, request};
 use super::encode::Output;
 use super::extended::unexpected_reply;
 use super::results::Shape;
-use crate::service::{Answer, Operation, Reply, TxnStatus};
+use crate::service::{Answer, Operation, Reply};
 use futures_lite::future::poll_once;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use futures_util::future::LocalBoxFuture;
@@ -60,8 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         }
         if let Some(Err(error)) = form.columns.as_ref().map(|c| form.formats.check(c.len())) {
             self.settle().await?;
-            self.report(Fail::Own(error)).await?;
-            return self.ready().await;
+            return self.fail_simple(Fail::Own(error)).await;
         }
         let session = self.session.clone();
         let op = Operation::Run { statement, params };
@@ -87,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 self.wire.watch(reply).await?
             }
         };
-        self.answer(reply, form, None).await
+        self.answer(reply, form).await
     }
 
     /// Answers all that is owed.
@@ -104,27 +103,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
                 Owed::Here(reply) => reply,
                 Owed::Later(reply) => self.wire.watch(reply).await?,
             };
-            // What is owed has been asked outside of a block; one may have begun since.
-            self.answer(reply, form, Some(TxnStatus::Idle)).await?;
+            self.answer(reply, form).await?;
         }
         Ok(())
     }
 
-    async fn answer(
-        &mut self,
-        reply: Result<Reply>,
-        form: Form,
-        status: Option<TxnStatus>,
-    ) -> Result<(), End> {
+    async fn answer(&mut self, reply: Result<Reply>, form: Form) -> Result<(), End> {
         let outcome = match reply {
             Ok(reply) => self.ran(reply, form).await?,
             Err(error) => Err(Fail::Door(error)),
         };
-        if let Err(fail) = outcome {
-            self.report(fail).await?;
+        match outcome {
+            Ok(()) => self.ready().await,
+            Err(fail) => self.fail_simple(fail).await,
         }
-        let status = status.unwrap_or_else(|| self.session.status());
-        self.ready_as(status).await
     }
 
     async fn ran(&mut self, reply: Reply, form: Form) -> Result<Result<(), Fail>, End> {

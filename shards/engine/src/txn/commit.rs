@@ -321,18 +321,8 @@ impl Partition {
         if writes.len() > HERE_MAX || state.staged.borrow().is_some() {
             return None;
         }
-        let cells: SmallVec<[Cell; 4]> = writes
-            .iter()
-            .map(|(tree, key, value)| {
-                let value = versions::cell_value(value.as_deref());
-                (tree, versions::cell_key(key, ts), value)
-            })
-            .collect();
-        let mut ops = cells.iter().map(|(tree, key, value)| Op::Put {
-            tree: *tree,
-            key,
-            value,
-        });
+        let cells = cells(writes.iter(), ts);
+        let mut ops = cells.iter().map(put_of);
         let mut done = writes.iter();
         let mut left: SmallVec<[(TreeId, &[u8]); 4]> = SmallVec::new();
         let put = self.store.apply_here(&mut ops, &mut |_, behind| {
@@ -387,18 +377,8 @@ impl Partition {
 
     async fn put_run(&self, run: &[(TreeId, Vec<u8>, Payload)], ts: Ts, horizon: Ts) -> Result<()> {
         let put = async {
-            let cells: Vec<_> = run
-                .iter()
-                .map(|(tree, key, value)| {
-                    let value = versions::cell_value(value.as_deref());
-                    (*tree, versions::cell_key(key, ts), value)
-                })
-                .collect();
-            let mut ops = cells.iter().map(|(tree, key, value)| Op::Put {
-                tree: *tree,
-                key,
-                value,
-            });
+            let cells = cells(run.iter().map(|(tree, key, value)| (*tree, key, value)), ts);
+            let mut ops = cells.iter().map(put_of);
             let mut done = run.iter();
             self.store
                 .apply_watched(&mut ops, &mut |_, behind| {
@@ -435,6 +415,26 @@ impl Partition {
     }
 }
 
+/// Writes as versions of `ts`.
+fn cells<'a>(
+    writes: impl Iterator<Item = (TreeId, &'a Vec<u8>, &'a Payload)>,
+    ts: Ts,
+) -> SmallVec<[Cell; 4]> {
+    let cell = |(tree, key, value): (TreeId, &Vec<u8>, &Payload)| {
+        let value = versions::cell_value(value.as_deref());
+        (tree, versions::cell_key(key, ts), value)
+    };
+    writes.map(cell).collect()
+}
+
+fn put_of((tree, key, value): &Cell) -> Op<'_> {
+    Op::Put {
+        tree: *tree,
+        key,
+        value,
+    }
+}
+
 /// Whether a version that was put leaves one behind that may go some day; `behind` is the cell behind it, if that is known.
 fn leaves_behind(key: &[u8], value: &Payload, behind: Option<&[u8]>) -> bool {
     value.is_none() || behind.is_none_or(|b| versions::is_of(b, key))
@@ -450,6 +450,11 @@ pub(super) fn unknown(e: &Error) -> Error {
     .with_hint("The partition is fenced. After a restart look whether the changes are there before repeating them.")
 }
 
+/// 57P01: whoever was to answer has gone.
+pub(super) fn stopping() -> Error {
+    Error::new(SqlState::ADMIN_SHUTDOWN, "the shard is stopping")
+}
+
 /// Runs `work` on its own task, so that a caller that goes away cannot leave it half done.
 pub(super) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T>> + 'static,
@@ -459,10 +464,5 @@ pub(super) async fn to_the_end<T: 'static>(
         let _ = done.send(work.await);
     })
     .detach();
-    outcome.await.unwrap_or_else(|_| {
-        Err(Error::new(
-            SqlState::ADMIN_SHUTDOWN,
-            "the shard is stopping",
-        ))
-    })
+    outcome.await.unwrap_or_else(|_| Err(stopping()))
 }

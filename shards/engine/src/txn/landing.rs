@@ -6,7 +6,7 @@
 //! Bounds: one entry for each transaction that is committing here, at most one a connection; the log's backlog by `Store::admit`;
 //! garbage that is still to be collected by `UNCOLLECTED_MAX` writes.
 
-use super::commit::{Decides, unknown};
+use super::commit::{Decides, stopping, unknown};
 use super::partition::{Partition, bump};
 use super::state::TxnState;
 use futures_util::future::FutureExt;
@@ -14,7 +14,7 @@ use runtime::sync::oneshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use types::{Error, Lsn, Result, SqlState, Ts};
+use types::{Lsn, Result, Ts};
 
 /// The answer to a commit: resolves when it is durable and done.
 pub enum Landing {
@@ -27,12 +27,7 @@ impl Landing {
     pub async fn done(self) -> Result<Ts> {
         match self {
             Landing::Done(ts) => Ok(ts),
-            Landing::Due(answer) => answer.await.unwrap_or_else(|_| {
-                Err(Error::new(
-                    SqlState::ADMIN_SHUTDOWN,
-                    "the shard is stopping",
-                ))
-            }),
+            Landing::Due(answer) => answer.await.unwrap_or_else(|_| Err(stopping())),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A change of one row by its key: what most statements that write are.
 //!
-//! Owns: its way here, which is done at once when nothing has to be waited for: lock, look at the
-//! row where it lies, write, and with the statement's own transaction begin the commit. When something has to be waited
+//! Owns: its way here, which is done at once when nothing has to be waited for: lock, look at the row where it lies, write,
+//! and with the statement's own transaction begin the commit. When something has to be waited
 //! for, INSERT, UPDATE and DELETE do it as they do any other. Asked by: the router, and `handle` for other shards.
 //! Never: does what reaches beyond the row's partition (unique indexes, foreign keys whose columns change, triggers), or
 //! writes for a transaction whose reads must be remembered.
@@ -258,10 +258,7 @@ fn told(edit: &Edit, reply: Reply, ctx: &Context) -> ShardReply {
         }
         _ => return Err(Error::internal("a change with another answer")),
     };
-    let row = match row {
-        Some(row) => edit.returned(&row, ctx)?,
-        None => None,
-    };
+    let row = edit.returned(row.as_ref(), ctx)?;
     Ok(Reply::Edited { count, row })
 }
 
@@ -346,13 +343,9 @@ fn insert(state: &TxnState, call: &EditCall, key: &[u8]) -> Result<Edited> {
 }
 
 fn edited(edit: &Edit, row: Option<&Row>, ctx: &Context) -> Result<Edited> {
-    let row = match row {
-        Some(row) => edit.returned(row, ctx)?,
-        None => None,
-    };
     Ok(Edited {
         count: 1,
-        row,
+        row: edit.returned(row, ctx)?,
         landing: None,
     })
 }

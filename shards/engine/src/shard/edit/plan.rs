@@ -182,9 +182,10 @@ impl Edit {
         }))
     }
 
-    pub(super) fn returned(&self, row: &Row, ctx: &Context) -> Result<Option<Row>> {
-        let returning = self.returning.as_ref();
-        returning.map(|r| evaluated(&r.exprs, row, ctx)).transpose()
+    pub(super) fn returned(&self, row: Option<&Row>, ctx: &Context) -> Result<Option<Row>> {
+        let both = self.returning.as_ref().zip(row);
+        both.map(|(r, row)| evaluated(&r.exprs, row, ctx))
+            .transpose()
     }
 }
 
