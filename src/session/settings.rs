@@ -119,6 +119,8 @@ static DEFINITIONS: &[Definition] = &[
         false,
     ),
     def("transaction_read_only", "off", Rule::Fixed, false),
+    // Every scan begins where its partition does.
+    def("synchronize_seqscans", "off", Rule::Only(OFF), false),
     // Its default and its most are the server's `query_bytes_max`.
     def("work_mem", "64MB", Rule::Kilobytes, false),
     def(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 pub struct Cluster {
     pub port: u16,
+    bin: PathBuf,
     process: Child,
     _data: tempfile::TempDir,
 }
@@ -50,9 +51,15 @@ impl Cluster {
             .unwrap();
         Some(Cluster {
             port,
+            bin,
             process,
             _data: data,
         })
+    }
+
+    /// The folder of its programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
     }
 
     /// Waits until it answers.

@@ -9,6 +9,7 @@
 mod cluster;
 mod compare;
 mod dice;
+mod dumps;
 mod expressions;
 mod known;
 mod queries;

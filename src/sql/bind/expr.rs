@@ -307,6 +307,10 @@ impl<'a> Binder<'a> {
                 value = self.infix("->", value, index)?;
                 continue;
             }
+            if ty == DataType::Name {
+                value = self.letter(value, index)?;
+                continue;
+            }
             let Some(element) = ty.element() else {
                 return Err(Error::new(
                     SqlState::DATATYPE_MISMATCH,
@@ -333,6 +337,15 @@ impl<'a> Binder<'a> {
             };
         }
         Ok(value)
+    }
+
+    /// `name[0]` is the first of its bytes, a "char".
+    fn letter(&mut self, name: Expr, index: Expr) -> Result<Expr> {
+        let int = |n| Expr::Const(Value::Int4(n), DataType::Int4);
+        let at = self.infix("+", index, int(1))?;
+        let letter = self.call("substr", vec![name, at, int(1)])?;
+        let letter = self.coerce(letter, DataType::InternalChar, -1, CastContext::Explicit)?;
+        letter.ok_or_else(|| Error::internal("no cast from text to \"char\""))
     }
 
     /// `a[2:3]`, `a[:n]`: a bound that is left out is that of the array.

@@ -27,7 +27,7 @@ pub(super) struct Relation {
     pub columns: Vec<Entry>,
     /// Ordinals of its primary key among `columns`, for functional dependency in GROUP BY.
     pub key: Vec<usize>,
-    /// `tableoid`, where no outer join can make it NULL.
+    /// `tableoid`, where it can be told whether an outer join has made it NULL.
     pub tableoid: Option<Entry>,
     /// An outer join may have put NULLs in the place of its row.
     pub padded: bool,
@@ -50,6 +50,31 @@ pub(super) enum Found<'s> {
     Nothing,
     /// The relation is here but has no such column.
     NoSuchColumn,
+}
+
+impl Relation {
+    /// `tableoid` of rows that an outer join may have made up: those have no oid and no primary key.
+    fn padded_tableoid(&self) -> Option<Entry> {
+        let oid = self.tableoid.as_ref()?;
+        if self.padded {
+            return Some(oid.clone());
+        }
+        let key = self.key.first().and_then(|&at| self.columns.get(at));
+        let key = match self.base {
+            true => key?,
+            false => self.columns.iter().find(|e| e.name == "oid")?,
+        };
+        let missing = Expr::IsNull(Box::new(key.expr.clone()));
+        let expr = Expr::Case {
+            branches: vec![(missing, Expr::Const(Value::Null, DataType::Oid))],
+            otherwise: Some(Box::new(oid.expr.clone())),
+            ty: DataType::Oid,
+        };
+        Some(Entry {
+            expr,
+            ..oid.clone()
+        })
+    }
 }
 
 impl Entry {
@@ -99,7 +124,7 @@ impl Scope {
     pub fn shifted(mut self, by: usize) -> Scope {
         let shift = |e: &mut Entry| super::walk::shift_columns(&mut e.expr, by);
         for r in &mut self.relations {
-            r.columns.iter_mut().for_each(shift);
+            r.columns.iter_mut().chain(&mut r.tableoid).for_each(shift);
         }
         self.visible.iter_mut().for_each(shift);
         self
@@ -108,7 +133,8 @@ impl Scope {
     /// Rows of this side may be padded with NULL.
     pub fn made_nullable(mut self) -> Scope {
         for r in &mut self.relations {
-            (r.tableoid, r.padded) = (None, true);
+            r.tableoid = r.padded_tableoid();
+            r.padded = true;
         }
         self
     }

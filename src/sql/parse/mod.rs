@@ -14,6 +14,7 @@ mod explain;
 mod frame;
 pub(crate) mod infer;
 mod maintenance;
+mod operators;
 pub(crate) mod plpgsql;
 mod portals;
 pub(crate) mod rename;
@@ -255,7 +256,8 @@ fn overriding(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
     let source = errors::Source { sql, lines };
-    let tokens = infer::tokens(rewrite::tokens(tokens, source)?, source)?;
+    let tokens = rewrite::tokens(operators::tokens(tokens), source)?;
+    let tokens = infer::tokens(tokens, source)?;
     let mut cursor = cursor::Cursor::new(&tokens, sql, lines);
     if let Some(command) = command::read(&mut cursor, text)? {
         return Ok(Ast::Command(command));

@@ -53,6 +53,45 @@ pub(crate) fn renamed(text: &str, table: &str, from: &str, to: &str) -> String {
     out
 }
 
+/// The text with the types behind `::` in small letters, as PostgreSQL shows them.
+pub(crate) fn types_folded(text: &str) -> String {
+    const MORE: [&str; 6] = ["with", "without", "time", "zone", "precision", "varying"];
+    let Ok(tokens) = errors::tokenize(text) else {
+        return text.to_owned();
+    };
+    let lines = split::Lines::of(text);
+    let mut chars: Vec<char> = text.chars().collect();
+    let mut in_type = false;
+    let mut first = false;
+    let mut inside = false;
+    for t in &tokens {
+        match &t.token {
+            Token::DoubleColon => (in_type, first) = (true, true),
+            Token::Whitespace(_) => {}
+            // A precision may stand in the middle: time(3) with time zone.
+            Token::LParen if !first => inside = true,
+            Token::RParen if inside => inside = false,
+            Token::Number(..) | Token::Comma if inside => {}
+            Token::Word(w) if in_type && w.quote_style.is_none() => {
+                let small = w.value.to_ascii_lowercase();
+                if !first && !MORE.contains(&small.as_str()) {
+                    in_type = false;
+                    continue;
+                }
+                first = false;
+                let at = lines.position(t.span.start).map(|at| at as usize - 1);
+                let letters = at.and_then(|at| chars.get_mut(at..at + w.value.chars().count()));
+                letters
+                    .into_iter()
+                    .flatten()
+                    .for_each(|c| c.make_ascii_lowercase());
+            }
+            _ => in_type = false,
+        }
+    }
+    chars.into_iter().collect()
+}
+
 /// The text with NEW and OLD in small letters where they qualify a column, as PostgreSQL shows them.
 pub(crate) fn rows_folded(text: &str) -> String {
     let mut out = String::new();
@@ -104,7 +143,18 @@ fn row_references(text: &str) -> Vec<(usize, String, Option<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{row_fields, rows_folded};
+    use super::{row_fields, rows_folded, types_folded};
+
+    #[test]
+    fn types_are_shown_in_small_letters_and_nothing_else_is() {
+        let text = "(A::TIME(3) WITH TIME ZONE > '::INT'::TEXT AND b::\"B\" IS NULL) OR (x::NUMERIC(4,2)) = Y";
+        let shown = "(A::time(3) with time zone > '::INT'::text AND b::\"B\" IS NULL) OR (x::numeric(4,2)) = Y";
+        assert_eq!(types_folded(text), shown);
+        assert_eq!(
+            types_folded("n('S'::REGCLASS) WITH"),
+            "n('S'::regclass) WITH"
+        );
+    }
 
     #[test]
     fn rows_of_triggers_are_shown_in_small_letters() {

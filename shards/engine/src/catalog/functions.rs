@@ -57,14 +57,13 @@ impl Catalog {
         out
     }
 
-    /// A type as signatures name it: the domain, where it is one.
+    /// A type as signatures name it: the domain, where it is one; a mark in the place of a user's.
     pub fn argument_name(&self, ty: DataType, declared: u32) -> String {
         let ty = match self.is_domain(declared) {
             true => DataType::Enum(declared),
             false => ty,
         };
-        self.user_type_name(ty)
-            .unwrap_or_else(|| type_name(ty, None))
+        type_name(ty, None)
     }
 
     /// `f(integer,text)`, with its schema unless that is `public`.

@@ -14,6 +14,7 @@ pub mod model;
 pub mod objects;
 pub mod path;
 mod placement;
+pub mod qualify;
 pub mod referrers;
 pub mod statistics;
 pub mod stored;

@@ -214,7 +214,7 @@ impl Draft {
                 ),
             ));
         }
-        let sequence = identity_sequence(c, options)?;
+        let sequence = identity_sequence(&self.table.schema, c, options)?;
         let number = c.number;
         let owned = OwnedSequence {
             column: at,

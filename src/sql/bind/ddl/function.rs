@@ -231,7 +231,7 @@ impl<'a> Binder<'a> {
         if !inner.changes.is_empty() {
             return Err(one_query("functions that change rows are not supported"));
         }
-        let mut stated = inner.stated_query(&query, parsed.text.to_string());
+        let mut stated = inner.stated_query(&query, text.clone());
         if let Some(relation) = returns.row_of {
             // Under a name that no query can say.
             stated.reads.push(row_type(relation));

@@ -7,6 +7,7 @@ use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::name_of;
 use super::table::{columns_scope, plain_definition, storage_value};
 use crate::parse::define::Reindexed;
+use crate::parse::rename;
 use crate::statement::Statement;
 use engine::catalog::{Index, KeyPart, OpClass, PartOf, Relation as Found, SqlExpr, Table, system};
 use engine::exec::cast;
@@ -123,7 +124,7 @@ impl<'a> Binder<'a> {
         if !is_immutable(&expr) {
             return Err(mutable("index expression"));
         }
-        let sql = format!("({e})");
+        let sql = rename::types_folded(&format!("({e})"));
         Ok(PartOf::Expr(SqlExpr { sql, expr }))
     }
 
@@ -141,7 +142,7 @@ impl<'a> Binder<'a> {
         if !is_immutable(&expr) {
             return Err(mutable("index predicate"));
         }
-        let sql = format!("({e})");
+        let sql = rename::types_folded(&format!("({e})"));
         Ok(SqlExpr { sql, expr })
     }
 }

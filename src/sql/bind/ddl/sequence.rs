@@ -123,17 +123,32 @@ impl<'a> Binder<'a> {
 }
 
 /// The sequence of an identity column.
-pub(super) fn identity_sequence(column: &ColumnDef, o: &SequenceOptions) -> Result<Sequence> {
+/// SEQUENCE NAME gives it one, in the table's schema.
+pub(super) fn identity_sequence(
+    schema: &str,
+    column: &ColumnDef,
+    o: &SequenceOptions,
+) -> Result<Sequence> {
     if !column.ty.is_integer() {
         return Err(Error::new(
             SqlState::INVALID_PARAMETER_VALUE,
             "identity column type must be smallint, integer, or bigint",
         ));
     }
-    if o.name.is_some() || o.owned_by.is_some() || o.ty.is_some() {
+    if o.owned_by.is_some() || o.ty.is_some() {
         return Err(unsupported("this option of an identity column"));
     }
     let mut sequence = new_sequence(column.ty);
+    if let Some(name) = &o.name {
+        let mut parts = names::parts(name)?;
+        sequence.name = parts.pop().unwrap_or_default();
+        if parts.pop().is_some_and(|of| of != schema) || !parts.is_empty() {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "sequence must be in same schema as table it is linked to",
+            ));
+        }
+    }
     apply(&mut sequence, o, true)?;
     Ok(sequence)
 }

@@ -10,7 +10,7 @@ use super::foreign::foreign_key;
 use super::index_columns;
 use super::placement;
 use super::sequence::{identity_sequence, new_sequence};
-use crate::parse::define;
+use crate::parse::{define, rename};
 use crate::statement::Statement;
 use engine::catalog::objects::CommentKey;
 use engine::catalog::{
@@ -355,7 +355,7 @@ impl<'a> Binder<'a> {
                 }
                 _ => e.to_string(),
             },
-            _ => e.to_string(),
+            _ => rename::types_folded(&e.to_string()),
         };
         Ok(Default { sql, expr })
     }
@@ -434,7 +434,7 @@ impl<'a> Binder<'a> {
         while let ast::Expr::Nested(x) = inner {
             inner = x;
         }
-        Ok((expr, format!("({inner})")))
+        Ok((expr, rename::types_folded(&format!("({inner})"))))
     }
 
     /// GENERATED ALWAYS AS (…): over the other columns of the row.
@@ -478,7 +478,7 @@ impl<'a> Binder<'a> {
         while let ast::Expr::Nested(x) = inner {
             inner = x;
         }
-        let sql = format!("({inner})");
+        let sql = rename::types_folded(&format!("({inner})"));
         Ok(SqlExpr { sql, expr })
     }
 }
@@ -752,7 +752,7 @@ fn identity_column(
         .columns
         .get_mut(ordinal)
         .ok_or_else(|| Error::internal("a column out of range"))?;
-    let sequence = identity_sequence(column, &options)?;
+    let sequence = identity_sequence("", column, &options)?;
     column.not_null = true;
     table.sequences.push(OwnedSequence {
         column: ordinal,

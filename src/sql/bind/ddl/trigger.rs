@@ -203,7 +203,10 @@ impl<'a> Binder<'a> {
         while let ast::Expr::Nested(x) = node {
             node = x;
         }
-        let sql = format!("({})", rename::rows_folded(&node.to_string()));
+        let sql = format!(
+            "({})",
+            rename::types_folded(&rename::rows_folded(&node.to_string()))
+        );
         let number = |name: String| {
             let at = table.column(&name)?;
             table.columns.get(at).map(|c| c.number)

@@ -15,7 +15,7 @@ use types::TableId;
 
 /// Something that can be dropped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
+pub(in crate::catalog) enum Node {
     Schema(String),
     /// Materialized views are tables.
     Table(TableId),
@@ -35,13 +35,13 @@ pub(super) enum Node {
 
 /// Whether a dependent object goes silently with what it depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bond {
+pub(in crate::catalog) enum Bond {
     Normal,
     Auto,
 }
 
 /// What depends directly on a node.
-pub(super) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
+pub(in crate::catalog) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Node, Bond)> {
     let mut out = Vec::new();
     match node {
         Node::Schema(name) => in_schema(catalog, name, &mut out),
@@ -143,7 +143,7 @@ fn uses(t: &Trigger, oid: u32) -> bool {
 }
 
 /// Every stated query, and what it belongs to.
-fn stated(catalog: &Catalog) -> impl Iterator<Item = (Node, &Stated)> {
+pub(in crate::catalog) fn stated(catalog: &Catalog) -> impl Iterator<Item = (Node, &Stated)> {
     let views = catalog.views.values().map(|v| (Node::View(v.id), &v.query));
     let materialized = catalog.tables.values().filter_map(|t| match &t.kind {
         TableKind::Materialized { query, .. } => Some((Node::Table(t.id), query)),

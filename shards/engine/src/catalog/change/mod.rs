@@ -12,7 +12,7 @@ mod drop;
 mod enums;
 mod foreign;
 mod function;
-mod graph;
+pub(in crate::catalog) mod graph;
 mod names;
 mod schema;
 mod sequence;

@@ -122,8 +122,15 @@ impl Change {
         };
         let (name, number, ty) = (column.name.clone(), column.number, column.ty);
         let mut sequence = def.sequence.clone();
-        sequence.name =
-            super::names::choose(&table.name, &[&name], "seq", |name| self.taken(table, name));
+        if sequence.name.is_empty() {
+            sequence.name =
+                super::names::choose(&table.name, &[&name], "seq", |name| self.taken(table, name));
+        } else if self.taken(table, &sequence.name) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("relation \"{}\" already exists", sequence.name),
+            ));
+        }
         sequence.id = TableId(self.oid());
         sequence.state = self.oid();
         sequence.schema.clone_from(&table.schema);

@@ -3,7 +3,7 @@
 use super::definitions::relations;
 use super::indexes::{index_definition, indexes};
 use super::values::{null, text, yes};
-use crate::catalog::TableKind;
+use crate::catalog::{TableKind, qualify};
 use crate::exec::Context;
 use types::Row;
 
@@ -39,7 +39,7 @@ pub(super) fn indexes_of_tables(ctx: &Context) -> Vec<Row> {
             text(&i.table.name),
             text(i.name),
             null(),
-            text(&index_definition(&i, true)),
+            text(&qualify::shown(ctx, &index_definition(&i, true), None)),
         ]
     };
     indexes(&ctx.catalog).map(row).collect()

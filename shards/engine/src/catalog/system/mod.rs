@@ -9,6 +9,7 @@
 //! Source: PostgreSQL 15, chapter 53 (System Catalogs) and chapter 37 (The Information Schema).
 
 pub mod definitions;
+mod depend;
 mod describe;
 mod indexes;
 mod information;
@@ -39,9 +40,10 @@ pub use describe::{
     Constraint, ConstraintKind, attrdef_oid, constraint_definition, constraints, domain_checks,
 };
 pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
-pub use objects::{serial_sequence, view_definition};
+pub use objects::{PUBLIC_COMMENT, definition, serial_sequence, view_query};
 pub use procs::{io_function, io_function_name};
 pub use types::class_named;
+pub use values::{DATABASE_OWNER, OWNER};
 
 /// The oid of a system relation, as `pg_description.classoid` has it; 0 for none of that name.
 pub fn class_oid(name: &str) -> u32 {

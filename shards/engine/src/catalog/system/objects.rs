@@ -3,19 +3,36 @@
 //! Source: PostgreSQL 15's `system_views.sql` and `information_schema.sql`.
 
 use super::definitions::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID};
-use super::values::{OWNER, int4, null, oid, text, yes};
-use crate::catalog::{Catalog, Sequence, TableKind};
+use super::values::{DATABASE_OWNER, OWNER, array, int4, null, oid, text, yes};
+use crate::catalog::{Catalog, Sequence, Stated, TableKind};
 use crate::exec::Context;
 use types::{DataType, Reg, Row, Value};
 
+/// What is said about the schema `public` until somebody says something else.
+pub const PUBLIC_COMMENT: &str = "standard public schema";
+
 pub(super) fn namespaces(ctx: &Context) -> Vec<Row> {
-    let row = |id, name: &str| -> Row { vec![oid(id), text(name), oid(OWNER), null()] };
-    let mut rows = vec![
-        row(PG_CATALOG_OID, "pg_catalog"),
-        row(PUBLIC_OID, "public"),
-        row(INFORMATION_SCHEMA_OID, "information_schema"),
+    // What everybody may do with `public` after initdb.
+    let free = [
+        "pg_database_owner=UC/pg_database_owner",
+        "=U/pg_database_owner",
     ];
-    rows.extend(ctx.catalog.schemas.values().map(|s| row(s.oid, &s.name)));
+    let free = || array(DataType::Text, free.map(text).into());
+    let row = |id, name: &str, owner| -> Row {
+        let access = if owner == DATABASE_OWNER {
+            free()
+        } else {
+            null()
+        };
+        vec![oid(id), text(name), oid(owner), access]
+    };
+    let mut rows = vec![
+        row(PG_CATALOG_OID, "pg_catalog", OWNER),
+        row(PUBLIC_OID, "public", DATABASE_OWNER),
+        row(INFORMATION_SCHEMA_OID, "information_schema", OWNER),
+    ];
+    let own = ctx.catalog.schemas.values();
+    rows.extend(own.map(|s| row(s.oid, &s.name, OWNER)));
     rows
 }
 
@@ -93,15 +110,17 @@ pub(super) fn information_sequences(ctx: &Context) -> Vec<Row> {
 
 pub(super) fn descriptions(ctx: &Context) -> Vec<Row> {
     let comments = ctx.catalog.comments.iter();
-    let rows = comments.map(|(key, comment)| -> Row {
-        vec![
-            oid(key.object),
-            oid(key.class),
-            int4(key.column),
-            text(comment),
-        ]
-    });
-    rows.collect()
+    let row = |class: u32, object: u32, column: i32, comment: &str| -> Row {
+        vec![oid(object), oid(class), int4(column), text(comment)]
+    };
+    let rows = comments.map(|(key, said)| row(key.class, key.object, key.column, said));
+    let mut rows: Vec<Row> = rows.collect();
+    let schemas = super::class_oid("pg_namespace");
+    let mut said = ctx.catalog.comments.keys();
+    if !said.any(|key| (key.class, key.object) == (schemas, PUBLIC_OID)) {
+        rows.push(row(schemas, PUBLIC_OID, 0, PUBLIC_COMMENT));
+    }
+    rows
 }
 
 pub(super) fn materialized(ctx: &Context) -> Vec<Row> {
@@ -126,14 +145,14 @@ pub fn definition(sql: &str) -> String {
     format!(" {sql};")
 }
 
-/// The text of a view or materialized view.
-pub fn view_definition(catalog: &Catalog, id: u32) -> Option<String> {
+/// The query of a view or materialized view.
+pub fn view_query(catalog: &Catalog, id: u32) -> Option<&Stated> {
     let id = types::TableId(id);
     if let Some(view) = catalog.views.get(&id) {
-        return Some(definition(&view.query.sql));
+        return Some(&view.query);
     }
     match &catalog.tables.get(&id)?.kind {
-        TableKind::Materialized { query, .. } => Some(definition(&query.sql)),
+        TableKind::Materialized { query, .. } => Some(query),
         TableKind::Ordinary | TableKind::Temporary(_) => None,
     }
 }

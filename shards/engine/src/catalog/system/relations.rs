@@ -1,4 +1,4 @@
-//! Rows of `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_constraint` and `pg_depend`.
+//! Rows of `pg_class`, `pg_attribute`, `pg_attrdef` and `pg_constraint`.
 
 use super::definitions::{Relation, relations};
 use super::describe::{ConstraintKind, attrdef_oid, constraints, domain_checks};
@@ -13,10 +13,6 @@ use crate::catalog::{
 use crate::exec::{Context, functions};
 use std::sync::LazyLock;
 use types::{DataType, Row, Value};
-
-const CLASS: u32 = 1259;
-const CONSTRAINT: u32 = 2606;
-const ATTRDEF: u32 = 2604;
 
 /// What differs between the rows of `pg_class`.
 struct Class<'a> {
@@ -37,7 +33,7 @@ struct Class<'a> {
 
 impl Class<'_> {
     fn row(&self) -> Row {
-        let table = self.kind == "r";
+        let table = matches!(self.kind, "r" | "m");
         vec![
             oid(self.oid),
             text(self.name),
@@ -58,7 +54,7 @@ impl Class<'_> {
             ch(self.kind),
             int2(self.columns as i16),
             int2(self.checks as i16),
-            yes(false),
+            yes(matches!(self.kind, "v" | "m")),
             yes(self.triggers),
             yes(false),
             yes(false),
@@ -116,7 +112,11 @@ fn table_class(t: &Table, ctx: &Context) -> Row {
             .get(&t.id)
             .map_or(-1.0, |s| s.rows as f32),
     };
-    class.row()
+    let mut row = class.row();
+    if let TableKind::Materialized { populated, .. } = &t.kind {
+        row[POPULATED] = yes(*populated);
+    }
+    row
 }
 
 fn view_class(v: &View, catalog: &Catalog) -> Row {
@@ -202,9 +202,10 @@ pub(super) fn class(ctx: &Context) -> Vec<Row> {
     rows
 }
 
-/// Places of `relnamespace` and `relpersistence`.
+/// Places of `relnamespace`, `relpersistence` and `relispopulated`.
 const NAMESPACE: usize = 2;
 const PERSISTENCE: usize = 15;
+const POPULATED: usize = 24;
 
 /// What differs between the rows of `pg_attribute`.
 struct Attribute<'a> {
@@ -480,56 +481,4 @@ fn action_letter(action: ForeignKeyAction) -> &'static str {
         ForeignKeyAction::SetNull => "n",
         ForeignKeyAction::SetDefault => "d",
     }
-}
-
-/// Indexes hang on their constraint or columns, constraints and defaults on columns.
-pub(super) fn depend(ctx: &Context) -> Vec<Row> {
-    let row = |class: u32, object: u32, on: u32, target: u32, column: usize, kind| -> Row {
-        vec![
-            oid(class),
-            oid(object),
-            int4(0),
-            oid(on),
-            oid(target),
-            int4(column as i32),
-            ch(kind),
-        ]
-    };
-    let mut rows = Vec::new();
-    for s in ctx.catalog.sequences.values() {
-        if let Some((table, number)) = s.owner {
-            let kind = if s.internal { "i" } else { "a" };
-            let number = number.max(0) as usize;
-            rows.push(row(CLASS, s.id.0, CLASS, table.0, number, kind));
-        }
-    }
-    for c in constraints(&ctx.catalog) {
-        for column in &c.columns {
-            rows.push(row(CONSTRAINT, c.oid, CLASS, c.table.id.0, column + 1, "a"));
-        }
-    }
-    for i in indexes(&ctx.catalog) {
-        if i.constraint {
-            rows.push(row(CLASS, i.oid, CONSTRAINT, i.oid, 0, "i"));
-            continue;
-        }
-        for column in i.uses() {
-            rows.push(row(CLASS, i.oid, CLASS, i.table.id.0, column + 1, "a"));
-        }
-    }
-    for t in ctx.catalog.tables.values() {
-        for (i, c) in t.columns.iter().enumerate() {
-            if c.default.is_some() {
-                rows.push(row(
-                    ATTRDEF,
-                    attrdef_oid(t.id.0, i),
-                    CLASS,
-                    t.id.0,
-                    i + 1,
-                    "a",
-                ));
-            }
-        }
-    }
-    rows
 }

@@ -2,7 +2,7 @@
 //!
 //! There is one user: whoever the session is.
 
-use super::values::{OWNER, array, ch, int4, null, oid, proc, text, yes};
+use super::values::{DATABASE_OWNER, OWNER, array, ch, int4, null, oid, proc, text, yes};
 use crate::catalog::Database;
 use crate::exec::{Context, CursorInfo};
 use crate::txn::build::Building;
@@ -87,39 +87,53 @@ pub(super) fn access_methods(_: &Context) -> Vec<Row> {
     ]
 }
 
+/// The roles: the user, who may do everything, and one that can do nothing but own `public`.
+fn each_role(ctx: &Context) -> [(u32, &str, bool); 2] {
+    [
+        (OWNER, &ctx.session.user, true),
+        (DATABASE_OWNER, "pg_database_owner", false),
+    ]
+}
+
 pub(super) fn authids(ctx: &Context) -> Vec<Row> {
-    vec![vec![
-        oid(OWNER),
-        text(&ctx.session.user),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(false),
-        yes(true),
-        int4(-1),
-        null(),
-        null(),
-    ]]
+    let row = |(role, name, all): (u32, &str, bool)| -> Row {
+        vec![
+            oid(role),
+            text(name),
+            yes(all),
+            yes(true),
+            yes(all),
+            yes(all),
+            yes(all),
+            yes(false),
+            yes(all),
+            int4(-1),
+            null(),
+            null(),
+        ]
+    };
+    each_role(ctx).map(row).into()
 }
 
 pub(super) fn roles(ctx: &Context) -> Vec<Row> {
-    vec![vec![
-        text(&ctx.session.user),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(true),
-        yes(false),
-        int4(-1),
-        text("********"),
-        null(),
-        yes(true),
-        null(),
-        oid(OWNER),
-    ]]
+    let row = |(role, name, all): (u32, &str, bool)| -> Row {
+        vec![
+            text(name),
+            yes(all),
+            yes(true),
+            yes(all),
+            yes(all),
+            yes(all),
+            yes(false),
+            int4(-1),
+            text("********"),
+            null(),
+            yes(all),
+            null(),
+            oid(role),
+        ]
+    };
+    each_role(ctx).map(row).into()
 }
 
 pub(super) fn users(ctx: &Context) -> Vec<Row> {

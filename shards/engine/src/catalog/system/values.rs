@@ -7,6 +7,9 @@ use types::{Array, DataType, Reg, Value};
 /// The owner of everything: the one user there is.
 pub const OWNER: u32 = 10;
 
+/// `pg_database_owner`, the owner of the schema `public`: a role that the owner of the database is a member of.
+pub const DATABASE_OWNER: u32 = 6171;
+
 pub fn oid(v: u32) -> Value {
     Value::Oid(v)
 }

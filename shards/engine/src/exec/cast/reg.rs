@@ -4,7 +4,7 @@
 
 use super::{cannot, cut_name, typename};
 use crate::catalog::enums;
-use crate::catalog::{Catalog, Relation, path, system};
+use crate::catalog::{Catalog, Relation, path, qualify, system};
 use crate::exec::{Context, functions};
 use DataType::*;
 use std::sync::Arc;
@@ -164,7 +164,8 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
             let Some(ty) = ctx.catalog.type_of_oid(oid) else {
                 return typename::pseudo_name(oid).map(str::to_owned);
             };
-            let own = ctx.catalog.user_type_name(ty);
+            let path = path::searched(ctx);
+            let own = qualify::type_name(&ctx.catalog, &path, ty);
             Some(own.unwrap_or_else(|| ty.sql_name().to_owned()))
         }
         Regnamespace => schema_name(&ctx.catalog, oid).map(str::to_owned),

@@ -42,6 +42,7 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
         "regexp_matches" => matches(a),
         // No table is a part of another.
         "pg_partition_ancestors" => Ok(Box::new(std::iter::empty())),
+        "pg_options_to_table" => Ok(options(&args::array(a, 0)?.items)),
         "string_to_table" => {
             let items = build::split_to_items(a)?.unwrap_or_default();
             let value = |i: Option<String>| i.map_or(Value::Null, Value::from);
@@ -56,6 +57,19 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
 
 fn column(values: impl Iterator<Item = Value> + 'static) -> Rows {
     Box::new(values.map(|v| Ok(vec![v])))
+}
+
+/// Each `name=value`; without a value it is NULL.
+fn options(all: &[Value]) -> Rows {
+    let row = |option: &Value| -> Result<Row> {
+        let option = args::text(std::slice::from_ref(option), 0)?;
+        Ok(match option.split_once('=') {
+            Some((name, value)) => vec![name.into(), value.into()],
+            None => vec![option.into(), Value::Null],
+        })
+    };
+    let rows: Vec<Result<Row>> = all.iter().map(row).collect();
+    Box::new(rows.into_iter())
 }
 
 fn matches(a: &[Value]) -> Result<Rows> {

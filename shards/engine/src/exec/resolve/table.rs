@@ -133,6 +133,12 @@ static SIGNATURES: &[Function] = &[
     set("json_each_text", "json_each_text", &[Json], Text),
     set("json_object_keys", "json_object_keys", &[Json], Text),
     set(
+        "pg_options_to_table",
+        "pg_options_to_table",
+        &[TextArray],
+        Text,
+    ),
+    set(
         "pg_partition_ancestors",
         "pg_partition_ancestors",
         &[Regclass],
@@ -162,6 +168,10 @@ pub fn table_function(name: &str, args: &[DataType]) -> Result<Signature> {
                 | "json_array_elements"
                 | "json_array_elements_text" => {
                     vec![("value".to_owned(), r.ret)]
+                }
+                "pg_options_to_table" => {
+                    let column = |name: &str| (name.to_owned(), r.ret);
+                    vec![column("option_name"), column("option_value")]
                 }
                 other => vec![(other.to_owned(), r.ret)],
             };

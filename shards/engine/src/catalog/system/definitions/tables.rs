@@ -4,7 +4,7 @@
 //! as text, xid as bigint.
 
 use super::{Definition, none, table};
-use crate::catalog::system::{indexes, objects, procs, relations, server, triggers, types};
+use crate::catalog::system::{depend, indexes, objects, procs, relations, server, triggers, types};
 
 pub(super) const TABLES: &[Definition] = &[
     table(
@@ -185,7 +185,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2608,
         "pg_depend",
-        relations::depend,
+        depend::depend,
         "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, refobjsubid int4, deptype char",
     ),
     table(
@@ -246,7 +246,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         2618,
         "pg_rewrite",
-        none,
+        depend::rules,
         "oid oid, rulename name, ev_class oid, ev_type char, ev_enabled char, is_instead bool, ev_qual text, \
          ev_action text",
     ),

@@ -88,6 +88,13 @@ pub(super) const VIEWS: &[Definition] = &[
          float4[]",
     ),
     view(
+        12099,
+        "pg_seclabels",
+        none,
+        "objoid oid, classoid oid, objsubid int4, objtype text, objnamespace oid, objname text, provider text, \
+         label text",
+    ),
+    view(
         12104,
         "pg_settings",
         server::settings,

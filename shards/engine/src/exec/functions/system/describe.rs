@@ -4,6 +4,7 @@
 
 use super::super::args;
 use super::{Function, type_name};
+use crate::catalog::qualify::shown;
 use crate::catalog::{Relation, path, system};
 use crate::exec::functions::{self, ANY, quote_identifier};
 use crate::exec::{Context, cast};
@@ -11,9 +12,12 @@ use DataType::*;
 use types::{DataType, Error, Result, SqlState, TableId, Value};
 
 pub static FUNCTIONS: &[Function] = &[
-    Function::new("pg_get_expr", &[Text, Oid], Text, |_, a| Ok(a[0].clone())).stable(),
-    Function::new("pg_get_expr_ext", &[Text, Oid, Bool], Text, |_, a| {
-        Ok(a[0].clone())
+    Function::new("pg_get_expr", &[Text, Oid], Text, |c, a| {
+        Ok(shown(c, args::text(a, 0)?, None).into())
+    })
+    .stable(),
+    Function::new("pg_get_expr_ext", &[Text, Oid, Bool], Text, |c, a| {
+        Ok(shown(c, args::text(a, 0)?, None).into())
     })
     .sql("pg_get_expr")
     .stable(),
@@ -88,7 +92,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_get_function_result", &[Oid], Text, |c, a| {
         let oid = args::oid(a, 0)?;
         if let Some(f) = c.catalog.functions.get(&oid) {
-            return Ok(c.catalog.function_result(f).into());
+            return Ok(shown(c, &c.catalog.function_result(f), None).into());
         }
         Ok(functions::by_oid(oid).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
     })
@@ -99,7 +103,10 @@ pub static FUNCTIONS: &[Function] = &[
     .stable(),
     Function::new("pg_get_functiondef", &[Oid], Text, |c, a| {
         let found = c.catalog.functions.get(&args::oid(a, 0)?);
-        Ok(found.map_or(Value::Null, |f| c.catalog.function_definition(f).into()))
+        Ok(found.map_or(Value::Null, |f| {
+            let text = c.catalog.function_definition(f);
+            c.catalog.named(&text).into_owned().into()
+        }))
     })
     .stable(),
     Function::new(
@@ -177,12 +184,16 @@ fn function_is_visible(ctx: &Context, oid: u32) -> bool {
 fn trigger(ctx: &Context, oid: u32, pretty: bool) -> Value {
     let found = ctx.catalog.trigger(oid);
     found.map_or(Value::Null, |t| {
-        ctx.catalog.trigger_definition(t, pretty).into()
+        let text = ctx.catalog.trigger_definition(t, pretty);
+        shown(ctx, &text, None).into()
     })
 }
 
 fn view(ctx: &Context, oid: u32) -> Result<Value> {
-    Ok(system::view_definition(&ctx.catalog, oid).map_or(Value::Null, Value::from))
+    let query = system::view_query(&ctx.catalog, oid);
+    Ok(query.map_or(Value::Null, |q| {
+        shown(ctx, &system::definition(&q.sql), Some(q)).into()
+    }))
 }
 
 fn comment(ctx: &Context, class: Option<u32>, object: u32, column: i32) -> Value {
@@ -190,7 +201,13 @@ fn comment(ctx: &Context, class: Option<u32>, object: u32, column: i32) -> Value
     let found = comments.find(|(key, _)| {
         key.object == object && key.column == column && class.is_none_or(|c| c == key.class)
     });
-    found.map_or(Value::Null, |(_, text)| Value::from(&**text))
+    let schemas = system::class_oid("pg_namespace");
+    let public = object == system::PUBLIC_OID && class.is_none_or(|c| c == schemas);
+    match found {
+        Some((_, text)) => Value::from(&**text),
+        None if public && column == 0 => system::PUBLIC_COMMENT.into(),
+        None => Value::Null,
+    }
 }
 
 /// The sequence of a table's column, as `schema.name`.
@@ -232,11 +249,11 @@ fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
         return Ok(Value::Null);
     };
     let nth = match usize::try_from(column) {
-        Ok(0) | Err(_) => return Ok(system::index_definition(&i, true).into()),
+        Ok(0) | Err(_) => return Ok(shown(ctx, &system::index_definition(&i, true), None).into()),
         Ok(n) => n - 1,
     };
     if let Some(part) = i.parts.get(nth) {
-        return Ok(system::part_definition(i.table, part, false).into());
+        return Ok(shown(ctx, &system::part_definition(i.table, part, false), None).into());
     }
     let included = nth.checked_sub(i.parts.len());
     let column = included.and_then(|n| i.table.columns.get(*i.include.get(n)?));
@@ -245,10 +262,12 @@ fn index(ctx: &Context, oid: u32, column: i32) -> Result<Value> {
 
 fn constraint(ctx: &Context, oid: u32) -> Result<Value> {
     if let Some((_, _, check)) = system::domain_checks(&ctx.catalog).find(|c| c.0 == oid) {
-        return Ok(format!("CHECK ({})", check.sql).into());
+        return Ok(shown(ctx, &format!("CHECK ({})", check.sql), None).into());
     }
     let found = system::constraints(&ctx.catalog).find(|c| c.oid == oid);
-    Ok(found.map_or(Value::Null, |c| system::constraint_definition(&c).into()))
+    Ok(found.map_or(Value::Null, |c| {
+        shown(ctx, &system::constraint_definition(&c), None).into()
+    }))
 }
 
 /// What PARTITION BY said.
@@ -264,7 +283,7 @@ fn placement(ctx: &Context, oid: u32) -> Result<Value> {
 
 fn arguments(ctx: &Context, oid: u32, defaults: bool) -> Result<Value> {
     if let Some(f) = ctx.catalog.functions.get(&oid) {
-        return Ok(ctx.catalog.function_arguments(f, defaults).into());
+        return Ok(shown(ctx, &ctx.catalog.function_arguments(f, defaults), None).into());
     }
     let Some(f) = functions::by_oid(oid) else {
         return Ok(Value::Null);

@@ -2,9 +2,9 @@
 
 use super::super::args;
 use super::Function;
-use crate::catalog::path;
+use crate::catalog::{path, system};
 use crate::exec::Context;
-use crate::exec::functions::{ANY, check_size};
+use crate::exec::functions::{ANY, check_size, quote_identifier};
 use DataType::*;
 use std::sync::Arc;
 use types::{Array, DataType, Error, Result, SqlState, Value};
@@ -58,6 +58,10 @@ pub static FUNCTIONS: &[Function] = &[
     .stable(),
     Function::new("pg_backend_pid", &[], Int4, |c, _| {
         Ok(Value::Int4(c.session.backend_pid))
+    })
+    .stable(),
+    Function::new("acldefault", &[InternalChar, Oid], TextArray, |c, a| {
+        access(&c.session.user, args::text(a, 0)?)
     })
     .stable(),
     Function::new("pg_reload_conf", &[], Bool, |_, _| {
@@ -129,7 +133,8 @@ pub static FUNCTIONS: &[Function] = &[
     .stable(),
     Function::new("pg_get_userbyid", &[Oid], Name, |c, a| {
         Ok(match args::oid(a, 0)? {
-            10 => c.session.user.as_str().into(),
+            system::OWNER => c.session.user.as_str().into(),
+            system::DATABASE_OWNER => "pg_database_owner".into(),
             other => format!("unknown (OID={other})").into(),
         })
     })
@@ -200,6 +205,38 @@ privileges! {
     "has_sequence_privilege" "has_sequence_privilege_named" granted;
     "has_tablespace_privilege" "has_tablespace_privilege_named" granted;
     "has_language_privilege" "has_language_privilege_named" granted;
+}
+
+/// What may be done with an object that nobody has granted or revoked anything of: by everybody, and by its owner, who is
+/// the one user.
+fn access(user: &str, kind: &str) -> Result<Value> {
+    let (everybody, owner) = match kind {
+        "c" => ("", ""),
+        "r" => ("", "arwdDxt"),
+        "s" => ("", "rwU"),
+        "d" => ("Tc", "CTc"),
+        "f" => ("X", "X"),
+        "l" | "T" => ("U", "U"),
+        "L" => ("", "rw"),
+        "n" => ("", "UC"),
+        "p" => ("", "sA"),
+        "t" => ("", "C"),
+        "F" | "S" => ("", "U"),
+        _ => {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized object type abbreviation: \"{kind}\""),
+            ));
+        }
+    };
+    let user = quote_identifier(user);
+    let all = [("", everybody), (&*user, owner)];
+    let given = all.iter().filter(|(_, what)| !what.is_empty());
+    let item = |(to, what): &(&str, &str)| Value::from(format!("{to}={what}/{user}"));
+    Ok(Value::Array(Arc::new(Array {
+        element: Text,
+        items: given.map(item).collect(),
+    })))
 }
 
 /// There is one user, and everything is theirs.

@@ -4,6 +4,7 @@
 
 use super::super::args;
 use super::Function;
+use crate::catalog::{path, qualify};
 use crate::exec::functions::{ANY, natural_type};
 use crate::exec::{Context, cast};
 use DataType::*;
@@ -134,7 +135,8 @@ fn format_type(ctx: &Context, a: &[Value]) -> Result<Value> {
     let typmod = a.get(1).and_then(Value::as_i64);
     let known = u32::try_from(oid).ok();
     let known = known.and_then(|oid| ctx.catalog.type_of_oid(oid));
-    if let Some(name) = known.and_then(|ty| ctx.catalog.user_type_name(ty)) {
+    let path = path::searched(ctx);
+    if let Some(name) = known.and_then(|ty| qualify::type_name(&ctx.catalog, &path, ty)) {
         return Ok(name.into());
     }
     Ok(match known {

@@ -1,0 +1,377 @@
+//! Texts of definitions, for who looks names up along another path.
+//!
+//! Owns: which words of such a text are names of types, functions and relations. Definitions are kept as they were written, or made
+//! without the schema `public`; PostgreSQL prints a name with its schema where the reader's `search_path` does not find it, and
+//! `pg_dump` reads with an empty one. Asked by: the functions that print definitions (`pg_get_expr`, `pg_get_viewdef`, …).
+//! Never: changes a text whose names the reader would find. A word is taken for a relation behind FROM and JOIN of a query,
+//! REFERENCES, and in a literal before `::regclass`; for a type behind `::`; for a function before a parenthesis. A name that a WITH
+//! of the text hides is left alone. Bounds: one pass.
+
+use super::model::PUBLIC;
+use super::{Catalog, Stated, path};
+use crate::exec::Context;
+use crate::exec::functions::quote_identifier;
+use std::collections::BTreeSet;
+use types::{DataType, marks, marks::Mark};
+
+/// The text as the session would have to write it. `of`: the query that it is, with what its names meant.
+pub fn shown(ctx: &Context, text: &str, of: Option<&Stated>) -> String {
+    let path = path::searched(ctx);
+    let named = marks::named(text, |mark| match mark {
+        Mark::Type(oid) => type_name(&ctx.catalog, &path, DataType::Enum(oid)),
+        Mark::Label { .. } => None,
+    });
+    let named = ctx.catalog.named(&named);
+    let words = words(&named);
+    let hidden = names_of_with(&words);
+    let mut places = Vec::new();
+    let reader = Reader {
+        catalog: &ctx.catalog,
+        path: &path,
+        of,
+        hidden,
+    };
+    reader.places(&words, &mut places);
+    let mut out = String::with_capacity(named.len() + 16 * places.len());
+    let mut done = 0;
+    for (at, schema) in places {
+        out.push_str(&named[done..at]);
+        out.push_str(&quote_identifier(&schema));
+        out.push('.');
+        done = at;
+    }
+    out.push_str(&named[done..]);
+    out
+}
+
+/// As `format_type` prints a user's type: with its schema unless the path finds it.
+pub fn type_name(catalog: &Catalog, path: &[String], ty: DataType) -> Option<String> {
+    let own = catalog.types.get(&ty.user_oid()?)?;
+    let seen = catalog.user_type(path, None, &own.name);
+    let seen = seen.and_then(|t| t.user_oid()) == Some(own.oid);
+    let mut name = quote_identifier(&own.name).into_owned();
+    if !seen {
+        name = format!("{}.{name}", quote_identifier(&own.schema));
+    }
+    if ty.is_array() {
+        name.push_str("[]");
+    }
+    Some(name)
+}
+
+struct Reader<'a> {
+    catalog: &'a Catalog,
+    path: &'a [String],
+    of: Option<&'a Stated>,
+    hidden: BTreeSet<String>,
+}
+
+/// What is known of one level of parentheses.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// A query, so its FROM is one.
+    query: bool,
+    from: bool,
+    /// The next word is an item of FROM.
+    item: bool,
+}
+
+impl Reader<'_> {
+    /// Where a schema has to be written, in order.
+    fn places(&self, words: &[Word<'_>], out: &mut Vec<(usize, String)>) {
+        let mut levels = vec![Level::default()];
+        for (i, w) in words.iter().enumerate() {
+            let before = i.checked_sub(1).and_then(|i| words.get(i));
+            let after = words.get(i + 1);
+            let (open, close) = (w.is("("), w.is(")"));
+            let here = levels.last().copied().unwrap_or_default();
+            let mut next = here;
+            if open {
+                let inside = Level {
+                    query: here.item,
+                    from: here.item,
+                    item: here.item,
+                };
+                if let Some(level) = levels.last_mut() {
+                    level.item = false;
+                }
+                levels.push(inside);
+                continue;
+            }
+            if close {
+                levels.pop();
+                if levels.is_empty() {
+                    levels.push(Level::default());
+                }
+                continue;
+            }
+            match w.kind {
+                Kind::Name => {
+                    let qualified = before.is_some_and(|b| b.is("."));
+                    if !qualified && !after.is_some_and(|a| a.is(".")) {
+                        let schema = self.schema(w, before, after, here.item);
+                        out.extend(schema.map(|s| (w.at, s)));
+                    }
+                    let keeps = w.is_word("only") || w.is_word("lateral");
+                    next.item = here.item && keeps;
+                    step(w, before, &mut next);
+                }
+                Kind::Literal => {
+                    if is_regclass(words, i) {
+                        let name = w.text.trim_matches('\'');
+                        let schema = self.relation(&folded(name));
+                        out.extend(schema.map(|s| (w.at + 1, s)));
+                    }
+                    next.item = false;
+                }
+                Kind::Sign => next.item = here.from && w.is(","),
+            }
+            if let Some(level) = levels.last_mut() {
+                *level = next;
+            }
+        }
+    }
+
+    /// The schema that an unqualified name needs, if it needs one.
+    fn schema(
+        &self,
+        w: &Word<'_>,
+        before: Option<&Word<'_>>,
+        after: Option<&Word<'_>>,
+        item: bool,
+    ) -> Option<String> {
+        let name = folded(w.text);
+        if before.is_some_and(|b| b.is("::")) {
+            return self.ty(&name);
+        }
+        let called = after.is_some_and(|a| a.is("("));
+        if before.is_some_and(|b| b.is_word("references") || b.is_word("setof")) {
+            return self.relation(&name);
+        }
+        match (called, item) {
+            (true, _) => self.function(&name),
+            (false, true) => self.relation(&name),
+            (false, false) => None,
+        }
+    }
+
+    fn ty(&self, name: &str) -> Option<String> {
+        let seen = self.catalog.user_type(self.path, None, name).is_some();
+        let is_it = |s: &str| self.catalog.user_type(&[], Some(s), name).is_some();
+        self.first(seen, is_it)
+    }
+
+    fn function(&self, name: &str) -> Option<String> {
+        let any = |path: &[String], schema: Option<&str>| {
+            let all = self.catalog.functions_named(path, schema, name);
+            !all.is_empty()
+        };
+        self.first(any(self.path, None), |s| any(&[], Some(s)))
+    }
+
+    fn relation(&self, name: &str) -> Option<String> {
+        if self.hidden.contains(name) {
+            return None;
+        }
+        let reads = self.of.into_iter().flat_map(|of| &of.reads);
+        let mut reads = reads.filter(|r| r.schema.is_none() && r.name == name);
+        if let Some(read) = reads.next() {
+            let found = self.catalog.relation_by_oid(read.relation.0)?;
+            let seen = self.catalog.find(self.path, None, found.name());
+            let seen = seen.is_some_and(|s| s.oid() == read.relation.0);
+            return (!seen).then(|| found.schema().to_owned());
+        }
+        let seen = self.catalog.find(self.path, None, name).is_some();
+        self.first(seen, |s| self.catalog.find(&[], Some(s), name).is_some())
+    }
+
+    /// The first schema that has it, of those that the text was written with: `public`, which definitions leave out, or the
+    /// query's own path.
+    fn first(&self, seen: bool, has: impl Fn(&str) -> bool) -> Option<String> {
+        if seen {
+            return None;
+        }
+        let own = self.of.into_iter().flat_map(|of| &of.path);
+        let mut all = own.map(String::as_str).chain([PUBLIC]);
+        all.find(|s| has(s)).map(str::to_owned)
+    }
+}
+
+/// What a word of the grammar changes.
+fn step(w: &Word<'_>, before: Option<&Word<'_>>, level: &mut Level) {
+    const ENDS: [&str; 12] = [
+        "where",
+        "group",
+        "order",
+        "having",
+        "window",
+        "limit",
+        "offset",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+        "for",
+    ];
+    if w.text.starts_with('"') {
+        return;
+    }
+    if w.is_word("select") {
+        *level = Level {
+            query: true,
+            ..Level::default()
+        };
+    } else if w.is_word("from") {
+        let compares = before.is_some_and(|b| b.is_word("distinct"));
+        if level.query && !compares {
+            (level.from, level.item) = (true, true);
+        }
+    } else if w.is_word("join") {
+        level.item = level.from;
+    } else if ENDS.iter().any(|end| w.is_word(end)) {
+        (level.from, level.item) = (false, false);
+    }
+}
+
+fn is_regclass(words: &[Word<'_>], at: usize) -> bool {
+    let cast = words.get(at + 1).is_some_and(|w| w.is("::"));
+    cast && words.get(at + 2).is_some_and(|w| w.is_word("regclass"))
+        && !words[at].text.contains('.')
+}
+
+/// What WITH names: `name AS (`.
+fn names_of_with(words: &[Word<'_>]) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    if !words.iter().any(|w| w.is_word("with")) {
+        return out;
+    }
+    for found in words.windows(3) {
+        let [before, name, after] = found else {
+            continue;
+        };
+        let first = before.is_word("with") || before.is_word("recursive");
+        let more = before.is(",") && after.is_word("as");
+        if name.kind == Kind::Name && (first || more) {
+            out.insert(folded(name.text));
+        }
+    }
+    out
+}
+
+fn folded(text: &str) -> String {
+    match text.strip_prefix('"') {
+        Some(inside) => inside.trim_end_matches('"').replace("\"\"", "\""),
+        None => text.to_lowercase(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// An identifier or keyword.
+    Name,
+    /// A text in quotes.
+    Literal,
+    Sign,
+}
+
+struct Word<'t> {
+    kind: Kind,
+    text: &'t str,
+    at: usize,
+}
+
+impl Word<'_> {
+    fn is(&self, sign: &str) -> bool {
+        self.kind == Kind::Sign && self.text == sign
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        self.kind == Kind::Name && self.text.eq_ignore_ascii_case(word)
+    }
+}
+
+/// The words of a text; blanks and comments are none.
+fn words(text: &str) -> Vec<Word<'_>> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let (kind, len) = match c {
+            c if c.is_whitespace() => (None, c.len_utf8()),
+            '-' if rest.starts_with("--") => (None, rest.find('\n').unwrap_or(rest.len())),
+            '/' if rest.starts_with("/*") => {
+                (None, rest.find("*/").map_or(rest.len(), |end| end + 2))
+            }
+            '\'' => (Some(Kind::Literal), quoted(rest, '\'')),
+            '"' => (Some(Kind::Name), quoted(rest, '"')),
+            ':' if rest.starts_with("::") => (Some(Kind::Sign), 2),
+            c if c.is_alphanumeric() || c == '_' => {
+                let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+                let len = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+                let kind = if c.is_ascii_digit() {
+                    Kind::Sign
+                } else {
+                    Kind::Name
+                };
+                (Some(kind), len)
+            }
+            c => (Some(Kind::Sign), c.len_utf8()),
+        };
+        let word = &rest[..len];
+        out.extend(kind.map(|kind| Word {
+            kind,
+            text: word,
+            at,
+        }));
+        at += len;
+    }
+    out
+}
+
+/// How long a text in quotes is; two quotes are one of it.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return at + 1;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_names_texts_and_signs_without_blanks_and_comments() {
+        let text = "a.\"B \"\"c\"::t -- no\n/* no */ 'it''s' $1 2x é(";
+        let all: Vec<(Kind, &str)> = words(text).iter().map(|w| (w.kind, w.text)).collect();
+        assert_eq!(
+            all,
+            [
+                (Kind::Name, "a"),
+                (Kind::Sign, "."),
+                (Kind::Name, "\"B \"\"c\""),
+                (Kind::Sign, "::"),
+                (Kind::Name, "t"),
+                (Kind::Literal, "'it''s'"),
+                (Kind::Sign, "$"),
+                (Kind::Sign, "1"),
+                (Kind::Sign, "2x"),
+                (Kind::Name, "é"),
+                (Kind::Sign, "("),
+            ]
+        );
+        assert_eq!(folded("\"B \"\"c\""), "B \"c");
+        assert_eq!(words("'open").len() + words("\"open").len(), 2);
+    }
+
+    #[test]
+    fn names_that_with_gives_are_found() {
+        let named = |text| names_of_with(&words(text)).into_iter().collect::<Vec<_>>();
+        let text = "with recursive A(x) as (select 1), b as (select c, d) select e, f from a, b";
+        assert_eq!(named(text), ["a", "b"]);
+        assert!(named("select a, b as c from d").is_empty());
+    }
+}
