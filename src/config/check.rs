@@ -108,6 +108,7 @@ impl Config {
                 self.idle_in_transaction_timeout,
                 true,
             ),
+            ("analyze_interval", self.analyze_interval, true),
             ("slow_statement", self.slow_statement, true),
             ("drain_timeout", self.drain_timeout, true),
             ("wal_archive_timeout", self.wal_archive_timeout, true),

@@ -140,6 +140,9 @@ settings! {
     /// locks and its snapshot, which keeps old versions of rows from being collected, last no longer. 0 is no limit. A session
     /// may set its own as `idle_in_transaction_session_timeout`.
     idle_in_transaction_timeout, "idle_in_transaction_timeout", Span, "1h";
+    /// How often the server looks for tables of which more than 50 rows and a tenth have been changed since they were analyzed,
+    /// and analyzes them. 0 is never.
+    analyze_interval, "analyze_interval", Span, "1min";
     /// Longest wait at shutdown for what still runs; then it is cancelled.
     drain_timeout, "drain_timeout", Span, "10s";
     /// Longest time a connection may take to complete its startup.

@@ -111,6 +111,8 @@ async fn begin(
         }
         (0..shared.shards()).for_each(|_| shared.reach(Stage::Begun));
         runtime::spawn_background(reload::watch(shared.clone(), router.clone())).detach();
+        let every = shared.config.analyze_interval;
+        runtime::spawn_background(session::tend(node.clone(), every)).detach();
     }
     runtime::spawn(deadlock::watch(Rc::downgrade(router))).detach();
     Ok(shared.all(Stage::Begun).await)

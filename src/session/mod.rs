@@ -24,11 +24,13 @@ mod settings;
 mod shapes;
 mod statement;
 mod temporary;
+mod tending;
 mod transaction;
 mod utility;
 
 pub use node::{Node, Options};
 pub use temporary::clean;
+pub use tending::tend;
 
 use crate::router::advisory::Advisory;
 use crate::router::notify::Announcements;

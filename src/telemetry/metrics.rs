@@ -127,6 +127,8 @@ pub struct Metrics {
     statements: [Latency; StatementKind::ALL.len()],
     /// Statements longer than the configured `slow_statement`.
     pub slow_statements: Counter,
+    /// By the server itself.
+    pub tables_analyzed: Counter,
     /// Rows sent to clients.
     pub rows_returned: Counter,
     /// Rows that INSERT, UPDATE, DELETE and COPY touched.
@@ -161,6 +163,7 @@ impl Metrics {
             requests: RefCell::default(),
             statements: Default::default(),
             slow_statements: Counter::default(),
+            tables_analyzed: Counter::default(),
             rows_returned: Counter::default(),
             rows_affected: Counter::default(),
             transactions_committed: Counter::default(),
@@ -348,6 +351,11 @@ impl Metrics {
                 "rustydb_slow_statements_total",
                 "Statements longer than slow_statement",
                 &self.slow_statements,
+            ),
+            (
+                "rustydb_tables_analyzed_total",
+                "Tables that the server analyzed by itself",
+                &self.tables_analyzed,
             ),
             (
                 "rustydb_rows_returned_total",

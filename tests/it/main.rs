@@ -40,5 +40,6 @@ mod serializable;
 mod space;
 mod spill;
 mod temporary;
+mod tending;
 mod triggers;
 mod waits;

@@ -69,7 +69,7 @@ pub(crate) fn types_folded(text: &str) -> String {
             Token::DoubleColon => (in_type, first) = (true, true),
             Token::Whitespace(_) => {}
             // A precision may stand in the middle: time(3) with time zone.
-            Token::LParen if !first => inside = true,
+            Token::LParen if in_type && !first => inside = true,
             Token::RParen if inside => inside = false,
             Token::Number(..) | Token::Comma if inside => {}
             Token::Word(w) if in_type && w.quote_style.is_none() => {

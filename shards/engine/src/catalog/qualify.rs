@@ -249,7 +249,8 @@ fn names_of_with(words: &[Word<'_>]) -> BTreeSet<String> {
         let [before, name, after] = found else {
             continue;
         };
-        let first = before.is_word("with") || before.is_word("recursive");
+        let with = before.is_word("with") && !name.is_word("recursive");
+        let first = with || before.is_word("recursive");
         let more = before.is(",") && after.is_word("as");
         if name.kind == Kind::Name && (first || more) {
             out.insert(folded(name.text));

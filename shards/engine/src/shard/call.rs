@@ -35,6 +35,8 @@ pub enum ShardCall {
     /// A checkpoint of every partition.
     Checkpoint,
     Stats,
+    /// How much has been changed in each tree since the last such call: `Changed`.
+    TakeChanged,
     /// Who waits for whose locks.
     Waits,
     /// Ends a wait that is part of a cycle, if it still goes on.
@@ -519,6 +521,7 @@ pub enum Reply {
         rows: Vec<(Vec<u8>, Row)>,
         resume: Option<Resume>,
     },
+    Changed(Vec<(TreeId, u64)>),
     /// Of how many rows it is a sample.
     Sample {
         seen: u64,

@@ -42,6 +42,7 @@ impl Shard {
         let mut count = 0;
         match call.what {
             Load::Rows { rows, ctx } => {
+                p.loaded(call.table.tree, rows.len());
                 for row in rows {
                     let key = self.new_key(&call.table, &row)?;
                     loader.row(&key, &row, &ctx).await?;

@@ -301,6 +301,10 @@ impl Shard {
                     .for_each(|p| p.store.set_policy(policy));
                 Ok(Reply::Done)
             }
+            ShardCall::TakeChanged => {
+                let all = self.partitions.values();
+                Ok(Reply::Changed(all.flat_map(|p| p.take_changed()).collect()))
+            }
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
             ShardCall::Recovered => Ok(Reply::Recovered {
                 found: std::mem::take(&mut self.recovered.borrow_mut()),

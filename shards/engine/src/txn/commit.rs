@@ -344,6 +344,7 @@ impl Partition {
         for (tree, key) in left {
             self.garbage.push(ts, tree, key);
         }
+        self.changed.count(writes.iter().map(|(tree, ..)| tree));
         Some(Ok(()))
     }
 
@@ -389,6 +390,7 @@ impl Partition {
                     }
                 })
                 .await?;
+            self.changed.count(run.iter().map(|(tree, ..)| *tree));
             self.collect_for(run.len(), horizon).await?;
             runtime::yield_if_needed().await;
             Ok(())

@@ -13,6 +13,7 @@
 mod apart;
 pub mod backup;
 pub mod build;
+mod changed;
 pub mod clock;
 pub mod commit;
 pub mod contents;

@@ -6,6 +6,7 @@
 //! partition is fenced: it answers 58030 until the process is restarted and recovers.
 
 use super::backup::Backup;
+use super::changed::Changed;
 use super::commit::to_the_end;
 use super::deadlock::Suspects;
 use super::garbage::Garbage;
@@ -50,6 +51,7 @@ pub struct Partition {
     /// Trees that rows are being loaded into, and by how many calls.
     loading: RefCell<HashMap<TreeId, usize>>,
     pub garbage: Garbage,
+    pub(super) changed: Changed,
     pub(super) landings: Landings,
     /// How many of those `in_flight` have been reinstated.
     pub(super) doubts: Cell<usize>,
@@ -146,10 +148,21 @@ impl Partition {
             barred: RefCell::new(Vec::new()),
             loading: RefCell::new(HashMap::new()),
             garbage: Garbage::default(),
+            changed: Changed::default(),
             landings: Landings::default(),
             doubts: Cell::new(0),
             counters: Counters::default(),
         }
+    }
+
+    /// What commits and loads have changed since the last such question.
+    pub fn take_changed(&self) -> Vec<(TreeId, u64)> {
+        self.changed.take()
+    }
+
+    /// That many rows go into the table past the transaction's writes.
+    pub fn loaded(&self, tree: TreeId, rows: usize) {
+        self.changed.count(std::iter::repeat_n(tree, rows));
     }
 
     /// 58030 once the partition is fenced.
