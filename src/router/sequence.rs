@@ -87,7 +87,8 @@ impl TxnSource {
         let catalog = &ctx.catalog;
         let value = match function {
             SequenceFunction::Next => {
-                let next = self.next_value(&sequence(catalog, args)?).await?;
+                let sequence = sequence(catalog, args)?;
+                let next = self.router.next_value(&self.sequences, &sequence).await?;
                 Value::Int8(next)
             }
             SequenceFunction::Current => {
@@ -119,18 +120,6 @@ impl TxnSource {
             }
         };
         Ok(vec![value])
-    }
-
-    async fn next_value(&self, sequence: &Arc<Sequence>) -> Result<i64> {
-        if let Some(value) = self.sequences.ahead(sequence) {
-            return Ok(value);
-        }
-        let count = u32::try_from(sequence.cache).unwrap_or(u32::MAX);
-        let act = SequenceAct::Next { count };
-        match self.router.of_sequence(sequence, act).await? {
-            Reply::Sequence { values, .. } => self.sequences.took(sequence, values).ok_or_else(odd),
-            _ => Err(odd()),
-        }
     }
 
     fn last_value(&self, catalog: &Catalog) -> Result<i64> {
@@ -183,6 +172,18 @@ impl TxnSource {
 
 impl Router {
     /// Asks the home of a sequence's state.
+    pub async fn next_value(&self, own: &Sequences, sequence: &Arc<Sequence>) -> Result<i64> {
+        if let Some(value) = own.ahead(sequence) {
+            return Ok(value);
+        }
+        let count = u32::try_from(sequence.cache).unwrap_or(u32::MAX);
+        let act = SequenceAct::Next { count };
+        match self.of_sequence(sequence, act).await? {
+            Reply::Sequence { values, .. } => own.took(sequence, values).ok_or_else(odd),
+            _ => Err(odd()),
+        }
+    }
+
     pub(super) async fn of_sequence(
         &self,
         sequence: &Arc<Sequence>,

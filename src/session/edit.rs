@@ -16,14 +16,16 @@ use engine::shard::call::EditCall;
 use engine::shard::{Aim, Edit, Edited};
 use engine::txn::horizon::SnapshotGuard;
 use engine::txn::{Isolation, Stop, TxnRef};
+use futures_util::FutureExt;
 use sql::Statement;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Error, Result, Row, RowBatch};
+use types::{Error, Result, Row, RowBatch, Value};
 
-pub(super) fn of(statement: &Statement, catalog: &Catalog) -> Option<Arc<Edit>> {
+/// Of a statement of so many parameters.
+pub(super) fn of(statement: &Statement, catalog: &Catalog, params: usize) -> Option<Arc<Edit>> {
     let edit = match statement {
-        Statement::Insert(insert) => Edit::of_insert(insert, catalog),
+        Statement::Insert(insert) => Edit::of_insert(insert, catalog, params),
         Statement::Update(update) => Edit::of_update(update, catalog),
         Statement::Delete(delete) => Edit::of_delete(delete, catalog),
         _ => None,
@@ -54,11 +56,73 @@ impl Session {
         let current = once.planned.own.is_none()
             && once.planned.version == router.shard.catalog_version(self.database)
             && self.cursors.borrow().is_empty();
-        let Some(writer) = self.writer().filter(|_| current) else {
+        if self.writer().filter(|_| current).is_none() {
+            return Ok(Err(once));
+        }
+        let began = runtime::Instant::now();
+        if edit.sequences.is_empty() {
+            let params = once.params.clone();
+            return self.edit_with(once, (edit, params), stop(), began);
+        }
+        let mut given = Box::pin(self.with_next(edit, once.params.clone()));
+        match (&mut given).now_or_never() {
+            Some(given) => {
+                let given = given.map_err(|e| self.not_given(e))?;
+                self.edit_with(once, given, stop(), began)
+            }
+            None => {
+                let stop = stop();
+                Ok(Ok(Answer::Later(Box::pin(async move {
+                    let given = given.await;
+                    let given = given.map_err(|e| self.not_given(e))?;
+                    match self.edit_with(once, given, stop.clone(), began)? {
+                        Ok(Answer::Now(reply)) => reply,
+                        Ok(Answer::Later(reply)) => reply.await,
+                        Ok(Answer::Apart(reply)) => reply.await,
+                        Err(once) => self.begun(once, stop),
+                    }
+                }))))
+            }
+        }
+    }
+
+    /// The parameters with what its sequences give.
+    async fn with_next(
+        &self,
+        edit: Arc<Edit>,
+        mut params: Vec<Value>,
+    ) -> Result<(Arc<Edit>, Vec<Value>)> {
+        let router = &self.node.router;
+        let catalog = self.catalog();
+        for id in &edit.sequences {
+            let sequence = catalog.sequences.get(id);
+            let sequence = sequence.ok_or_else(|| Error::internal("a sequence that is gone"))?;
+            let next = router.next_value(&self.sequences, sequence).await?;
+            params.push(Value::Int8(next));
+        }
+        Ok((edit, params))
+    }
+
+    /// A sequence has no next value.
+    fn not_given(&self, e: Error) -> Error {
+        match self.writer() {
+            Some(writer) => self.edit_failed(&writer, e),
+            None => self.named(e),
+        }
+    }
+
+    fn edit_with(
+        &self,
+        once: Once,
+        (edit, params): (Arc<Edit>, Vec<Value>),
+        stop: Arc<Stop>,
+        began: runtime::Instant,
+    ) -> Result<std::result::Result<Answer<'_>, Once>> {
+        let router = &self.node.router;
+        let Some(writer) = self.writer() else {
             return Ok(Err(once));
         };
-        let began = runtime::Instant::now();
-        let ctx = self.context(once.params.clone());
+        let ctx = self.context(params);
         let home = match &writer {
             Writer::Alone => router.shard.home(),
             Writer::Txn(txn) => txn.home(),
@@ -67,7 +131,6 @@ impl Session {
             let nothing = self.edited(&once.planned, (0, None), &writer, began);
             return Ok(Ok(Answer::Now(Ok(nothing))));
         };
-        let stop = stop();
         let (call, guard) = self.call_for(&writer, (edit, aim), ctx, &stop);
         let Some(done) = router.edit_here(&call) else {
             let asked = self.edit_asked(once, call, (writer, guard), (stop, began));

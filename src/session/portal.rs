@@ -95,7 +95,11 @@ impl Session {
         let (version, own) = (ctx.catalog.version, self.own_catalog());
         let (parsed, took) = (Some(parsed.clone()), began.elapsed());
         let mut planned = Planned::new(version, own, parsed, bound, took);
-        planned.edit = edit::of(planned.statement(), &ctx.catalog);
+        planned.edit = edit::of(
+            planned.statement(),
+            &ctx.catalog,
+            planned.bound.params.len(),
+        );
         Ok(Rc::new(planned))
     }
 

@@ -88,6 +88,8 @@ fn is_by_key(planned: &Planned) -> bool {
             one_key(&update.access) && set.chain(&update.filter).all(plain)
         }
         Statement::Delete(delete) => one_key(&delete.access) && delete.filter.iter().all(plain),
+        // What its sequences give is not in its numbers.
+        Statement::Insert(_) if planned.edit.is_some() => true,
         Statement::Insert(insert) => match &insert.source {
             Plan::Values { rows } => rows.iter().flatten().all(plain),
             _ => false,

@@ -15,10 +15,11 @@ use crate::codec::row;
 use crate::exec::Context;
 use crate::exec::operators::needs_settling;
 use crate::plan::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Expr, Insert, Plan, Returning, Update,
+    Assignment, ConflictAction, ConflictTarget, Delete, Expr, Insert, Plan, Returning,
+    SequenceFunction, SubqueryKind, Update,
 };
 use std::sync::Arc;
-use types::{PartitionId, Result, Row, Value};
+use types::{DataType, PartitionId, Result, Row, TableId, Value};
 
 /// A statement that changes one row by its key, made ready.
 pub struct Edit {
@@ -26,6 +27,8 @@ pub struct Edit {
     pub(super) layout: row::Layout,
     pub(super) what: What,
     pub(super) returning: Option<Returning>,
+    /// Whose next values are its last parameters, in this order.
+    pub sequences: Vec<TableId>,
 }
 
 pub(super) enum What {
@@ -71,10 +74,12 @@ impl Edit {
             table: table.clone(),
             what,
             returning: returning.clone(),
+            sequences: Vec::new(),
         }
     }
 
-    pub fn of_insert(insert: &Insert, catalog: &Catalog) -> Option<Edit> {
+    /// Of a statement of so many parameters.
+    pub fn of_insert(insert: &Insert, catalog: &Catalog, params: usize) -> Option<Edit> {
         let table = &insert.table;
         let on_conflict = of_conflict(insert, catalog)?;
         let reaches = table.has_unique_indexes()
@@ -89,16 +94,22 @@ impl Edit {
             _ => return None,
         };
         let [values] = &values[..] else { return None };
+        let (mut values, mut project) = (values.clone(), project.cloned());
+        let mut sequences = Vec::new();
+        for e in values.iter_mut().chain(project.iter_mut().flatten()) {
+            given_next(e, params, &mut sequences)?;
+        }
         let simple = !reaches
-            && plain(values)
-            && plain(project.into_iter().flatten())
+            && plain(&values)
+            && plain(project.iter().flatten())
             && returns_plain(&insert.returning);
         let what = What::Insert {
-            values: values.clone(),
-            project: project.cloned(),
+            values,
+            project,
             on_conflict,
         };
-        simple.then(|| Edit::new(table, what, &insert.returning))
+        let edit = Edit::new(table, what, &insert.returning);
+        simple.then_some(Edit { sequences, ..edit })
     }
 
     pub fn of_update(update: &Update, catalog: &Catalog) -> Option<Edit> {
@@ -186,6 +197,45 @@ impl Edit {
         let both = self.returning.as_ref().zip(row);
         both.map(|(r, row)| evaluated(&r.exprs, row, ctx))
             .transpose()
+    }
+}
+
+/// A value that is a sequence's next one becomes a parameter. `None`: there are too many. What may not be evaluated (a part of
+/// CASE or COALESCE) stays, so that it takes no value.
+fn given_next(e: &mut Expr, params: usize, sequences: &mut Vec<TableId>) -> Option<()> {
+    let e = match e {
+        Expr::Cast { expr, .. } => &mut **expr,
+        e => e,
+    };
+    if let Some(sequence) = next_of(e) {
+        let place = u16::try_from(params + sequences.len()).ok()?;
+        *e = Expr::Param(place, DataType::Int8);
+        sequences.push(sequence);
+    }
+    Some(())
+}
+
+/// `nextval` of a sequence that is known.
+fn next_of(e: &Expr) -> Option<TableId> {
+    let Expr::Subquery {
+        plan,
+        kind: SubqueryKind::Scalar,
+        ..
+    } = e
+    else {
+        return None;
+    };
+    let Plan::Sequence(call) = &**plan else {
+        return None;
+    };
+    let Plan::Project { input, exprs } = &call.input else {
+        return None;
+    };
+    match (call.function, &**input, exprs.as_slice()) {
+        (SequenceFunction::Next, Plan::OneRow, [Expr::Const(Value::Reg(named), _)]) => {
+            Some(TableId(named.oid))
+        }
+        _ => None,
     }
 }
 
