@@ -5,7 +5,7 @@
 #   benches/compare/tpcc.sh [binary]        without one it builds target/release/rustydb-shard
 #
 # WAREHOUSES (2), ITEMS (10000; 100000 in the specification), CUSTOMERS (300 of a district; 3000), CLIENTS (16), LASTS (6 s),
-# ROUNDS (3), CORES (2), ISOLATION ("read committed"), PG_BIN (the newest installed), TPCC (the client; built when not given).
+# ROUNDS (3), CORES (2), PLACED (true: here, a warehouse's rows are in one partition; false: both have the same statements), ISOLATION ("read committed"), PG_BIN (the newest installed), TPCC (the client; built when not given).
 # Both servers run on the same disk and take turns, the first place changes from round to round; medians are printed. PostgreSQL
 # is as initdb makes it; commits are durable in both. The exit code is 1 when a condition does not hold, a transaction failed, or a
 # server could not be asked. Needs: postgresql, psql. As root it runs PostgreSQL as the user postgres.
@@ -25,7 +25,9 @@ start_ours rustydb "$cores"
 for who in theirs ours; do
   if [ "$who" = ours ]; then port=$our_port; else port=$pg_port; fi
   began=$(date +%s.%N)
-  "$tpcc" load --addr "127.0.0.1:$port" "${scale[@]}"
+  placed=()
+  [ "$who" = theirs ] || placed=(--placed "${PLACED:-true}")
+  "$tpcc" load --addr "127.0.0.1:$port" "${scale[@]}" "${placed[@]}"
   echo "$who loaded in $(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }') s"
 done
 

@@ -45,6 +45,7 @@ fn run() -> Result<bool, String> {
         seed: args.get("seed", 1)?,
         pids: args.list("pids")?,
     };
+    let placed = args.get("placed", false)?;
     args.finish()?;
     let limits = [
         ("warehouses", mix.scale.warehouses, 1_000),
@@ -59,7 +60,7 @@ fn run() -> Result<bool, String> {
     match what.as_str() {
         "load" => {
             let mut connection = mix.connect().map_err(failed)?;
-            load::load(&mut connection, mix.scale).map_err(failed)?;
+            load::load(&mut connection, mix.scale, placed).map_err(failed)?;
             Ok(true)
         }
         "run" => mix_and_print(&mix).map_err(failed),

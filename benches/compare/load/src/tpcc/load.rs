@@ -37,9 +37,17 @@ const INDEXES: [&str; 2] = [
 
 const DAY: &str = "2026-01-01 00:00:00";
 
-pub fn load(connection: &mut Connection, scale: Scale) -> io::Result<()> {
+/// `placed`: the rows of a warehouse in one partition, which PostgreSQL has no word for.
+pub fn load(connection: &mut Connection, scale: Scale, placed: bool) -> io::Result<()> {
     for statement in TABLES {
-        connection.query(statement)?;
+        let warehouse = statement.split_once("primary key (").map(|(_, key)| key);
+        let warehouse = warehouse.and_then(|key| key.split_once(','));
+        match warehouse.filter(|_| placed) {
+            Some((column, _)) => {
+                connection.query(&format!("{statement} partition by hash ({column})"))?
+            }
+            None => connection.query(statement)?,
+        };
     }
     let mut dice = Dice::new(1);
     let mut rows = Vec::new();
