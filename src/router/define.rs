@@ -16,7 +16,7 @@ use engine::plan::{Ddl, Expr};
 use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall, Resume};
 use engine::shard::load::entry_of;
 use engine::shard::{Reply, ShardCall};
-use engine::txn::build::Building;
+use engine::txn::build::{Building, Command};
 use engine::txn::{Stop, TxnRef};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -137,11 +137,13 @@ impl Router {
             database: env.ctx.catalog.database,
             table: table.id.0,
             index: index.id.0,
-            again,
-            rows: 0,
+            command: match again {
+                true => Command::Reindex,
+                false => Command::Create,
+            },
             partitions: u64::from(self.shard.partition_count),
-            partitions_done: 0,
-        });
+            ..Building::default()
+        })?;
         for partition in self.partition_ids() {
             let mut resume = None;
             loop {

@@ -6,6 +6,7 @@
 //! credits; per scan one batch in hand and one on its way from each partition.
 
 pub mod advisory;
+pub mod backfill;
 pub mod backup;
 pub mod commit;
 mod conflict;
@@ -30,7 +31,7 @@ pub use define::DefineEnv;
 
 use crate::service::CancelKey;
 use crate::telemetry::{Metrics, MetricsSnapshot};
-use engine::shard::call::PartitionCall;
+use engine::shard::call::{PartitionCall, STALE};
 use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
 use runtime::Credits;
 use runtime::mesh::{BoundPort, CallError};
@@ -195,6 +196,11 @@ fn gone(to: ShardId, e: &CallError) -> Error {
         SqlState::ADMIN_SHUTDOWN,
         format!("shard {to} did not answer: {e}"),
     )
+}
+
+/// It was planned with a definition that is no more.
+fn is_stale(e: &Error) -> bool {
+    e.code() == SqlState::SERIALIZATION_FAILURE && e.message() == STALE
 }
 
 /// The answer had another shape than the question.

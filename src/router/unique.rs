@@ -40,7 +40,9 @@ impl UniqueDelta {
                 continue;
             }
             if let Some(entry) = before {
-                self.removed.push(change(index, entry, EntryChange::Remove));
+                let row = address.clone();
+                let remove = EntryChange::Remove { row };
+                self.removed.push(change(index, entry, remove));
             }
             if let Some(entry) = after {
                 let row = address.clone();
@@ -97,6 +99,7 @@ impl Router {
             let call = UniqueCall {
                 txn: by.clone(),
                 table: table.clone(),
+                version: None,
                 changes,
             };
             self.call(partition, PartitionCall::Unique(call)).await?;
@@ -137,6 +140,7 @@ impl Router {
         let call = UniqueCall {
             txn: by.clone(),
             table: table.clone(),
+            version: None,
             changes: vec![check],
         };
         match self.call(partition, PartitionCall::Unique(call)).await? {

@@ -6,6 +6,7 @@
 
 mod assigned;
 mod backup;
+mod build;
 mod constraints;
 mod copy;
 mod cursor;

@@ -405,8 +405,15 @@ impl Session {
             stop.check()?;
             if !matches!(plan.statement(), Statement::Query(_)) {
                 let apart = self.without_transaction(plan.statement(), &ctx, stop);
-                if let Some(started) = Box::pin(apart).await? {
-                    return Ok(started);
+                match Box::pin(apart).await {
+                    Err(e) if is_replanned(&e, plan.statement()) && attempt < REPLANS_MAX => {
+                        attempt += 1;
+                        runtime::sleep(REPLAN_PAUSE).await;
+                        continue;
+                    }
+                    Err(e) => return Err(e),
+                    Ok(Some(started)) => return Ok(started),
+                    Ok(None) => {}
                 }
                 if !Arc::ptr_eq(&self.catalog(), &ctx.catalog) {
                     // It has changed since the statement was planned, a moment ago.
@@ -638,6 +645,11 @@ pub(super) fn reads_beside(statement: &Statement) -> bool {
 
 pub(super) fn is_stale(e: &Error) -> bool {
     e.code() == SqlState::SERIALIZATION_FAILURE && e.message() == STALE
+}
+
+/// Nothing has come of it.
+fn is_replanned(e: &Error, statement: &Statement) -> bool {
+    is_stale(e) && matches!(statement, Statement::Ddl(_))
 }
 
 fn verb(statement: &Statement) -> &'static str {

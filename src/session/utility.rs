@@ -146,6 +146,11 @@ impl Session {
                 self.node.router.ask_all(|| ShardCall::Checkpoint).await?;
                 ended("CHECKPOINT", None)
             }
+            Statement::Ddl(
+                ddl @ Ddl::CreateIndex {
+                    concurrently: true, ..
+                },
+            ) => self.build_index(statement, ddl, stop).await?,
             Statement::Backup { name, base } => self.backup(name, base.as_deref(), stop).await?,
             _ => return Ok(None),
         }))

@@ -93,7 +93,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
             settings: Arc::default(),
         }),
         backup: None,
-        building: None,
+        building: Vec::new(),
         triggers_deep: 0,
     };
     let env = BindEnv {

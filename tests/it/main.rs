@@ -28,6 +28,7 @@ mod isolation;
 mod kill;
 mod large;
 mod notify;
+mod online_indexes;
 mod parameters;
 mod parity;
 mod placement;

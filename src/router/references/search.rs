@@ -80,7 +80,7 @@ impl Finder {
             let exact = child.primary_key.len() == n && child.placement.is_empty();
             return found(Via::PrimaryKey, order, exact);
         }
-        let usable = child.indexes.iter().filter(|i| i.finds_all(n));
+        let usable = child.valid_indexes().filter(|i| i.finds_all(n));
         let mut orders = usable.filter_map(|i| Some((i, order(&i.leading_columns())?)));
         if let Some((index, order)) = orders.next() {
             let exact = index.unique && index.parts.len() == n;

@@ -98,7 +98,7 @@ impl<'a> Binder<'a> {
         if table.has_key() && same(&table.primary_key) {
             return Ok(ConflictTarget::PrimaryKey);
         }
-        let found = (table.indexes.iter()).find(|i| i.is_key().is_some_and(|key| same(&key)));
+        let found = (table.valid_indexes()).find(|i| i.is_key().is_some_and(|key| same(&key)));
         found
             .map(|i| ConflictTarget::Unique(i.clone()))
             .ok_or_else(no_constraint)
@@ -132,7 +132,7 @@ impl<'a> Binder<'a> {
                 && i.parts.iter().all(|p| has(&wanted, p))
                 && (i.predicate.as_ref()).is_none_or(|p| implies(&given, &p.expr))
         };
-        let found = table.indexes.iter().find(matches);
+        let found = table.valid_indexes().find(matches);
         found
             .map(|i| ConflictTarget::Unique(i.clone()))
             .ok_or_else(no_constraint)

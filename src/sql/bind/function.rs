@@ -170,6 +170,11 @@ impl<'a> Binder<'a> {
                 input: Box::new(input),
             });
         }
+        if let "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" = name {
+            return self.beside(name, args, cx, |input| Plan::Sleep {
+                input: Box::new(input),
+            });
+        }
         if let Some(function) = sequence_function(name) {
             return self.beside(name, args, cx, |input| {
                 Plan::Sequence(Box::new(SequenceCall { input, function }))

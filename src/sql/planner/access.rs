@@ -163,7 +163,7 @@ pub(super) fn usable<'t>(
         Some(predicate) => implies(conditions, &predicate.expr),
         None => true,
     };
-    table.indexes.iter().filter(complete)
+    table.valid_indexes().filter(complete)
 }
 
 /// Zero is not worth it. A one-sided range pays only in the primary key, whose rows lie in its order.
@@ -324,7 +324,7 @@ fn subject<'e>(e: &'e Expr, ty: DataType, table: &Table) -> Option<Subject<'e>> 
 }
 
 fn has_expressions(table: &Table) -> bool {
-    let mut parts = table.indexes.iter().flat_map(|i| &i.parts);
+    let mut parts = table.valid_indexes().flat_map(|i| &i.parts);
     parts.any(|p| p.column().is_none())
 }
 

@@ -357,6 +357,7 @@ impl Shown<'_> {
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
+            Plan::Sleep { input } => self.over(Node::new("Sleep"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
         }

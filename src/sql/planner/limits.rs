@@ -162,7 +162,7 @@ fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
 }
 
 fn by_index(scan: &mut Scan, table: &Table, keys: &[SortKey]) -> bool {
-    for index in &table.indexes {
+    for index in table.valid_indexes() {
         if index.unique || index.predicate.is_some() {
             continue;
         }

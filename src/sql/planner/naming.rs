@@ -76,6 +76,7 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
         Plan::Advise(_) => vec!["pg_advisory_lock".to_owned()],
         Plan::Window(window) => window_names(window),
         Plan::Notify { .. } => vec!["pg_notify".to_owned()],
+        Plan::Sleep { .. } => vec!["pg_sleep".to_owned()],
         Plan::Given(given) => named_columns(&given.name, &given.columns),
         Plan::Sequence(call) => vec!["nextval".to_owned(); call.function.returns().len()],
         Plan::LockRows(lock) => match lock.within {

@@ -80,6 +80,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         | Plan::LockRows(_)
         | Plan::Advise(_)
         | Plan::Notify { .. }
+        | Plan::Sleep { .. }
         | Plan::Configure { .. }
         | Plan::Gather { .. }
         | Plan::Sequence(_)

@@ -63,7 +63,7 @@ pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
             types.extend(window.calls.iter().map(|c| c.ty));
             types
         }
-        Plan::Notify { .. } => vec![DataType::Void],
+        Plan::Notify { .. } | Plan::Sleep { .. } => vec![DataType::Void],
         Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
         Plan::Sequence(call) => call.function.returns().to_vec(),
     }

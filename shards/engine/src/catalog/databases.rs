@@ -242,6 +242,9 @@ impl Catalog {
         all.extend(self.functions.keys().map(|f| Object::Function(*f)));
         all.extend(self.triggers.values().map(|t| Object::Trigger(t.oid)));
         all.extend(self.comments.keys().map(|c| Object::Comment(*c)));
+        let indexes = self.tables.values().flat_map(|t| &t.indexes);
+        let invalid = indexes.filter(|i| i.invalid);
+        all.extend(invalid.map(|i| Object::InvalidIndex(i.id)));
         all
     }
 }

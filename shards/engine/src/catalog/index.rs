@@ -31,6 +31,10 @@ pub struct Index {
     pub constraint: bool,
     /// Only rows for which it is true have entries.
     pub predicate: Option<SqlExpr>,
+    /// Rows may be without their entries: writers keep those that there are, and nobody finds rows by it. Stored in a cell of
+    /// its own (`stored`), which valid indexes have not.
+    #[serde(skip)]
+    pub invalid: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -80,6 +80,10 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// The version of the catalog in which this definition began.
     pub since: u64,
+    /// Plans of definitions since this version may go on writing: those differ in indexes that are not valid yet, or were not.
+    /// 0: there are none. Not stored: no plan outlives the process.
+    #[serde(skip)]
+    pub admits: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -313,6 +317,17 @@ impl Table {
             .filter_map(|c| self.columns.get(*c))
             .map(|c| c.ty)
             .collect()
+    }
+
+    /// Those that have an entry for every row that should have one.
+    pub fn valid_indexes(&self) -> impl Iterator<Item = &Arc<Index>> {
+        self.indexes.iter().filter(|i| !i.invalid)
+    }
+
+    /// Whether what was planned with the definition that began with `since` writes all that this one asks for, or all that
+    /// whoever builds its newest indexes does not wait for.
+    pub fn takes_writes_of(&self, since: u64) -> bool {
+        self.since == since || (self.admits > 0 && since >= self.admits)
     }
 
     pub fn has_unique_indexes(&self) -> bool {

@@ -60,6 +60,8 @@ pub enum Object {
     Function(u32),
     Trigger(u32),
     Comment(CommentKey),
+    /// That an index of this oid is not valid.
+    InvalidIndex(TableId),
     /// Of the node, as are all of them once one has changed.
     Database(u32),
 }
@@ -79,6 +81,7 @@ const TRIGGERS: u8 = 9;
 const DATABASES: u8 = 10;
 /// Before the oid of a database and the key of an object in it.
 const IN_DATABASE: u8 = 11;
+const INVALID_INDEXES: u8 = 12;
 
 /// The cells a change writes: the header, each changed object (one that the catalog has not is gone), and those of a database
 /// that goes.
@@ -136,6 +139,12 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let text = catalog.comments.get(of);
                 let value = text.map(|t| to_form(&**t)).transpose()?;
                 cells.push((comment_key(of), value));
+            }
+            Object::InvalidIndex(id) => {
+                let of = |t: &&Arc<Table>| t.indexes.iter().any(|i| i.id == *id && i.invalid);
+                let table = catalog.tables.values().find(of);
+                let value = table.map(|t| to_form(&t.id.0)).transpose()?;
+                cells.push((key(INVALID_INDEXES, id.0), value));
             }
             Object::Database(oid) => {
                 let database = catalog.databases.get(*oid);
@@ -249,6 +258,16 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             let trigger: Trigger = form(value, TRIGGER_FORM)?;
             let key = (trigger.table, trigger.name.clone());
             catalog.triggers.insert(key, Arc::new(trigger));
+        }
+        INVALID_INDEXES => {
+            // Tables come before.
+            let table = TableId(of_form(value)?);
+            let index = TableId(oid(rest)?);
+            let table = catalog.tables.get_mut(&table).map(Arc::make_mut);
+            let mut indexes = table.into_iter().flat_map(|t| &mut t.indexes);
+            let index = indexes.find(|i| i.id == index);
+            let index = index.ok_or_else(|| corrupt("an index that there is not is not valid"))?;
+            Arc::make_mut(index).invalid = true;
         }
         COMMENTS => {
             let text: Arc<String> = object(value)?;

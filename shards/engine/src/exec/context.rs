@@ -18,7 +18,7 @@ pub struct Context {
     /// A backup that is being taken: its backend's pid, the bytes there are, those copied.
     pub backup: Option<(i32, u64, u64)>,
     /// An index that is being built.
-    pub building: Option<Building>,
+    pub building: Vec<Building>,
     /// `pg_trigger_depth()`.
     pub triggers_deep: i32,
 }

@@ -33,7 +33,7 @@ fn context() -> Context {
             settings: Arc::default(),
         }),
         backup: None,
-        building: None,
+        building: Vec::new(),
         triggers_deep: 0,
     }
 }

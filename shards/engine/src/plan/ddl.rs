@@ -38,6 +38,12 @@ pub enum Ddl {
         if_not_exists: bool,
         concurrently: bool,
     },
+    /// A later step of CREATE INDEX CONCURRENTLY.
+    IndexBuild {
+        table: TableId,
+        index: TableId,
+        step: BuildStep,
+    },
     /// Indexes are filled anew: of these tables, or one of them.
     Reindex {
         tables: Vec<TableId>,
@@ -129,6 +135,14 @@ impl Ddl {
             _ => None,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildStep {
+    /// Whoever writes has to know the index, which the table has since this version.
+    Known { since: u64 },
+    /// It has all its entries.
+    Valid,
 }
 
 /// CREATE, DROP and ALTER DATABASE.

@@ -92,6 +92,10 @@ pub enum Plan {
     Gather {
         input: Box<Plan>,
     },
+    /// `pg_sleep`, `pg_sleep_for` and `pg_sleep_until`: a time a row, which is let pass. Output: what the function answers.
+    Sleep {
+        input: Box<Plan>,
+    },
 }
 
 /// Which of the statement's changes, and what its rows look like.

@@ -95,6 +95,7 @@ macro_rules! plan_parts {
                 | Plan::Distinct { input }
                 | Plan::DistinctOn { input, .. }
                 | Plan::Notify { input }
+                | Plan::Sleep { input }
                 | Plan::Configure { input }
                 | Plan::Gather { input }
                 | Plan::Expand { input, .. } => vec![input],
@@ -130,6 +131,7 @@ macro_rules! plan_parts {
                 | Plan::Advise(_)
                 | Plan::Given(_)
                 | Plan::Notify { .. }
+                | Plan::Sleep { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
                 | Plan::Gather { .. }
@@ -260,7 +262,11 @@ impl Plan {
     pub fn is_volatile(&self) -> bool {
         matches!(
             self,
-            Plan::Advise(_) | Plan::Configure { .. } | Plan::Notify { .. } | Plan::Sequence(_)
+            Plan::Advise(_)
+                | Plan::Configure { .. }
+                | Plan::Notify { .. }
+                | Plan::Sleep { .. }
+                | Plan::Sequence(_)
         ) || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }

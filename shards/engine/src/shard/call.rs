@@ -99,6 +99,20 @@ pub enum PartitionCall {
     Rewrite(RewriteCall),
     /// Entries of unique indexes whose columns hash to this partition.
     Unique(UniqueCall),
+    /// Entries of an index that is not valid, for rows that are there: `Filled`.
+    Backfill(BackfillCall),
+    /// A row as a snapshot sees it: `Row`.
+    Look {
+        txn: TxnRef,
+        table: Arc<Table>,
+        key: Vec<u8>,
+        /// Of the catalog that the table is from.
+        version: u64,
+    },
+    /// Transactions that have locked the table for writing, or whole: `Writers`.
+    Writers {
+        table: TableId,
+    },
     /// Looks up entries of one index: the keys of their rows.
     Entries(EntriesCall),
     /// Locks rows, and answers them as they are then.
@@ -208,6 +222,7 @@ impl PartitionCall {
             PartitionCall::Rewrite(c) => &c.txn,
             PartitionCall::Unique(c) => &c.txn,
             PartitionCall::Load(c) => &c.txn,
+            PartitionCall::Backfill(c) => &c.txn,
             PartitionCall::LockTable { txn, .. }
             | PartitionCall::LockCatalog { txn }
             | PartitionCall::WriteCatalog { txn, .. } => txn,
@@ -346,9 +361,25 @@ pub struct RewriteCall {
     pub rows: Vec<(Vec<u8>, Option<Row>)>,
 }
 
+/// A run of rows of one partition, in a transaction of its own, which it commits.
+pub struct BackfillCall {
+    /// Serializable: what it reads must be as it was when its entries are there.
+    pub txn: TxnRef,
+    pub ctx: Arc<Context>,
+    pub table: Arc<Table>,
+    /// A local one.
+    pub index: Arc<Index>,
+    pub rows_max: usize,
+    /// One row, under its lock, as it is then.
+    pub locked: bool,
+    pub resume: Option<Resume>,
+}
+
 pub struct UniqueCall {
     pub txn: TxnRef,
     pub table: Arc<Table>,
+    /// Of whoever builds the index: the version of the catalog that it goes by. Who changes rows has said so to their partitions.
+    pub version: Option<u64>,
     pub changes: Vec<UniqueChange>,
 }
 
@@ -366,10 +397,9 @@ pub enum EntryChange {
     /// Lock the entry and look whether a row has it.
     Check,
     /// Claim the entry for the row of this address; 23505 when another row has it.
-    Add {
-        row: Address,
-    },
-    Remove,
+    Add { row: Address },
+    /// Give up the entry of the row of this address. Where the index is not valid it may be another row's.
+    Remove { row: Address },
 }
 
 /// Where a row is: its partition and its key there.
@@ -533,6 +563,12 @@ pub enum Reply {
         called: bool,
     },
     Count(u64),
+    /// Rows that were looked at.
+    Filled {
+        rows: u64,
+        resume: Option<Resume>,
+    },
+    Writers(Vec<Xid>),
     Sealed(Sealed),
     Waits(Vec<Wait>),
     At(Ts),

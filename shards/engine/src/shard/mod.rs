@@ -6,6 +6,7 @@
 //! Bounds: replies carry one batch; what a call keeps is bounded by `limits::QUERY_BYTES_MAX`. Between calls only `run` keeps
 //! something.
 
+mod backfill;
 mod backward;
 mod bitmap;
 pub mod call;
@@ -37,7 +38,7 @@ pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply
 pub use edit::{Aim, Edit, Edited};
 pub use get::Lookup;
 
-pub use constraints::key_detail;
+pub use constraints::{index_detail, key_detail};
 pub use layout::Layout;
 pub use update::generate;
 pub use update::{changed_meanwhile, concurrent};
@@ -197,7 +198,12 @@ impl Shard {
         &self.snapshots.horizon().backup
     }
 
-    /// How far the process's index build is.
+    /// No statement of any shard that has begun reads below it.
+    pub fn horizon(&self) -> Ts {
+        self.snapshots.lowest()
+    }
+
+    /// How far the process's index builds are.
     pub fn build_progress(&self) -> &BuildProgress {
         &self.snapshots.horizon().build
     }
@@ -364,6 +370,16 @@ impl Shard {
             PartitionCall::LockRows(c) => Box::pin(self.lock_rows(partition, c)).await,
             PartitionCall::References(c) => Box::pin(self.references(partition, c)).await,
             PartitionCall::Referrers(c) => Box::pin(self.referrers(partition, c)).await,
+            PartitionCall::Backfill(c) => Box::pin(self.backfill(partition, c)).await,
+            PartitionCall::Look {
+                txn,
+                table,
+                key,
+                version,
+            } => Box::pin(self.row_seen(partition, &txn, (&table, version), &key)).await,
+            PartitionCall::Writers { table } => {
+                Ok(Reply::Writers(partition.locks.table_owners(table)))
+            }
             PartitionCall::Entries(c) => Box::pin(self.entries(partition, c)).await,
             PartitionCall::Export { txn, table, resume } => {
                 Box::pin(self.export(partition, &txn, &table, resume)).await
@@ -431,10 +447,9 @@ impl Shard {
     /// may have come and gone: rows say which of them they have.
     fn live(&self, table: &Table, version: u64) -> Result<()> {
         let same = |known: &Table| {
-            let indexes = known.indexes.iter().zip(&table.indexes);
-            known.tree == table.tree
-                && known.indexes.len() == table.indexes.len()
-                && indexes.into_iter().all(|(a, b)| a.tree == b.tree)
+            // One that was added since changes nothing for who does not know it.
+            let is_there = |tree: TreeId| known.indexes.iter().any(|i| i.tree == tree);
+            known.tree == table.tree && table.indexes.iter().all(|i| is_there(i.tree))
         };
         self.known(table, version, same)
     }
@@ -463,7 +478,7 @@ impl Shard {
         if p.is_barred(table.id) {
             return Err(call::stale(table));
         }
-        self.known(table, version, |known| known.since == table.since)?;
+        self.known(table, version, |known| known.takes_writes_of(table.since))?;
         Ok(state)
     }
 

@@ -12,9 +12,15 @@ use types::Result;
 
 impl Shard {
     pub(super) async fn unique(&self, p: &Rc<Partition>, call: UniqueCall) -> ShardReply {
-        let state = p.txn(&call.txn);
-        p.lock_table(&call.txn, &state, call.table.id, Mode::Shared)
-            .await?;
+        let state = match call.version {
+            Some(version) => self.enter(p, &call.txn, &call.table, version).await?,
+            None => {
+                let state = p.txn(&call.txn);
+                p.lock_table(&call.txn, &state, call.table.id, Mode::Shared)
+                    .await?;
+                state
+            }
+        };
         let mut holders = Vec::with_capacity(call.changes.len());
         for change in &call.changes {
             let (table, tree) = (call.table.id, change.index.tree);
@@ -44,7 +50,12 @@ async fn one(
     let holder = holder.map(|payload| decode_address(&payload)).transpose()?;
     match &change.change {
         EntryChange::Check => {}
-        EntryChange::Remove => state.write(tree, change.key.clone(), None)?,
+        EntryChange::Remove { row } => {
+            // Without a holder, too: whoever builds the index may have read the row before.
+            if holder.as_ref().is_none_or(|h| h == row) {
+                state.write(tree, change.key.clone(), None)?;
+            }
+        }
         EntryChange::Add { row } => {
             if holder.as_ref().is_some_and(|h| h != row) {
                 let index = &change.index;

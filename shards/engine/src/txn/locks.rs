@@ -409,6 +409,11 @@ impl LockTable {
             .and_then(|l| l.owners.first().copied())
     }
 
+    /// The transactions that share the table or have it for themselves.
+    pub fn table_owners(&self, table: TableId) -> Vec<Xid> {
+        self.state.borrow().owners(&Target::Table(table)).collect()
+    }
+
     pub fn held(&self) -> usize {
         self.state.borrow().locks.len()
     }

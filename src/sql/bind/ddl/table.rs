@@ -557,6 +557,7 @@ fn like_indexes(table: &mut CreateTable, source: &Table, first: usize) -> Result
         }
         let mut index = Index {
             include: moved(&index.include),
+            invalid: false,
             ..Index::clone(index)
         };
         for part in &mut index.parts {

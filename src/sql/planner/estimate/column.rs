@@ -32,7 +32,7 @@ impl<'a> Column<'a> {
         let alone = |columns: &[usize]| columns == [at];
         let index =
             |i: &std::sync::Arc<engine::catalog::Index>| i.is_key().is_some_and(|key| alone(&key));
-        let unique = alone(&table.primary_key) || table.indexes.iter().any(index);
+        let unique = alone(&table.primary_key) || table.valid_indexes().any(index);
         let distinct = match known.map(|k| f64::from(k.distinct)) {
             _ if unique => rows,
             Some(d) if d < 0.0 => -d * rows,

@@ -131,7 +131,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
             settings: Arc::default(),
         }),
         backup: None,
-        building: None,
+        building: Vec::new(),
         triggers_deep: 0,
     }
 }

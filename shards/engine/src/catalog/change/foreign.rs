@@ -191,7 +191,7 @@ fn unique_over(parent: &Table, columns: &[usize]) -> Result<TableId> {
     if parent.has_key() && same(&parent.primary_key) {
         return Ok(parent.primary_key_id);
     }
-    let mut indexes = parent.indexes.iter();
+    let mut indexes = parent.valid_indexes();
     match indexes.find(|i| i.is_key().is_some_and(|key| same(&key))) {
         Some(index) => Ok(index.id),
         None => Err(Error::new(

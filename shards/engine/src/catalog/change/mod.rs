@@ -13,6 +13,7 @@ mod enums;
 mod foreign;
 mod function;
 pub(in crate::catalog) mod graph;
+mod invalid;
 mod names;
 mod schema;
 mod sequence;
@@ -24,6 +25,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use invalid::gone;
 pub use sequence::identity_value;
 
 use super::objects::CommentKey;
@@ -34,9 +36,18 @@ use crate::plan::{Ddl, Expr};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, TreeId};
 
-/// What CONCURRENTLY cannot have here.
+/// What REINDEX CONCURRENTLY cannot have here.
 const WRITERS_WAIT: &str =
     "CONCURRENTLY keeps no reader out, but writers of the table wait until the index is built";
+
+/// When a new index gets its entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Built {
+    /// Before the change commits.
+    Now,
+    /// After that: until then it is not valid.
+    Later,
+}
 
 /// The next catalog and what goes with it.
 pub struct Change {
@@ -113,11 +124,14 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
             if_not_exists,
             concurrently,
         } => {
-            change.create_index(table, *since, new, *if_not_exists)?;
-            if *concurrently && !change.is_noop() {
-                change.skip(WRITERS_WAIT.into());
-            }
+            let built = if *concurrently {
+                Built::Later
+            } else {
+                Built::Now
+            };
+            change.create_index(table, *since, new, (*if_not_exists, built))?;
         }
+        Ddl::IndexBuild { table, index, step } => change.index_build(*table, *index, *step)?,
         Ddl::Reindex {
             tables,
             index,
@@ -155,6 +169,7 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
     change.dropped.sort_unstable();
     change.dropped.dedup();
     change.renew_referenced(catalog);
+    change.tell_invalid(catalog);
     change.locks.sort_unstable();
     change.locks.dedup();
     // A table that is new with this change has no other writer.
@@ -209,6 +224,7 @@ impl Change {
 
     fn put(&mut self, mut table: Table) -> Arc<Table> {
         table.since = self.catalog.version;
+        table.admits = 0;
         let table = Arc::new(table);
         self.touched(Object::Table(table.id));
         self.catalog.tables.insert(table.id, table.clone());

@@ -1,7 +1,7 @@
 //! CREATE TABLE, its keys and indexes, TRUNCATE.
 
 use super::names::choose;
-use super::{Change, Work, taken};
+use super::{Built, Change, Work, taken};
 use crate::catalog::objects::CommentKey;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::stored::Object;
@@ -87,7 +87,7 @@ impl Change {
         table: &QualifiedName,
         since: u64,
         new: &NewIndex,
-        if_not_exists: bool,
+        (if_not_exists, built): (bool, Built),
     ) -> Result<()> {
         self.tag = "CREATE INDEX";
         let table = self.existing(table)?;
@@ -99,9 +99,16 @@ impl Change {
         if table.since != since {
             return Err(stale(&table));
         }
-        let index = Arc::new(self.index(&table, new)?);
+        let mut index = self.index(&table, new)?;
+        index.invalid = built == Built::Later;
+        let index = Arc::new(index);
         let mut next = Table::clone(&table);
         next.indexes.push(index.clone());
+        if index.invalid {
+            // Nobody waits, and nobody is waited for: whoever builds it does that.
+            self.put_admitting(next);
+            return Ok(());
+        }
         self.locks.push(table.id);
         let next = self.put(next);
         self.work.push(Work::BuildIndex {
@@ -129,6 +136,7 @@ impl Change {
                     let tree = self.tree();
                     *slot = Arc::new(Index {
                         tree,
+                        invalid: false,
                         ..Index::clone(slot)
                     });
                 }

@@ -1,9 +1,10 @@
 //! What definitions make of a catalog.
 
 use super::*;
+use crate::catalog::stored;
 use crate::catalog::{ColumnDef, KeyPart};
 use crate::plan::Key;
-use crate::plan::ddl::{CreateTable, Drop, NewIndex, ObjectKind, QualifiedName};
+use crate::plan::ddl::{BuildStep, CreateTable, Drop, NewIndex, ObjectKind, QualifiedName};
 use types::DataType;
 
 fn context(catalog: &Catalog) -> Context {
@@ -106,4 +107,92 @@ fn an_index_behind_a_constraint_cannot_be_dropped() {
         let e = change(&c.catalog, &drop).err().unwrap();
         assert_eq!(e.code(), SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
     }
+}
+
+fn concurrently(catalog: &Catalog) -> Ddl {
+    Ddl::CreateIndex {
+        table: named("t"),
+        since: catalog.table_by_name(None, "t").unwrap().since,
+        new: Box::new(NewIndex {
+            name: None,
+            index: Index {
+                parts: vec![KeyPart::ascending(0)],
+                ..Index::default()
+            },
+        }),
+        if_not_exists: false,
+        concurrently: true,
+    }
+}
+
+#[test]
+fn plans_from_before_an_index_write_on_until_its_builder_has_waited_for_them() {
+    let c = change(&Catalog::empty(1), &table("t", true)).unwrap();
+    let first = c.catalog.table_by_name(None, "t").unwrap().since;
+    let c = change(&c.catalog, &concurrently(&c.catalog)).unwrap();
+    assert!(c.locks.is_empty() && c.work.is_empty());
+    let one = c.catalog.table_by_name(None, "t").unwrap().clone();
+    assert!(one.takes_writes_of(first) && !one.takes_writes_of(first - 1));
+    assert_eq!(one.valid_indexes().count() + 1, one.indexes.len());
+    let c = change(&c.catalog, &concurrently(&c.catalog)).unwrap();
+    let two = c.catalog.table_by_name(None, "t").unwrap().clone();
+    assert!(two.takes_writes_of(first) && two.takes_writes_of(one.since));
+    let step = |index: usize, step| Ddl::IndexBuild {
+        table: one.id,
+        index: two.indexes[index].id,
+        step,
+    };
+    let since = one.since;
+    let c = change(&c.catalog, &step(1, BuildStep::Known { since })).unwrap();
+    let known = c.catalog.table_by_name(None, "t").unwrap();
+    // The second index is still waited for.
+    assert!(!known.takes_writes_of(first) && known.takes_writes_of(since));
+    let c = change(&c.catalog, &step(1, BuildStep::Valid)).unwrap();
+    assert!(c.changed.contains(&Object::InvalidIndex(two.indexes[1].id)));
+    let valid = c.catalog.table_by_name(None, "t").unwrap().clone();
+    assert!(valid.takes_writes_of(since) && valid.takes_writes_of(two.since));
+    let empty = Ddl::Truncate {
+        tables: vec![named("t")],
+        restart: false,
+        cascade: false,
+    };
+    let c = change(&c.catalog, &empty).unwrap();
+    let other = c.catalog.table_by_name(None, "t").unwrap();
+    assert!(!other.takes_writes_of(valid.since));
+    assert_eq!(other.valid_indexes().count(), other.indexes.len());
+}
+
+#[test]
+fn that_an_index_is_not_valid_is_stored_and_goes_with_its_table() {
+    let c = change(&Catalog::empty(1), &table("t", true)).unwrap();
+    let before = c.changed.clone();
+    let c = change(&c.catalog, &concurrently(&c.catalog)).unwrap();
+    let mut all = before;
+    all.extend(c.changed.iter().copied());
+    let cells = stored::encode(&c.catalog, &all).unwrap();
+    let live = |cells: Vec<stored::Cell>| cells.into_iter().filter_map(|(k, v)| Some((k, v?)));
+    let read = stored::decode(1, live(cells)).unwrap();
+    let first = read.of(crate::catalog::databases::FIRST_OID).unwrap();
+    let t = first.table_by_name(None, "t").unwrap();
+    assert_eq!(
+        t.indexes.iter().map(|i| i.invalid).collect::<Vec<_>>(),
+        [false, true]
+    );
+    let gone = stored::erase(&c.catalog).unwrap();
+    let drop = Ddl::Drop(Drop {
+        kind: ObjectKind::Table,
+        names: vec![named("t")],
+        args: Vec::new(),
+        if_exists: false,
+        cascade: false,
+        concurrently: false,
+    });
+    let dropped = change(&c.catalog, &drop).unwrap();
+    let cell = stored::encode(&dropped.catalog, &dropped.changed).unwrap();
+    let key = |(key, value): &stored::Cell| (value.is_none() && key[0] == 12).then(|| key.clone());
+    assert_eq!(
+        gone.iter().filter_map(key).collect::<Vec<_>>(),
+        cell.iter().filter_map(key).collect::<Vec<_>>()
+    );
+    assert_eq!(cell.iter().filter_map(key).count(), 1);
 }

@@ -147,6 +147,8 @@ impl Change {
         for index in indexes {
             out.push(Arc::new(Index {
                 tree: self.tree(),
+                // It is filled with the table's new rows.
+                invalid: false,
                 ..Index::clone(index)
             }));
         }

@@ -28,6 +28,7 @@ pub struct IndexInfo<'a> {
     /// It backs a PRIMARY KEY or UNIQUE constraint of the same name.
     pub constraint: bool,
     pub predicate: Option<&'a SqlExpr>,
+    pub valid: bool,
     /// Its tree; a primary key's is the table's.
     pub tree: u32,
 }
@@ -105,7 +106,7 @@ impl IndexInfo<'_> {
             yes(false),
             yes(true),
             yes(false),
-            yes(true),
+            yes(self.valid),
             yes(false),
             yes(true),
             yes(true),
@@ -154,6 +155,7 @@ pub(super) fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInf
         primary: true,
         constraint: true,
         predicate: None,
+        valid: true,
         tree: table.tree.0,
     });
     let secondary = table.indexes.iter().map(move |i| IndexInfo {
@@ -167,6 +169,7 @@ pub(super) fn table_indexes(table: &Arc<Table>) -> impl Iterator<Item = IndexInf
         primary: false,
         constraint: i.constraint,
         predicate: i.predicate.as_ref(),
+        valid: !i.invalid,
         tree: i.tree.0,
     });
     primary.into_iter().chain(secondary)

@@ -5,7 +5,7 @@
 use super::values::{DATABASE_OWNER, OWNER, array, ch, int4, null, oid, proc, text, yes};
 use crate::catalog::Database;
 use crate::exec::{Context, CursorInfo};
-use crate::txn::build::Building;
+use crate::txn::build::{Building, Command};
 use jiff::tz::{Offset, TimeZone};
 use types::time::zone;
 use types::{DataType, Interval, Row, Value};
@@ -202,21 +202,23 @@ pub(super) fn backups(ctx: &Context) -> Vec<Row> {
     ctx.backup.map(row).into_iter().collect()
 }
 
-/// The index that is being built, if one is. Partitions are the data directory's; what is not counted is NULL.
+/// The indexes that are being built. Partitions are the data directory's; what is not counted is NULL.
 pub(super) fn builds(ctx: &Context) -> Vec<Row> {
-    let row = |b: Building| -> Row {
+    let row = |b: &Building| -> Row {
         let count = |n: u64| Value::Int8(i64::try_from(n).unwrap_or(i64::MAX));
         let database = ctx.catalog.databases.get(b.database);
+        let concurrently = b.command == Command::CreateConcurrently;
+        let waits = |n: u64| if concurrently { count(n) } else { null() };
         vec![
             int4(b.pid),
             oid(b.database),
             database.map_or_else(null, |d| text(&d.name)),
             oid(b.table),
             oid(b.index),
-            text(if b.again { "REINDEX" } else { "CREATE INDEX" }),
-            text("building index"),
-            null(),
-            null(),
+            text(b.command.name()),
+            text(b.phase.name()),
+            waits(b.lockers),
+            waits(b.lockers_done),
             null(),
             null(),
             null(),
@@ -226,7 +228,7 @@ pub(super) fn builds(ctx: &Context) -> Vec<Row> {
             count(b.partitions_done),
         ]
     };
-    ctx.building.map(row).into_iter().collect()
+    ctx.building.iter().map(row).collect()
 }
 
 pub(super) fn timezones(ctx: &Context) -> Vec<Row> {

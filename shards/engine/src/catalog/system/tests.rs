@@ -81,7 +81,7 @@ pub fn context_of(catalog: Catalog) -> Context {
         catalog: Arc::new(catalog),
         transaction_micros: 759_326_400_000_000,
         backup: None,
-        building: None,
+        building: Vec::new(),
         triggers_deep: 0,
         statement_micros: 759_326_400_000_000,
         session: Arc::new(SessionInfo {

@@ -31,7 +31,7 @@ static BLANK: LazyLock<Context> = LazyLock::new(|| Context {
         settings: Arc::default(),
     }),
     backup: None,
-    building: None,
+    building: Vec::new(),
     triggers_deep: 0,
 });
 

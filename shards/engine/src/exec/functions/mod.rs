@@ -33,6 +33,7 @@ use std::sync::LazyLock;
 use types::{DataType, Result, Value};
 
 pub use args::check_size;
+pub use datetime::clock_now;
 pub use inlined::{FROM_FUNCTION, is_from};
 pub use integers::{division_by_zero, out_of_range};
 pub use show::{json_subscript, json_text_of, natural_type, shown, to_json};

@@ -105,7 +105,7 @@ fn ranged(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Op
     if let Some(range) = range(&table.primary_key) {
         return Some(Access::KeyRange(range));
     }
-    table.indexes.iter().find_map(|index| {
+    table.valid_indexes().find_map(|index| {
         // Entries of a partial index may be missing.
         let columns = index.predicate.is_none().then(|| index.columns())??;
         let range = range(&columns)?;

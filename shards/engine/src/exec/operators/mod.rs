@@ -26,6 +26,7 @@ mod sequence;
 mod set_op;
 mod settle;
 mod simple;
+mod sleep;
 pub(crate) mod sort;
 mod sources;
 mod spool;
@@ -314,6 +315,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         } => set_op::build(scope, *op, *all, below(left)?, below(right)?),
         Plan::Given(given) => given_rows(given, exec)?,
         Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
+        Plan::Sleep { input } => Box::new(sleep::Sleep::new(scope, below(input)?)),
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),

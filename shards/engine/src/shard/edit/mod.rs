@@ -77,7 +77,7 @@ impl Shard {
             return None;
         }
         let version = call.ctx.catalog.version;
-        if let Err(stale) = self.known(table, version, |known| known.since == table.since) {
+        if let Err(stale) = self.known(table, version, |known| known.takes_writes_of(table.since)) {
             return Some(Err(stale));
         }
         let state = p.txn(txn);

@@ -11,6 +11,8 @@ mod pattern;
 
 use super::Function;
 
+pub use parts::clock_now;
+
 pub static FUNCTIONS: &[&[Function]] = &[
     operators::FUNCTIONS,
     parts::FUNCTIONS,

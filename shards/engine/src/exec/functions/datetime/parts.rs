@@ -319,7 +319,8 @@ fn local_now(ctx: &Context) -> i64 {
     zone::to_local(&ctx.session.time_zone, ctx.transaction_micros)
 }
 
-fn clock_now() -> i64 {
+/// Microseconds since 2000-01-01 UTC, as the machine has them now.
+pub fn clock_now() -> i64 {
     runtime::wall_micros() - time::UNIX_TO_PG_MICROS
 }
 

@@ -1,4 +1,5 @@
-//! The names of the functions that take and give back advisory locks, and `pg_notify`. `operators::advise` does what they say.
+//! The names of the functions that take and give back advisory locks, of `pg_notify` and of `pg_sleep`. `operators::advise` and
+//! `operators::sleep` do what they say.
 
 use super::Function;
 use crate::plan::AdvisoryAct;
@@ -18,6 +19,9 @@ macro_rules! advisory {
             )*
             Function::new("pg_advisory_unlock_all", &[], Void, |_, _| Err(elsewhere())).volatile(),
             Function::new("pg_notify", &[Text, Text], Void, |_, _| Err(no_notices())).volatile(),
+            Function::new("pg_sleep", &[Float8], Void, |_, _| Err(no_sleep())).volatile(),
+            Function::new("pg_sleep_for", &[Interval], Void, |_, _| Err(no_sleep())).volatile(),
+            Function::new("pg_sleep_until", &[Timestamptz], Void, |_, _| Err(no_sleep())).volatile(),
         ];
     };
 }
@@ -33,6 +37,10 @@ advisory! {
     "pg_try_advisory_xact_lock_shared": Bool,
     "pg_advisory_unlock": Bool,
     "pg_advisory_unlock_shared": Bool,
+}
+
+fn no_sleep() -> Error {
+    Error::unsupported("sleeping is not supported here")
 }
 
 fn no_notices() -> Error {

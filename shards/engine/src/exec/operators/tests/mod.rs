@@ -94,7 +94,7 @@ pub(super) fn context() -> Arc<Context> {
         catalog: Arc::new(Catalog::empty(2)),
         transaction_micros: 0,
         backup: None,
-        building: None,
+        building: Vec::new(),
         triggers_deep: 0,
         statement_micros: 0,
         session: Arc::new(SessionInfo {
