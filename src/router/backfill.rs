@@ -13,7 +13,8 @@ use engine::codec::key;
 use engine::exec::Context;
 use engine::shard::Reply;
 use engine::shard::call::{
-    Address, BackfillCall, EntryChange, LoadEntry, PartitionCall, Resume, UniqueCall, UniqueChange,
+    Address, BackfillCall, BuildCall, EntryChange, LoadEntry, PartitionCall, Resume, UniqueCall,
+    UniqueChange,
 };
 use engine::shard::{index_detail, load::entry_of};
 use engine::txn::build::BuildGuard;
@@ -82,7 +83,10 @@ impl Router {
 
     async fn writers(&self, table: TableId) -> Result<BTreeSet<Xid>> {
         let mut all = BTreeSet::new();
-        for reply in self.call_all(|_| PartitionCall::Writers { table }).await? {
+        for reply in self
+            .call_all(|_| PartitionCall::Build(BuildCall::Writers { table }))
+            .await?
+        {
             let Reply::Writers(xids) = reply else {
                 return Err(odd());
             };
@@ -144,7 +148,10 @@ impl Router {
                 locked,
                 resume: from.clone(),
             };
-            match self.call(partition, PartitionCall::Backfill(call)).await {
+            match self
+                .call(partition, PartitionCall::Build(BuildCall::Fill(call)))
+                .await
+            {
                 Ok(Reply::Filled { rows, resume }) => {
                     txn.committed_by_call();
                     shown.rows(rows);
@@ -246,13 +253,16 @@ impl Router {
         drop(snapshot);
         // What was committed by whoever had the lock before is seen from here on.
         let _snapshot = txn.statement();
-        let look = PartitionCall::Look {
+        let look = BuildCall::Look {
             txn: txn.reference(&build.stop),
             table: now.table.clone(),
             key: address.key.clone(),
             version: now.ctx.catalog.version,
         };
-        let Reply::Row(found) = self.call(address.partition, look).await? else {
+        let Reply::Row(found) = self
+            .call(address.partition, PartitionCall::Build(look))
+            .await?
+        else {
             return Err(odd());
         };
         let Some(found) = found else {

@@ -6,7 +6,7 @@
 //! Asked by: `router::backfill`, once every writer knows the index. Never: holds what a writer waits for longer than one row's commit.
 //! Bounds: a run's rows by the call and by `BATCH_BYTES_MAX`.
 
-use super::call::{BackfillCall, Reply, Resume};
+use super::call::{BackfillCall, BuildCall, Reply, Resume};
 use super::cursor::Cursor;
 use super::entries::local_key;
 use super::{Shard, ShardReply};
@@ -25,7 +25,20 @@ use types::{Result, Row};
 type Keyed = Vec<(Vec<u8>, Row)>;
 
 impl Shard {
-    pub(super) async fn backfill(&self, p: &Rc<Partition>, call: BackfillCall) -> ShardReply {
+    pub(super) async fn build(&self, p: &Rc<Partition>, call: BuildCall) -> ShardReply {
+        match call {
+            BuildCall::Fill(call) => self.backfill(p, call).await,
+            BuildCall::Look {
+                txn,
+                table,
+                key,
+                version,
+            } => self.row_seen(p, &txn, (&table, version), &key).await,
+            BuildCall::Writers { table } => Ok(Reply::Writers(p.locks.table_owners(table))),
+        }
+    }
+
+    async fn backfill(&self, p: &Rc<Partition>, call: BackfillCall) -> ShardReply {
         let version = call.ctx.catalog.version;
         let state = self.enter(p, &call.txn, &call.table, version).await?;
         let from = call
@@ -55,7 +68,7 @@ impl Shard {
         })
     }
 
-    pub(super) async fn row_seen(
+    async fn row_seen(
         &self,
         p: &Partition,
         txn: &TxnRef,

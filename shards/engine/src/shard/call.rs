@@ -99,20 +99,8 @@ pub enum PartitionCall {
     Rewrite(RewriteCall),
     /// Entries of unique indexes whose columns hash to this partition.
     Unique(UniqueCall),
-    /// Entries of an index that is not valid, for rows that are there: `Filled`.
-    Backfill(BackfillCall),
-    /// A row as a snapshot sees it: `Row`.
-    Look {
-        txn: TxnRef,
-        table: Arc<Table>,
-        key: Vec<u8>,
-        /// Of the catalog that the table is from.
-        version: u64,
-    },
-    /// Transactions that have locked the table for writing, or whole: `Writers`.
-    Writers {
-        table: TableId,
-    },
+    /// Of an index that is built beside writers.
+    Build(BuildCall),
     /// Looks up entries of one index: the keys of their rows.
     Entries(EntriesCall),
     /// Locks rows, and answers them as they are then.
@@ -222,7 +210,7 @@ impl PartitionCall {
             PartitionCall::Rewrite(c) => &c.txn,
             PartitionCall::Unique(c) => &c.txn,
             PartitionCall::Load(c) => &c.txn,
-            PartitionCall::Backfill(c) => &c.txn,
+            PartitionCall::Build(BuildCall::Fill(c)) => &c.txn,
             PartitionCall::LockTable { txn, .. }
             | PartitionCall::LockCatalog { txn }
             | PartitionCall::WriteCatalog { txn, .. } => txn,
@@ -359,6 +347,21 @@ pub struct RewriteCall {
     pub table: Arc<Table>,
     /// By their keys; `None`: it is deleted.
     pub rows: Vec<(Vec<u8>, Option<Row>)>,
+}
+
+pub enum BuildCall {
+    /// Entries for rows that are there: `Filled`.
+    Fill(BackfillCall),
+    /// A row as a snapshot sees it: `Row`.
+    Look {
+        txn: TxnRef,
+        table: Arc<Table>,
+        key: Vec<u8>,
+        /// Of the catalog that the table is from.
+        version: u64,
+    },
+    /// Transactions that have locked the table for writing, or whole: `Writers`.
+    Writers { table: TableId },
 }
 
 /// A run of rows of one partition, in a transaction of its own, which it commits.

@@ -4,14 +4,14 @@ use super::call::{AdviseCall, HoldTableCall, LockRowsCall, Reply, stale};
 use super::references::key_locks;
 use super::{Shard, ShardReply};
 use crate::codec::row;
-use crate::exec::operators::Locked;
+use crate::exec::operators::{AdvisoryKey, Locked};
 use crate::plan::{LockWait, RowLock};
 use crate::txn::locks::Mode;
 use crate::txn::partition::bump;
 use crate::txn::state::TxnState;
 use crate::txn::{Partition, TxnRef};
 use std::rc::Rc;
-use types::{Error, Result, SqlState, TableId};
+use types::{Error, Result, SqlState, TableId, Xid};
 
 impl Shard {
     pub(super) async fn lock_rows(&self, p: &Rc<Partition>, call: LockRowsCall) -> ShardReply {
@@ -111,6 +111,11 @@ pub(super) async fn advise(p: &Partition, call: AdviseCall) -> ShardReply {
     let locks = &p.locks;
     let has = locks.advisory(&call.txn, &call.key, mode, call.waits);
     Ok(Reply::Count(u64::from(has.await?)))
+}
+
+pub(super) fn unadvise(p: &Partition, xid: Xid, key: Option<AdvisoryKey>) -> ShardReply {
+    p.locks.give_back(xid, key.as_ref().map(|k| &k[..]));
+    Ok(Reply::Done)
 }
 
 /// LOCK TABLE.

@@ -370,16 +370,7 @@ impl Shard {
             PartitionCall::LockRows(c) => Box::pin(self.lock_rows(partition, c)).await,
             PartitionCall::References(c) => Box::pin(self.references(partition, c)).await,
             PartitionCall::Referrers(c) => Box::pin(self.referrers(partition, c)).await,
-            PartitionCall::Backfill(c) => Box::pin(self.backfill(partition, c)).await,
-            PartitionCall::Look {
-                txn,
-                table,
-                key,
-                version,
-            } => Box::pin(self.row_seen(partition, &txn, (&table, version), &key)).await,
-            PartitionCall::Writers { table } => {
-                Ok(Reply::Writers(partition.locks.table_owners(table)))
-            }
+            PartitionCall::Build(c) => Box::pin(self.build(partition, c)).await,
             PartitionCall::Entries(c) => Box::pin(self.entries(partition, c)).await,
             PartitionCall::Export { txn, table, resume } => {
                 Box::pin(self.export(partition, &txn, &table, resume)).await
@@ -419,10 +410,7 @@ impl Shard {
             }
             PartitionCall::Advise(c) => Box::pin(lock::advise(partition, c)).await,
             PartitionCall::Sequence(c) => Box::pin(self.sequence(partition, c)).await,
-            PartitionCall::Unadvise { xid, key } => {
-                partition.locks.give_back(xid, key.as_ref().map(|k| &k[..]));
-                Ok(Reply::Done)
-            }
+            PartitionCall::Unadvise { xid, key } => lock::unadvise(partition, xid, key),
             PartitionCall::Forget { xid } => {
                 partition.forget(xid);
                 Ok(Reply::Done)

@@ -40,15 +40,6 @@ use types::{Error, Result, SqlState, TableId, TreeId};
 const WRITERS_WAIT: &str =
     "CONCURRENTLY keeps no reader out, but writers of the table wait until the index is built";
 
-/// When a new index gets its entries.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Built {
-    /// Before the change commits.
-    Now,
-    /// After that: until then it is not valid.
-    Later,
-}
-
 /// The next catalog and what goes with it.
 pub struct Change {
     pub catalog: Catalog,
@@ -123,14 +114,7 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
             new,
             if_not_exists,
             concurrently,
-        } => {
-            let built = if *concurrently {
-                Built::Later
-            } else {
-                Built::Now
-            };
-            change.create_index(table, *since, new, (*if_not_exists, built))?;
-        }
+        } => change.create_index(table, *since, new, (*if_not_exists, *concurrently))?,
         Ddl::IndexBuild { table, index, step } => change.index_build(*table, *index, *step)?,
         Ddl::Reindex {
             tables,

@@ -1,7 +1,7 @@
 //! CREATE TABLE, its keys and indexes, TRUNCATE.
 
 use super::names::choose;
-use super::{Built, Change, Work, taken};
+use super::{Change, Work, taken};
 use crate::catalog::objects::CommentKey;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::stored::Object;
@@ -82,12 +82,13 @@ impl Change {
         Ok(())
     }
 
+    /// `later`: it gets its entries after the change has committed, and is not valid until then.
     pub(super) fn create_index(
         &mut self,
         table: &QualifiedName,
         since: u64,
         new: &NewIndex,
-        (if_not_exists, built): (bool, Built),
+        (if_not_exists, later): (bool, bool),
     ) -> Result<()> {
         self.tag = "CREATE INDEX";
         let table = self.existing(table)?;
@@ -100,7 +101,7 @@ impl Change {
             return Err(stale(&table));
         }
         let mut index = self.index(&table, new)?;
-        index.invalid = built == Built::Later;
+        index.invalid = later;
         let index = Arc::new(index);
         let mut next = Table::clone(&table);
         next.indexes.push(index.clone());
