@@ -78,6 +78,7 @@ impl Router {
             ..by
         };
         self.carry_out(env, &by, &change).await?;
+        self.forget_states(&change).await?;
         let mut cells = stored::encode(&change.catalog, &change.changed)?;
         if let Some(gone) = &change.gone {
             cells.extend(stored::erase(gone)?);

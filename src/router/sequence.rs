@@ -6,6 +6,7 @@
 
 use super::scan::TxnSource;
 use super::{Router, odd};
+use engine::catalog::change::Change;
 use engine::catalog::{Catalog, Relation, Sequence};
 use engine::exec::Context;
 use engine::plan::SequenceFunction;
@@ -172,6 +173,16 @@ impl TxnSource {
 
 impl Router {
     /// Asks the home of a sequence's state.
+    /// Sequences that begin begin with nothing.
+    pub(super) async fn forget_states(&self, change: &Change) -> Result<()> {
+        for sequence in change.catalog.sequences.values() {
+            if change.fresh_states.contains(&sequence.state) {
+                self.of_sequence(sequence, SequenceAct::Forget).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub async fn next_value(&self, own: &Sequences, sequence: &Arc<Sequence>) -> Result<i64> {
         if let Some(value) = own.ahead(sequence) {
             return Ok(value);

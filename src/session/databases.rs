@@ -69,7 +69,8 @@ impl Node {
             DoorAct::Open => self.doors.borrow_mut().open(database),
             DoorAct::End => self.sessions_in(database).iter().for_each(|s| s.end()),
         }
-        self.sessions_in(database).len()
+        let sessions = self.sessions_in(database);
+        sessions.iter().filter(|s| !s.own.get()).count()
     }
 }
 

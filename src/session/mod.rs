@@ -96,6 +96,8 @@ pub struct Session {
     scripted: Cell<bool>,
     /// Somebody wants it to end.
     ended: Cell<bool>,
+    /// The server's own: no client waits for it, and no database for its end.
+    own: Cell<bool>,
 }
 
 /// A prepared statement.

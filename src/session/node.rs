@@ -104,7 +104,9 @@ impl Node {
     /// One of the server's own, which comes in by every door.
     pub(super) fn open_own(self: &Rc<Self>, hello: Hello) -> Result<Rc<Session>> {
         let database = self.database(&hello.database)?;
-        self.open_in(&database, hello)
+        let session = self.open_in(&database, hello)?;
+        session.own.set(true);
+        Ok(session)
     }
 
     fn database(&self, name: &str) -> Result<Arc<Database>> {
@@ -160,6 +162,7 @@ impl Node {
             temporary: Temporary::default(),
             scripted: Cell::new(false),
             ended: Cell::new(false),
+            own: Cell::new(false),
         });
         self.sessions
             .borrow_mut()

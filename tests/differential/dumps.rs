@@ -122,6 +122,15 @@ fn a_database_moves_here_and_back_by_pg_dump_and_stays_what_it_was() {
         ours.load("again", &file);
         same(&ours.dump("again"), &own);
 
+        // Names along another path.
+        let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/odd.sql");
+        ours.load("odd", &odd);
+        let dump = ours.dump("odd");
+        std::fs::write(&file, &dump).unwrap();
+        theirs.load("odd", &file);
+        ours.load("odder", &file);
+        same(&ours.dump("odder"), &dump);
+
         // An archive, in parallel.
         let archive = dir.path().join("archive");
         let archive = archive.to_str().unwrap();

@@ -162,6 +162,8 @@ struct Binder<'a> {
     view: Option<&'a Stated>,
     /// What the statement reads, where somebody wants to know.
     reading: Option<RefCell<view::Reading>>,
+    /// It is only stated: a materialized view in it may have no rows yet.
+    unfilled: bool,
     /// INSERT … OVERRIDING SYSTEM VALUE.
     overriding: bool,
     /// Inside of a function's body: what it is called with.
@@ -318,6 +320,7 @@ impl<'a> Binder<'a> {
             path: path::searched(env.context),
             view: None,
             reading: None,
+            unfilled: false,
             overriding: false,
             arguments: None,
             calls: 0,

@@ -13,6 +13,7 @@ use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
 use engine::catalog::{ColumnDef, Relation as Found, Sequence, Stated, Table, TableKind, View};
 use engine::exec::functions::domains::cast_to_domain;
+use engine::exec::functions::quote_identifier;
 use engine::plan::ddl::{CreateView, Ddl};
 use engine::plan::{CreateTable, Expr, Plan, Query, SequenceCall, SequenceFunction};
 use sqlparser::ast;
@@ -81,6 +82,7 @@ impl<'a> Binder<'a> {
         if let TableKind::Materialized {
             populated: false, ..
         } = table.kind
+            && !self.unfilled
         {
             return Err(Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -227,6 +229,7 @@ impl<'a> Binder<'a> {
         inner.view = Some(query);
         inner.counts_on_from(self);
         inner.bodies = self.bodies;
+        inner.unfilled = self.unfilled;
         let rel = inner.query(q);
         self.counts_on_from(&inner);
         rel.map_err(unplaced)
@@ -287,7 +290,9 @@ impl<'a> Binder<'a> {
         if def.materialized {
             return self.create_materialized(def);
         }
-        let (query, stated) = self.kept(&def.body)?;
+        self.unfilled = true;
+        let (query, mut stated) = self.kept(&def.body)?;
+        stated.sql = with_columns(stated.sql, &def.name, &def.body.columns)?;
         // As in PostgreSQL, what it reads makes it temporary, unless a schema says otherwise.
         let temporary = def.temporary || self.reads_temporary(&stated);
         let name = self.creation(&def.name, temporary)?;
@@ -326,7 +331,9 @@ impl<'a> Binder<'a> {
 
     fn create_materialized(&mut self, def: &'a define::ViewDef) -> Result<Statement> {
         let name = self.creation(&def.name, false)?;
-        let (query, stated) = self.kept(&def.body)?;
+        self.unfilled = !def.body.with_data;
+        let (query, mut stated) = self.kept(&def.body)?;
+        stated.sql = with_columns(stated.sql, &def.name, &def.body.columns)?;
         if self.reads_temporary(&stated) {
             return Err(Error::unsupported(
                 "materialized views must not use temporary tables or views",
@@ -449,6 +456,22 @@ fn filled(table: CreateTable, query: Query, with_data: bool) -> Result<Statement
         true => Statement::Fill { ddl, query },
         false => Statement::Ddl(ddl),
     })
+}
+
+/// The columns that CREATE VIEW names are part of the query, so that its text says them.
+fn with_columns(sql: String, view: &ast::ObjectName, columns: &[ast::Ident]) -> Result<String> {
+    if columns.is_empty() {
+        return Ok(sql);
+    }
+    let alias = names::parts(view)?.pop().unwrap_or_default();
+    let quoted = |name: &str| quote_identifier(name).into_owned();
+    let columns: Vec<String> = columns.iter().map(|c| quoted(&names::ident(c))).collect();
+    let columns = columns.join(", ");
+    // A comment may end the text.
+    Ok(format!(
+        "SELECT * FROM (\n{sql}\n) AS {}({columns})",
+        quoted(&alias)
+    ))
 }
 
 /// A query's columns under the names that are given them, each name once.

@@ -10,7 +10,8 @@
 use super::model::PUBLIC;
 use super::{Catalog, Stated, path};
 use crate::exec::Context;
-use crate::exec::functions::quote_identifier;
+use crate::exec::functions::{overloads, quote_identifier};
+use crate::exec::resolve::is_table_function;
 use std::collections::BTreeSet;
 use types::{DataType, marks, marks::Mark};
 
@@ -108,7 +109,8 @@ impl Reader<'_> {
             match w.kind {
                 Kind::Name => {
                     let qualified = before.is_some_and(|b| b.is("."));
-                    if !qualified && !after.is_some_and(|a| a.is(".")) {
+                    let listed = before.is_some_and(|b| b.is(",")) && begins_query(words, i + 1);
+                    if !qualified && !listed && !after.is_some_and(|a| a.is(".")) {
                         let schema = self.schema(w, before, after, here.item);
                         out.extend(schema.map(|s| (w.at, s)));
                     }
@@ -144,14 +146,14 @@ impl Reader<'_> {
         if before.is_some_and(|b| b.is("::")) {
             return self.ty(&name);
         }
-        let called = after.is_some_and(|a| a.is("("));
+        let called = after.is_some_and(|a| a.is("(")) && before.is_none_or(calls_follow);
         if before.is_some_and(|b| b.is_word("references") || b.is_word("setof")) {
             return self.relation(&name);
         }
         match (called, item) {
             (true, _) => self.function(&name),
-            (false, true) => self.relation(&name),
-            (false, false) => None,
+            (false, true) if !after.is_some_and(|a| a.is("(")) => self.relation(&name),
+            (false, _) => None,
         }
     }
 
@@ -161,7 +163,11 @@ impl Reader<'_> {
         self.first(seen, is_it)
     }
 
+    /// Of a name that the system has a function of as well it is not known which is called: the text says what it said.
     fn function(&self, name: &str) -> Option<String> {
+        if !overloads(name).is_empty() || is_table_function(name) {
+            return None;
+        }
         let any = |path: &[String], schema: Option<&str>| {
             let all = self.catalog.functions_named(path, schema, name);
             !all.is_empty()
@@ -185,14 +191,15 @@ impl Reader<'_> {
         self.first(seen, |s| self.catalog.find(&[], Some(s), name).is_some())
     }
 
-    /// The first schema that has it, of those that the text was written with: `public`, which definitions leave out, or the
-    /// query's own path.
+    /// The first schema that has it: of the query's own path where that is known, else `public`, which definitions leave out, or any.
     fn first(&self, seen: bool, has: impl Fn(&str) -> bool) -> Option<String> {
         if seen {
             return None;
         }
         let own = self.of.into_iter().flat_map(|of| &of.path);
-        let mut all = own.map(String::as_str).chain([PUBLIC]);
+        let all = own.map(String::as_str).chain([PUBLIC]);
+        let others = self.catalog.schemas.values().filter(|s| !s.temporary);
+        let mut all = all.chain(others.map(|s| s.name.as_str()));
         all.find(|s| has(s)).map(str::to_owned)
     }
 }
@@ -233,10 +240,67 @@ fn step(w: &Word<'_>, before: Option<&Word<'_>>, level: &mut Level) {
     }
 }
 
+/// What may stand before a call; behind anything else a name with a parenthesis is an alias with its columns.
+fn calls_follow(before: &Word<'_>) -> bool {
+    const WORDS: [&str; 34] = [
+        "all",
+        "and",
+        "any",
+        "between",
+        "by",
+        "case",
+        "default",
+        "distinct",
+        "else",
+        "except",
+        "filter",
+        "for",
+        "from",
+        "function",
+        "having",
+        "ilike",
+        "in",
+        "intersect",
+        "is",
+        "join",
+        "lateral",
+        "like",
+        "limit",
+        "not",
+        "offset",
+        "on",
+        "or",
+        "procedure",
+        "returning",
+        "select",
+        "then",
+        "union",
+        "when",
+        "where",
+    ];
+    match before.kind {
+        Kind::Name => WORDS.iter().any(|w| before.is_word(w)),
+        Kind::Literal => false,
+        Kind::Sign => !before.is(")") && !before.is("]"),
+    }
+}
+
 fn is_regclass(words: &[Word<'_>], at: usize) -> bool {
     let cast = words.get(at + 1).is_some_and(|w| w.is("::"));
     cast && words.get(at + 2).is_some_and(|w| w.is_word("regclass"))
         && !words[at].text.contains('.')
+}
+
+/// Whether `AS (` follows, perhaps behind a list of columns.
+fn begins_query(words: &[Word<'_>], mut at: usize) -> bool {
+    let is = |at: usize, sign: &str| words.get(at).is_some_and(|w| w.is(sign));
+    let is_word = |at: usize, word: &str| words.get(at).is_some_and(|w| w.is_word(word));
+    if is(at, "(") {
+        let rest = words.get(at..).unwrap_or_default();
+        at += rest.iter().position(|w| w.is(")")).unwrap_or(rest.len()) + 1;
+    }
+    let as_query = is(at + 1, "(") || is_word(at + 1, "materialized") || is_word(at + 1, "not");
+    is_word(at, "as") && as_query
 }
 
 /// What WITH names: `name AS (`.
@@ -245,14 +309,13 @@ fn names_of_with(words: &[Word<'_>]) -> BTreeSet<String> {
     if !words.iter().any(|w| w.is_word("with")) {
         return out;
     }
-    for found in words.windows(3) {
-        let [before, name, after] = found else {
+    for (i, found) in words.windows(2).enumerate() {
+        let [before, name] = found else {
             continue;
         };
         let with = before.is_word("with") && !name.is_word("recursive");
-        let first = with || before.is_word("recursive");
-        let more = before.is(",") && after.is_word("as");
-        if name.kind == Kind::Name && (first || more) {
+        let may = with || before.is_word("recursive") || before.is(",");
+        if name.kind == Kind::Name && may && begins_query(words, i + 2) {
             out.insert(folded(name.text));
         }
     }
@@ -371,7 +434,8 @@ mod tests {
     #[test]
     fn names_that_with_gives_are_found() {
         let named = |text| names_of_with(&words(text)).into_iter().collect::<Vec<_>>();
-        let text = "with recursive A(x) as (select 1), b as (select c, d) select e, f from a, b";
+        let text = "with recursive A(x, y) as (select 1), b as not materialized (select c, d as e) select f, g(h) as i, j as k \
+                    from a, b, l as m where n::timestamp with time zone > o";
         assert_eq!(named(text), ["a", "b"]);
         assert!(named("select a, b as c from d").is_empty());
     }

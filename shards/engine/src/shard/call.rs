@@ -441,6 +441,8 @@ pub enum SequenceAct {
     Set { value: i64, called: bool },
     /// How far it is, without a change.
     Look,
+    /// Whatever is kept under its state's number is nobody's.
+    Forget,
 }
 
 pub struct LockRowsCall {

@@ -132,9 +132,19 @@ impl Shard {
                     last: value,
                     called,
                 };
-                self.write(p, sequence.state, at).await?;
+                self.write(p, sequence.state, Some(at)).await?;
                 let mut now = state.now.borrow_mut();
                 (now.at, now.ahead) = (Some(at), 0);
+                Ok(Reply::Done)
+            }
+            SequenceAct::Forget => {
+                let _turn = state.turn().await;
+                let kept = p.latest(stored::SEQUENCES, &key(sequence.state)).await?;
+                if kept.is_some_and(|(_, payload)| payload.is_some()) {
+                    self.write(p, sequence.state, None).await?;
+                }
+                let mut now = state.now.borrow_mut();
+                (now.at, now.ahead, now.counted) = (None, 0, None);
                 Ok(Reply::Done)
             }
             SequenceAct::Look => {
@@ -173,7 +183,7 @@ impl Shard {
             ahead += 1;
         }
         if ahead > 0 {
-            self.write(p, sequence.state, at).await?;
+            self.write(p, sequence.state, Some(at)).await?;
         }
         let mut now = state.now.borrow_mut();
         (now.ahead, now.counted) = (ahead, Some(steps));
@@ -202,7 +212,7 @@ impl Shard {
         Ok(at)
     }
 
-    async fn write(&self, p: &Rc<Partition>, state: u32, at: Position) -> Result<()> {
+    async fn write(&self, p: &Rc<Partition>, state: u32, at: Option<Position>) -> Result<()> {
         let by = TxnRef {
             xid: self.new_xid(),
             snapshot: self.clock.now(),
@@ -212,7 +222,8 @@ impl Shard {
             stop: Stop::at(None),
         };
         let txn = p.txn(&by);
-        let written = txn.write(stored::SEQUENCES, key(state), Some(encode(at)?));
+        let cell = at.map(encode).transpose()?;
+        let written = txn.write(stored::SEQUENCES, key(state), cell);
         if let Err(e) = written {
             p.abort(by.xid);
             return Err(e);
@@ -236,7 +247,7 @@ impl Shard {
             if let (Some(at), Some(p)) = (at, self.partitions.get(&home))
                 && p.fenced().is_none()
             {
-                self.write(p, id, at).await?;
+                self.write(p, id, Some(at)).await?;
                 state.now.borrow_mut().ahead = 0;
             }
         }

@@ -52,6 +52,8 @@ pub struct Change {
     pub dropped: Vec<TreeId>,
     /// Trees that only this transaction can reach until then.
     pub fresh: Vec<TreeId>,
+    /// Of sequences: what is kept under these numbers is nobody's.
+    pub fresh_states: Vec<u32>,
     pub notices: Vec<Error>,
     pub tag: &'static str,
     /// The table that CREATE TABLE AS or REFRESH fills next.
@@ -175,6 +177,7 @@ impl Change {
             work: Vec::new(),
             dropped: Vec::new(),
             fresh: Vec::new(),
+            fresh_states: Vec::new(),
             notices: Vec::new(),
             tag: "",
             fills: None,

@@ -17,7 +17,7 @@ impl Change {
         }
         self.check_owner(&sequence)?;
         sequence.id = TableId(self.oid());
-        sequence.state = self.oid();
+        sequence.state = self.fresh_state();
         self.put_sequence(sequence);
         Ok(())
     }
@@ -88,9 +88,16 @@ impl Change {
         Ok(())
     }
 
+    /// The number of a state that is nobody's. What was rolled back may have had it, and states are not rolled back.
+    fn fresh_state(&mut self) -> u32 {
+        let state = self.oid();
+        self.fresh_states.push(state);
+        state
+    }
+
     /// A state of its own, that begins with this value.
     pub(super) fn restart(&mut self, sequence: &mut Sequence, value: i64) {
-        sequence.state = self.oid();
+        sequence.state = self.fresh_state();
         sequence.first = value;
         sequence.first_given = false;
     }
@@ -132,7 +139,7 @@ impl Change {
             ));
         }
         sequence.id = TableId(self.oid());
-        sequence.state = self.oid();
+        sequence.state = self.fresh_state();
         sequence.schema.clone_from(&table.schema);
         sequence.owner = Some((table.id, number));
         sequence.internal = def.identity.is_some();

@@ -121,6 +121,7 @@ fn domain_row(t: &UserType, schema: Value, ctx: &Context) -> Row {
         (24, yes(*not_null)),
         (25, oid(under.oid())),
         (26, int4(*typmod)),
+        (29, default.as_ref().map_or(Value::Null, |d| text(&d.sql))),
         (30, default.as_ref().map_or(Value::Null, |d| text(&d.sql))),
     ];
     for (at, value) in own {
