@@ -1,10 +1,12 @@
 //! Bytes of rows and keys, as they stand in pages and WAL records.
 //!
 //! Owns: three forms of the same values: `key` keeps their order in plain byte comparison, `row` is compact and fast, `tagged`
-//! needs no types to be read and lives in temporary files only. `pick` reads of a row what is wanted, when it is wanted.
+//! needs no types to be read and lives in temporary files only. `pick` reads of a row what is wanted, when it is wanted,
+//! and `columns` of many rows.
 //! Asked by: the shard (rows, indexes), the router (`key::partition`), operators that spill (`tagged`). Never: does I/O, knows a table.
 //! Bounds: keys of `KEY_BYTES_MAX`; bytes that are not ours give XX001, never a panic.
 
+pub(crate) mod columns;
 pub mod key;
 pub mod pick;
 pub mod row;

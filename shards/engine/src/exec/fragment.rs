@@ -5,6 +5,7 @@
 //! Bounds: a batch of `BATCH_ROWS_MAX` rows or `BATCH_BYTES_MAX` bytes, groups of `PARTIAL_BYTES_MAX` bytes (the caller takes
 //! either when `batch_full`; groups with the same values are merged where all partitions' meet).
 
+mod batched;
 mod top;
 
 use super::Context;
@@ -13,6 +14,7 @@ use super::operators::groups::Groups;
 use crate::codec::pick::Pick;
 use crate::codec::row::Layout;
 use crate::plan::{AggregateCall, Expr, Scan};
+use batched::Batched;
 use std::sync::Arc;
 use top::First;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PARTIAL_BYTES_MAX};
@@ -20,6 +22,8 @@ use types::{Result, Row, RowBatch, Value};
 
 /// So many rows show whether a sieve is of use.
 const SIEVED: u32 = 128;
+/// So many rows are taken one by one before it is looked at whether they can be taken together.
+const SINGLE_MAX: u32 = 64;
 
 /// One scan's work in one partition.
 pub struct Fragment {
@@ -27,6 +31,7 @@ pub struct Fragment {
     ctx: Arc<Context>,
     wanted: Vec<bool>,
     pick: Option<Pick>,
+    way: Way,
     /// Rows that were looked at and that passed the sieves, while it is open whether they are of use.
     sieved: (u32, u32),
     /// The row at hand.
@@ -42,6 +47,14 @@ pub struct Fragment {
     first: Option<First>,
 }
 
+/// How stored rows are taken.
+enum Way {
+    /// One by one until so many more have come.
+    Open(u32),
+    Single,
+    Batched(Box<Batched>),
+}
+
 impl Fragment {
     pub fn new(scan: Arc<Scan>, ctx: Arc<Context>) -> Fragment {
         let wanted = wanted(&scan);
@@ -53,6 +66,7 @@ impl Fragment {
             ctx,
             wanted,
             pick: None,
+            way: Way::Open(SINGLE_MAX),
             sieved: (0, 0),
             row: Row::new(),
             columns,
@@ -85,7 +99,45 @@ impl Fragment {
     }
 
     /// As `push`, of the bytes of a row, without its address: what the filter does not need is read once it has accepted.
+    /// Where rows are many they wait until they can be looked at together.
     pub fn push_stored(&mut self, layout: &Layout, bytes: &[u8]) -> Result<()> {
+        match &mut self.way {
+            Way::Single => return self.push_single(layout, bytes),
+            Way::Open(0) => {
+                let batched = Batched::of(&self.scan, &self.wanted, layout, &self.ctx);
+                self.way = batched.map_or(Way::Single, |b| Way::Batched(Box::new(b)));
+                return self.push_stored(layout, bytes);
+            }
+            Way::Open(more) => {
+                *more -= 1;
+                return self.push_single(layout, bytes);
+            }
+            Way::Batched(batched) => {
+                batched.columns.push(bytes)?;
+                if !batched.is_full(self.batch.len(), self.batch.bytes) {
+                    return Ok(());
+                }
+            }
+        }
+        self.settle()
+    }
+
+    /// Looks at the rows that wait.
+    fn settle(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.way, Way::Single) {
+            Way::Batched(mut batched) => {
+                let outcome = self.flush(&mut batched);
+                self.way = Way::Batched(batched);
+                outcome
+            }
+            other => {
+                self.way = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn push_single(&mut self, layout: &Layout, bytes: &[u8]) -> Result<()> {
         if self.limit_reached() {
             return Ok(());
         }
@@ -123,8 +175,7 @@ impl Fragment {
 
     /// The sieves, unless the first rows have shown that they hold too little back.
     fn passes(&mut self) -> bool {
-        let (looked, passed) = self.sieved;
-        if looked == SIEVED && passed > SIEVED / 4 * 3 {
+        if self.is_useless() {
             return true;
         }
         let row = &self.row;
@@ -132,10 +183,21 @@ impl Fragment {
             let key = sieve.columns.iter().map(|i| &row[*i]);
             sieve.keys.may_have(key)
         });
-        if looked < SIEVED {
-            self.sieved = (looked + 1, passed + u32::from(passes));
-        }
+        self.note(1, u32::from(passes));
         passes
+    }
+
+    /// The sieves hold too little back.
+    fn is_useless(&self) -> bool {
+        let (looked, passed) = self.sieved;
+        looked >= SIEVED && passed > looked / 4 * 3
+    }
+
+    /// So many rows were looked at, and so many of them passed.
+    fn note(&mut self, looked: u32, passed: u32) {
+        if self.sieved.0 < SIEVED {
+            self.sieved = (self.sieved.0 + looked, self.sieved.1 + passed);
+        }
     }
 
     /// The row at hand, which the filter has accepted.
@@ -218,6 +280,10 @@ impl Fragment {
     /// The rows collected since the last call. Aggregating: the partial groups, which are their values, then a partial state
     /// for each aggregate; no group when no row came.
     pub fn take(&mut self) -> Result<RowBatch> {
+        self.settle()?;
+        if let Way::Batched(batched) = &mut self.way {
+            batched.forget();
+        }
         if let Some(groups) = &mut self.groups {
             let groups = groups.take();
             for at in 0..groups.len() {
@@ -233,7 +299,11 @@ impl Fragment {
     /// Bytes held.
     pub fn memory(&self) -> usize {
         let groups = self.groups.as_ref().map_or(0, Groups::bytes);
-        self.batch.bytes + groups + self.first.as_ref().map_or(0, First::bytes)
+        let waiting = match &self.way {
+            Way::Batched(batched) => batched.memory(),
+            Way::Open(_) | Way::Single => 0,
+        };
+        self.batch.bytes + groups + waiting + self.first.as_ref().map_or(0, First::bytes)
     }
 }
 

@@ -4,6 +4,7 @@
 //! are, and by the front's session for the rest. Never: reads a page or a lock; rows come from a `Source`.
 
 pub mod aggregates;
+mod batch;
 pub mod cast;
 pub mod context;
 pub mod eval;

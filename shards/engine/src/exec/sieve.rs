@@ -72,6 +72,15 @@ impl Keys {
         self.words[at] & bits == bits
     }
 
+    /// As `may_have`, of a key that is one integer.
+    #[inline]
+    pub(crate) fn may_have_int(&self, key: i64) -> bool {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_i64(key);
+        let (at, bits) = self.place(hasher.finish());
+        self.words[at] & bits == bits
+    }
+
     /// Four bits in a word.
     fn place(&self, hash: u64) -> (usize, u64) {
         let bit = |shift: u32| 1u64 << (hash >> shift & 63);
@@ -111,6 +120,9 @@ mod tests {
             let keys = Keys::of(&hasher, count, hashes).unwrap();
             let narrower = |n: usize| [Value::Int4(n as i32 * 7), Value::from("k")];
             assert!((0..count).all(|n| keys.may_have(narrower(n).iter())));
+            let ints = (0..count).map(|n| hash_values(&hasher, [Value::Int4(n as i32)].iter()));
+            let ints = Keys::of(&hasher, count, ints).unwrap();
+            assert!((0..count).all(|n| ints.may_have_int(n as i64)));
             let others = (count..count + 10_000).filter(|n| keys.may_have(key(*n).iter()));
             assert!(others.count() < 2_000, "{count}");
             assert!(!keys.may_have([Value::Null, Value::from("k")].iter()));

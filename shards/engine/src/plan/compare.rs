@@ -30,6 +30,21 @@ impl Comparison {
     }
 }
 
+impl Comparison {
+    /// The comparison that an operator is.
+    pub fn of_operator(symbol: &str) -> Option<Comparison> {
+        Some(match symbol {
+            "=" => Comparison::Eq,
+            "<>" => Comparison::Ne,
+            "<" => Comparison::Lt,
+            "<=" => Comparison::Le,
+            ">" => Comparison::Gt,
+            ">=" => Comparison::Ge,
+            _ => return None,
+        })
+    }
+}
+
 impl FuncRef {
     /// The comparison that this function is, where both sides have one type (and so the order of `types::order`).
     pub fn comparison(self) -> Option<(Comparison, DataType)> {
@@ -41,15 +56,7 @@ impl FuncRef {
 
     /// As `comparison`, or between integers of different widths, which compare and hash alike.
     pub fn comparison_between(self) -> Option<(Comparison, DataType, DataType)> {
-        let comparison = match self.0.operator {
-            "=" => Comparison::Eq,
-            "<>" => Comparison::Ne,
-            "<" => Comparison::Lt,
-            "<=" => Comparison::Le,
-            ">" => Comparison::Gt,
-            ">=" => Comparison::Ge,
-            _ => return None,
-        };
+        let comparison = Comparison::of_operator(self.0.operator)?;
         match *self.0.args {
             [left, right] if left == right && is_settled(left) => Some((comparison, left, right)),
             [left, right] if left.is_integer() && right.is_integer() => {

@@ -11,9 +11,11 @@ mod numbers;
 mod ordered;
 mod pairs;
 mod simple;
+mod totals;
 
 pub use ordered::direct_args;
 
+use super::batch::Column;
 use super::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM, Function};
 use DataType::*;
 use types::{DataType, Error, Result, Value};
@@ -22,6 +24,16 @@ use types::{DataType, Error, Result, Value};
 pub trait Accumulator {
     /// Takes one row's arguments, already of the resolved types.
     fn update(&mut self, args: &[Value]) -> Result<()>;
+    /// As `update` for these of a column's rows, in their order; no column for an aggregate without arguments.
+    fn update_many(&mut self, column: Option<&Column<'_>>, rows: &[u32]) -> Result<()> {
+        for row in rows {
+            match column {
+                Some(column) => self.update(&[column.value(*row as usize)?])?,
+                None => self.update(&[])?,
+            }
+        }
+        Ok(())
+    }
     /// Takes the oldest row's arguments out again; `false` when this state cannot do that exactly.
     fn remove(&mut self, _args: &[Value]) -> Result<bool> {
         Ok(false)
@@ -47,7 +59,8 @@ pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
             .map(|e| Box::new(collect::ArrayAgg::new(e)) as Box<dyn Accumulator>)
             .ok_or_else(|| unknown(func));
     }
-    simple::accumulator(func)
+    totals::accumulator(func)
+        .or_else(|| simple::accumulator(func))
         .or_else(|| numbers::accumulator(func))
         .or_else(|| collect::accumulator(func))
         .or_else(|| pairs::accumulator(func))

@@ -1,4 +1,4 @@
-//! sum, avg, stddev and variance of numbers and intervals.
+//! sum, avg, stddev and variance of numbers and intervals, but for sum and avg of NUMERIC (`totals`).
 //!
 //! Owns: the states: a checked 64-bit sum, a count with an exact sum (and sum of squares) in integers or NUMERIC, and
 //! floating sums with PostgreSQL's Youngs-Cramer update.
@@ -6,6 +6,8 @@
 
 use super::Accumulator;
 use super::simple::bad_state;
+use super::totals::{add_to, each, summed};
+use crate::exec::batch::{Column, Data};
 use crate::exec::functions::out_of_range;
 use std::sync::Arc;
 use types::{Array, DataType, Error, Interval, Numeric, Result, Value};
@@ -15,7 +17,6 @@ pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
     Some(match func {
         "sum_int2" | "sum_int4" => Box::new(IntegerSum::default()),
         "sum_int8" => Box::new(Exact::new(Wanted::Sum)),
-        "sum_numeric" => Box::new(Exact::new(Wanted::Sum)),
         "sum_float4" => Box::new(FloatSum {
             sum: None,
             single: true,
@@ -35,9 +36,7 @@ pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
             average: true,
         }),
         "avg_float4" | "avg_float8" => Box::new(Moments::new(Wanted::Average)),
-        "avg_int2" | "avg_int4" | "avg_int8" | "avg_numeric" => {
-            Box::new(Exact::new(Wanted::Average))
-        }
+        "avg_int2" | "avg_int4" | "avg_int8" => Box::new(Exact::new(Wanted::Average)),
         _ => {
             let (name, ty) = func.rsplit_once('_')?;
             let wanted = match name {
@@ -90,6 +89,22 @@ struct IntegerSum {
 impl Accumulator for IntegerSum {
     fn update(&mut self, args: &[Value]) -> Result<()> {
         args.first().map_or(Ok(()), |v| self.merge(v))
+    }
+
+    fn update_many(&mut self, column: Option<&Column<'_>>, rows: &[u32]) -> Result<()> {
+        let Some((column, Data::Ints(values))) = column.map(|c| (c, &c.vector.data)) else {
+            return each(self, column, rows);
+        };
+        for row in rows {
+            let at = *row as usize;
+            if column.vector.is_null(at) {
+                continue;
+            }
+            let sum = self.sum.unwrap_or(0).checked_add(values[at]);
+            self.sum = Some(sum.ok_or_else(|| out_of_range("bigint out of range"))?);
+            self.terms += 1;
+        }
+        Ok(())
     }
 
     fn partial(&self) -> Value {
@@ -194,14 +209,6 @@ impl Exact {
     }
 }
 
-fn add_to(total: &mut Option<Numeric>, v: &Numeric) -> Result<()> {
-    *total = Some(match total {
-        Some(t) => t.add(v)?,
-        None => v.clone(),
-    });
-    Ok(())
-}
-
 impl Accumulator for Exact {
     fn update(&mut self, args: &[Value]) -> Result<()> {
         let Some(v) = args.first().filter(|v| !v.is_null()) else {
@@ -212,6 +219,21 @@ impl Accumulator for Exact {
             v => self.add_integer(v.as_i64().ok_or_else(|| bad_state(v))?)?,
         }
         self.count += 1;
+        Ok(())
+    }
+
+    /// Integers are added up before they are added.
+    fn update_many(&mut self, column: Option<&Column<'_>>, rows: &[u32]) -> Result<()> {
+        let of = column.map(|c| (c.vector, &c.vector.data));
+        let Some((vector, Data::Ints(values))) = of else {
+            return each(self, column, rows);
+        };
+        let (sum, count) = summed(vector, values, rows);
+        match self.whole.checked_add(sum) {
+            Some(whole) if !self.wanted.needs_squares() => self.whole = whole,
+            _ => return each(self, column, rows),
+        }
+        self.count += count;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! count, min, max, and the boolean and bit aggregates: states of one value.
 
 use super::Accumulator;
+use crate::exec::batch::Column;
 use std::cmp::Ordering;
 use types::{Error, Result, Value, order};
 
@@ -39,6 +40,16 @@ impl Accumulator for Count {
         if args.first().is_none_or(|v| !v.is_null()) {
             self.0 += 1;
         }
+        Ok(())
+    }
+
+    fn update_many(&mut self, column: Option<&Column<'_>>, rows: &[u32]) -> Result<()> {
+        let nulls = column.and_then(|c| c.vector.nulls.as_ref());
+        let counted = match nulls {
+            None => rows.len(),
+            Some(nulls) => rows.iter().filter(|r| !nulls[**r as usize]).count(),
+        };
+        self.0 += counted as i64;
         Ok(())
     }
 

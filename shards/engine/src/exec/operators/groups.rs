@@ -10,6 +10,7 @@ use super::kept::{Chunks, Kept, Order};
 use super::rows::RowSet;
 use super::scope::Scope;
 use crate::exec::aggregates::{Accumulator, accumulator};
+use crate::exec::batch::Column;
 use crate::exec::spill::{Parted, Space};
 use crate::plan::AggregateCall;
 use std::rc::Rc;
@@ -33,11 +34,11 @@ struct Shape {
 enum State {
     Direct(Box<dyn Accumulator>, usize),
     /// Arguments kept until the end: DISTINCT drops repeated ones, ORDER BY sorts them.
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
-/// What a box, a vtable and a small accumulator cost.
-const STATE_BYTES: usize = 64;
+/// What allocating an accumulator, which says its own size, costs beside it.
+const STATE_BYTES: usize = 16;
 
 impl Groups {
     pub(crate) fn new(calls: &[AggregateCall]) -> Groups {
@@ -69,7 +70,7 @@ impl Groups {
         if new {
             for shape in self.shapes.iter() {
                 let state = if shape.order.is_some() {
-                    State::Kept(Kept::default())
+                    State::Kept(Box::default())
                 } else {
                     let accumulator = accumulator(&shape.func)?;
                     let bytes = accumulator.memory();
@@ -94,6 +95,23 @@ impl Groups {
             },
             |accumulator, input| accumulator.update(input),
             input,
+        )
+    }
+
+    /// As `update`, of an aggregate that keeps no rows, for these of a column's rows; no column for an aggregate without arguments.
+    pub(crate) fn update_many(
+        &mut self,
+        group: usize,
+        call: usize,
+        column: Option<&Column<'_>>,
+        rows: &[u32],
+    ) -> Result<()> {
+        self.change(
+            group,
+            call,
+            |_, _, _| Err(super::lost()),
+            |accumulator, rows| accumulator.update_many(column, rows),
+            rows,
         )
     }
 
