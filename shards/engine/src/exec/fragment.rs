@@ -22,8 +22,9 @@ use types::{Result, Row, RowBatch, Value};
 
 /// So many rows show whether a sieve is of use.
 const SIEVED: u32 = 128;
-/// So many rows are taken one by one before it is looked at whether they can be taken together.
-const SINGLE_MAX: u32 = 64;
+/// So many rows are taken one by one before it is looked at whether they can be taken together. Few where tests run, whose
+/// tables are small.
+const SINGLE_MAX: u32 = if cfg!(debug_assertions) { 2 } else { 64 };
 
 /// One scan's work in one partition.
 pub struct Fragment {
