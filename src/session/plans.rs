@@ -7,7 +7,7 @@
 use super::Planned;
 use hashbrown::{Equivalent, HashMap};
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{DataType, limits};
@@ -58,6 +58,8 @@ impl Equivalent<PlanKey> for PlanRef<'_> {
 
 pub struct PlanCache {
     plans: HashMap<PlanKey, (Rc<Planned>, u64)>,
+    /// Where `seen` and `unfit` have a key. Which keys share a place decides which statements are learnt.
+    places: Places,
     /// Uses in order, with their number; an entry that has been used again since is passed over.
     order: VecDeque<(PlanKey, u64)>,
     uses: u64,
@@ -82,6 +84,19 @@ fn bytes_of(key: &PlanKey) -> usize {
 /// Keys that are remembered as having come once.
 const SEEN: usize = 4096;
 
+/// Hashes that nobody can foresee, and that are the same in each run of a simulation.
+struct Places(u64);
+
+impl BuildHasher for Places {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.0);
+        hasher
+    }
+}
+
 impl PlanCache {
     pub fn new() -> PlanCache {
         PlanCache::with_max(limits::PLAN_CACHE_MAX)
@@ -90,6 +105,7 @@ impl PlanCache {
     fn with_max(max: usize) -> PlanCache {
         PlanCache {
             plans: HashMap::new(),
+            places: Places(runtime::random_u64()),
             order: VecDeque::new(),
             uses: 0,
             max,
@@ -101,7 +117,7 @@ impl PlanCache {
 
     /// Whether it came before; it has now.
     pub fn comes_again(&mut self, key: PlanRef<'_>) -> bool {
-        let hash = self.plans.hasher().hash_one(key);
+        let hash = self.places.hash_one(key);
         let place = hash as usize % self.seen.len();
         let last = self
             .seen
@@ -111,13 +127,13 @@ impl PlanCache {
     }
 
     pub fn is_unfit(&self, key: PlanRef<'_>) -> bool {
-        let hash = self.plans.hasher().hash_one(key);
+        let hash = self.places.hash_one(key);
         let place = hash as usize % self.unfit.len();
         self.unfit.get(place) == Some(&hash)
     }
 
     pub fn set_unfit(&mut self, key: PlanRef<'_>) {
-        let hash = self.plans.hasher().hash_one(key);
+        let hash = self.places.hash_one(key);
         let place = hash as usize % self.unfit.len();
         if let Some(unfit) = self.unfit.get_mut(place) {
             *unfit = hash;
