@@ -99,16 +99,7 @@ impl Session {
         stop: &Arc<Stop>,
     ) -> Result<(Option<New>, Vec<Error>)> {
         let defined = self.step_in_block(statement, ddl, stop).await;
-        match defined {
-            Ok(defined) => {
-                self.commit_block(stop).await?;
-                Ok(defined)
-            }
-            Err(e) => {
-                self.rollback_block();
-                Err(e)
-            }
-        }
+        self.ends_block(defined, stop).await
     }
 
     async fn step_in_block(

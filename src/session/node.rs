@@ -10,9 +10,10 @@ use super::{Session, now_micros};
 use crate::router::Router;
 use crate::router::advisory::Advisory;
 use crate::router::notify::Note;
-use crate::service::{CancelKey, Hello};
+use crate::service::{CancelKey, Hello, Protocol};
 use crate::telemetry::Metrics;
 use engine::catalog::Database;
+use engine::catalog::databases::FIRST;
 use engine::exec::{CursorInfo, SessionInfo};
 use runtime::TempDir;
 use std::cell::{Cell, RefCell};
@@ -102,8 +103,16 @@ impl Node {
     }
 
     /// One of the server's own, which comes in by every door.
-    pub(super) fn open_own(self: &Rc<Self>, hello: Hello) -> Result<Rc<Session>> {
-        let database = self.database(&hello.database)?;
+    pub(super) fn open_own(self: &Rc<Self>, database: &str) -> Result<Rc<Session>> {
+        let hello = Hello {
+            protocol: Protocol::Postgres,
+            user: FIRST.into(),
+            database: database.to_owned(),
+            peer: None,
+            local: None,
+            settings: Vec::new(),
+        };
+        let database = self.database(database)?;
         let session = self.open_in(&database, hello)?;
         session.own.set(true);
         Ok(session)

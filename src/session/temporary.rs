@@ -6,8 +6,6 @@
 //! Source: PostgreSQL 15 manual, CREATE TABLE; `namespace.c`.
 
 use super::{Node, Session};
-use crate::service::{Hello, Protocol};
-use engine::catalog::databases::FIRST;
 use engine::catalog::{Catalog, Catalogs, OnCommit, TableKind, path};
 use engine::exec::Context;
 use engine::plan::Ddl;
@@ -75,25 +73,12 @@ pub async fn clean(node: &Rc<Node>, catalogs: &Catalogs) -> Result<()> {
 
 /// In a session of its own.
 async fn drop_schemas(node: &Rc<Node>, database: String, schemas: Vec<String>) -> Result<()> {
-    let session = node.open_own(Hello {
-        protocol: Protocol::Postgres,
-        user: FIRST.into(),
-        database,
-        peer: None,
-        local: None,
-        settings: Vec::new(),
-    })?;
+    let session = node.open_own(&database)?;
     let stop = Stop::at(None);
     let outcome = session
         .define_apart(&Ddl::DropTemporary { schemas }, &stop)
         .await;
-    match outcome {
-        Ok(()) => session.commit_block(&stop).await.map(drop),
-        Err(e) => {
-            session.rollback_block();
-            Err(e)
-        }
-    }
+    session.ends_block(outcome, &stop).await
 }
 
 impl Session {

@@ -7,9 +7,7 @@
 //! Bounds: one number a table; one table at a time. Source: PostgreSQL 15 manual, 25.1.6.
 
 use super::Node;
-use crate::service::{Hello, Protocol};
 use crate::telemetry::Metrics;
-use engine::catalog::databases::FIRST;
 use engine::catalog::{Catalog, Table};
 use engine::plan::ddl::Ddl;
 use engine::shard::{Reply, ShardCall};
@@ -64,7 +62,7 @@ async fn round(node: &Rc<Node>, changed: &mut HashMap<TreeId, u64>) {
                 continue;
             }
             match analyze(node, catalog, table).await {
-                Ok(()) => Metrics::current().tables_analyzed.add(1),
+                Ok(()) => Metrics::current().tables_analyzed.inc(),
                 Err(error) => {
                     tracing::debug!(%error, table = table.name, "not analyzed; the next round tries again");
                     left.insert(table.tree, n);
@@ -83,14 +81,7 @@ fn enough(catalog: &Catalog, table: &Table) -> u64 {
 
 /// In a session and a transaction of its own.
 async fn analyze(node: &Rc<Node>, catalog: &Catalog, table: &Arc<Table>) -> Result<()> {
-    let session = node.open_own(Hello {
-        protocol: Protocol::Postgres,
-        user: FIRST.into(),
-        database: catalog.database_name().to_owned(),
-        peer: None,
-        local: None,
-        settings: Vec::new(),
-    })?;
+    let session = node.open_own(catalog.database_name())?;
     let stop = Stop::at(Some(Instant::now() + PATIENCE));
     let outcome = async {
         let work = session.own_work(&stop)?;
@@ -98,11 +89,6 @@ async fn analyze(node: &Rc<Node>, catalog: &Catalog, table: &Arc<Table>) -> Resu
         let tables = vec![(table.id, Arc::new(found))];
         session.define(&Ddl::Statistics { tables }, &work).await
     };
-    match outcome.await {
-        Ok(_) => session.commit_block(&stop).await.map(drop),
-        Err(e) => {
-            session.rollback_block();
-            Err(e)
-        }
-    }
+    let outcome = outcome.await;
+    session.ends_block(outcome, &stop).await.map(drop)
 }

@@ -480,6 +480,17 @@ impl Session {
     }
 
     /// ROLLBACK, or the end of everything when the session goes.
+    /// Commits what has come about, or rolls back.
+    pub(super) async fn ends_block<T>(&self, outcome: Result<T>, stop: &Arc<Stop>) -> Result<T> {
+        match outcome {
+            Ok(done) => self.commit_block(stop).await.map(|_| done),
+            Err(e) => {
+                self.rollback_block();
+                Err(e)
+            }
+        }
+    }
+
     pub(super) fn rollback_block(&self) {
         let block = self.block.replace(Block::Idle);
         self.portals.borrow_mut().clear();

@@ -9,6 +9,7 @@
 use super::call::{BackfillCall, BuildCall, Reply, Resume};
 use super::cursor::Cursor;
 use super::entries::local_key;
+use super::scan::{Keyed, keyed};
 use super::{Shard, ShardReply};
 use crate::catalog::Table;
 use crate::codec::row;
@@ -18,11 +19,7 @@ use crate::txn::state::TxnState;
 use crate::txn::{Isolation, Partition, TxnRef};
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use types::limits::BATCH_BYTES_MAX;
 use types::{Result, Row};
-
-/// Rows with their keys.
-type Keyed = Vec<(Vec<u8>, Row)>;
 
 impl Shard {
     pub(super) async fn build(&self, p: &Rc<Partition>, call: BuildCall) -> ShardReply {
@@ -47,7 +44,12 @@ impl Shard {
             .map(|r| r.0.clone())
             .unwrap_or_default();
         let rows_max = if call.locked { 1 } else { call.rows_max };
-        let (mut rows, end) = read(p, &call, from.clone(), rows_max).await?;
+        // What it reads counts once it is known where it ends (`unchanged`).
+        let reader = TxnRef {
+            isolation: Isolation::ReadCommitted,
+            ..call.txn.clone()
+        };
+        let (mut rows, end) = keyed(p, &reader, &call.table, from.clone(), rows_max).await?;
         if call.locked {
             rows = under_lock(p, &state, &call, rows).await?;
         }
@@ -81,36 +83,6 @@ impl Shard {
         let row = payload.map(|p| row::decode(&p, &table.layout()));
         Ok(Reply::Row(row.transpose()?))
     }
-}
-
-/// Rows from `from` on as the snapshot sees them, and where the next begin.
-async fn read(
-    p: &Partition,
-    call: &BackfillCall,
-    from: Vec<u8>,
-    rows_max: usize,
-) -> Result<(Keyed, Option<Vec<u8>>)> {
-    // What it reads counts once it is known where it ends (`unchanged`).
-    let reader = TxnRef {
-        isolation: Isolation::ReadCommitted,
-        ..call.txn.clone()
-    };
-    let layout = call.table.layout();
-    let mut cursor = Cursor::open(p, &reader, call.table.tree, from, None).await?;
-    let (mut rows, mut bytes) = (Keyed::new(), 0);
-    while cursor
-        .run(&mut |key, payload| {
-            rows.push((key.to_vec(), row::decode(payload, &layout)?));
-            bytes += payload.len();
-            let full = rows.len() >= rows_max || bytes >= BATCH_BYTES_MAX;
-            Ok(match full {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-        })
-        .await?
-    {}
-    Ok((rows, cursor.position()))
 }
 
 /// The row as it is now that nobody changes it, if it still is there.

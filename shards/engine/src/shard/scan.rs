@@ -90,28 +90,42 @@ impl Shard {
         table: &Table,
         resume: Option<Resume>,
     ) -> ShardReply {
-        let layout = table.layout();
         let from = resume.map(|r| r.0).unwrap_or_default();
-        let mut cursor = Cursor::open(p, txn, table.tree, from, None).await?;
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while cursor
-            .run(&mut |key, payload| {
-                rows.push((key.to_vec(), row::decode(payload, &layout)?));
-                bytes += payload.len();
-                let full = rows.len() >= BATCH_ROWS_MAX || bytes >= BATCH_BYTES_MAX;
-                Ok(if full {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
-            })
-            .await?
-        {}
+        let (rows, next) = keyed(p, txn, table, from, BATCH_ROWS_MAX).await?;
         Ok(Reply::Keyed {
             rows,
-            resume: cursor.position().map(Resume),
+            resume: next.map(Resume),
         })
     }
+}
+
+/// Rows with their keys.
+pub(super) type Keyed = Vec<(Vec<u8>, Row)>;
+
+/// Rows from `from` on as the snapshot sees them, at most `rows_max` and a batch's bytes, and where the next begin.
+pub(super) async fn keyed(
+    p: &Partition,
+    txn: &TxnRef,
+    table: &Table,
+    from: Vec<u8>,
+    rows_max: usize,
+) -> Result<(Keyed, Option<Vec<u8>>)> {
+    let layout = table.layout();
+    let mut cursor = Cursor::open(p, txn, table.tree, from, None).await?;
+    let (mut rows, mut bytes) = (Keyed::new(), 0);
+    while cursor
+        .run(&mut |key, payload| {
+            rows.push((key.to_vec(), row::decode(payload, &layout)?));
+            bytes += payload.len();
+            let full = rows.len() >= rows_max || bytes >= BATCH_BYTES_MAX;
+            Ok(match full {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })
+        .await?
+    {}
+    Ok((rows, cursor.position()))
 }
 
 /// What lies in the tree that is read.

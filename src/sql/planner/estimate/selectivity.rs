@@ -98,15 +98,7 @@ fn compared(c: &Expr) -> Option<(usize, Comparison, Option<&Value>)> {
     let [left, right] = args.as_slice() else {
         return None;
     };
-    let comparison = match func.0.operator {
-        "=" => Comparison::Eq,
-        "<>" => Comparison::Ne,
-        "<" => Comparison::Lt,
-        "<=" => Comparison::Le,
-        ">" => Comparison::Gt,
-        ">=" => Comparison::Ge,
-        _ => return None,
-    };
+    let comparison = Comparison::of_operator(func.0.operator)?;
     if let (Some(at), true) = (bare(left), is_row_free(right)) {
         return Some((at, comparison, constant(right)));
     }

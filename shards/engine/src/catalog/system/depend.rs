@@ -47,10 +47,6 @@ pub(super) fn depend(ctx: &Context) -> Vec<Row> {
     for (node, to) in types.chain(functions).chain(sequences) {
         on(catalog, &node, to, &mut edges);
     }
-    for i in indexes(catalog) {
-        let node = Node::Index(i.table.id, TableId(i.oid));
-        on(catalog, &node, (CLASS, i.oid, 0), &mut edges);
-    }
     let row = |((class, object, column), (on, target, part), kind)| -> Row {
         vec![
             oid(class),
@@ -98,6 +94,14 @@ fn with_tables(catalog: &Catalog, edges: &mut Edges) {
         for column in &c.columns {
             let column = (CLASS, c.table.id.0, *column as i32 + 1);
             edges.insert(((CONSTRAINT, c.oid, 0), column, "a"));
+        }
+        if let Some(foreign) = &c.foreign {
+            let index = (CLASS, foreign.key.index.0, 0);
+            edges.insert(((CONSTRAINT, c.oid, 0), index, "n"));
+            for column in &foreign.key.referenced_columns {
+                let column = (CLASS, foreign.parent.id.0, *column as i32 + 1);
+                edges.insert(((CONSTRAINT, c.oid, 0), column, "n"));
+            }
         }
     }
     for i in indexes(catalog) {

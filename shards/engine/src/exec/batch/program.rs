@@ -123,20 +123,20 @@ impl Program {
                 expr, to, typmod, ..
             } => self.cast(expr, *to, *typmod, columns, ctx),
             Expr::And(items) => {
-                let items = self.all(items, columns, ctx)?;
-                Some(self.op(Op::Every(items)))
+                let op = self.all(items, columns, ctx).map(Op::Every)?;
+                Some(self.op(op))
             }
             Expr::Or(items) => {
-                let items = self.all(items, columns, ctx)?;
-                Some(self.op(Op::Any(items)))
+                let op = self.all(items, columns, ctx).map(Op::Any)?;
+                Some(self.op(op))
             }
             Expr::Not(inner) => {
-                let inner = self.add(inner, columns, ctx)?;
-                Some(self.op(Op::Not(inner)))
+                let op = self.add(inner, columns, ctx).map(Op::Not)?;
+                Some(self.op(op))
             }
             Expr::IsNull(inner) => {
-                let inner = self.add(inner, columns, ctx)?;
-                Some(self.op(Op::IsNull(inner)))
+                let op = self.add(inner, columns, ctx).map(Op::IsNull)?;
+                Some(self.op(op))
             }
             Expr::InList {
                 expr,

@@ -4,7 +4,6 @@
 //! odd pattern matches; that is `functions::text`.
 
 use super::compare::trimmed;
-use super::kernels::nulls_of;
 use super::program::Kind;
 use super::vector::{Data, Vector};
 use std::sync::Arc;
@@ -28,7 +27,7 @@ impl Pattern {
     }
 
     fn matches(&self, text: &[u8]) -> bool {
-        let (Some((first, rest)), true) = (self.parts.split_first(), true) else {
+        let Some((first, rest)) = self.parts.split_first() else {
             return false;
         };
         let Some((last, between)) = rest.split_last() else {
@@ -95,6 +94,6 @@ pub(super) fn listed(v: &Vector, kind: Kind, items: &[Arc<str>], bytes: &[u8]) -
     };
     Some(Vector {
         data: Data::Bools(places.iter().map(verdict).collect::<Option<_>>()?),
-        nulls: v.nulls.as_ref().map(|_| nulls_of(v, places.len())),
+        nulls: v.nulls.clone(),
     })
 }
