@@ -11,7 +11,7 @@ use engine::catalog::{Catalogs, Change, Check, Index, Table, Work, change, store
 use engine::codec::key;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
-use engine::exec::operators::{Exec, Rows};
+use engine::exec::operators::{Exec, Rows, eval_row};
 use engine::plan::{Ddl, Expr};
 use engine::shard::call::{Address, Load, LoadCall, LoadEntry, PartitionCall, Resume};
 use engine::shard::load::entry_of;
@@ -79,6 +79,7 @@ impl Router {
         };
         self.carry_out(env, &by, &change).await?;
         self.forget_states(&change).await?;
+        self.within_limits(&base, &change).await?;
         let mut cells = stored::encode(&change.catalog, &change.changed)?;
         if let Some(gone) = &change.gone {
             cells.extend(stored::erase(gone)?);
@@ -313,7 +314,11 @@ impl Router {
                             ctx: &env.ctx,
                             outer: &[],
                         };
-                        if eval::eval(&check.expr, row, &within)? == Value::Bool(false) {
+                        let holds = match check.calls() {
+                            true => eval_row(&check.expr, row, &env.exec, &[]).await?,
+                            false => eval::eval(&check.expr, row, &within)?,
+                        };
+                        if holds == Value::Bool(false) {
                             return Err(check_problem(&check.name, table));
                         }
                     }

@@ -12,6 +12,7 @@ use engine::exec::operators::{Stash, open_in_place};
 use engine::plan::{ConflictTarget, Expr, Insert, OnConflict, Plan};
 use engine::shard::Reply;
 use engine::shard::call::{Address, Conflict, InsertCall, Inserted, Load, LoadCall, PartitionCall};
+use engine::txn::WITHIN;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,11 +23,18 @@ impl Router {
     /// Inserts the rows of the statement's source.
     pub async fn insert(&self, env: &WriteEnv, insert: &Insert) -> Result<Outcome> {
         let on_conflict = OnTaken::of(env, insert).await?;
+        // Functions that are called for a row see the rows before it.
+        let sees = insert
+            .source
+            .any(&mut |p| matches!(p, Plan::Call(call) if call.volatile));
+        env.exec.one_by_one.set(sees);
         let mut source = open_in_place(&insert.source, &env.exec)?;
         let mut out = Outcome::new(insert.returning.clone());
         out.inserts = self.fires(env, &insert.table, Event::Insert)?;
-        let calls = out.inserts.as_ref().is_some_and(|f| f.reads());
-        if calls || reads(&insert.source, &insert.table) {
+        let fired = out.inserts.as_ref().is_some_and(|f| f.reads());
+        let hidden = env.by.apart != 0 && env.by.apart & WITHIN == 0;
+        let finds = insert.source.any(&mut |p| matches!(p, Plan::Scan(_)));
+        if finds && !hidden && (fired || reads(&insert.source, &insert.table)) {
             // What it inserts, and what triggers do, must not be found again.
             let mut found = Stash::new(&env.exec, "rows to insert");
             found.fill(&mut *source).await?;
@@ -37,9 +45,13 @@ impl Router {
         };
         let mut first = true;
         loop {
-            let next = source.next().await?;
+            // What is computed for the next rows may look at these.
+            let ahead = match sees {
+                true => None,
+                false => Some(source.next().await?),
+            };
             // Rows that were skipped are not counted, but have left locks.
-            let only = std::mem::take(&mut first) && next.is_none();
+            let only = std::mem::take(&mut first) && matches!(ahead, Some(None));
             self.insert_new(
                 env,
                 &insert.table,
@@ -49,6 +61,10 @@ impl Router {
                 &mut out,
             )
             .await?;
+            let next = match ahead {
+                Some(next) => next,
+                None => source.next().await?,
+            };
             match next {
                 Some(rows) => batch = rows,
                 None => return Ok(out),

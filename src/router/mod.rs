@@ -11,14 +11,17 @@ pub mod backup;
 pub mod commit;
 mod conflict;
 pub mod deadlock;
+mod deep;
 mod define;
 mod edit;
+mod functions;
 mod get;
 mod insert;
 mod lock;
 mod merge;
 pub mod modify;
 pub mod notify;
+mod programs;
 pub mod references;
 pub mod scan;
 pub mod sequence;
@@ -27,6 +30,7 @@ pub mod triggers;
 mod unique;
 
 pub use commit::Txn;
+pub use deep::Deep;
 pub use define::DefineEnv;
 
 use crate::service::CancelKey;
@@ -89,8 +93,8 @@ pub struct Router {
     ordinary: Vec<Credits>,
     /// Partitions that running serializable transactions of this shard have read in.
     readers: RefCell<HashMap<Xid, BTreeSet<PartitionId>>>,
-    /// Of triggers.
-    programs: triggers::Programs,
+    programs: programs::Programs<triggers::Armed>,
+    routines: programs::Programs<sql::routine::Routine>,
     metrics: Rc<Metrics>,
 }
 
@@ -108,7 +112,8 @@ impl Router {
             port,
             ordinary,
             readers: RefCell::default(),
-            programs: triggers::Programs::default(),
+            programs: programs::Programs::default(),
+            routines: programs::Programs::default(),
             metrics,
         }
     }
@@ -196,6 +201,19 @@ fn gone(to: ShardId, e: &CallError) -> Error {
         SqlState::ADMIN_SHUTDOWN,
         format!("shard {to} did not answer: {e}"),
     )
+}
+
+/// Of an error's CONTEXT.
+const CONTEXT_BYTES_MAX: usize = 4 << 10;
+
+/// With one more line of CONTEXT, the outer ones last.
+fn said_in(e: Error, place: String) -> Error {
+    let context = match e.context() {
+        Some(context) if context.len() > CONTEXT_BYTES_MAX => return e,
+        Some(context) => format!("{context}\n{place}"),
+        None => place,
+    };
+    e.with_context(context)
 }
 
 /// It was planned with a definition that is no more.

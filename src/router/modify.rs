@@ -5,9 +5,9 @@
 
 use super::commit::Txn;
 use super::scan::{TxnSource, by_partition};
-use super::triggers::{Deep, Fires};
+use super::triggers::{Around, Fires};
 use super::unique::UniqueDelta;
-use super::{Router, odd};
+use super::{Deep, Router, odd};
 use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::operators::stash::Stashed;
@@ -32,8 +32,6 @@ pub struct WriteEnv {
     pub exec: Rc<Exec>,
     /// What `exec` reads from.
     pub source: Rc<TxnSource>,
-    /// Triggers that this is inside of.
-    pub deep: Deep,
     /// The statement is its own transaction: if one partition does it all, it may commit in the same call.
     pub fuse: bool,
 }
@@ -47,27 +45,37 @@ impl WriteEnv {
             ctx: self.ctx.clone(),
             exec: self.exec.clone(),
             source: self.source.clone(),
-            deep: self.deep,
             fuse: false,
         }
     }
 
-    /// Of a statement that a trigger's function runs, which sees what has been done until now.
-    pub(super) fn nested(&self, ctx: Arc<Context>) -> WriteEnv {
-        let snapshot = self.txn.statement();
-        let mut by = self.txn.reference(&self.by.stop);
-        if self.by.apart != 0 {
-            by.apart = self.by.apart | WITHIN;
+    /// Of a statement that a trigger's function runs.
+    pub(super) fn in_trigger(&self, ctx: Arc<Context>) -> WriteEnv {
+        let deep = self.source.deep.in_trigger();
+        let inside = (ctx, self.by.apart, deep);
+        WriteEnv::inside(&self.txn, &self.source, &self.exec, inside)
+    }
+
+    /// Of a statement inside of another, which sees what has been done until now. With the number of the other, if that does not see what
+    /// it writes.
+    pub(super) fn inside(
+        txn: &Rc<Txn>,
+        source: &TxnSource,
+        exec: &Exec,
+        (ctx, apart, deep): (Arc<Context>, u32, Deep),
+    ) -> WriteEnv {
+        let snapshot = txn.statement();
+        let mut by = txn.reference(&source.txn.stop);
+        if apart != 0 {
+            by.apart = apart | WITHIN;
         }
-        let source = Rc::new(self.source.within(by.clone(), snapshot));
-        let exec = self.exec.within(ctx.clone(), source.clone());
+        let source = Rc::new(source.within(by.clone(), snapshot, deep));
         WriteEnv {
-            txn: self.txn.clone(),
+            txn: txn.clone(),
             by,
+            exec: Rc::new(exec.within(ctx.clone(), source.clone())),
             ctx,
-            exec: Rc::new(exec),
             source,
-            deep: self.deep.inside(),
             fuse: false,
         }
     }
@@ -117,6 +125,18 @@ impl Outcome {
 impl Router {
     /// Any statement that changes rows.
     pub async fn change(&self, env: &WriteEnv, statement: &Statement) -> Result<Outcome> {
+        let Some(around) = Around::of(env, statement) else {
+            return self.change_rows(env, statement).await;
+        };
+        // Its end is not that of its rows.
+        let env = env.within(env.by.clone());
+        Box::pin(self.before_statement(&env, &around)).await?;
+        let out = self.change_rows(&env, statement).await?;
+        self.after_statement(&env, &around).await?;
+        Ok(out)
+    }
+
+    async fn change_rows(&self, env: &WriteEnv, statement: &Statement) -> Result<Outcome> {
         match statement {
             Statement::Insert(insert) => self.insert(env, insert).await,
             Statement::Update(update) => self.update(env, update).await,
@@ -344,6 +364,18 @@ impl Router {
             )),
         }
     }
+}
+
+/// At most so many of the rows.
+pub(super) async fn first_of(rows: Option<Stash>, most: usize) -> Result<Vec<Row>> {
+    let Some(mut stash) = rows else {
+        return Ok(Vec::new());
+    };
+    stash.seal().await?;
+    let mut source = Stashed::new(Rc::new(stash));
+    let batch = source.next().await?;
+    let rows = batch.map(|b| b.rows).unwrap_or_default();
+    Ok(rows.into_iter().take(most).collect())
 }
 
 pub(super) fn modified(reply: Reply) -> Result<Modified> {

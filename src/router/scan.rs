@@ -7,13 +7,13 @@ use super::advisory::Advisory;
 use super::notify::Announcements;
 use super::sequence::Sequences;
 use super::triggers::notices::Notices;
-use super::{Router, Txn, odd};
+use super::{Deep, Router, Txn, odd};
 use engine::exec::Context;
 use engine::exec::memory::Share;
-use engine::exec::operators::{AdvisoryKey, Locked, RowSource, Source};
+use engine::exec::operators::{AdvisoryKey, Called, Exec, Locked, RowSource, Source};
 use engine::exec::profile::{Pages, Reached, ShardWork};
 use engine::exec::sieve::Keys;
-use engine::plan::{Access, Advise, LockRows, Plan, Scan, SequenceFunction};
+use engine::plan::{Access, Advise, FunctionCall, LockRows, Plan, Scan, SequenceFunction};
 use engine::shard::Reply;
 use engine::shard::call::{
     Address, EntriesCall, KeySpan, PartitionCall, Reach, Resume, RunCall, RunId, ScanCall,
@@ -49,11 +49,15 @@ pub struct TxnSource {
     pub measured: bool,
     /// What the statement's parts in the partitions may hold together.
     pub share: Share,
+    /// Triggers and functions that this is inside of.
+    pub deep: Deep,
+    /// The transaction may change nothing.
+    pub read_only: bool,
 }
 
 impl TxnSource {
     /// Of a statement inside of this one.
-    pub(super) fn within(&self, txn: TxnRef, snapshot: Rc<SnapshotGuard>) -> TxnSource {
+    pub(super) fn within(&self, txn: TxnRef, snapshot: Rc<SnapshotGuard>, deep: Deep) -> TxnSource {
         TxnSource {
             router: self.router.clone(),
             txn,
@@ -66,6 +70,8 @@ impl TxnSource {
             snapshot,
             measured: false,
             share: self.share,
+            deep,
+            read_only: self.read_only,
         }
     }
 }
@@ -135,6 +141,15 @@ impl Source for TxnSource {
         ctx: &'a Context,
     ) -> LocalBoxFuture<'a, Result<Row>> {
         Box::pin(self.of_sequence(function, args, ctx))
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: &'a FunctionCall,
+        args: Row,
+        exec: &'a Rc<Exec>,
+    ) -> LocalBoxFuture<'a, Result<Called>> {
+        Box::pin(self.called(call, args, exec))
     }
 }
 

@@ -7,6 +7,7 @@
 use super::scan::TxnSource;
 use super::{Router, odd};
 use engine::catalog::change::Change;
+use engine::catalog::stored::Object;
 use engine::catalog::{Catalog, Relation, Sequence};
 use engine::exec::Context;
 use engine::plan::SequenceFunction;
@@ -15,7 +16,7 @@ use engine::shard::call::{PartitionCall, SequenceAct, SequenceCall};
 use engine::shard::sequence::home;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use types::{Error, Result, Row, SqlState, TableId, Value};
 
 const REMEMBERED_MAX: usize = 10_000;
@@ -29,8 +30,8 @@ pub struct Sequences {
 
 #[derive(Default)]
 struct Used {
-    /// Of which state `ahead` is.
-    state: u32,
+    /// Which definition `ahead` is of.
+    of: Weak<Sequence>,
     given: Option<i64>,
     /// Taken for this session and not given yet.
     ahead: VecDeque<i64>,
@@ -43,10 +44,10 @@ impl Sequences {
         *self.last.borrow_mut() = None;
     }
 
-    fn ahead(&self, sequence: &Sequence) -> Option<i64> {
+    fn ahead(&self, sequence: &Arc<Sequence>) -> Option<i64> {
         let mut all = self.used.borrow_mut();
         let used = all.get_mut(&sequence.id)?;
-        if used.state != sequence.state {
+        if !std::ptr::eq(used.of.as_ptr(), Arc::as_ptr(sequence)) {
             used.ahead.clear();
         }
         let value = used.ahead.pop_front()?;
@@ -55,13 +56,13 @@ impl Sequences {
         Some(value)
     }
 
-    fn took(&self, sequence: &Sequence, values: Vec<i64>) -> Option<i64> {
+    fn took(&self, sequence: &Arc<Sequence>, values: Vec<i64>) -> Option<i64> {
         let mut all = self.used.borrow_mut();
         if all.len() >= REMEMBERED_MAX && !all.contains_key(&sequence.id) {
             all.clear();
         }
         let used = all.entry(sequence.id).or_default();
-        used.state = sequence.state;
+        used.of = Arc::downgrade(sequence);
         used.ahead = values.into();
         used.given = used.ahead.pop_front();
         *self.last.borrow_mut() = Some(sequence.id);
@@ -172,7 +173,40 @@ impl TxnSource {
 }
 
 impl Router {
-    /// Asks the home of a sequence's state.
+    /// 22023 where a sequence that goes on has gone past the limits that it gets.
+    pub(super) async fn within_limits(&self, before: &Catalog, change: &Change) -> Result<()> {
+        for object in &change.changed {
+            let Object::Sequence(id) = object else {
+                continue;
+            };
+            let both = before
+                .sequences
+                .get(id)
+                .zip(change.catalog.sequences.get(id));
+            let Some((old, new)) = both.filter(|(old, new)| old.state == new.state) else {
+                continue;
+            };
+            if (old.min, old.max) == (new.min, new.max) {
+                continue;
+            }
+            let last = match self.of_sequence(new, SequenceAct::Look).await? {
+                Reply::Sequence { values, .. } => values.first().copied().ok_or_else(odd)?,
+                _ => return Err(odd()),
+            };
+            let wrong = |what: &str, limit: i64| {
+                let message = format!("RESTART value ({last}) cannot be {what} ({limit})");
+                Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message))
+            };
+            if last < new.min {
+                return wrong("less than MINVALUE", new.min);
+            }
+            if last > new.max {
+                return wrong("greater than MAXVALUE", new.max);
+            }
+        }
+        Ok(())
+    }
+
     /// Sequences that begin begin with nothing.
     pub(super) async fn forget_states(&self, change: &Change) -> Result<()> {
         for sequence in change.catalog.sequences.values() {
@@ -195,6 +229,7 @@ impl Router {
         }
     }
 
+    /// Asks the home of a sequence's state.
     pub(super) async fn of_sequence(
         &self,
         sequence: &Arc<Sequence>,

@@ -345,6 +345,10 @@ impl Session {
             .borrow_mut()
             .insert(name.clone(), Rc::new(cursor));
         self.cursors_changed();
+        if work.calls {
+            // What its functions change is changed now, at the place of this statement among the transaction's.
+            Box::pin(self.settle_cursors(work.stop)).await?;
+        }
         Ok(told("DECLARE CURSOR"))
     }
 

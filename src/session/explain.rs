@@ -81,10 +81,11 @@ impl Session {
         work: &Work<'_>,
     ) -> Result<Option<u64>> {
         let router = &self.node.router;
-        let env = || work.write_env_for(Some(profile.clone()), reads_beside(statement));
+        let env =
+            || work.write_env_for(Some(profile.clone()), work.calls || reads_beside(statement));
         let out = match statement {
             Statement::Query(query) => {
-                let exec = work.exec_for(Some(profile.clone()), false);
+                let exec = work.exec_for(Some(profile.clone()), work.calls);
                 let mut rows = open_in_place(&query.plan, &exec)?;
                 while rows.next().await?.is_some() {}
                 return Ok(None);

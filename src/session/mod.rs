@@ -117,6 +117,8 @@ pub struct Planned {
     /// What it was bound from; `None` for the empty statement.
     parsed: Option<Rc<Parsed>>,
     bound: Bound,
+    /// Functions are called, which may change rows.
+    calls: bool,
     /// The shortest way to its rows, where there is one.
     point: Option<Point>,
     /// The shortest way to change its row.

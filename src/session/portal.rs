@@ -380,6 +380,7 @@ impl Planned {
         took: Duration,
     ) -> Planned {
         Planned {
+            calls: bound.statement.calls(),
             point: Point::of(&bound.statement),
             edit: None,
             took,

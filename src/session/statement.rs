@@ -7,10 +7,9 @@ use super::execution::Execution;
 use super::once::Once;
 use super::portal::Progress;
 use super::{Planned, Session, temporary};
-use crate::router::Txn;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
-use crate::router::triggers::Deep;
+use crate::router::{Deep, Txn};
 use crate::service::{Answer, Reply};
 use crate::telemetry::StatementKind;
 use engine::exec::Context;
@@ -195,12 +194,14 @@ pub(super) struct Work<'a> {
     pub stop: &'a Arc<Stop>,
     /// It is a transaction by itself.
     pub alone: bool,
+    /// It calls functions, which may change rows.
+    pub calls: bool,
 }
 
 impl Work<'_> {
     /// The operators' surroundings, at a snapshot taken now (or the transaction's).
     pub fn exec(&self) -> Rc<Exec> {
-        self.exec_for(None, false)
+        self.exec_for(None, self.calls)
     }
 
     /// With `profile` operators are measured. `apart`: the statement does not see what it writes.
@@ -232,6 +233,8 @@ impl Work<'_> {
             snapshot,
             measured: profile.is_some(),
             share: memory.share(),
+            deep: Deep::default(),
+            read_only: self.session.block.borrow().is_read_only(),
         };
         let source = Rc::new(source);
         let stop = self.stop.clone();
@@ -265,9 +268,8 @@ impl Work<'_> {
             ctx: self.ctx.clone(),
             exec,
             source,
-            deep: Deep::default(),
             // What it read elsewhere has to be looked at before it commits.
-            fuse: self.alone && self.txn.isolation != Isolation::Serializable,
+            fuse: self.alone && !self.calls && self.txn.isolation != Isolation::Serializable,
         }
     }
 }
@@ -282,6 +284,7 @@ impl Session {
             ctx: self.context(Vec::new()),
             stop,
             alone: false,
+            calls: false,
         })
     }
 
@@ -430,6 +433,7 @@ impl Session {
                 ctx,
                 stop,
                 alone: alone && began && !self.empties_tables(plan.statement()),
+                calls: plan.calls,
             };
             match self.carry_out(&plan, &work).await {
                 Err(e) if is_stale(&e) && fresh && began && attempt < REPLANS_MAX => {
@@ -447,6 +451,8 @@ impl Session {
         let statement = planned.statement();
         if statement.writes() {
             self.about_to_write(statement, work).await?;
+        } else if planned.calls {
+            self.may_write(work).await?;
         }
         match statement {
             Statement::Query(query) => {
@@ -465,7 +471,8 @@ impl Session {
             | Statement::Update(_)
             | Statement::Delete(_)
             | Statement::Merge(_) => {
-                let env = work.write_env_for(None, reads_beside(statement));
+                let apart = reads_beside(statement) || work.calls && statement.finds_rows();
+                let env = work.write_env_for(None, apart);
                 Box::pin(self.change(statement, &env, work)).await
             }
             Statement::With { changes, main } => {
@@ -486,10 +493,15 @@ impl Session {
                 SqlState::READ_ONLY_SQL_TRANSACTION,
                 format!(
                     "cannot execute {} in a read-only transaction",
-                    verb(statement)
+                    statement.verb()
                 ),
             ));
         }
+        self.may_write(work).await
+    }
+
+    /// What is read of it from now on has to be read before it changes anything.
+    async fn may_write(&self, work: &Work<'_>) -> Result<()> {
         self.temporary.writes();
         if !self.cursors.borrow().is_empty() {
             Box::pin(self.settle_cursors(work.stop)).await?;
@@ -650,23 +662,6 @@ pub(super) fn is_stale(e: &Error) -> bool {
 /// Nothing has come of it.
 fn is_replanned(e: &Error, statement: &Statement) -> bool {
     is_stale(e) && matches!(statement, Statement::Ddl(_))
-}
-
-fn verb(statement: &Statement) -> &'static str {
-    match statement {
-        Statement::Insert(_) => "INSERT",
-        Statement::Update(_) => "UPDATE",
-        Statement::Delete(_) => "DELETE",
-        Statement::Merge(m) => match m.word {
-            MergeWord::Update => "UPDATE",
-            MergeWord::Delete => "DELETE",
-            MergeWord::Merge => "MERGE",
-        },
-        Statement::With { changes, .. } => changes.first().map_or("this command", |(_, c)| verb(c)),
-        Statement::CopyFrom { .. } => "COPY FROM",
-        Statement::Query(_) => "SELECT FOR UPDATE or FOR SHARE",
-        _ => "this command",
-    }
 }
 
 /// Statements that only change what later ones of the session do.

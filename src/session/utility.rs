@@ -195,6 +195,7 @@ impl Session {
                 let fresh = self.block.borrow().is_fresh(table.tree)
                     && !table.has_unique_indexes()
                     && !work.ctx.catalog.has_triggers(table.id)
+                    && !table.checks.iter().any(|c| c.calls())
                     && table.foreign_keys.is_empty();
                 let copy = CopyIn::new(
                     self.this()?,
@@ -489,6 +490,7 @@ impl Session {
             ctx: self.context(work.ctx.params.clone()),
             stop: work.stop,
             alone: false,
+            calls: work.calls,
         };
         let env = work.write_env();
         let router = &self.node.router;

@@ -6,7 +6,7 @@
 use engine::catalog::{Catalog, Table};
 use engine::exec::Context;
 use engine::plan::{
-    Ddl, Delete, Expr, Insert, Merge, Plan, QualifiedName, Query, Returning, Update,
+    Ddl, Delete, Expr, Insert, Merge, MergeWord, Plan, QualifiedName, Query, Returning, Update,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -357,6 +357,83 @@ impl Statement {
         }
         exprs.into_iter().for_each(|e| slots_inside(e, &mut out));
         out
+    }
+
+    /// As errors name it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Statement::Insert(_) => "INSERT",
+            Statement::Update(_) => "UPDATE",
+            Statement::Delete(_) => "DELETE",
+            Statement::Merge(m) => match m.word {
+                MergeWord::Update => "UPDATE",
+                MergeWord::Delete => "DELETE",
+                MergeWord::Merge => "MERGE",
+            },
+            Statement::With { changes, .. } => {
+                changes.first().map_or("this command", |(_, c)| c.verb())
+            }
+            Statement::CopyFrom { .. } => "COPY FROM",
+            Statement::Query(_) => "SELECT FOR UPDATE or FOR SHARE",
+            _ => "this command",
+        }
+    }
+
+    pub fn changes_rows(&self) -> bool {
+        matches!(
+            self,
+            Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::Merge(_)
+                | Statement::With { .. }
+        )
+    }
+
+    /// It calls functions, which may change rows.
+    pub fn calls(&self) -> bool {
+        let plan = |p: &Plan| p.any(&mut |p| matches!(p, Plan::Call(call) if call.volatile));
+        let expr = |e: &Expr| {
+            e.any(&mut |e| matches!(e, Expr::Subquery { plan: inner, .. } if plan(inner)))
+        };
+        let mut returned = self.returning().into_iter().flat_map(|r| &r.exprs);
+        returned.any(expr)
+            || match self {
+                Statement::Query(q)
+                | Statement::Fill { query: q, .. }
+                | Statement::CopyTo { query: q, .. }
+                | Statement::Declare { query: q, .. } => plan(&q.plan),
+                Statement::Insert(i) => {
+                    let conflict = i.on_conflict.iter().flat_map(|c| c.action.exprs());
+                    plan(&i.source) || conflict.into_iter().any(expr)
+                }
+                Statement::Update(u) => {
+                    let mut exprs = u.assignments.iter().map(|a| &a.expr).chain(&u.filter);
+                    exprs.any(expr)
+                }
+                Statement::Delete(d) => d.filter.iter().any(expr),
+                Statement::Merge(m) => plan(&m.source) || m.exprs().into_iter().any(expr),
+                Statement::With { changes, main } => {
+                    main.calls() || changes.iter().any(|(_, c)| c.calls())
+                }
+                Statement::Explain { statement, options } => options.analyze && statement.calls(),
+                Statement::ExecutePrepared { args, .. } => args.iter().any(expr),
+                Statement::CopyFrom { table, .. } => {
+                    let defaults = table.columns.iter().filter_map(|c| c.default.as_ref());
+                    defaults.map(|d| &d.expr).any(expr)
+                }
+                _ => false,
+            }
+    }
+
+    /// It finds rows of tables, of which it might find those that functions put there meanwhile.
+    pub fn finds_rows(&self) -> bool {
+        match self {
+            Statement::Insert(i) => {
+                i.on_conflict.is_some() || i.source.any(&mut |p| matches!(p, Plan::Scan(_)))
+            }
+            _ => true,
+        }
     }
 
     /// It reads or changes rows, or begins or ends a transaction: nothing that a client has to be told in its middle.

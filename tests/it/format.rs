@@ -56,7 +56,7 @@ fn cells(server: Server) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 /// Of types, functions and triggers, which `DEFINITIONS` has none of.
-const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog4.txt");
+const OTHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog6.txt");
 
 const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     create type mood as enum ('sad', 'ok');
@@ -72,7 +72,13 @@ const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     create function stamp() returns trigger language plpgsql as 'begin new.a := tg_argv[0]; return new; end';
     create trigger stamp before insert or update of a on t for each row when (new.a <> 'x') execute function stamp('it', 2);
     create trigger later after delete on t for each row execute function stamp();
-    alter table t disable trigger later";
+    create trigger once before delete on t for each statement execute function stamp();
+    alter table t disable trigger later;
+    create function parts(n int, out tens int, inout ones int) language sql set search_path = public, app as 'select n / 10, ones';
+    create function fixed(n int) returns bigint return (select count(*) from t where id = n);
+    create function added(n int) returns int language sql as 'insert into t values (n) returning id; select n';
+    create table x (a int default added(1) check (added(a) > 0));
+    alter table x disable trigger all";
 
 /// Of databases, of which nothing is stored before one is made.
 const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog5.txt");

@@ -110,3 +110,83 @@ fn bodies_inside_bodies_are_bounded() {
         assert_eq!(code(&e.unwrap_err()), "0A000");
     });
 }
+
+const CHANGES: &str = "create table stock (id int primary key, n int not null check (n >= 0));
+    create table taken (id int, n int);
+    insert into stock select g, 100 from generate_series(1, 20) g;
+    create function take(i int, c int) returns int language sql as $$
+        update stock set n = n - c where id = i;
+        insert into taken values (i, c);
+        select n from stock where id = i
+    $$";
+
+async fn taken(client: &Client) {
+    let left = "select sum(n)::int from stock";
+    assert_eq!(value::<i32>(client, left).await, 2000 - 35);
+    assert_eq!(value::<i64>(client, "select count(*) from taken").await, 21);
+}
+
+#[test]
+fn what_a_function_changes_is_its_transactions_on_every_layout_and_after_a_kill() {
+    after_a_kill(
+        async |client| {
+            run(client, CHANGES).await;
+            assert_eq!(value::<i32>(client, "select take(7, 5)").await, 95);
+            let all = "select count(take(id, 1)) from stock";
+            assert_eq!(value::<i64>(client, all).await, 20);
+            // The last of three has too much: nothing of them stays.
+            let e = client.simple_query("select take(g, 40 * g) from generate_series(1, 3) g");
+            assert_eq!(code(&e.await.err().unwrap()), "23514");
+            run(client, "begin; select take(1, 50); rollback").await;
+            let e = client
+                .simple_query("begin read only; select take(1, 1)")
+                .await;
+            assert_eq!(code(&e.err().unwrap()), "25006");
+            run(
+                client,
+                "rollback; select take(id, 10) from stock where id = 3",
+            )
+            .await;
+            run(client, "delete from taken where n = 10").await;
+        },
+        taken,
+    );
+}
+
+#[test]
+fn calls_inside_each_other_end_before_the_stack_does() {
+    on_server(2, &[], async |_, client| {
+        run(&client, "set check_function_bodies = off").await;
+        run(
+            &client,
+            "create function down(n int) returns int language sql as 'select down(n - 1) + 1'",
+        )
+        .await;
+        for call in ["select down(1)", "select * from down(1) where down > 0"] {
+            let e = client.query(call, &[]).await.unwrap_err();
+            assert_eq!(code(&e), "54001");
+        }
+        assert_eq!(value::<i32>(&client, "select 1").await, 1);
+    });
+}
+
+#[test]
+fn a_function_is_bound_again_when_what_it_reads_has_changed() {
+    on_server(2, &[], async |server, client| {
+        run(&client, CHANGES).await;
+        let call = client.prepare("select take($1, 1)").await.unwrap();
+        let one = async || client.query_one(&call, &[&1i32]).await;
+        assert_eq!(one().await.unwrap().get::<_, i32>(0), 99);
+        let other = server.connect().await;
+        run(&other, "alter table taken rename to gone").await;
+        let e = one().await.unwrap_err();
+        assert_eq!(code(&e), "42P01");
+        run(&other, "create table taken (id bigint, n bigint)").await;
+        assert_eq!(one().await.unwrap().get::<_, i32>(0), 98);
+        run(&other, "create schema app; create table app.stock (id int, n int); create table app.taken (id int, n int); insert into app.stock values (1, 10)").await;
+        // The caller's path.
+        run(&client, "set search_path = app").await;
+        let shown = value::<i32>(&client, "select public.take(1, 3)").await;
+        assert_eq!(shown, 7);
+    });
+}

@@ -59,6 +59,9 @@ impl Router {
         old: Option<&Row>,
         new: Option<&Row>,
     ) -> Result<()> {
+        if table.keys_off {
+            return Ok(());
+        }
         let pending = &env.txn.references;
         if let Some(new) = new
             && !table.foreign_keys.is_empty()

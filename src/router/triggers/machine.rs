@@ -1,17 +1,17 @@
 //! Running a trigger's program for one row.
 //!
 //! Owns: the values of NEW, OLD and the variables, which are the parameters of what runs. Never: catches an error; it ends the
-//! statement. Each error says where it was, as PostgreSQL's CONTEXT does, up to `CONTEXT_BYTES_MAX` of it.
+//! statement. Each error says where it was, as PostgreSQL's CONTEXT does.
 //! Source: PostgreSQL 15, `pl_exec.c`.
 
 use super::{Armed, Sides};
-use crate::router::modify::WriteEnv;
-use crate::router::{Router, references};
+use crate::router::modify::{WriteEnv, first_of};
+use crate::router::{Router, references, said_in};
 use engine::catalog::Table;
 use engine::catalog::triggers::Event;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
-use engine::exec::operators::{RowSource, Stash, open_in_place};
+use engine::exec::operators::{Stash, open_in_place};
 use engine::plan::Query;
 use futures_util::future::LocalBoxFuture;
 use sql::Statement;
@@ -21,8 +21,6 @@ use sql::trigger::{
 };
 use std::sync::Arc;
 use types::{DataType, Error, Result, Row, SqlState, Value, text};
-
-const CONTEXT_BYTES_MAX: usize = 4 << 10;
 
 /// A trigger that is called, and for what.
 pub(super) struct Called<'a> {
@@ -66,7 +64,7 @@ impl Router {
     ) -> Result<Option<Row>> {
         env.by.stop.check()?;
         runtime::yield_if_needed().await;
-        env.deep.one_more()?;
+        env.source.deep.one_more()?;
         let program = &called.armed.program;
         let mut params = rows(called.table, sides);
         params.push(Value::Bool(false));
@@ -81,7 +79,7 @@ impl Router {
         );
         let ctx = Context {
             params,
-            triggers_deep: env.deep.triggers as i32 + 1,
+            triggers_deep: env.source.deep.triggers as i32 + 1,
             ..Context::clone(&env.ctx)
         };
         let mut machine = Machine {
@@ -103,7 +101,7 @@ impl Router {
     }
 
     /// A statement inside of another: what is owed so far waits until it has settled its own.
-    async fn change_within(
+    pub(in crate::router) async fn change_within(
         &self,
         env: &WriteEnv,
         statement: &Statement,
@@ -280,7 +278,7 @@ impl Machine<'_> {
 
     /// At most so many rows of a query, which is run no further.
     async fn first_rows(&self, query: &Query, most: usize) -> Result<Vec<Row>> {
-        let env = self.env.nested(self.ctx.clone());
+        let env = self.env.in_trigger(self.ctx.clone());
         let mut source = open_in_place(&query.plan, &env.exec)?;
         let mut out = Vec::new();
         while out.len() < most
@@ -295,7 +293,7 @@ impl Machine<'_> {
         let most = if run.strict { 2 } else { 1 };
         let (found, rows) = match &run.statement {
             Statement::Query(query) if perform => {
-                let env = self.env.nested(self.ctx.clone());
+                let env = self.env.in_trigger(self.ctx.clone());
                 let mut source = open_in_place(&query.plan, &env.exec)?;
                 let mut found = false;
                 while let Some(batch) = source.next().await? {
@@ -308,7 +306,7 @@ impl Machine<'_> {
                 (!rows.is_empty(), rows)
             }
             change => {
-                let env = self.env.nested(self.ctx.clone());
+                let env = self.env.in_trigger(self.ctx.clone());
                 let (count, rows) = self.router.change_within(&env, change).await?;
                 (count > 0, first_of(rows, most).await?)
             }
@@ -429,27 +427,6 @@ fn filled(format: &str, args: Vec<String>) -> String {
     out
 }
 
-async fn first_of(rows: Option<Stash>, most: usize) -> Result<Vec<Row>> {
-    let Some(mut stash) = rows else {
-        return Ok(Vec::new());
-    };
-    stash.seal().await?;
-    let mut source = engine::exec::operators::stash::Stashed::new(std::rc::Rc::new(stash));
-    let batch = source.next().await?;
-    let rows = batch.map(|b| b.rows).unwrap_or_default();
-    Ok(rows.into_iter().take(most).collect())
-}
-
 fn checked<T>(bound: &Checked<T>) -> Result<&T> {
     bound.as_ref().map_err(Error::clone)
-}
-
-/// With one more line of CONTEXT, the outer ones last.
-fn said_in(e: Error, place: String) -> Error {
-    let context = match e.context() {
-        Some(context) if context.len() > CONTEXT_BYTES_MAX => return e,
-        Some(context) => format!("{context}\n{place}"),
-        None => place,
-    };
-    e.with_context(context)
 }

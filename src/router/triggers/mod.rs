@@ -1,79 +1,38 @@
-//! Row triggers: what is called before a row is written and after its statement.
+//! Triggers: what is called before a row is written and after its statement, and before and after a statement as such (`around`).
 //!
-//! Owns: which triggers a change of a row fires, in their order, and the rows that AFTER triggers wait for. Asked by: whatever writes
-//! rows, with each of them; session, at a statement's end. Never: reads a body (`sql::trigger` has bound it); costs a table without
+//! Owns: which triggers a change of a row fires, in their order, and the rows that AFTER triggers wait for. Checks that call functions are
+//! looked at with the triggers. Asked by: whatever writes rows, with each of them; session, at a statement's end. Never: reads a body (`sql::trigger` has bound it); costs a table without
 //! triggers more than the look whether the catalog has any.
 //! A table's rows come here before they are written, so a change of one with triggers finds its rows first (`merge`), and is
 //! written where they are by their keys. What a body runs is a statement of its own in the same transaction: with a snapshot of its own,
 //! what it owes foreign keys settled at its end, and its own AFTER triggers.
-//! Bounds: `DEEP_MAX` triggers inside each other, and `STACK_BYTES_MAX` (54001); rows that wait are counted to the statement's memory, and go to
+//! Bounds: `Deep`; rows that wait are counted to the statement's memory, and go to
 //! temporary files from there. Source: PostgreSQL 15, `trigger.c`, `execReplication.c`.
 
+mod around;
 mod found;
 mod machine;
 pub mod notices;
-mod programs;
 
-pub use programs::Programs;
+pub use around::Around;
 
 use super::Router;
 use super::modify::WriteEnv;
 use engine::catalog::triggers::Event;
-use engine::catalog::{Table, Trigger};
+use engine::catalog::{Check, Table, Trigger};
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
 use engine::exec::operators::stash::Stashed;
-use engine::exec::operators::{RowSource, Stash};
+use engine::exec::operators::{RowSource, Stash, eval_row};
 use engine::plan::Expr;
-use engine::shard::generate;
+use engine::shard::{generate, violated};
 use machine::Called;
-use sql::trigger::Program;
+use sql::BindEnv;
+use sql::trigger::{self as bound, Program};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, Result, Row, SqlState, TableId, Value};
-
-/// Triggers that are called from inside each other, and the stack they may take: half of a thread's.
-const DEEP_MAX: u32 = 64;
-const STACK_BYTES_MAX: usize = 1 << 20;
-
-/// How many triggers a statement is inside of.
-#[derive(Clone, Copy, Default)]
-pub struct Deep {
-    triggers: u32,
-    /// Where the stack was when the first was called.
-    stack: usize,
-}
-
-impl Deep {
-    /// Of a statement in the function of a trigger.
-    pub fn inside(self) -> Deep {
-        let here = stack();
-        Deep {
-            triggers: self.triggers + 1,
-            stack: if self.triggers == 0 { here } else { self.stack },
-        }
-    }
-
-    /// 54001 where one more may not be called.
-    fn one_more(self) -> Result<()> {
-        let taken = match self.triggers {
-            0 => 0,
-            _ => self.stack.abs_diff(stack()),
-        };
-        match self.triggers >= DEEP_MAX || taken > STACK_BYTES_MAX {
-            true => Err(too_deep()),
-            false => Ok(()),
-        }
-    }
-}
-
-/// An address of about here. The tasks of a shard are polled from one place, so two of one task can be compared.
-#[inline(never)]
-fn stack() -> usize {
-    let here = 0u8;
-    std::ptr::from_ref(std::hint::black_box(&here)).addr()
-}
 
 /// A trigger, ready to be called.
 pub struct Armed {
@@ -90,16 +49,19 @@ pub struct Fires {
     event: Event,
     before: Vec<Rc<Armed>>,
     after: Vec<Rc<Armed>>,
+    /// A new row is held to checks that call functions.
+    checks: bool,
 }
 
 impl Fires {
+    /// Rows are looked at before they are written.
     pub fn has_before(&self) -> bool {
-        !self.before.is_empty()
+        self.checks || !self.before.is_empty()
     }
 
     /// What is called before a row is written looks at what has been written until then: row by row.
     pub fn reads(&self) -> bool {
-        self.before.iter().any(|a| a.program.reads)
+        self.checks || self.before.iter().any(|a| a.program.reads)
     }
 }
 
@@ -140,10 +102,10 @@ impl Router {
         }
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for trigger in env.ctx.catalog.triggers_of(table.id) {
-            if !trigger.is_enabled() || !trigger.is_of(event) {
+            if !trigger.is_enabled() || !trigger.is_of(event) || trigger.statement {
                 continue;
             }
-            let armed = self.programs.armed(trigger, table, &env.ctx)?;
+            let armed = self.armed(trigger, table, &env.ctx)?;
             match trigger.before {
                 true => before.push(armed),
                 false => after.push(armed),
@@ -153,7 +115,19 @@ impl Router {
             event,
             before,
             after,
+            checks: event != Event::Delete && table.checks.iter().any(Check::calls),
         })))
+    }
+
+    /// The trigger as it is called under this catalog.
+    fn armed(
+        &self,
+        trigger: &Arc<Trigger>,
+        table: &Arc<Table>,
+        ctx: &Context,
+    ) -> Result<Rc<Armed>> {
+        let bind = || arm(trigger, table, ctx);
+        self.programs.under(ctx, trigger.oid, bind)
     }
 
     /// BEFORE triggers: the row as it is to be written (of DELETE: as it is); `None`: nothing happens to it. `set`: the columns
@@ -195,10 +169,27 @@ impl Router {
         match new {
             Some(mut row) => {
                 generate(table, &mut row, &env.ctx)?;
+                if fires.checks {
+                    self.hold_to_checks(env, table, &row).await?;
+                }
                 Ok(Some(row))
             }
             None => Ok(old.cloned()),
         }
+    }
+
+    /// 23514 for checks that call functions. Where a NULL is not allowed, its partition says so.
+    async fn hold_to_checks(&self, env: &WriteEnv, table: &Arc<Table>, row: &Row) -> Result<()> {
+        let mut columns = table.columns.iter().zip(row);
+        if columns.any(|(c, value)| c.not_null && value.is_null()) {
+            return Ok(());
+        }
+        for check in table.checks.iter().filter(|c| c.calls()) {
+            if eval_row(&check.expr, row, &env.exec, &[]).await? == Value::Bool(false) {
+                return Err(violated(table, check, row, &env.ctx));
+            }
+        }
+        Ok(())
     }
 
     /// A row has been written: AFTER triggers wait for the statement's end.
@@ -238,7 +229,7 @@ impl Router {
         set: &[usize],
     ) -> Result<bool> {
         // What a BEFORE trigger may change, all generated columns may follow.
-        let follows = |c: usize| match fires.has_before() {
+        let follows = |c: usize| match !fires.before.is_empty() {
             true => table.columns.get(c).is_some_and(|c| c.generated.is_some()),
             false => depends(table, c, set),
         };
@@ -287,7 +278,7 @@ impl Router {
             let Some(trigger) = catalog.trigger(oid) else {
                 continue;
             };
-            let armed = self.programs.armed(trigger, table, &env.ctx)?;
+            let armed = self.armed(trigger, table, &env.ctx)?;
             let called = Called {
                 armed: &armed,
                 table,
@@ -321,19 +312,35 @@ impl Router {
     }
 }
 
+fn arm(trigger: &Arc<Trigger>, table: &Arc<Table>, ctx: &Context) -> Result<Armed> {
+    let function = ctx.catalog.functions.get(&trigger.function);
+    let function = function.ok_or_else(|| {
+        Error::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("function with OID {} does not exist", trigger.function),
+        )
+    })?;
+    let env = BindEnv {
+        catalog: &ctx.catalog,
+        param_types: &[],
+        context: ctx,
+    };
+    let program = bound::compile(function, table, &env).map_err(|e| {
+        let place = format!("compilation of PL/pgSQL function \"{}\"", function.name);
+        e.with_context(place)
+    })?;
+    Ok(Armed {
+        program,
+        when: bound::when(trigger, table, &env)?,
+        columns: trigger.ordinals(table),
+        trigger: trigger.clone(),
+    })
+}
+
 /// A generated column changes with what it is computed from.
 fn depends(table: &Table, column: usize, set: &[usize]) -> bool {
     let generated = table.columns.get(column).and_then(|c| c.generated.as_ref());
     generated.is_some_and(|g| eval::columns_used(&g.expr).iter().any(|c| set.contains(c)))
-}
-
-/// 54001.
-fn too_deep() -> Error {
-    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .with_detail(format!(
-            "Triggers are called from triggers {DEEP_MAX} deep at most, and {STACK_BYTES_MAX} bytes."
-        ))
-        .with_hint("A trigger's function changes rows that call it again. WHEN (pg_trigger_depth() = 0) ends that.")
 }
 
 /// A row of the queue: table, event, oids of triggers, which sides there are, and these.

@@ -11,6 +11,7 @@ mod text;
 use super::Session;
 use super::statement::{Running, Work, start_query};
 use crate::router::modify::WriteEnv;
+use crate::router::triggers::Around;
 use crate::service::CopyRows;
 use encode::Encoder;
 use engine::catalog::change::identity_value;
@@ -124,6 +125,9 @@ pub struct CopyIn {
     ended: bool,
     /// Over the table's row: whether it is wanted.
     filter: Option<Expr>,
+    /// Triggers of the statement, whose BEFORE ones have been called once `begun`.
+    around: Option<Around>,
+    begun: bool,
 }
 
 impl CopyIn {
@@ -174,6 +178,8 @@ impl CopyIn {
             .collect();
         Ok(CopyIn {
             session,
+            around: Around::of_copy(&env, &table),
+            begun: false,
             defaults: Rows::new(Some(&defaults), &env.exec),
             env,
             table,
@@ -224,7 +230,12 @@ impl CopyIn {
         if !self.ended {
             self.records(&input, true).await?;
         }
+        self.begin().await?;
         self.flush().await?;
+        if let Some(around) = &self.around {
+            let router = &self.session.node.router;
+            router.after_statement(&self.env, around).await?;
+        }
         self.session.node.metrics.rows_affected.add(self.count);
         Ok(format!("COPY {}", self.count))
     }
@@ -286,7 +297,19 @@ impl CopyIn {
         Ok(row)
     }
 
+    /// Once, before the first row.
+    async fn begin(&mut self) -> Result<()> {
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(around) = &self.around
+        {
+            let router = &self.session.node.router;
+            router.before_statement(&self.env, around).await?;
+        }
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<()> {
+        self.begin().await?;
         let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
         if rows.is_empty() {

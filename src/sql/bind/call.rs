@@ -1,13 +1,14 @@
 //! Calls of functions that users have made.
 //!
-//! Owns: the body in the place of the call; `choose` says which of a name is meant. A body is one query,
-//! kept as text; it is bound anew at each call, by a binder of its own, as a view's is. What of it is one expression becomes that
-//! expression over the arguments; another query becomes a subquery inside a row of them, in FROM a lateral join with that row. So
-//! a call costs a statement nothing but the plan of its body. Never: checks a body; CREATE FUNCTION has.
+//! Owns: the body in the place of the call; `choose` says which of a name is meant, `opaque` makes a call of what is not one query
+//! that changes nothing. A body is kept as text; it is bound anew at each call, by a binder of its own, as a view's is. What of it is one
+//! expression becomes that expression over the arguments; another query becomes a subquery inside a row of them, in FROM a lateral join
+//! with that row. So a call costs a statement nothing but the plan of its body.
 //! Bounds: `CALLS_MAX` bodies a statement, those inside bodies counted, and `BODIES_DEEP_MAX` inside each other. One more: 54001.
 //! Source: PostgreSQL 15, `parse_func.c` (`func_select_candidate`), `clauses.c` (`inline_function`).
 
 mod choose;
+mod opaque;
 
 use super::query::Rel;
 use super::user_type::Declared;
@@ -20,6 +21,7 @@ use engine::exec::eval;
 use engine::exec::functions::{self, FROM_FUNCTION};
 use engine::exec::resolve;
 use engine::plan::{Expr, FuncRef, Join, JoinKind, Plan, SubqueryKind};
+use opaque::lifted_row;
 use sqlparser::ast::{self, FunctionArg, SetExpr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -101,7 +103,7 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let f = call.function.clone();
-        if f.returns.set || !f.returns.columns.is_empty() {
+        if f.returns_rows() {
             return Err(Error::unsupported(format!(
                 "function {} returns rows, which are not supported here",
                 f.name
@@ -123,12 +125,12 @@ impl<'a> Binder<'a> {
         };
         let f = call.function.clone();
         let shown = f.name.clone();
-        if f.returns.set || !f.returns.columns.is_empty() {
+        if f.returns_rows() {
             let (plan, columns) = self.rows_of_body(call)?;
             return Ok(Some((shown, plan, columns)));
         }
         let value = self.value_of(call, Clause::FromFunction)?;
-        let column = Column::new(f.name.as_str(), value.ty());
+        let column = Column::new(f.result_name(0), value.ty());
         let plan = Plan::Project {
             input: Box::new(Plan::OneRow),
             exprs: vec![value],
@@ -200,7 +202,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The value held to the domain, if that is one.
-    fn held(&mut self, e: Expr, declared: u32) -> Result<Expr> {
+    pub(super) fn held(&mut self, e: Expr, declared: u32) -> Result<Expr> {
         let ty = e.ty();
         let typmod = -1;
         match self.env.catalog.is_domain(declared) {
@@ -218,13 +220,24 @@ impl<'a> Binder<'a> {
 
     /// The call's value.
     fn value_of(&mut self, call: Call, clause: Clause) -> Result<Expr> {
+        let kept = matches!(clause, Clause::Check | Clause::Default | Clause::Generated);
+        let body = match self.stays_call(&call.function) {
+            true => None,
+            false => match self.body_value(&call.function, arguments_of(&call.args), kept) {
+                Err(e) if e.code() == SqlState::STATEMENT_TOO_COMPLEX => return Err(e),
+                // It is for the statement that uses the definition.
+                Err(_) if matches!(clause, Clause::Check | Clause::Default) => None,
+                body => body?,
+            },
+        };
+        let Some(mut value) = body else {
+            return self.called_value(call);
+        };
         let Call { function, args } = call;
         let null = Expr::Const(Value::Null, function.returns.ty);
-        let values = arguments_of(&args);
         if function.strict && args.iter().any(is_null) {
             return Ok(null);
         }
-        let mut value = self.body_value(&function, values)?;
         if function.returns.ty != DataType::Void {
             let cast = self.coerce(value, function.returns.ty, -1, CastContext::Assignment)?;
             let cast = cast.ok_or_else(|| stale(&function))?;
@@ -235,7 +248,7 @@ impl<'a> Binder<'a> {
         }
         let value = self.over_arguments(&function.name, value, args)?;
         // What is kept in a definition says where it comes from, so that it is known what needs the function.
-        if !matches!(clause, Clause::Check | Clause::Default | Clause::Generated) {
+        if !kept {
             return Ok(value);
         }
         let ty = value.ty();
@@ -249,23 +262,33 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// What the body gives, over the row of arguments.
-    fn body_value(&mut self, f: &Function, values: Vec<Argument>) -> Result<Expr> {
+    /// What the body gives, over the row of arguments; `None`: it is called. `plain`: a subquery would not do.
+    fn body_value(
+        &mut self,
+        f: &Function,
+        values: Vec<Argument>,
+        plain: bool,
+    ) -> Result<Option<Expr>> {
         let nothing = f.returns.ty == DataType::Void;
-        self.in_body(f, values, |b, q| {
+        let value = self.in_body(f, values, |b, q| {
             if let (Some(e), false) = (only_expr(q), nothing) {
                 let mut cx = Cx::new(Rc::default(), Clause::Select);
                 match b.expr(e, &mut cx) {
-                    Ok(e) => return b.settle_unknown(e),
+                    Ok(e) if eval::has_subquery(&e) && (plain || b.sees_changes(f)) => {
+                        return Ok(None);
+                    }
+                    Ok(e) => return b.settle_unknown(e).map(Some),
                     Err(e) if e.code() == SqlState::STATEMENT_TOO_COMPLEX => return Err(e),
                     // An aggregate, or what else only a query has.
                     Err(_) => {}
                 }
             }
-            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
-            let correlated = crossed || rel.plan.is_volatile();
+            let (rel, correlated) = b.inside(Rc::default(), |b| b.query(q))?;
+            if plain || rel.plan.is_volatile() || b.sees_changes(f) {
+                return Ok(None);
+            }
             if nothing {
-                return Ok(carried_out(rel.plan, correlated));
+                return Ok(Some(carried_out(rel.plan, correlated)));
             }
             let ty = rel.columns.first().map_or(DataType::Text, |c| c.ty);
             let plan = Plan::Limit {
@@ -273,35 +296,35 @@ impl<'a> Binder<'a> {
                 limit: Some(Expr::Const(Value::Int8(1), DataType::Int8)),
                 offset: None,
             };
-            Ok(Expr::Subquery {
+            Ok(Some(Expr::Subquery {
                 plan: Arc::new(plan),
                 kind: SubqueryKind::Scalar,
                 correlated,
                 ty,
-            })
-        })
+            }))
+        })?;
+        Ok(value.flatten())
+    }
+
+    /// A body that reads has to see what has been changed until it is called, which it does not where it stands in its place.
+    fn sees_changes(&mut self, f: &Function) -> bool {
+        self.looked |= f.volatility == 'v';
+        self.each_call && f.volatility == 'v'
     }
 
     /// The rows of a body in FROM.
     fn rows_of_body(&mut self, call: Call) -> Result<(Plan, Vec<Column>)> {
-        let Call { function: f, args } = call;
-        let values = arguments_of(&args);
-        let wanted: Vec<DataType> = match f.returns.columns.as_slice() {
-            [] => vec![f.returns.ty],
-            columns => columns.iter().map(|c| c.ty).collect(),
+        let body = match self.stays_call(&call.function) {
+            true => None,
+            false => self.body_rows(&call)?,
         };
-        let (rel, crossed) = self.in_body(&f, values, |b, q| {
-            let (mut rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
-            b.coerce_outputs(&mut rel, &wanted, CastContext::Assignment)?;
-            Ok((rel, crossed))
-        })?;
+        let Some((rel, crossed)) = body else {
+            return Ok(self.called_rows(call));
+        };
+        let Call { function: f, args } = call;
         let Rel { plan, mut columns } = rel;
-        if columns.len() != wanted.len() {
-            return Err(stale(&f));
-        }
         for (at, column) in columns.iter_mut().enumerate() {
-            let name = f.returns.columns.get(at).map_or(&f.name, |c| &c.name);
-            *column = Column::new(name.as_str(), column.ty);
+            *column = Column::new(f.result_name(at), column.ty);
         }
         // A function of one value gives one row, whatever its query gives.
         let plan = match f.returns.set {
@@ -348,33 +371,56 @@ impl<'a> Binder<'a> {
         Ok((Plan::Project { input, exprs }, columns))
     }
 
-    /// Reads a body with a binder of its own.
+    /// The rows of a body, and whether they depend on the row of arguments; `None`: it is called.
+    fn body_rows(&mut self, call: &Call) -> Result<Option<(Rel, bool)>> {
+        let f = &call.function;
+        let wanted = f.result_types();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.in_body(f, arguments_of(&call.args), |b, q| {
+            let (mut rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            if b.sees_changes(f) {
+                return Ok(None);
+            }
+            if rel.columns.len() != wanted.len() {
+                return Err(stale(f));
+            }
+            b.coerce_outputs(&mut rel, &wanted, CastContext::Assignment)?;
+            Ok(Some((rel, crossed)))
+        })?;
+        Ok(rows.flatten())
+    }
+
+    /// Reads a body of one query, which changes nothing, with a binder of its own; `None`: it is another.
     fn in_body<T>(
         &mut self,
         f: &Function,
         values: Vec<Argument>,
         read: impl for<'b> FnOnce(&mut Binder<'b>, &'b ast::Query) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<Option<T>> {
         self.calls += 1;
         if self.calls > CALLS_MAX || self.bodies >= BODIES_DEEP_MAX {
             return Err(super::too_complex(&format!(
                 "more than {CALLS_MAX} calls of functions, or {BODIES_DEEP_MAX} inside each other"
             )));
         }
-        let parsed = parse::parse(&f.body.sql)?;
-        let query = parsed.first().and_then(|p| match &p.ast {
+        let parsed = parse::parse(&f.body.sql).map_err(|e| within(f, unplaced(e)))?;
+        let [parsed] = parsed.as_slice() else {
+            return Ok(None);
+        };
+        let q = match &parsed.ast {
             Ast::Sql(s) => match &**s {
-                ast::Statement::Query(q) => Some((p, &**q)),
-                _ => None,
+                ast::Statement::Query(q) if super::changed_by(q).is_none() => q,
+                _ => return Ok(None),
             },
-            Ast::Command(_) => None,
-        });
-        let Some((parsed, q)) = query else {
-            return Err(Error::internal("a function that is no query"));
+            Ast::Command(_) => return Ok(None),
         };
         let mut inner = Binder::new(self.env, &parsed.lines);
-        inner.path.clone_from(&f.body.path);
-        inner.view = Some(&f.body);
+        if f.fixed {
+            inner.path.clone_from(&f.body.path);
+            inner.view = Some(&f.body);
+        }
         inner.arguments = Some(Arguments {
             function: f.name.clone(),
             names: f.args.iter().map(|a| a.name.clone()).collect(),
@@ -382,10 +428,16 @@ impl<'a> Binder<'a> {
         });
         inner.counts_on_from(self);
         inner.bodies = self.bodies + 1;
+        inner.each_call = self.each_call;
+        inner.inlining.clone_from(&self.inlining);
+        inner.inlining.push(f.oid);
         let out = read(&mut inner, q);
         // Also of what has failed: it may be tried another way.
         self.counts_on_from(&inner);
-        out.map_err(unplaced)
+        if !inner.changes.is_empty() {
+            return Ok(None);
+        }
+        out.map(Some).map_err(|e| within(f, unplaced(e)))
     }
 
     /// An expression over the row of arguments as one over the row of the call: the arguments in their places, or in a row of
@@ -393,11 +445,6 @@ impl<'a> Binder<'a> {
     fn over_arguments(&mut self, name: &str, mut value: Expr, args: Vec<Expr>) -> Result<Expr> {
         let mut uses = vec![Uses::default(); args.len()];
         count(&mut value, &mut uses)?;
-        let inner = |e: &Expr| {
-            e.any(&mut |x| {
-                matches!(x, Expr::Column(i, _) if series::is_stand_in(*i) || window::is_stand_in(*i))
-            })
-        };
         let in_place = |(e, uses): (&Expr, &Uses)| {
             let plain = matches!(
                 e,
@@ -406,13 +453,10 @@ impl<'a> Binder<'a> {
             let cheap = walk::size(e) <= REPEATED_NODES_MAX || uses.all <= 1;
             plain || (cheap && !e.is_volatile() && !eval::has_subquery(e))
         };
-        let hidden = |(e, uses): (&Expr, &Uses)| uses.inside > 0 && inner(e);
+        let hidden = |(e, uses): (&Expr, &Uses)| uses.inside > 0 && is_stand_in(e);
         let pairs = || args.iter().zip(&uses);
-        if pairs().any(hidden) || !pairs().all(in_place) && args.iter().any(inner) {
-            return Err(Error::unsupported(format!(
-                "window and set-returning functions in the arguments of function {name} are not supported"
-            ))
-            .with_hint("Compute them in a subquery in FROM."));
+        if pairs().any(hidden) || !pairs().all(in_place) {
+            refuse_stand_ins(name, &args)?;
         }
         if pairs().all(in_place) {
             let added: usize = pairs().map(|(e, u)| walk::size(e) * u.all).sum();
@@ -424,18 +468,8 @@ impl<'a> Binder<'a> {
             return Ok(value);
         }
         let (ty, volatile) = (value.ty(), value.is_volatile());
-        let mut correlated = volatile;
-        let mut lifted = Vec::with_capacity(args.len());
-        for e in args {
-            correlated |= e.is_volatile();
-            let e = lifted_by_one(e)?;
-            correlated |= e.any(&mut |x| matches!(x, Expr::Outer { .. }) || is_correlated(x));
-            lifted.push(e);
-        }
-        let row = Plan::Project {
-            input: Box::new(Plan::OneRow),
-            exprs: lifted,
-        };
+        let (row, correlated) = lifted_row(args)?;
+        let correlated = correlated || volatile;
         let plan = Plan::Project {
             input: Box::new(row),
             exprs: vec![value],
@@ -447,6 +481,33 @@ impl<'a> Binder<'a> {
             ty,
         })
     }
+}
+
+/// It stands for what is computed over rows that are not there yet.
+fn is_stand_in(e: &Expr) -> bool {
+    e.any(&mut |x| {
+        matches!(x, Expr::Column(i, _) if series::is_stand_in(*i) || window::is_stand_in(*i))
+    })
+}
+
+fn refuse_stand_ins(name: &str, args: &[Expr]) -> Result<()> {
+    if !args.iter().any(is_stand_in) {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "window and set-returning functions in the arguments of function {name} are not supported"
+    ))
+    .with_hint("Compute them in a subquery in FROM."))
+}
+
+/// An error of a body, with where it was.
+fn within(f: &Function, e: Error) -> Error {
+    let place = format!("SQL function \"{}\" during inlining", f.name);
+    let context = match e.context() {
+        Some(inner) => format!("{inner}\n{place}"),
+        None => place,
+    };
+    e.with_context(context)
 }
 
 /// What a body sees of its arguments.
@@ -602,6 +663,21 @@ fn replace(e: &mut Expr, args: &[Expr]) -> Result<()> {
     walk::parts(e, &mut |x| replace(x, args))
 }
 
+/// The value as a subquery over its row.
+pub(super) fn over_row(e: Expr) -> Result<Expr> {
+    let ty = e.ty();
+    let plan = Plan::Project {
+        input: Box::new(Plan::OneRow),
+        exprs: vec![lifted_by_one(e)?],
+    };
+    Ok(Expr::Subquery {
+        plan: Arc::new(plan),
+        kind: SubqueryKind::Scalar,
+        correlated: true,
+        ty,
+    })
+}
+
 /// An argument as a query inside of its row sees it.
 fn lifted_by_one(mut e: Expr) -> Result<Expr> {
     walk::outers(&mut e, 0, &mut |node, _| {
@@ -624,11 +700,6 @@ fn lifted_by_one(mut e: Expr) -> Result<Expr> {
 
 /// The body is not what it was when the function was made.
 fn stale(f: &Function) -> Error {
-    Error::new(
-        SqlState::INVALID_FUNCTION_DEFINITION,
-        format!(
-            "return type mismatch in function declared to return {}",
-            f.returns.ty
-        ),
-    )
+    let detail = "Final statement must return as many columns as the function.";
+    super::routine::mismatch(f, detail.into())
 }

@@ -38,6 +38,7 @@ impl<'a> Binder<'a> {
             | Command::Notify { .. } => {
                 return Err(Error::internal("a command that names nothing"));
             }
+            Command::Authorize { user, tag } => self.authorize(user.as_deref(), tag)?,
             Command::Prepare { name, types, text } => prepare(self, name, types, text)?,
             Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
@@ -344,6 +345,19 @@ impl<'a> Binder<'a> {
     }
 }
 
+impl Binder<'_> {
+    /// There are no roles: a session can only stay who it is.
+    fn authorize(&self, user: Option<&str>, tag: &'static str) -> Result<Statement> {
+        match user {
+            Some(user) if user != self.env.context.session.user => Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("role \"{user}\" does not exist"),
+            )),
+            _ => Ok(Statement::Nothing { tag }),
+        }
+    }
+}
+
 fn prepare(
     b: &Binder<'_>,
     name: &str,
@@ -421,6 +435,7 @@ fn as_written(c: &Command) -> Option<Statement> {
         | Command::Checkpoint
         | Command::Backup { .. }
         | Command::Declare { .. }
+        | Command::Authorize { .. }
         | Command::Refused(_) => return None,
     })
 }

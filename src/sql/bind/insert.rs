@@ -4,6 +4,7 @@
 
 use super::query::Rel;
 use super::{Binder, Clause, Cx, names, syntax};
+use crate::parse::Overriding;
 use crate::statement::Statement;
 use engine::catalog::change::identity_value;
 use engine::catalog::{ColumnDef, Table};
@@ -170,10 +171,14 @@ impl<'a> Binder<'a> {
             given.push(match item {
                 Item::Written(e) => self.assigned(e, column, cx)?,
                 Item::Column(e) => {
-                    if !self.overriding || column.generated.is_some() {
-                        refuse_own_value(column, false)?;
+                    if self.takes_own(column) {
+                        self.default_of(column)
+                    } else {
+                        if self.overriding != Overriding::System || column.generated.is_some() {
+                            refuse_own_value(column, false)?;
+                        }
+                        self.assign(e, column)?
                     }
-                    self.assign(e, column)?
                 }
             });
         }
@@ -190,8 +195,12 @@ impl<'a> Binder<'a> {
         if is_default(e) {
             return Ok(self.default_of(column));
         }
-        if !self.overriding || cx.clause == Clause::Update || column.generated.is_some() {
-            refuse_own_value(column, cx.clause == Clause::Update)?;
+        let update = cx.clause == Clause::Update;
+        if !update && self.takes_own(column) {
+            return Ok(self.default_of(column));
+        }
+        if self.overriding != Overriding::System || update || column.generated.is_some() {
+            refuse_own_value(column, update)?;
         }
         let bound = self.expr(e, cx)?;
         let out = self.assign(bound, column);
@@ -199,6 +208,11 @@ impl<'a> Binder<'a> {
             Some(span) => out.map_err(|e| self.at(e, span)),
             None => out,
         }
+    }
+
+    /// OVERRIDING USER VALUE: an identity column has its own value, whatever is given.
+    fn takes_own(&self, column: &ColumnDef) -> bool {
+        self.overriding == Overriding::User && column.identity.is_some()
     }
 
     /// INSERT … SELECT: the query's columns cast in place, then spread over the table's row.
@@ -219,12 +233,19 @@ impl<'a> Binder<'a> {
             .collect();
         self.coerce_outputs(&mut rel, &types, CastContext::Assignment)?;
         for d in &columns {
-            if !self.overriding || d.generated.is_some() {
+            if self.takes_own(d) {
+                continue;
+            }
+            if self.overriding != Overriding::System || d.generated.is_some() {
                 refuse_own_value(d, false)?;
             }
         }
         let mut given = Vec::with_capacity(columns.len());
         for (i, (c, d)) in rel.columns.iter().zip(&columns).enumerate() {
+            if self.takes_own(d) {
+                given.push(self.default_of(d));
+                continue;
+            }
             let e = Expr::Column(i, c.ty);
             let same = c.ty == d.ty && c.typmod == d.typmod;
             given.push(if same { e } else { self.assign(e, d)? });

@@ -29,6 +29,7 @@ pub mod names;
 mod operator;
 mod ordered_set;
 mod query;
+pub mod routine;
 mod rows;
 mod scope;
 mod select;
@@ -47,7 +48,7 @@ mod whole_row;
 mod window;
 mod with;
 
-use super::parse::{Ast, Lines, Parsed};
+use super::parse::{Ast, Lines, Overriding, Parsed};
 use super::planner;
 use super::statement::{BindEnv, Bound, Statement};
 use engine::catalog::{Stated, path};
@@ -81,22 +82,30 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     if env.param_types.len() > limits::PARAMETERS_MAX {
         return Err(too_many_parameters());
     }
-    let mut binder = Binder::new(env, &parsed.lines);
-    binder.params = env.param_types.to_vec();
-    binder.text = parsed.text.clone();
-    binder.overriding = parsed.overriding;
-    let statement = match &parsed.ast {
-        Ast::Sql(s) => binder.statement(s)?,
-        Ast::Command(c) => binder.command(c)?,
-    };
-    let statement = binder.with_changes(statement);
-    let params = binder.settled_params()?;
-    let columns = columns_of(&statement);
-    Ok(Bound {
-        statement,
-        params: params.into(),
-        columns,
-    })
+    let mut each_call = false;
+    loop {
+        let mut binder = Binder::new(env, &parsed.lines);
+        binder.params = env.param_types.to_vec();
+        binder.text = parsed.text.clone();
+        binder.overriding = parsed.overriding;
+        binder.each_call = each_call;
+        let statement = match &parsed.ast {
+            Ast::Sql(s) => binder.statement(s)?,
+            Ast::Command(c) => binder.command(c)?,
+        };
+        let statement = binder.with_changes(statement);
+        if binder.must_call(&statement) {
+            each_call = true;
+            continue;
+        }
+        let params = binder.settled_params()?;
+        let columns = columns_of(&statement);
+        return Ok(Bound {
+            statement,
+            params: params.into(),
+            columns,
+        });
+    }
 }
 
 /// What a statement returns as rows.
@@ -164,14 +173,22 @@ struct Binder<'a> {
     reading: Option<RefCell<view::Reading>>,
     /// It is only stated: a materialized view in it may have no rows yet.
     unfilled: bool,
-    /// INSERT … OVERRIDING SYSTEM VALUE.
-    overriding: bool,
+    /// INSERT … OVERRIDING … VALUE.
+    overriding: Overriding,
     /// Inside of a function's body: what it is called with.
     arguments: Option<call::Arguments>,
     /// Bodies of functions that the statement has so far.
     calls: usize,
     /// Bodies that this one is inside of, itself counted.
     bodies: usize,
+    /// Oids of the functions whose bodies those are.
+    inlining: Vec<u32>,
+    /// What is bound is kept as a text: what it calls may not be there yet, or be another thing later.
+    defining: bool,
+    /// The body of a volatile function that reads tables has been put in the place of a call …
+    looked: bool,
+    /// … which is not done: each call sees what has been changed until then.
+    each_call: bool,
     /// In the body of a trigger's function: the rows and variables around the statement.
     around: Option<Rc<Scope>>,
     /// The next SELECT may say INTO: it is the statement itself.
@@ -301,6 +318,12 @@ impl<'a> Binder<'a> {
         self.with_ids = other.with_ids;
         self.copied = other.copied;
         self.calls = other.calls;
+        self.looked |= other.looked;
+    }
+
+    /// It has to be bound once more, with calls where a body does not see what it has to.
+    fn must_call(&self, statement: &Statement) -> bool {
+        self.looked && !self.each_call && (statement.changes_rows() || statement.calls())
     }
 
     fn new(env: &'a BindEnv<'a>, lines: &'a Lines) -> Binder<'a> {
@@ -321,10 +344,14 @@ impl<'a> Binder<'a> {
             view: None,
             reading: None,
             unfilled: false,
-            overriding: false,
+            overriding: Overriding::Nothing,
             arguments: None,
             calls: 0,
             bodies: 0,
+            inlining: Vec::new(),
+            defining: false,
+            looked: false,
+            each_call: false,
             around: None,
             into: false,
         }
@@ -432,8 +459,11 @@ fn unplaced(e: Error) -> Error {
     if let Some(detail) = e.detail() {
         plain = plain.with_detail(detail);
     }
-    match e.hint() {
-        Some(hint) => plain.with_hint(hint),
+    if let Some(hint) = e.hint() {
+        plain = plain.with_hint(hint);
+    }
+    match e.context() {
+        Some(context) => plain.with_context(context),
         None => plain,
     }
 }

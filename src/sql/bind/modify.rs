@@ -4,7 +4,7 @@
 
 use super::insert::is_default;
 use super::scope::Scope;
-use super::{Binder, Clause, Cx, merge, names, rows, syntax, unsupported};
+use super::{Binder, Clause, Cx, merge, names, rows, syntax};
 use crate::statement::Statement;
 use engine::catalog::triggers::Event;
 use engine::catalog::{ColumnDef, Table};
@@ -41,6 +41,8 @@ impl<'a> Binder<'a> {
         if sides.source.is_some()
             || self.env.catalog.fires_on(table.id, Event::Update)
             || row_by_row.clone().any(merge::reads_row_inside)
+            // What reads no row would be computed once.
+            || row_by_row.clone().any(super::view::draws_values)
             || assignments.iter().any(|a| merge::is_packed(&a.expr))
         {
             let word = MergeWord::Update;
@@ -81,6 +83,7 @@ impl<'a> Binder<'a> {
         if sides.source.is_some()
             || self.env.catalog.fires_on(table.id, Event::Delete)
             || filter.iter().any(merge::reads_row_inside)
+            || filter.iter().any(super::view::draws_values)
         {
             let word = MergeWord::Delete;
             return Ok(self.found_change(word, table, sides, filter, Vec::new(), returning));
@@ -194,10 +197,6 @@ impl<'a> Binder<'a> {
             ));
         }
         let expr = self.assigned(value, def, cx)?;
-        if super::view::draws_values(&expr) {
-            // What reads no row is computed once, so every row would get the same value.
-            return Err(unsupported("nextval in UPDATE"));
-        }
         out.push(Assignment { column, expr });
         Ok(())
     }

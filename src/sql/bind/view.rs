@@ -229,6 +229,9 @@ impl<'a> Binder<'a> {
         inner.view = Some(query);
         inner.counts_on_from(self);
         inner.bodies = self.bodies;
+        inner.inlining.clone_from(&self.inlining);
+        inner.each_call = self.each_call;
+        inner.defining = self.defining;
         inner.unfilled = self.unfilled;
         let rel = inner.query(q);
         self.counts_on_from(&inner);
@@ -238,6 +241,7 @@ impl<'a> Binder<'a> {
     /// Binds a query that is to be kept, and notes what it reads.
     fn kept(&mut self, body: &'a define::AsQuery) -> Result<(Query, Stated)> {
         self.reading = Some(RefCell::default());
+        self.defining = true;
         let query = self.top_query(&body.query)?;
         if !self.params.is_empty() {
             return Err(Error::new(
@@ -510,10 +514,10 @@ fn output_columns(query: &Query, given: &[ast::Ident]) -> Result<Vec<Column>> {
     Ok(out)
 }
 
-/// Whether an expression asks a sequence.
+/// Whether an expression asks a sequence, or calls a function.
 pub(super) fn draws_values(e: &Expr) -> bool {
     fn plan_draws(plan: &Plan) -> bool {
-        matches!(plan, Plan::Sequence(_))
+        matches!(plan, Plan::Sequence(_) | Plan::Call(_))
             || plan.exprs().into_iter().any(draws_values)
             || plan.inputs().into_iter().any(plan_draws)
     }

@@ -58,12 +58,24 @@ pub(super) fn plan_exprs(
     plan.exprs_mut().into_iter().try_for_each(|e| f(e, inside))
 }
 
-/// Columns of the row moved right by `by`; `Outer` stays.
+/// Columns of the row moved right by `by`, also where subqueries read them.
 pub(super) fn shift_columns(e: &mut Expr, by: usize) {
-    e.each_mut(&mut |x| {
-        if let Expr::Column(i, _) = x {
-            *i += by;
+    e.each_mut(&mut |x| match x {
+        Expr::Column(i, _) => *i += by,
+        Expr::Subquery { plan, .. } => {
+            // The callback does not fail.
+            let _ = plan_exprs(Arc::make_mut(plan), 1, &mut |x, inside| {
+                outers(x, inside, &mut |x, inside| {
+                    if let Expr::Outer { depth, column, .. } = x
+                        && *depth == inside
+                    {
+                        *column += by;
+                    }
+                    Ok(())
+                })
+            });
         }
+        _ => {}
     });
 }
 

@@ -12,7 +12,7 @@ mod trigger;
 
 pub(crate) use function::{Body as FunctionBody, FunctionDef, Returns, Signature};
 pub(crate) use sequence::of_identity;
-pub(crate) use trigger::TriggerDef;
+pub(crate) use trigger::{TriggerDef, Which};
 
 use super::cursor::Cursor;
 use crate::parse::command::string_or_null;
@@ -228,7 +228,7 @@ pub(crate) enum Action {
         if_exists: bool,
     },
     /// ENABLE and DISABLE TRIGGER: its name, or all; `O`, `A`, `R` or `D`.
-    FireTriggers(Option<Ident>, char),
+    FireTriggers(Which, char),
     /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
     Hint,
     Sequence(SequenceOptions),

@@ -41,7 +41,7 @@ pub struct Parsed {
     pub text: Arc<str>,
     pub kind: Kind,
     /// INSERT … OVERRIDING SYSTEM VALUE, which the grammar crate does not know.
-    pub(super) overriding: bool,
+    pub(super) overriding: Overriding,
     /// To turn line and column into a position in the script.
     pub(super) lines: Arc<Lines>,
 }
@@ -120,6 +120,11 @@ pub(super) enum Command {
         name: String,
         value: Option<String>,
         local: bool,
+    },
+    /// SET and RESET SESSION AUTHORIZATION; no user: the one that connected.
+    Authorize {
+        user: Option<String>,
+        tag: &'static str,
     },
     Show {
         name: String,
@@ -235,23 +240,42 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
     Ok(out)
 }
 
-/// Takes OVERRIDING SYSTEM VALUE (or USER VALUE, which changes nothing where no value is left out) out of an INSERT.
-fn overriding(tokens: &mut Vec<TokenWithSpan>) -> bool {
+/// OVERRIDING … VALUE of an INSERT: what becomes of a value for an identity column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Overriding {
+    /// It is refused where the column always has its own.
+    #[default]
+    Nothing,
+    /// SYSTEM: it is taken.
+    System,
+    /// USER: the column has its own.
+    User,
+}
+
+/// Takes OVERRIDING … VALUE out of an INSERT.
+fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Overriding {
     let is = |t: &TokenWithSpan, word: &str| matches!(&t.token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word));
     let words: Vec<usize> = (0..tokens.len())
         .filter(|i| !matches!(tokens[*i].token, Token::Whitespace(_)))
         .collect();
     if !words.first().is_some_and(|i| is(&tokens[*i], "insert")) {
-        return false;
+        return Overriding::Nothing;
     }
     let found = words.windows(3).find(|w| {
-        is(&tokens[w[0]], "overriding") && is(&tokens[w[1]], "system") && is(&tokens[w[2]], "value")
+        let whose = |word: &str| is(&tokens[w[1]], word);
+        is(&tokens[w[0]], "overriding")
+            && (whose("system") || whose("user"))
+            && is(&tokens[w[2]], "value")
     });
-    let Some(&[first, _, last]) = found else {
-        return false;
+    let Some(&[first, whose, last]) = found else {
+        return Overriding::Nothing;
+    };
+    let out = match is(&tokens[whose], "user") {
+        true => Overriding::User,
+        false => Overriding::System,
     };
     tokens.drain(first..=last);
-    true
+    out
 }
 
 fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
@@ -314,6 +338,7 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Set { .. }
             | Command::SetConstraints { .. }
             | Command::SetTransaction { .. }
+            | Command::Authorize { .. }
             | Command::Reset { .. } => Kind::Set,
             Command::Show { .. } => Kind::Show,
             Command::Prepare { .. } => Kind::Prepare,

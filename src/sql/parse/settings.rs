@@ -31,6 +31,9 @@ pub(super) fn set(c: &mut Cursor) -> Result<Command> {
         local = c.is("local");
         c.next();
     }
+    if (c.is("session") || c.is("authorization")) && authorizes(c) {
+        return authorization(c);
+    }
     if let Some(command) = special_setting(c, local)? {
         return Ok(command);
     }
@@ -40,6 +43,50 @@ pub(super) fn set(c: &mut Cursor) -> Result<Command> {
     }
     let value = setting_value(c, &name)?;
     Ok(Command::Set { name, value, local })
+}
+
+/// `name {TO | =} value`, or `name FROM CURRENT`, which has no value here.
+pub(super) fn of_function(c: &mut Cursor) -> Result<(String, Option<String>)> {
+    let name = setting_name(c)?;
+    if c.accept("from") {
+        c.expect("current")?;
+        return Ok((name, None));
+    }
+    if !c.accept_token(&Token::Eq) {
+        c.expect("to")?;
+    }
+    if c.is("default") {
+        return Err(Error::unsupported(
+            "SET … TO DEFAULT of a function is not supported",
+        ));
+    }
+    let value = setting_value(c, &name)?;
+    Ok((name, value))
+}
+
+/// SESSION AUTHORIZATION, of whose SESSION may have been read as the scope.
+fn authorizes(c: &Cursor) -> bool {
+    c.is("authorization") && !second_assigns(c) || c.is("session") && c.second_is("authorization")
+}
+
+/// `{name | 'name' | DEFAULT}`
+fn authorization(c: &mut Cursor) -> Result<Command> {
+    c.accept("session");
+    c.expect("authorization")?;
+    if c.accept("default") {
+        return Ok(Command::Authorize {
+            user: None,
+            tag: "SET",
+        });
+    }
+    let user = match c.peek() {
+        Some(Token::Word(_)) => c.name()?,
+        _ => c.string()?,
+    };
+    Ok(Command::Authorize {
+        user: Some(user),
+        tag: "SET",
+    })
 }
 
 fn second_assigns(c: &Cursor) -> bool {
@@ -119,7 +166,7 @@ fn special_setting(c: &mut Cursor, local: bool) -> Result<Option<Command>> {
         let value = quoted(&c.string()?);
         return set("search_path", Some(value));
     }
-    for refused in ["role", "authorization", "xml"] {
+    for refused in ["role", "xml"] {
         if c.is(refused) {
             let what = format!("SET {} is not supported", refused.to_ascii_uppercase());
             return Err(Error::unsupported(what));
@@ -224,6 +271,14 @@ pub(super) fn reset(c: &mut Cursor) -> Result<Command> {
     c.next();
     if c.accept("all") {
         return Ok(Command::Reset { name: None });
+    }
+    if c.is("session") && c.second_is("authorization") {
+        c.next();
+        c.next();
+        return Ok(Command::Authorize {
+            user: None,
+            tag: "RESET",
+        });
     }
     let name = Some(named_setting(c)?);
     Ok(Command::Reset { name })

@@ -124,7 +124,8 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::Configure { .. }
             | Plan::Notify { .. }
             | Plan::Sleep { .. }
-            | Plan::Sequence(_) => first(on) * LOOKUP,
+            | Plan::Sequence(_)
+            | Plan::Call(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,
             Plan::Limit { .. } | Plan::With(_) | Plan::Gather { .. } => 0.0,

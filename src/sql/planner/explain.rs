@@ -360,6 +360,7 @@ impl Shown<'_> {
             Plan::Sleep { input } => self.over(Node::new("Sleep"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
+            Plan::Call(call) => named_scan("Function Scan", &call.name),
         }
     }
 

@@ -79,6 +79,7 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
         Plan::Sleep { .. } => vec!["pg_sleep".to_owned()],
         Plan::Given(given) => named_columns(&given.name, &given.columns),
         Plan::Sequence(call) => vec!["nextval".to_owned(); call.function.returns().len()],
+        Plan::Call(call) => vec![call.name.clone(); call.types.len()],
         Plan::LockRows(lock) => match lock.within {
             Some(_) => names(&lock.input),
             None => lock.table.columns.iter().map(|c| c.name.clone()).collect(),

@@ -84,6 +84,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         | Plan::Configure { .. }
         | Plan::Gather { .. }
         | Plan::Sequence(_)
+        | Plan::Call(_)
         | Plan::Recursive(_)) => {
             for input in plan.inputs_mut() {
                 *input = prune(std::mem::take(input));

@@ -66,6 +66,7 @@ pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
         Plan::Notify { .. } | Plan::Sleep { .. } => vec![DataType::Void],
         Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
         Plan::Sequence(call) => call.function.returns().to_vec(),
+        Plan::Call(call) => call.types.clone(),
     }
 }
 

@@ -245,6 +245,8 @@ impl Catalog {
         let indexes = self.tables.values().flat_map(|t| &t.indexes);
         let invalid = indexes.filter(|i| i.invalid);
         all.extend(invalid.map(|i| Object::InvalidIndex(i.id)));
+        let off = self.tables.values().filter(|t| t.keys_off);
+        all.extend(off.map(|t| Object::KeysOff(t.id)));
         all
     }
 }

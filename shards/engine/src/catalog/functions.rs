@@ -30,6 +30,57 @@ impl Function {
             .map(|a| (a.ty, a.declared))
             .eq(args.iter().copied())
     }
+
+    /// A call gives rows, rather than a value.
+    pub fn returns_rows(&self) -> bool {
+        self.returns.set || !self.returns.columns.is_empty()
+    }
+
+    /// The types of what a call gives; none: nothing.
+    pub fn result_types(&self) -> Vec<DataType> {
+        match self.returns.columns.as_slice() {
+            [] if self.returns.ty == DataType::Void => Vec::new(),
+            [] => vec![self.returns.ty],
+            columns => columns.iter().map(|c| c.ty).collect(),
+        }
+    }
+
+    /// What a column of its rows is called in FROM.
+    pub fn result_name(&self, at: usize) -> &str {
+        let mut out = self.written.iter().filter(|w| w.mode != 'i');
+        match self.returns.columns.get(at) {
+            Some(column) => &column.name,
+            None => {
+                let own = out.next().and_then(|w| w.name.as_deref());
+                own.unwrap_or(&self.name)
+            }
+        }
+    }
+
+    /// Notes the users' types of its arguments and result among what it uses.
+    pub fn uses_its_types(&mut self) {
+        let args = self.args.iter().map(|a| (a.ty, a.declared));
+        let columns = self.returns.columns.iter().map(|c| (c.ty, 0));
+        let own = (self.returns.ty, self.returns.declared);
+        for (ty, declared) in args.chain(columns).chain([own]) {
+            let oid = match declared {
+                0 => ty.user_oid(),
+                declared => Some(declared),
+            };
+            self.body
+                .uses
+                .extend(oid.filter(|oid| !self.body.uses.contains(oid)));
+        }
+        if let Some(relation) = self.returns.row_of {
+            // Under a name that no query can say.
+            self.body.reads.push(super::objects::Reads {
+                relation,
+                schema: None,
+                name: String::new(),
+                columns: Vec::new(),
+            });
+        }
+    }
 }
 
 impl Catalog {
@@ -91,7 +142,30 @@ impl Catalog {
             }
             out
         };
-        let all: Vec<String> = f.args.iter().map(one).collect();
+        if f.written.is_empty() {
+            let all: Vec<String> = f.args.iter().map(one).collect();
+            return all.join(", ");
+        }
+        let mut going_in = f.args.iter();
+        let written = |w: &super::objects::WrittenArg| {
+            let mode = match w.mode {
+                'o' => "OUT ",
+                'b' => "INOUT ",
+                _ => "",
+            };
+            let default = match w.mode {
+                'o' => None,
+                _ => going_in.next().and_then(|a| a.default.clone()),
+            };
+            let arg = super::objects::FunctionArg {
+                name: w.name.clone(),
+                ty: w.ty,
+                declared: w.declared,
+                default,
+            };
+            format!("{mode}{}", one(&arg))
+        };
+        let all: Vec<String> = f.written.iter().map(written).collect();
         all.join(", ")
     }
 
@@ -104,6 +178,9 @@ impl Catalog {
         if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
             let name = path::shown(relation.schema(), relation.name());
             return format!("SETOF {name}");
+        }
+        if !r.columns.is_empty() && !f.written.is_empty() {
+            return if r.set { "SETOF record" } else { "record" }.into();
         }
         if !r.columns.is_empty() {
             let column = |c: &super::objects::ViewColumn| {
@@ -132,13 +209,19 @@ impl Catalog {
             ("", "") => String::new(),
             (v, s) => format!("{v}{s}\n"),
         };
+        let setting = |(name, value): &(String, String)| match name.as_str() {
+            // A list of names.
+            "search_path" => format!(" SET search_path TO {}\n", path::quoted(value)),
+            name => format!(" SET {name} TO '{}'\n", value.replace('\'', "''")),
+        };
+        let settings: String = f.settings.iter().map(setting).collect();
         // A quote that the body does not end.
         let mut quote = String::from("$function");
         while f.body.sql.contains(&format!("{quote}$")) {
             quote.push('x');
         }
         format!(
-            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE {}\n{hints}AS {quote}${}{quote}$\n",
+            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE {}\n{hints}{settings}AS {quote}${}{quote}$\n",
             quote_identifier(&f.schema),
             quote_identifier(&f.name),
             self.function_arguments(f, true),

@@ -30,5 +30,5 @@ pub use model::{
 };
 pub use objects::{
     EnumLabel, Firing, ForeignKey, ForeignKeyAction, Function, FunctionArg, Language, Returns,
-    Schema, Sequence, Stated, Trigger, TriggerWhen, UserType, UserTypeKind, View,
+    Schema, Sequence, Stated, Trigger, TriggerWhen, UserType, UserTypeKind, View, WrittenArg,
 };

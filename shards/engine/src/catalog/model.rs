@@ -84,6 +84,9 @@ pub struct Table {
     /// 0: there are none. Not stored: no plan outlives the process.
     #[serde(skip)]
     pub admits: u64,
+    /// DISABLE TRIGGER ALL: its foreign keys, and those that refer to it, are not looked at when its rows change. Stored beside it.
+    #[serde(skip)]
+    pub keys_off: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -156,6 +159,13 @@ pub struct Check {
     pub name: String,
     pub sql: String,
     pub expr: Expr,
+}
+
+impl Check {
+    /// It calls functions, which run queries: it is a subquery over the row.
+    pub fn calls(&self) -> bool {
+        matches!(self.expr, Expr::Subquery { .. })
+    }
 }
 
 /// What a name can stand for.

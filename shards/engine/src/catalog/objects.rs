@@ -121,7 +121,7 @@ pub struct EnumLabel {
     pub label: String,
 }
 
-/// A function: in SQL, put in the place of its calls, or in PL/pgSQL, called by triggers alone.
+/// A function: in SQL, put in the place of its calls or called, or in PL/pgSQL, called by triggers alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Function {
     pub oid: u32,
@@ -134,6 +134,23 @@ pub struct Function {
     pub strict: bool,
     pub body: Stated,
     pub language: Language,
+    /// Its body was bound when it was made (RETURN), and means what it meant then. Otherwise `body` is text alone, which is bound where
+    /// the function is used: it has no path and reads nothing, and uses the types of arguments and result.
+    pub fixed: bool,
+    /// SET: what settings are while it runs, as SHOW prints them.
+    pub settings: Vec<(String, String)>,
+    /// All arguments as they were written, where some go out; those that go in are `args` too.
+    pub written: Vec<WrittenArg>,
+}
+
+/// An argument of a function some of whose arguments go out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenArg {
+    /// `i`, `o` or `b` (INOUT).
+    pub mode: char,
+    pub name: Option<String>,
+    pub ty: DataType,
+    pub declared: u32,
 }
 
 /// What a body is written in. Those in PL/pgSQL return `trigger`.
@@ -143,7 +160,7 @@ pub enum Language {
     PlPgSql,
 }
 
-/// A row trigger of a table.
+/// A trigger of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     pub oid: u32,
@@ -162,6 +179,8 @@ pub struct Trigger {
     /// What TG_ARGV has.
     pub args: Vec<String>,
     pub firing: Firing,
+    /// FOR EACH STATEMENT rather than ROW.
+    pub statement: bool,
 }
 
 /// WHEN: over `new` and `old`.

@@ -62,6 +62,38 @@ pub fn listed(ctx: &Context) -> Vec<String> {
     out
 }
 
+/// The context with a function's settings in the place of the session's; `None`: it has none.
+pub fn set(ctx: &Context, settings: &[(String, String)]) -> Option<Context> {
+    if settings.is_empty() {
+        return None;
+    }
+    let mut all = Vec::clone(&ctx.session.settings);
+    for (name, value) in settings {
+        match all.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => old.clone_from(value),
+            None => all.push((name.clone(), value.clone())),
+        }
+    }
+    let session = crate::exec::context::SessionInfo {
+        settings: std::sync::Arc::new(all),
+        ..crate::exec::context::SessionInfo::clone(&ctx.session)
+    };
+    Some(Context {
+        session: std::sync::Arc::new(session),
+        ..ctx.clone()
+    })
+}
+
+/// A path as SET takes it: each name in quotes.
+pub fn quoted(path: &str) -> String {
+    let one = |name: String| format!("'{}'", name.replace('\'', "''"));
+    let all: Vec<String> = split(path).into_iter().map(one).collect();
+    match all.is_empty() {
+        true => "''".into(),
+        false => all.join(", "),
+    }
+}
+
 /// Names between commas, in quotes or folded.
 fn split(path: &str) -> Vec<String> {
     let mut out = Vec::new();

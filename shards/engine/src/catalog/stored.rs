@@ -7,7 +7,7 @@
 //! transaction.
 
 mod first;
-mod third;
+mod older;
 
 use super::objects::CommentKey;
 use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, databases};
@@ -32,12 +32,15 @@ pub const HEADER: &[u8] = &[0];
 /// form of a header begins with a version, which is never 0.
 const FORM: u8 = 2;
 
-/// That of functions: versions that know none read the other forms alone. In the third form all were in SQL (`third`).
-const FUNCTION_FORM: u8 = 4;
+/// That of functions: versions that know none read the other forms alone. In the third form all were in SQL, in the fourth all were bound
+/// when they were made (`older`).
+const FUNCTION_FORM: u8 = 5;
+const FUNCTION_FORM_BOUND: u8 = 4;
 const FUNCTION_FORM_OF_SQL: u8 = 3;
 
-/// That of triggers, of which there were none before.
-const TRIGGER_FORM: u8 = 4;
+/// That of triggers: in the fourth form all were of rows, before it there were none.
+const TRIGGER_FORM: u8 = 5;
+const TRIGGER_FORM_OF_ROWS: u8 = 4;
 
 /// That of databases: versions before it know one.
 const DATABASE_FORM: u8 = 5;
@@ -62,6 +65,8 @@ pub enum Object {
     Comment(CommentKey),
     /// That an index of this oid is not valid.
     InvalidIndex(TableId),
+    /// That foreign keys are not looked at for this table.
+    KeysOff(TableId),
     /// Of the node, as are all of them once one has changed.
     Database(u32),
 }
@@ -82,6 +87,7 @@ const DATABASES: u8 = 10;
 /// Before the oid of a database and the key of an object in it.
 const IN_DATABASE: u8 = 11;
 const INVALID_INDEXES: u8 = 12;
+const KEYS_OFF: u8 = 13;
 
 /// The cells a change writes: the header, each changed object (one that the catalog has not is gone), and those of a database
 /// that goes.
@@ -115,6 +121,9 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                     let value = statistics.map(|s| to_bytes(&**s)).transpose()?;
                     cells.push((key(STATISTICS, id.0), value));
                 }
+                if table.is_none() {
+                    cells.push((key(KEYS_OFF, id.0), None));
+                }
             }
             Object::Schema(oid) => cells.push(cell(SCHEMAS, *oid, catalog.schemas.get(oid))?),
             Object::View(id) => cells.push(cell(VIEWS, id.0, catalog.views.get(id))?),
@@ -145,6 +154,11 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let table = catalog.tables.values().find(of);
                 let value = table.map(|t| to_form(&t.id.0)).transpose()?;
                 cells.push((key(INVALID_INDEXES, id.0), value));
+            }
+            Object::KeysOff(id) => {
+                let off = catalog.tables.get(id).filter(|t| t.keys_off);
+                let value = off.map(|t| to_form(&t.id.0)).transpose()?;
+                cells.push((key(KEYS_OFF, id.0), value));
             }
             Object::Database(oid) => {
                 let database = catalog.databases.get(*oid);
@@ -255,7 +269,7 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             catalog.functions.insert(oid(rest)?, Arc::new(function));
         }
         TRIGGERS => {
-            let trigger: Trigger = form(value, TRIGGER_FORM)?;
+            let trigger = trigger(value)?;
             let key = (trigger.table, trigger.name.clone());
             catalog.triggers.insert(key, Arc::new(trigger));
         }
@@ -268,6 +282,13 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             let index = indexes.find(|i| i.id == index);
             let index = index.ok_or_else(|| corrupt("an index that there is not is not valid"))?;
             Arc::make_mut(index).invalid = true;
+        }
+        KEYS_OFF => {
+            // Tables come before.
+            let table = TableId(of_form(value)?);
+            let table = catalog.tables.get_mut(&table).map(Arc::make_mut);
+            let table = table.ok_or_else(|| corrupt("a table that there is not has no keys"))?;
+            table.keys_off = true;
         }
         COMMENTS => {
             let text: Arc<String> = object(value)?;
@@ -302,10 +323,24 @@ fn table(value: &[u8]) -> Result<Table> {
 fn function(value: &[u8]) -> Result<Function> {
     match value.first() {
         Some(&FUNCTION_FORM_OF_SQL) => {
-            let old: third::Function = form(value, FUNCTION_FORM_OF_SQL)?;
+            let old: older::ThirdFunction = form(value, FUNCTION_FORM_OF_SQL)?;
+            Ok(older::FourthFunction::from(old).into())
+        }
+        Some(&FUNCTION_FORM_BOUND) => {
+            let old: older::FourthFunction = form(value, FUNCTION_FORM_BOUND)?;
             Ok(old.into())
         }
         _ => form(value, FUNCTION_FORM),
+    }
+}
+
+fn trigger(value: &[u8]) -> Result<Trigger> {
+    match value.first() {
+        Some(&TRIGGER_FORM_OF_ROWS) => {
+            let old: older::FourthTrigger = form(value, TRIGGER_FORM_OF_ROWS)?;
+            Ok(old.into())
+        }
+        _ => form(value, TRIGGER_FORM),
     }
 }
 
@@ -476,6 +511,39 @@ mod tests {
             format!("{:?}", catalog.functions),
             format!("{:?}", again.functions)
         );
+    }
+
+    /// As `tests/it/format.rs` wrote it when functions had no settings, and triggers were of rows.
+    const FOURTH: &str = include_str!("../../../../tests/format/catalog4.txt");
+
+    #[test]
+    fn functions_and_triggers_of_the_fourth_form_are_text_and_of_rows() {
+        let catalog = first(golden(FOURTH));
+        let named = |name: &str| catalog.functions.values().find(|f| f.name == name).unwrap();
+        assert!(named("stamp").is_of_triggers());
+        let all = named("all_t");
+        assert_eq!(all.body.sql, "select * from t");
+        assert!(!all.fixed && all.body.path.is_empty() && all.body.uses.is_empty());
+        assert_eq!(all.body.reads.len(), 1, "its row type");
+        assert!(catalog.triggers.values().all(|t| !t.statement));
+        assert_eq!(catalog.triggers.len(), 2);
+    }
+
+    #[test]
+    fn a_table_without_keys_is_so_when_the_catalog_is_read_again() {
+        let mut off = first(golden(FOURTH));
+        let (id, table) = off.tables.iter_mut().next().unwrap();
+        Arc::make_mut(table).keys_off = true;
+        let id = *id;
+        let all = |catalog: &Catalog| encode(catalog, &catalog.objects()).unwrap();
+        let live = |cells: Vec<Cell>| cells.into_iter().filter_map(|(k, v)| Some((k, v?)));
+        let again = first(live(all(&off)).collect());
+        assert!(again.tables[&id].keys_off);
+        assert_eq!(again.tables.values().filter(|t| t.keys_off).count(), 1);
+        let mut gone = Catalog::clone(&again);
+        gone.tables.remove(&id);
+        let cells = encode(&gone, &[Object::Table(id)]).unwrap();
+        assert!(cells.contains(&(key(KEYS_OFF, id.0), None)));
     }
 
     #[test]

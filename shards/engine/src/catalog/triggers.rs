@@ -1,4 +1,4 @@
-//! Row triggers: which a table has, in the order they fire, and how they are shown.
+//! Triggers: which a table has, in the order they fire, and how they are shown.
 //!
 //! Owns: the order (by name, as PostgreSQL's), and `pg_get_triggerdef`. Asked by: the binder, which lets a change of a table with
 //! triggers go where they can be called; the router, which calls them; `pg_trigger`. Never: reads a function's body.
@@ -71,10 +71,27 @@ impl Catalog {
         self.triggers.range((first, end)).map(|(_, t)| t)
     }
 
-    /// Those that fire.
+    /// Rows of the event are looked at one by one before they are written: by triggers, or by checks that call functions.
     pub fn fires_on(&self, table: TableId, event: Event) -> bool {
-        let fires = |t: &Arc<Trigger>| t.is_enabled() && t.is_of(event);
+        let fires = |t: &Arc<Trigger>| t.is_enabled() && t.is_of(event) && !t.statement;
         !self.triggers.is_empty() && self.triggers_of(table).any(fires)
+            || event != Event::Delete && self.calls_in_checks(table)
+    }
+
+    fn calls_in_checks(&self, table: TableId) -> bool {
+        self.table(table)
+            .is_some_and(|t| t.checks.iter().any(|c| c.calls()))
+    }
+
+    /// Triggers are called before or after a statement of the event.
+    pub fn fires_around(&self, table: TableId, event: Event) -> bool {
+        let fires = |t: &Arc<Trigger>| t.is_enabled() && t.is_of(event) && t.statement;
+        !self.triggers.is_empty() && self.triggers_of(table).any(fires)
+    }
+
+    /// A statement of the event is more than its rows.
+    pub fn acts_on(&self, table: TableId, event: Event) -> bool {
+        self.fires_on(table, event) || self.fires_around(table, event)
     }
 
     pub fn has_triggers(&self, table: TableId) -> bool {
@@ -129,7 +146,8 @@ impl Catalog {
             ),
             None => t.table.to_string(),
         };
-        out.push_str(&format!(" ON {on} FOR EACH ROW "));
+        let each = if t.statement { "STATEMENT" } else { "ROW" };
+        out.push_str(&format!(" ON {on} FOR EACH {each} "));
         if let Some(when) = &t.when {
             let (open, close) = if pretty { ("", "") } else { ("(", ")") };
             out.push_str(&format!("WHEN {open}{}{close} ", when.sql));
@@ -157,6 +175,7 @@ mod tests {
             when: None,
             args: vec!["it's".into()],
             firing: Firing::Origin,
+            statement: false,
         };
         ((trigger.table, trigger.name.clone()), Arc::new(trigger))
     }

@@ -524,10 +524,11 @@ pub enum TableAction {
     },
     RenameTo(String),
     SetSchema(String),
-    /// ENABLE and DISABLE TRIGGER; `None`: all of them.
+    /// ENABLE and DISABLE TRIGGER; no name: all of them, with `keys` those that foreign keys are in PostgreSQL.
     FireTriggers {
         name: Option<String>,
         firing: Firing,
+        keys: bool,
     },
 }
 

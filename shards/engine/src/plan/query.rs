@@ -96,6 +96,22 @@ pub enum Plan {
     Sleep {
         input: Box<Plan>,
     },
+    /// A user's function that is called: for each input row, which are its arguments, what it returns.
+    Call(Box<FunctionCall>),
+}
+
+/// A call of a user's function whose body is not put in its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FunctionCall {
+    pub input: Plan,
+    /// Its oid.
+    pub function: u32,
+    pub name: String,
+    /// Of the rows that it returns.
+    pub types: Vec<DataType>,
+    /// Any number of rows for a call, rather than one.
+    pub set: bool,
+    pub volatile: bool,
 }
 
 /// Which of the statement's changes, and what its rows look like.

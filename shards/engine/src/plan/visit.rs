@@ -117,6 +117,7 @@ macro_rules! plan_parts {
                     vec![&$($mutable)? recursive.base, &$($mutable)? recursive.step]
                 }
                 Plan::Sequence(call) => vec![&$($mutable)? call.input],
+                Plan::Call(call) => vec![&$($mutable)? call.input],
                 Plan::SetOp { left, right, .. } => vec![left, right],
             }
         }
@@ -138,6 +139,7 @@ macro_rules! plan_parts {
                 | Plan::WithScan(_)
                 | Plan::Recursive(_)
                 | Plan::WorkTable(_)
+                | Plan::Call(_)
                 | Plan::Sequence(_) => Vec::new(),
                 Plan::Scan(scan) => {
                     let scan = &$($mutable)? **scan;
@@ -267,7 +269,8 @@ impl Plan {
                 | Plan::Notify { .. }
                 | Plan::Sleep { .. }
                 | Plan::Sequence(_)
-        ) || self.exprs().into_iter().any(Expr::is_volatile)
+        ) || matches!(self, Plan::Call(call) if call.volatile)
+            || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)
     }
 

@@ -38,7 +38,7 @@ pub use call::{BackupStep, Envelope, PartitionCall, Reply, ShardCall, ShardReply
 pub use edit::{Aim, Edit, Edited};
 pub use get::Lookup;
 
-pub use constraints::{index_detail, key_detail};
+pub use constraints::{index_detail, key_detail, violated};
 pub use layout::Layout;
 pub use update::generate;
 pub use update::{changed_meanwhile, concurrent};

@@ -132,7 +132,7 @@ impl<'a> Binder<'a> {
                 d.rename_column(from, to, conditions.collect())
             }
             Action::FireTriggers(name, how) => {
-                d.actions.push(super::trigger::firing(name.as_ref(), *how));
+                d.actions.push(super::trigger::firing(name, *how));
                 Ok(())
             }
             Action::RenameConstraint { from, to } => {

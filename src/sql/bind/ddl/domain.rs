@@ -93,6 +93,11 @@ impl<'a> Binder<'a> {
         e: &'a ast::Expr,
     ) -> Result<Check> {
         let (expr, sql) = self.bound_check(std::slice::from_ref(value), "", e)?;
+        if engine::exec::eval::has_subquery(&expr) {
+            return Err(Error::unsupported(
+                "functions that run queries are not supported in checks of domains",
+            ));
+        }
         let name = given.map(names::ident).unwrap_or_default();
         let sql = rename::renamed(&sql, "", "value", "VALUE");
         Ok(Check { name, sql, expr })

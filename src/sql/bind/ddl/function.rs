@@ -1,24 +1,22 @@
 //! CREATE FUNCTION.
 //!
-//! Owns: what a function of this server may be, but for those of triggers (`trigger`): in SQL, of one query that changes nothing. The query is bound once here, with the
-//! arguments as parameters, so that what is wrong with it is said now, and kept as text with what its names mean (`bind::call`
-//! puts it in the place of calls). Source: PostgreSQL 15, `functioncmds.c`, `functions.c` (`check_sql_fn_retval`).
+//! Owns: what a function of this server may be, but for those of triggers (`trigger`): in SQL. A body is kept as text, and bound where the
+//! function is called; here it is bound once, with the arguments as parameters, so that what is wrong with it is said now, unless
+//! `check_function_bodies` is off. What RETURN says is kept with what its names mean. Source: PostgreSQL 15, `functioncmds.c`.
 
-use super::super::call::{Argument, Arguments};
-use super::super::{Binder, names, unplaced};
+use super::super::{Binder, names, routine, unplaced};
 use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written, Signature};
 use crate::parse::{self, Ast};
-use crate::statement::Statement;
-use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
+use crate::statement::{BindEnv, Statement};
+use engine::catalog::objects::ViewColumn;
 use engine::catalog::{
-    ColumnDef, Function, FunctionArg, Language, Relation as Found, Returns, Stated,
+    ColumnDef, Function, FunctionArg, Language, Relation as Found, Returns, Stated, WrittenArg,
 };
-use engine::exec::cast::{self, CastContext};
+use engine::plan::QualifiedName;
 use engine::plan::ddl::{AlterTarget, Ddl, FunctionAction};
-use engine::plan::{Expr, QualifiedName};
 use sqlparser::ast;
 use std::cell::RefCell;
-use types::{Column, DataType, Error, Result, SqlState, TableId};
+use types::{DataType, Error, Result, SqlState};
 
 /// Arguments of one function, as in PostgreSQL.
 const ARGUMENTS_MAX: usize = 100;
@@ -43,12 +41,11 @@ impl<'a> Binder<'a> {
             return self.create_trigger_function(def);
         }
         let name = self.creation(&def.name, false)?;
-        let body = body_text(def)?;
+        let text = body_text(def)?;
         let args = self.function_arguments(def)?;
-        let returns = self.function_returns(def)?;
-        let (body, columns) = self.function_body(&name, &args, &returns, body)?;
-        check_result(&returns, &columns, &self.shown_return(&returns))?;
-        let function = Function {
+        let written = self.written_arguments(def)?;
+        let returns = self.function_returns(def, &written)?;
+        let mut function = Function {
             oid: 0,
             schema: name.schema,
             name: name.name,
@@ -56,13 +53,91 @@ impl<'a> Binder<'a> {
             returns,
             volatility: def.volatility.unwrap_or('v'),
             strict: def.strict.unwrap_or(false),
-            body,
+            body: Stated {
+                sql: text,
+                ..Stated::default()
+            },
             language: Language::Sql,
+            fixed: matches!(def.body, Some(FunctionBody::Return(_))),
+            settings: self.function_settings(def)?,
+            written,
         };
+        if function.fixed {
+            function.body = self.function_body(&function)?;
+        }
+        function.uses_its_types();
+        if function.fixed || self.checks_bodies() {
+            let env = BindEnv {
+                param_types: &[],
+                ..*self.env
+            };
+            // As where it is called.
+            let context = engine::catalog::path::set(self.env.context, &function.settings);
+            let env = BindEnv {
+                context: context.as_ref().unwrap_or(env.context),
+                ..env
+            };
+            let place = || format!("SQL function \"{}\"", function.name);
+            routine::compile(&function, &env, true).map_err(|e| e.with_context(place()))?;
+        }
         Ok(Statement::Ddl(Ddl::CreateFunction {
             function: Box::new(function),
             or_replace: def.or_replace,
         }))
+    }
+
+    fn checks_bodies(&self) -> bool {
+        let mut settings = self.env.context.session.settings.iter();
+        !settings.any(|(name, value)| name == "check_function_bodies" && value == "off")
+    }
+
+    /// All arguments, where some go out.
+    fn written_arguments(&mut self, def: &'a FunctionDef) -> Result<Vec<WrittenArg>> {
+        let mut out: Vec<WrittenArg> = Vec::new();
+        if def.args.iter().all(|a| a.mode == 'i') {
+            return Ok(out);
+        }
+        if matches!(def.returns, Some(Written::Table(_))) {
+            let message = "OUT and INOUT arguments aren't allowed in TABLE functions";
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message));
+        }
+        for arg in &def.args {
+            let to = self.declared_type(&arg.ty)?;
+            let name = arg.name.as_ref().map(names::ident);
+            if name.is_some() && out.iter().any(|w| w.name == name) {
+                return Err(used_twice(&name.unwrap_or_default()));
+            }
+            out.push(WrittenArg {
+                mode: arg.mode,
+                name,
+                ty: to.ty,
+                declared: to.declared,
+            });
+        }
+        Ok(out)
+    }
+
+    /// SET: settings while the function runs.
+    fn function_settings(&self, def: &FunctionDef) -> Result<Vec<(String, String)>> {
+        let mut out = Vec::new();
+        for (name, value) in &def.settings {
+            if name != "search_path" {
+                return Err(Error::unsupported(format!(
+                    "SET {name} of a function is not supported"
+                )));
+            }
+            let value = match value {
+                Some(value) => value.clone(),
+                None => {
+                    let mut now = self.env.context.session.settings.iter();
+                    let now = now.find(|(n, _)| n == name);
+                    now.map_or_else(String::new, |(_, value)| value.clone())
+                }
+            };
+            out.retain(|(n, _)| n != name);
+            out.push((name.clone(), value));
+        }
+        Ok(out)
     }
 
     fn function_arguments(&mut self, def: &'a FunctionDef) -> Result<Vec<FunctionArg>> {
@@ -73,7 +148,7 @@ impl<'a> Binder<'a> {
             ));
         }
         let mut out: Vec<FunctionArg> = Vec::with_capacity(def.args.len());
-        for written in &def.args {
+        for written in def.args.iter().filter(|a| a.mode != 'o') {
             let to = self.declared_type(&written.ty)?;
             if matches!(to.ty, DataType::Void | DataType::Unknown) {
                 return Err(definition(format!(
@@ -83,10 +158,7 @@ impl<'a> Binder<'a> {
             }
             let name = written.name.as_ref().map(names::ident);
             if name.is_some() && out.iter().any(|a| a.name == name) {
-                return Err(definition(format!(
-                    "parameter name \"{}\" used more than once",
-                    name.unwrap_or_default()
-                )));
+                return Err(used_twice(&name.unwrap_or_default()));
             }
             let column = ColumnDef::new(name.clone().unwrap_or_default(), to.ty, 1);
             let default = match &written.default {
@@ -108,7 +180,14 @@ impl<'a> Binder<'a> {
         Ok(out)
     }
 
-    fn function_returns(&mut self, def: &'a FunctionDef) -> Result<Returns> {
+    fn function_returns(
+        &mut self,
+        def: &'a FunctionDef,
+        written: &[WrittenArg],
+    ) -> Result<Returns> {
+        if !written.is_empty() && written.iter().any(|w| w.mode != 'i') {
+            return self.returned_by_arguments(def, written);
+        }
         let plain = |ty: DataType, declared: u32, set: bool| Returns {
             ty,
             declared,
@@ -124,9 +203,7 @@ impl<'a> Binder<'a> {
                     let (ty, _) = self.data_type(ty)?;
                     let name = names::ident(name);
                     if out.iter().any(|c| c.name == name) {
-                        return Err(definition(format!(
-                            "parameter name \"{name}\" used more than once"
-                        )));
+                        return Err(used_twice(&name));
                     }
                     out.push(ViewColumn {
                         name,
@@ -151,6 +228,59 @@ impl<'a> Binder<'a> {
                 Ok(plain(to.ty, to.declared, set))
             }
         }
+    }
+
+    /// What OUT and INOUT arguments give: a value, or a row of them.
+    fn returned_by_arguments(
+        &mut self,
+        def: &'a FunctionDef,
+        written: &[WrittenArg],
+    ) -> Result<Returns> {
+        let out: Vec<&WrittenArg> = written.iter().filter(|w| w.mode != 'i').collect();
+        let set = matches!(def.returns, Some(Written::SetOf(_)));
+        let wrong = |shown: &str| {
+            Err(definition(format!(
+                "function result type must be {shown} because of OUT parameters"
+            )))
+        };
+        let said = match &def.returns {
+            Some(Written::Value(ty) | Written::SetOf(ty)) => Some(ty),
+            Some(Written::Table(_)) | None => None,
+        };
+        let is_record = |ty: &ast::DataType| {
+            matches!(ty, ast::DataType::Custom(name, _)
+                if matches!(names::qualified(name), Ok((None, base)) if base == "record"))
+        };
+        let returns = |ty: DataType, declared: u32, columns: Vec<ViewColumn>| Returns {
+            ty,
+            declared,
+            set,
+            columns,
+            row_of: None,
+        };
+        if let [only] = out.as_slice() {
+            if let Some(ty) = said
+                && (is_record(ty) || self.declared_type(ty)?.ty != only.ty)
+            {
+                return wrong(&self.type_text(only.ty));
+            }
+            return Ok(returns(only.ty, only.declared, Vec::new()));
+        }
+        if let Some(ty) = said
+            && !is_record(ty)
+        {
+            return wrong("record");
+        }
+        let column = |(at, w): (usize, &&WrittenArg)| ViewColumn {
+            name: w
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("column{}", at + 1)),
+            ty: w.ty,
+            typmod: -1,
+        };
+        let columns = out.iter().enumerate().map(column).collect();
+        Ok(returns(DataType::Void, 0, columns))
     }
 
     /// SETOF a table or view: its columns, as they are now. 0A000 for rows as values.
@@ -195,76 +325,32 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// The body with what its names mean, and its columns.
-    fn function_body(
-        &mut self,
-        name: &QualifiedName,
-        args: &[FunctionArg],
-        returns: &Returns,
-        text: String,
-    ) -> Result<(Stated, Vec<Column>)> {
-        let parsed = parse::parse(&text).map_err(unplaced)?;
+    /// A body that means for good what it means now: with what its names are.
+    fn function_body(&mut self, f: &Function) -> Result<Stated> {
+        let parsed = parse::parse(&f.body.sql).map_err(unplaced)?;
         let [parsed] = parsed.as_slice() else {
-            return Err(one_query(match parsed.len() {
-                0 => "functions without a query are not supported",
-                _ => "functions of more than one statement are not supported",
-            }));
+            return Err(super::super::syntax("syntax error in RETURN"));
         };
-        let q = match &parsed.ast {
-            Ast::Sql(s) => match &**s {
-                ast::Statement::Query(q) if super::super::changed_by(q).is_none() => q,
-                _ => return Err(one_query("functions that change rows are not supported")),
-            },
-            Ast::Command(_) => return Err(one_query("commands in functions are not supported")),
+        let Ast::Sql(s) = &parsed.ast else {
+            return Err(super::super::syntax("syntax error in RETURN"));
+        };
+        let ast::Statement::Query(q) = &**s else {
+            return Err(super::super::syntax("syntax error in RETURN"));
         };
         let mut inner = Binder::new(self.env, &parsed.lines);
-        inner.path.clone_from(&self.path);
+        inner.takes_arguments(f);
+        // Not what it means already.
+        (inner.path, inner.view) = (self.path.clone(), None);
         inner.reading = Some(RefCell::default());
-        inner.params = args.iter().map(|a| Some(a.ty)).collect();
-        let value = |(n, a): (usize, &FunctionArg)| Argument::Value(Expr::Param(n as u16, a.ty));
-        inner.arguments = Some(Arguments {
-            function: name.name.clone(),
-            names: args.iter().map(|a| a.name.clone()).collect(),
-            values: args.iter().enumerate().map(value).collect(),
-        });
+        inner.defining = true;
         let query = inner.top_query(q).map_err(unplaced)?;
-        if !inner.changes.is_empty() {
-            return Err(one_query("functions that change rows are not supported"));
-        }
-        let mut stated = inner.stated_query(&query, text.clone());
-        if let Some(relation) = returns.row_of {
-            // Under a name that no query can say.
-            stated.reads.push(row_type(relation));
-        }
-        let declared = args.iter().map(|a| (a.ty, a.declared));
-        let columns = returns.columns.iter().map(|c| (c.ty, 0));
-        let own = std::iter::once((returns.ty, returns.declared));
-        for (ty, declared) in declared.chain(columns).chain(own) {
-            let oid = if declared != 0 {
-                Some(declared)
-            } else {
-                ty.user_oid()
-            };
-            if let Some(oid) = oid
-                && !stated.uses.contains(&oid)
-            {
-                stated.uses.push(oid);
-            }
-        }
+        let stated = inner.stated_query(&query, f.body.sql.clone());
         if self.reads_temporary(&stated) {
             return Err(Error::unsupported(
-                "functions that read temporary tables are not supported",
+                "functions with RETURN that read temporary tables are not supported",
             ));
         }
-        Ok((stated, query.columns.to_vec()))
-    }
-
-    fn shown_return(&self, returns: &Returns) -> String {
-        match returns.columns.as_slice() {
-            [] => self.type_text(returns.ty),
-            [only] => self.type_text(only.ty),
-            _ => "record".into(),
-        }
+        Ok(stated)
     }
 
     pub(super) fn alter_function(&self, s: &Signature, actions: &[Action]) -> Result<AlterTarget> {
@@ -319,7 +405,7 @@ fn returns_trigger(def: &FunctionDef) -> bool {
     matches!(&def.returns, Some(Written::Value(ty)) if is(ty))
 }
 
-/// The text of the one query that the function is.
+/// The text of what the function does.
 fn body_text(def: &FunctionDef) -> Result<String> {
     if returns_trigger(def) && def.language.as_deref() == Some("sql") {
         return Err(definition("SQL functions cannot return type trigger"));
@@ -333,9 +419,7 @@ fn body_text(def: &FunctionDef) -> Result<String> {
             return Err(Error::unsupported(format!(
                 "functions in language \"{other}\" are not supported"
             ))
-            .with_hint(
-                "LANGUAGE sql is, for functions of one query; plpgsql is, for those that return trigger.",
-            ));
+            .with_hint("LANGUAGE sql is; plpgsql is, for functions that return trigger."));
         }
         (Some(other), _) => {
             return Err(Error::new(
@@ -351,60 +435,10 @@ fn body_text(def: &FunctionDef) -> Result<String> {
     }
 }
 
-/// 42P13 where the query does not give what the function returns.
-fn check_result(returns: &Returns, columns: &[Column], shown: &str) -> Result<()> {
-    let wanted: Vec<DataType> = match returns.columns.as_slice() {
-        [] if returns.ty == DataType::Void => return Ok(()),
-        [] => vec![returns.ty],
-        columns => columns.iter().map(|c| c.ty).collect(),
-    };
-    let mismatch = |detail: String| {
-        Err(definition(format!(
-            "return type mismatch in function declared to return {shown}"
-        ))
-        .with_detail(detail))
-    };
-    if wanted.len() == 1 && columns.len() != 1 {
-        return mismatch("Final statement must return exactly one column.".into());
-    }
-    if columns.len() != wanted.len() {
-        let what = match columns.len() < wanted.len() {
-            true => "few",
-            false => "many",
-        };
-        return mismatch(format!("Final statement returns too {what} columns."));
-    }
-    for (at, (column, to)) in columns.iter().zip(&wanted).enumerate() {
-        if column.ty == *to || cast::can_cast(column.ty, *to, CastContext::Assignment) {
-            continue;
-        }
-        return mismatch(match returns.columns.is_empty() {
-            true => format!("Actual return type is {}.", column.ty),
-            false => format!(
-                "Final statement returns {} instead of {to} at column {}.",
-                column.ty,
-                at + 1
-            ),
-        });
-    }
-    Ok(())
-}
-
-fn row_type(relation: TableId) -> Reads {
-    Reads {
-        relation,
-        schema: None,
-        name: String::new(),
-        columns: Vec::<ReadColumn>::new(),
-    }
+fn used_twice(name: &str) -> Error {
+    definition(format!("parameter name \"{name}\" used more than once"))
 }
 
 pub(super) fn definition(message: impl Into<String>) -> Error {
     Error::new(SqlState::INVALID_FUNCTION_DEFINITION, message)
-}
-
-fn one_query(message: &str) -> Error {
-    Error::unsupported(message).with_hint(
-        "A function's body is one SELECT. Send the statements one by one, in a transaction.",
-    )
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns: columns with their defaults, keys and checks, and the names PostgreSQL gives checks that have none.
 
+use super::super::call::over_row;
 use super::super::scope::{Entry, Relation, Scope, is_system_column};
 use super::super::user_type::Declared;
 use super::super::walk;
@@ -17,6 +18,7 @@ use engine::catalog::{
     Check, ColumnDef, Default, Index, OnCommit, PartOf, Relation as Found, Sequence, SqlExpr,
     Table, path, system,
 };
+use engine::exec::eval::has_subquery;
 use engine::exec::functions::Volatility;
 use engine::plan::ddl::{NewIndex, OwnedSequence};
 use engine::plan::{CreateTable, Ddl, Expr, Key, Plan, QualifiedName};
@@ -335,7 +337,7 @@ impl<'a> Binder<'a> {
                 err
             }
         })?;
-        plain_definition(&bound, "DEFAULT expression")?;
+        plain_or_calls(&bound, "DEFAULT expression")?;
         let expr = self.assign(bound, column).map_err(|err| {
             if err.code() == SqlState::DATATYPE_MISMATCH {
                 let message = err.message().replace(
@@ -429,7 +431,12 @@ impl<'a> Binder<'a> {
         let mut cx = Cx::new(Rc::new(columns_scope(columns, table)), Clause::Check);
         let bound = self.expr(e, &mut cx)?;
         let expr = self.condition(bound, "CHECK")?;
-        plain_definition(&expr, "check constraint")?;
+        plain_or_calls(&expr, "check constraint")?;
+        // What calls functions is a subquery over the row: `Check::calls`.
+        let expr = match has_subquery(&expr) {
+            true => over_row(expr)?,
+            false => expr,
+        };
         let mut inner = e;
         while let ast::Expr::Nested(x) = inner {
             inner = x;
@@ -592,9 +599,20 @@ pub(super) fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
 
 /// No subquery and no parameter: a definition outlives the statement.
 pub(super) fn plain_definition(e: &Expr, what: &str) -> Result<()> {
+    plain_but_for(e, what, |plan| matches!(plan, Plan::Sequence(_)))
+}
+
+/// As `plain_definition`, where functions may be called.
+fn plain_or_calls(e: &Expr, what: &str) -> Result<()> {
+    plain_but_for(e, what, |plan| {
+        matches!(plan, Plan::Sequence(_) | Plan::Call(_))
+    })
+}
+
+fn plain_but_for(e: &Expr, what: &str, fine: fn(&Plan) -> bool) -> Result<()> {
     let (mut subquery, mut parameter) = (false, None);
     e.each(&mut |x| match x {
-        Expr::Subquery { plan, .. } => subquery |= !matches!(**plan, Plan::Sequence(_)),
+        Expr::Subquery { plan, .. } => subquery |= !fine(plan),
         Expr::Param(n, _) => parameter = Some(*n),
         _ => {}
     });
@@ -612,14 +630,7 @@ pub(super) fn plain_definition(e: &Expr, what: &str) -> Result<()> {
 
 /// `t_c_check` when one column is used, else `t_check`; a number after it when that is taken.
 fn free_check_name(table: &CreateTable, e: &Expr) -> String {
-    let mut used = Vec::new();
-    e.each(&mut |x| {
-        if let Expr::Column(i, _) = x
-            && !used.contains(i)
-        {
-            used.push(*i);
-        }
-    });
+    let used: Vec<usize> = e.columns().into_iter().collect();
     let column = match used.as_slice() {
         [i] => table.columns.get(*i),
         _ => None,

@@ -6,7 +6,7 @@
 
 use super::super::trigger::{self, Side, column_at, rows_around};
 use super::super::{Binder, Clause, Cx, names, unplaced};
-use crate::parse::define::{FunctionBody, FunctionDef, TriggerDef};
+use crate::parse::define::{FunctionBody, FunctionDef, TriggerDef, Which};
 use crate::parse::{plpgsql, rename};
 use crate::statement::{BindEnv, Statement};
 use engine::catalog::{
@@ -62,6 +62,9 @@ impl<'a> Binder<'a> {
                 uses: Vec::new(),
             },
             language: Language::PlPgSql,
+            fixed: false,
+            settings: Vec::new(),
+            written: Vec::new(),
         };
         Ok(Statement::Ddl(Ddl::CreateFunction {
             function: Box::new(function),
@@ -70,7 +73,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn create_trigger(&mut self, def: &'a TriggerDef) -> Result<Statement> {
-        let table = self.triggered(&def.table)?;
+        let table = self.triggered(&def.table, def.statement)?;
         let columns = self.update_of(&def.columns, &table)?;
         let function = self.called(&def.function)?;
         let mut made = Trigger {
@@ -86,6 +89,7 @@ impl<'a> Binder<'a> {
             when: None,
             args: def.args.clone(),
             firing: Firing::Origin,
+            statement: def.statement,
         };
         if let Some(condition) = &def.when {
             made.when = Some(self.trigger_when(condition, &made, &table)?);
@@ -108,7 +112,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The table, if it can have triggers.
-    fn triggered(&self, name: &ObjectName) -> Result<Arc<Table>> {
+    fn triggered(&self, name: &ObjectName, statement: bool) -> Result<Arc<Table>> {
         let (schema, base) = self.qualified(name)?;
         let wrong = |message: String, detail: &str| {
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail))
@@ -124,6 +128,9 @@ impl<'a> Binder<'a> {
             Some(Found::Table(t)) if t.is_temporary() => Err(Error::unsupported(
                 "triggers of temporary tables are not supported",
             )),
+            Some(Found::View(_)) if statement => {
+                Err(Error::unsupported("triggers of views are not supported"))
+            }
             Some(Found::View(_)) => wrong(
                 format!("\"{base}\" is a view"),
                 "Views cannot have row-level BEFORE or AFTER triggers.",
@@ -270,9 +277,13 @@ impl<'a> Binder<'a> {
 }
 
 /// ENABLE and DISABLE TRIGGER.
-pub(super) fn firing(name: Option<&Ident>, how: char) -> TableAction {
+pub(super) fn firing(which: &Which, how: char) -> TableAction {
     TableAction::FireTriggers {
-        name: name.map(names::ident),
+        name: match which {
+            Which::Named(name) => Some(names::ident(name)),
+            Which::Users | Which::All => None,
+        },
+        keys: matches!(which, Which::All),
         firing: match how {
             'A' => Firing::Always,
             'R' => Firing::Replica,
@@ -291,6 +302,9 @@ fn readable(condition: &Expr, made: &Trigger, table: &Table) -> Result<()> {
             slots.push(usize::from(*n));
         }
     });
+    if made.statement && !slots.is_empty() {
+        return wrong("statement trigger's WHEN condition cannot reference column values");
+    }
     for slot in slots {
         match column_at(table, slot) {
             Some((Side::Old, _)) if made.insert => {

@@ -275,7 +275,11 @@ pub fn given(trigger: &Trigger, table: &Table, op: &str) -> Vec<types::Value> {
     vec![
         text(&trigger.name),
         text(if trigger.before { "BEFORE" } else { "AFTER" }),
-        text("ROW"),
+        text(if trigger.statement {
+            "STATEMENT"
+        } else {
+            "ROW"
+        }),
         text(op),
         Value::Oid(table.id.0),
         text(&table.name),

@@ -4,6 +4,7 @@
 //! Source: PostgreSQL 15 manual, CREATE FUNCTION.
 
 use super::super::cursor::Cursor;
+use super::super::settings;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -20,10 +21,14 @@ pub(crate) struct FunctionDef {
     pub volatility: Option<char>,
     pub strict: Option<bool>,
     pub body: Option<Body>,
+    /// SET; no value: FROM CURRENT.
+    pub settings: Vec<(String, Option<String>)>,
 }
 
 #[derive(Debug)]
 pub(crate) struct ArgDef {
+    /// `i`, `o` or `b` (INOUT).
+    pub mode: char,
     pub name: Option<Ident>,
     pub ty: ast::DataType,
     pub default: Option<ast::Expr>,
@@ -62,6 +67,7 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
         volatility: None,
         strict: None,
         body: None,
+        settings: Vec::new(),
     };
     if c.accept("returns") {
         def.returns = Some(returns(c)?);
@@ -115,31 +121,49 @@ fn arguments(c: &mut Cursor) -> Result<Vec<ArgDef>> {
     Ok(out)
 }
 
-/// `[IN] [name] type [{DEFAULT | =} expression]`
+/// `[IN | OUT | INOUT] [name] type [{DEFAULT | =} expression]`
 fn argument(c: &mut Cursor) -> Result<ArgDef> {
-    mode(c)?;
+    let mode = mode(c)?;
     let (name, ty) = named_type(c)?;
     let default = match c.accept("default") || c.accept_token(&Token::Eq) {
         true => Some(c.sub(|p: &mut Parser<'static>| p.parse_expr())?),
         false => None,
     };
-    Ok(ArgDef { name, ty, default })
+    if mode == 'o' && default.is_some() {
+        return Err(Error::new(
+            SqlState::INVALID_FUNCTION_DEFINITION,
+            "only input parameters can have default values",
+        ));
+    }
+    Ok(ArgDef {
+        mode,
+        name,
+        ty,
+        default,
+    })
 }
 
-fn mode(c: &mut Cursor) -> Result<()> {
-    for word in ["out", "inout", "variadic"] {
-        if c.is(word) && matches!(c.peek_second(), Some(Token::Word(_))) {
-            let shown = word.to_ascii_uppercase();
-            return Err(Error::unsupported(format!(
-                "{shown} arguments of functions are not supported"
-            ))
-            .with_hint("RETURNS TABLE gives columns names; an array takes any number of values."));
+fn mode(c: &mut Cursor) -> Result<char> {
+    let follows = matches!(c.peek_second(), Some(Token::Word(_)));
+    if c.is("variadic") && follows {
+        return Err(
+            Error::unsupported("VARIADIC arguments of functions are not supported")
+                .with_hint("An array takes any number of values."),
+        );
+    }
+    for (word, mode) in [("out", 'o'), ("inout", 'b')] {
+        if c.is(word) && follows {
+            c.next();
+            return Ok(mode);
         }
     }
-    if c.is("in") {
-        c.next();
+    if !c.accept("in") {
+        return Ok('i');
     }
-    Ok(())
+    Ok(match c.accept("out") {
+        true => 'b',
+        false => 'i',
+    })
 }
 
 /// A type, with a name before it or without: what is left after a type says which it was.
@@ -194,7 +218,12 @@ fn clause(c: &mut Cursor, text: &str, def: &mut FunctionDef) -> Result<()> {
     }
     if c.is("begin") {
         return Err(Error::unsupported("BEGIN ATOMIC is not supported")
-            .with_hint("Write the query as AS $$ … $$."));
+            .with_hint("Write the statements as AS $$ … $$."));
+    }
+    if c.accept("set") {
+        let setting = settings::of_function(c)?;
+        def.settings.push(setting);
+        return Ok(());
     }
     hint(c)
 }
@@ -215,7 +244,7 @@ fn hint(c: &mut Cursor) -> Result<()> {
             c.expect("invoker")?;
         }
     } else {
-        for word in ["window", "set", "transform", "support"] {
+        for word in ["window", "transform", "support"] {
             if c.is(word) {
                 let shown = word.to_ascii_uppercase();
                 return Err(Error::unsupported(format!(
@@ -245,7 +274,8 @@ pub(super) fn signature(c: &mut Cursor) -> Result<Signature> {
     if c.peek() != Some(&Token::LParen) {
         return Ok(Signature { name, args: None });
     }
-    let args = arguments(c)?.into_iter().map(|a| a.ty).collect();
+    let going_in = arguments(c)?.into_iter().filter(|a| a.mode != 'o');
+    let args = going_in.map(|a| a.ty).collect();
     Ok(Signature {
         name,
         args: Some(args),

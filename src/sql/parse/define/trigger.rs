@@ -24,6 +24,17 @@ pub(crate) struct TriggerDef {
     pub when: Option<Box<ast::Expr>>,
     pub function: ObjectName,
     pub args: Vec<String>,
+    /// FOR EACH STATEMENT.
+    pub statement: bool,
+}
+
+/// Those that ENABLE and DISABLE TRIGGER are about.
+#[derive(Debug)]
+pub(crate) enum Which {
+    Named(Ident),
+    Users,
+    /// Those that foreign keys are in PostgreSQL too.
+    All,
 }
 
 pub(super) fn create(c: &mut Cursor, or_replace: bool) -> Result<TriggerDef> {
@@ -48,6 +59,7 @@ pub(super) fn create(c: &mut Cursor, or_replace: bool) -> Result<TriggerDef> {
         when: None,
         function: ObjectName(Vec::new()),
         args: Vec::new(),
+        statement: true,
     };
     loop {
         event(c, &mut def)?;
@@ -66,7 +78,13 @@ pub(super) fn create(c: &mut Cursor, or_replace: bool) -> Result<TriggerDef> {
                 .with_hint("A row trigger has NEW and OLD."),
         );
     }
-    each_row(c)?;
+    if c.accept("for") {
+        c.accept("each");
+        def.statement = c.accept("statement");
+        if !def.statement {
+            c.expect("row")?;
+        }
+    }
     if c.accept("when") {
         c.expect_token(&Token::LParen)?;
         let condition = c.sub(|p: &mut Parser<'static>| p.parse_expr())?;
@@ -109,22 +127,6 @@ fn event(c: &mut Cursor, def: &mut TriggerDef) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// FOR [EACH] ROW; without it the trigger would be the statement's.
-fn each_row(c: &mut Cursor) -> Result<()> {
-    let row = c.accept("for") && {
-        c.accept("each");
-        !c.is("statement") && {
-            c.expect("row")?;
-            true
-        }
-    };
-    match row {
-        true => Ok(()),
-        false => Err(Error::unsupported("statement triggers are not supported")
-            .with_hint("FOR EACH ROW calls the function for each row that the statement changes.")),
-    }
 }
 
 pub(super) fn constraint_triggers() -> Error {
@@ -188,8 +190,8 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     Ok(Definition::RenameTrigger { name, table, to })
 }
 
-/// ENABLE and DISABLE TRIGGER, of ALTER TABLE: the name, and how it fires. `None` when it is another action.
-pub(super) fn firing(c: &mut Cursor) -> Result<Option<(Option<Ident>, char)>> {
+/// ENABLE and DISABLE TRIGGER, of ALTER TABLE: which, and how it fires. `None` when it is another action.
+pub(super) fn firing(c: &mut Cursor) -> Result<Option<(Which, char)>> {
     let on = c.is("enable");
     if !on && !c.is("disable") {
         return Ok(None);
@@ -207,8 +209,12 @@ pub(super) fn firing(c: &mut Cursor) -> Result<Option<(Option<Ident>, char)>> {
     }
     let quoted = matches!(ahead.peek(), Some(Token::Word(w)) if w.quote_style.is_some());
     let name = ahead.ident()?;
-    let all = !quoted
-        && (name.value.eq_ignore_ascii_case("all") || name.value.eq_ignore_ascii_case("user"));
+    let word = |word: &str| !quoted && name.value.eq_ignore_ascii_case(word);
+    let which = match (word("all"), word("user")) {
+        (true, _) => Which::All,
+        (_, true) => Which::Users,
+        _ => Which::Named(name),
+    };
     *c = ahead;
-    Ok(Some(((!all).then_some(name), how)))
+    Ok(Some((which, how)))
 }

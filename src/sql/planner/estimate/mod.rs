@@ -221,6 +221,18 @@ impl<'a> Estimator<'a> {
                     columns: unknown(plan, rows),
                 }
             }
+            Plan::Call(call) => {
+                let calls = self.output(&call.input).rows;
+                let rows = if call.set {
+                    calls * FUNCTION_ROWS
+                } else {
+                    calls
+                };
+                Output {
+                    rows,
+                    columns: unknown(plan, rows),
+                }
+            }
             Plan::Window(window) => {
                 let mut out = self.output(&window.input);
                 let rows = out.rows;

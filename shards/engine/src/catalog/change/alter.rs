@@ -108,7 +108,7 @@ impl Change {
             }
             TableAction::DropColumn { number, cascade } => self.drop_column(d, *number, *cascade),
             TableAction::RenameColumn { .. } => self.rename_column(d, action),
-            TableAction::FireTriggers { .. } => self.fire_triggers(&d.table, action),
+            TableAction::FireTriggers { .. } => self.fire_triggers(&mut d.table, action),
             TableAction::SetType { .. } => self.set_type(d, action),
             TableAction::SetDefault { number, default } => {
                 column(d, *number)?.default.clone_from(default);

@@ -8,7 +8,7 @@ use super::{Change, Work};
 use crate::catalog::stored::Object;
 use crate::catalog::system::class_oid;
 use crate::catalog::{DroppedColumn, Index, PartOf, Table};
-use crate::plan::Expr;
+use crate::plan::{Expr, Plan};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId};
 
@@ -160,11 +160,24 @@ fn lower(ordinal: &mut usize, gone: usize) {
 
 /// Columns behind the one that is gone come one nearer.
 fn shift(e: &mut Expr, gone: usize) {
-    e.each_mut(&mut |e| {
-        if let Expr::Column(c, _) = e {
-            lower(c, gone);
-        }
+    e.each_mut(&mut |e| match e {
+        Expr::Column(c, _) => lower(c, gone),
+        Expr::Subquery { plan, .. } => shift_inside(Arc::make_mut(plan), gone, 1),
+        _ => {}
     });
+}
+
+/// What a plan reads of the row that it is `deep` queries inside of. There is no join in what a definition keeps.
+fn shift_inside(plan: &mut Plan, gone: usize, deep: usize) {
+    for e in plan.exprs_mut() {
+        e.each_mut(&mut |e| match e {
+            Expr::Outer { depth, column, .. } if *depth == deep => lower(column, gone),
+            Expr::Subquery { plan, .. } => shift_inside(Arc::make_mut(plan), gone, deep + 1),
+            _ => {}
+        });
+    }
+    let inputs = plan.inputs_mut();
+    inputs.into_iter().for_each(|p| shift_inside(p, gone, deep));
 }
 
 /// Takes the constraint out: the trees that go with it. `None`: there is none of that name.

@@ -1,13 +1,13 @@
 //! CREATE and ALTER FUNCTION.
 //!
-//! Owns: which function a signature means, and that none calls itself, by whatever way: its body would be put into itself.
+//! Owns: which function a signature means, and what of one may be replaced.
 //! Source: PostgreSQL 15, `pg_proc.c` (`ProcedureCreate`), `functioncmds.c`.
 
 use super::Change;
+use super::graph::Node;
 use crate::catalog::Function;
 use crate::catalog::stored::Object;
 use crate::plan::ddl::{FunctionAction, QualifiedName};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState};
 
@@ -37,12 +37,6 @@ impl Change {
             }
             None => self.oid(),
         };
-        if self.calls(&next, next.oid) {
-            return Err(
-                Error::unsupported("functions that call themselves are not supported")
-                    .with_hint("WITH RECURSIVE goes on from its own rows."),
-            );
-        }
         self.put_function(next);
         Ok(())
     }
@@ -69,23 +63,6 @@ impl Change {
             }
         }
         Ok(())
-    }
-
-    /// Whether a function calls the one of this oid, by itself or by others.
-    fn calls(&self, function: &Function, oid: u32) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut next = function.body.uses.clone();
-        while let Some(used) = next.pop() {
-            if used == oid {
-                return true;
-            }
-            if seen.insert(used)
-                && let Some(f) = self.catalog.functions.get(&used)
-            {
-                next.extend(&f.body.uses);
-            }
-        }
-        false
     }
 
     pub(super) fn alter_function(&mut self, oid: u32, action: &FunctionAction) -> Result<()> {
@@ -119,8 +96,10 @@ impl Change {
                 ),
             ));
         }
-        // Views and functions find it by its name.
-        if let Some(user) = super::graph::first_user(&self.catalog, oid) {
+        // Views and definitions say its name; triggers do not.
+        let users = super::graph::dependents(&self.catalog, &Node::Function(oid));
+        let mut users = users.into_iter().map(|(node, _)| node);
+        if let Some(user) = users.find(|u| !matches!(u, Node::Trigger(..))) {
             return Err(Error::unsupported(format!(
                 "renaming a function that {} uses is not supported",
                 super::graph::describe(&self.catalog, &user)

@@ -184,13 +184,6 @@ fn calling(catalog: &Catalog, oid: u32, out: &mut Vec<(Node, Bond)>) {
     out.extend(functions.map(|f| (Node::Function(f.oid), Bond::Normal)));
 }
 
-/// A view or function whose query names an object, if there is one.
-pub(super) fn first_user(catalog: &Catalog, oid: u32) -> Option<Node> {
-    let mut all = stated(catalog);
-    all.find(|(_, query)| query.uses.contains(&oid))
-        .map(|(node, _)| node)
-}
-
 /// Views that read a relation, or that column of it.
 fn readers(catalog: &Catalog, id: TableId, column: Option<i16>, out: &mut Vec<(Node, Bond)>) {
     for (node, query) in stated(catalog) {

@@ -6,7 +6,7 @@
 use super::Change;
 use crate::catalog::stored::Object;
 use crate::catalog::system::class_oid;
-use crate::catalog::{Table, Trigger};
+use crate::catalog::{Firing, Table, Trigger};
 use crate::plan::Ddl;
 use crate::plan::ddl::TableAction;
 use crate::shard::call::stale;
@@ -92,10 +92,14 @@ impl Change {
     }
 
     /// ENABLE and DISABLE TRIGGER.
-    pub(super) fn fire_triggers(&mut self, table: &Table, action: &TableAction) -> Result<()> {
-        let TableAction::FireTriggers { name, firing } = action else {
+    pub(super) fn fire_triggers(&mut self, table: &mut Table, action: &TableAction) -> Result<()> {
+        let TableAction::FireTriggers { name, firing, keys } = action else {
             return Err(Error::internal("not about triggers"));
         };
+        if *keys {
+            table.keys_off = matches!(firing, Firing::Disabled | Firing::Replica);
+            self.touched(Object::KeysOff(table.id));
+        }
         let which: Vec<Arc<Trigger>> = match name {
             Some(name) => vec![self.existing_trigger(table, name)?],
             None => self.catalog.triggers_of(table.id).cloned().collect(),

@@ -30,7 +30,7 @@ fn return_oid(ctx: &Context, f: &Function) -> u32 {
     }
     match f.returns.columns.as_slice() {
         [] => type_oid(ctx, f.returns.ty, f.returns.declared),
-        [only] if f.returns.row_of.is_none() => only.ty.oid(),
+        [only] if f.returns.row_of.is_none() && f.written.is_empty() => only.ty.oid(),
         _ => RECORD,
     }
 }
@@ -41,6 +41,28 @@ pub(super) fn procs(ctx: &Context) -> impl Iterator<Item = Row> + '_ {
 
 /// `proallargtypes`, `proargmodes` and `proargnames`: the columns of TABLE (…) are arguments that go out.
 fn arguments(f: &Function, types: &[Value]) -> [Value; 3] {
+    if !f.written.is_empty() {
+        let types = f.written.iter().map(|w| match w.declared {
+            0 => oid(w.ty.oid()),
+            declared => oid(declared),
+        });
+        let modes = f.written.iter().map(|w| {
+            ch(match w.mode {
+                'o' => "o",
+                'b' => "b",
+                _ => "i",
+            })
+        });
+        let names = f.written.iter().map(|w| w.name.as_deref().unwrap_or(""));
+        return [
+            array(DataType::Oid, types.collect()),
+            array(DataType::InternalChar, modes.collect()),
+            match f.written.iter().any(|w| w.name.is_some()) {
+                true => array(DataType::Text, names.map(text).collect()),
+                false => null(),
+            },
+        ];
+    }
     let columns = match f.returns.row_of {
         Some(_) => &[],
         None => f.returns.columns.as_slice(),
@@ -107,7 +129,13 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         text(&f.body.sql),
         null(),
         null(),
-        null(),
+        match f.settings.is_empty() {
+            true => null(),
+            false => {
+                let one = |(name, value): &(String, String)| text(&format!("{name}={value}"));
+                array(DataType::Text, f.settings.iter().map(one).collect())
+            }
+        },
         null(),
     ]
 }

@@ -12,7 +12,7 @@ use types::{DataType, Row, Value};
 /// `tgtype`.
 fn kind(t: &Trigger) -> i16 {
     let bits = [
-        (true, 1),
+        (!t.statement, 1),
         (t.before, 2),
         (t.insert, 4),
         (t.delete, 8),
@@ -68,8 +68,10 @@ pub(super) fn listed(ctx: &Context) -> Vec<Row> {
             continue;
         };
         for event in t.events() {
-            let before =
-                |o: &&Arc<Trigger>| o.is_of(event) && o.before == t.before && o.name < t.name;
+            let before = |o: &&Arc<Trigger>| {
+                let beside = o.before == t.before && o.statement == t.statement;
+                o.is_of(event) && beside && o.name < t.name
+            };
             let place = catalog.triggers_of(t.table).filter(before).count() + 1;
             let database = || text(&ctx.session.database);
             rows.push(vec![
@@ -83,7 +85,7 @@ pub(super) fn listed(ctx: &Context) -> Vec<Row> {
                 int4(place as i32),
                 t.when.as_ref().map_or(Value::Null, |w| text(&w.sql)),
                 text(&catalog.trigger_action(t)),
-                text("ROW"),
+                text(if t.statement { "STATEMENT" } else { "ROW" }),
                 text(if t.before { "BEFORE" } else { "AFTER" }),
                 null(),
                 null(),

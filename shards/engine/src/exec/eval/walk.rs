@@ -1,7 +1,7 @@
 //! Visiting and rewriting expressions.
 //!
 //! Bounds: visiting keeps its own stack; rewriting follows the first operands of calls in a loop, so long left-deep chains
-//! need no call stack. Neither looks into the plans of subqueries.
+//! need no call stack. Neither looks into the plans of subqueries, but for the columns that these read.
 
 use crate::exec::functions::Volatility;
 use crate::plan::{Expr, SubqueryKind};
@@ -36,10 +36,18 @@ pub fn is_constant(e: &Expr) -> bool {
 /// Ordinals of the input columns that `e` reads.
 pub fn columns_used(e: &Expr) -> BTreeSet<usize> {
     let mut used = BTreeSet::new();
-    walk(e, &mut |e| {
-        if let Expr::Column(i, _) = e {
+    walk(e, &mut |e| match e {
+        Expr::Column(i, _) => {
             used.insert(*i);
         }
+        Expr::Subquery { plan, .. } => {
+            let nearest = plan
+                .outer_refs()
+                .into_iter()
+                .filter(|(depth, _)| *depth == 1);
+            used.extend(nearest.map(|(_, column)| column));
+        }
+        _ => {}
     });
     used
 }

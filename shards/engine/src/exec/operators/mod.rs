@@ -8,6 +8,7 @@
 
 mod advise;
 mod aggregate;
+mod call;
 mod configure;
 mod distinct;
 mod expand;
@@ -37,6 +38,7 @@ mod window;
 mod with;
 
 pub use advise::AdvisoryKey;
+pub use call::Called;
 pub use configure::Configure;
 pub use lock_rows::Locked;
 pub use scope::Rows;
@@ -52,11 +54,11 @@ use super::profile::{Profile, Reached};
 use super::sieve::Keys;
 use super::spill::Space;
 use crate::catalog::Catalog;
-use crate::plan::{Advise, Given, LockRows, Plan, Scan, SequenceFunction};
+use crate::plan::{Advise, FunctionCall, Given, LockRows, Plan, Scan, SequenceFunction};
 use futures_util::future::LocalBoxFuture;
 use runtime::TempDir;
 use scope::Scope;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -115,6 +117,16 @@ pub trait Source {
     ) -> LocalBoxFuture<'a, Result<Row>> {
         Box::pin(async { Err(Error::unsupported("sequences here")) })
     }
+
+    /// Calls a user's function.
+    fn call<'a>(
+        &'a self,
+        _call: &'a FunctionCall,
+        _args: Row,
+        _exec: &'a Rc<Exec>,
+    ) -> LocalBoxFuture<'a, Result<Called>> {
+        Box::pin(async { Err(Error::unsupported("functions here")) })
+    }
 }
 
 /// A stream of row batches. Dropping it ends what feeds it.
@@ -142,6 +154,8 @@ pub struct Exec {
     pub(crate) temp: Option<TempDir>,
     /// Where operators are measured, when somebody wants to know.
     pub profile: Option<Rc<Profile>>,
+    /// Rows are computed one at a time: what is computed for one may depend on what has become of the one before.
+    pub one_by_one: Cell<bool>,
     /// What set_config() does.
     configure: Option<Rc<Configure>>,
     /// What the changes in WITH have returned, by their numbers.
@@ -164,6 +178,7 @@ impl Exec {
             check,
             temp: None,
             profile: None,
+            one_by_one: Cell::default(),
             configure: None,
             given: RefCell::default(),
             answers: Answers::default(),
@@ -202,6 +217,7 @@ impl Exec {
             check: self.check.clone(),
             temp: self.temp.clone(),
             profile: None,
+            one_by_one: Cell::default(),
             configure: self.configure.clone(),
             given: RefCell::default(),
             answers: Answers::default(),
@@ -222,6 +238,7 @@ impl Exec {
             check: self.check.clone(),
             temp: self.temp.clone(),
             profile: self.profile.clone(),
+            one_by_one: self.one_by_one.clone(),
             configure: self.configure.clone(),
             given: RefCell::new(self.given.borrow().clone()),
             answers: Answers::default(),
@@ -330,6 +347,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::Window(spec) => Box::new(window::WindowAgg::new(scope, below(&spec.input)?, spec)?),
         Plan::LockRows(spec) => lock_rows::build(scope, spec, exec, outer)?,
         Plan::Sequence(call) => sequence::build(scope, call, exec, outer)?,
+        Plan::Call(call) => call::build(scope, call, exec, outer)?,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::plan::Expr;
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Result, RowBatch};
+use types::{Result, Row, RowBatch};
 
 pub(crate) struct Filter {
     scope: Scope,
@@ -60,6 +60,8 @@ pub(crate) struct Project {
     exprs: Exprs,
     /// Columns of the input that become the output.
     moves: Option<Rc<[usize]>>,
+    /// Rows of the input, where they are taken one at a time.
+    left: std::vec::IntoIter<Row>,
 }
 
 impl Project {
@@ -70,7 +72,23 @@ impl Project {
             input,
             moves: exprs.moves(),
             exprs,
+            left: Vec::new().into_iter(),
         }
+    }
+
+    async fn one(&mut self) -> Result<Option<RowBatch>> {
+        let row = loop {
+            if let Some(row) = self.left.next() {
+                break row;
+            }
+            match self.input.next().await? {
+                Some(batch) => self.left = batch.rows.into_iter(),
+                None => return Ok(None),
+            }
+        };
+        (self.scope.exec.check)()?;
+        let row = self.scope.row(&self.exprs, &row).await?;
+        Ok(Some(RowBatch::from(vec![row])))
     }
 }
 
@@ -84,6 +102,9 @@ impl RowSource for Project {
 
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
+            if self.scope.exec.one_by_one.get() {
+                return self.one().await;
+            }
             let Some(batch) = self.input.next().await? else {
                 return Ok(None);
             };

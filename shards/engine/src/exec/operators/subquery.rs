@@ -211,7 +211,7 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
             Rc::new(Answer {
                 plan: plan.clone(),
                 // What stands for a function's call is called for each row.
-                fresh: matches!(**plan, Plan::Sequence(_))
+                fresh: is_call(plan)
                     || !reads.is_empty() && plan.is_volatile()
                     || plan.any(&mut is_work_table),
                 reads,
@@ -223,6 +223,14 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
             })
         });
     entry.clone()
+}
+
+fn is_call(plan: &Plan) -> bool {
+    match plan {
+        Plan::Sequence(_) => true,
+        Plan::Call(call) => call.volatile,
+        _ => false,
+    }
 }
 
 fn is_work_table(plan: &Plan) -> bool {

@@ -84,7 +84,7 @@ impl Edit {
         let on_conflict = of_conflict(insert, catalog)?;
         let reaches = table.has_unique_indexes()
             || !table.foreign_keys.is_empty()
-            || catalog.fires_on(table.id, Event::Insert);
+            || catalog.acts_on(table.id, Event::Insert);
         let (values, project) = match &insert.source {
             Plan::Values { rows } => (rows, None),
             Plan::Project { input, exprs } => match &**input {
@@ -132,7 +132,7 @@ impl Edit {
         let table = &delete.table;
         let reaches = table.has_unique_indexes()
             || catalog.is_referenced(table.id)
-            || catalog.fires_on(table.id, Event::Delete);
+            || catalog.acts_on(table.id, Event::Delete);
         let locator = Locator::of(table, &delete.access)?;
         let simple = !reaches && plain(&delete.filter) && returns_plain(&delete.returning);
         let what = What::Delete {
@@ -244,7 +244,7 @@ fn moves(table: &Table, assignments: &[Assignment], catalog: &Catalog) -> bool {
     let mut key = table.primary_key.iter();
     key.any(|c| changes(table, assignments, *c))
         || catalog.touches_keys(table, assignments)
-        || catalog.fires_on(table.id, Event::Update)
+        || catalog.acts_on(table.id, Event::Update)
 }
 
 /// `None`: it takes more than the row's partition.
