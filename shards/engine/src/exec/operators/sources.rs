@@ -141,7 +141,7 @@ impl RowSource for ValueRows {
             let mut batch = RowBatch::new();
             let one = self.scope.exec.one_by_one.get();
             while !is_full(&batch)
-                && !(one && !batch.is_empty())
+                && (!one || batch.is_empty())
                 && let Some(exprs) = self.rows.next()
             {
                 batch.push(self.scope.row(&exprs, &[]).await?);
