@@ -92,6 +92,9 @@ settings! {
     sql_port, "sql_port", Port, "5433";
     /// Port of HTTP/1.1 and HTTP/2; 0 lets the system choose one.
     http_port, "http_port", Port, "8080";
+    /// Directory where clients of this machine find the PostgreSQL protocol at `.s.PGSQL.` and the port, as `psql -h` and a
+    /// driver's `host` name it (`/var/run/postgresql` is Debian's). Who may enter the directory may connect. Empty: over TCP only.
+    unix_socket_dir, "unix_socket_dir", OptionalPath, "";
     /// Accept clients without authentication. It is the only mode today, so it changes nothing: with or without it any user
     /// name is let in, and the server listens on loopback only.
     insecure, "insecure", Switch, "false";

@@ -1,6 +1,6 @@
 //! Sockets: listeners of one shard, streams, their halves.
 //!
-//! Owns: the listening and connected sockets of a shard and their options. Asked by: the front's `net` and by
+//! Owns: the listening and connected sockets of a shard, TCP's and the machine's own (`unix`), and their options. Asked by: the front's `net` and by
 //! clients (the proxy, tests). Never: resolves a name (addresses only, a resolver blocks), speaks a protocol.
 //! Bounds: the kernel's backlog as given to `bind`; a stream that is not read from holds a few buffers (`ringed`) or none
 //! (`ready`) beyond its socket's, and its peer stops. `accept` fails (and the caller pauses) when descriptors run out.
@@ -11,6 +11,7 @@ mod ready;
 mod ringed;
 mod socket;
 mod spread;
+mod unix;
 
 pub use listener::Listener;
 pub use spread::{INBOX_MAX, Spread, SpreadStats, spread_stats};
@@ -23,6 +24,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// How sockets learn that there is something to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,9 +38,24 @@ pub enum NetworkMethod {
     Readiness,
 }
 
-/// Fails when another process listens on `addr`. Called once at start, before the shards bind with SO_REUSEPORT,
-/// which by itself would share the port in silence with any process of the same user.
+/// A process that was just killed goes on listening until its last thread is gone: looks for that, and between two of them.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// Fails when another process listens on `addr`, and goes on doing so for a second. Called once at start, before the shards bind
+/// with SO_REUSEPORT, which by itself would share the port in silence with any process of the same user.
 pub fn bind_check(addr: SocketAddr) -> io::Result<()> {
+    for _ in 1..LOOKS {
+        match bind_once(addr) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            done => return done,
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    bind_once(addr)
+}
+
+fn bind_once(addr: SocketAddr) -> io::Result<()> {
     let socket = tcp_socket(addr)?;
     // Without this, connections of an earlier run that linger in TIME_WAIT would refuse us for a minute.
     socket.set_reuse_address(true)?;
@@ -67,7 +84,7 @@ fn begin_connect(addr: SocketAddr) -> io::Result<(Socket, bool)> {
     }
 }
 
-/// A connected TCP socket, unbuffered. Reading and writing may go on at the same time, one task each.
+/// A connected socket, unbuffered. Reading and writing may go on at the same time, one task each.
 /// Dropping it closes the socket.
 pub struct Stream {
     socket: Rc<Connected>,
@@ -95,14 +112,17 @@ impl Stream {
         self.socket.shutdown()
     }
 
-    pub fn peer_addr(&self) -> SocketAddr {
+    /// None where the socket is no TCP socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.socket.peer()
     }
 
-    pub fn local_addr(&self) -> SocketAddr {
+    /// None where the socket is no TCP socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.socket.local()
     }
 
+    /// Nothing to do where the socket is no TCP socket.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.set_nodelay(on)
     }
@@ -127,10 +147,6 @@ pub struct ReadHalf {
 impl ReadHalf {
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.read(buf).await
-    }
-
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.socket.peer()
     }
 }
 
