@@ -19,6 +19,7 @@ pub use spread::{INBOX_MAX, Spread, SpreadStats, spread_stats};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket::Connected;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -102,14 +103,15 @@ impl Stream {
         self.socket.read(buf).await
     }
 
-    /// All of it is with the kernel when this returns. A dropped future may have sent a part.
+    /// All of it is with the kernel when this returns, or the last 4 KiB will be with the ring's next turn: what fails then, the next
+    /// write or `shutdown` says. A dropped future may have sent a part.
     pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes).await
     }
 
     /// Sends the end of the stream; reading goes on.
     pub async fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown()
+        poll_fn(|cx| self.socket.poll_shutdown(cx)).await
     }
 
     /// None where the socket is no TCP socket.
@@ -161,7 +163,7 @@ impl WriteHalf {
 
     /// Sends the end of the stream.
     pub async fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown()
+        poll_fn(|cx| self.socket.poll_shutdown(cx)).await
     }
 }
 
@@ -203,8 +205,8 @@ macro_rules! async_write {
                 Poll::Ready(Ok(()))
             }
 
-            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.socket.shutdown())
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.socket.poll_shutdown(cx)
             }
         }
     };

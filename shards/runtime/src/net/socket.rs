@@ -11,7 +11,7 @@ use socket2::Socket;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 pub(super) struct Connected {
     way: Way,
@@ -96,16 +96,16 @@ impl Connected {
     }
 
     /// Sends the end of the stream.
-    pub(super) fn shutdown(&self) -> io::Result<()> {
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = match &self.way {
-            Way::Ring(socket) => socket.shutdown(),
+            Way::Ring(socket) => ready!(socket.poll_shutdown(cx)),
             Way::Ready(socket) => socket.shutdown(),
         };
-        match ended {
+        Poll::Ready(match ended {
             // The other side was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             ended => ended,
-        }
+        })
     }
 
     pub(super) fn set_nodelay(&self, on: bool) -> io::Result<()> {
