@@ -22,10 +22,10 @@ fn is_natural(size: usize, align: usize) -> bool {
 
 // SAFETY: mimalloc's blocks live until they are freed and have the size that was asked for, and the alignment: see the module.
 unsafe impl GlobalAlloc for Allocator {
+    // SAFETY: any size may be asked for, and `align` is a power of two.
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        // SAFETY: any size may be asked for, and `align` is a power of two.
         unsafe {
             match is_natural(size, align) {
                 true => mi::mi_malloc(size).cast(),
@@ -34,10 +34,10 @@ unsafe impl GlobalAlloc for Allocator {
         }
     }
 
+    // SAFETY: as in `alloc`.
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        // SAFETY: as in `alloc`.
         unsafe {
             match is_natural(size, align) {
                 true => mi::mi_zalloc(size).cast(),
@@ -46,16 +46,16 @@ unsafe impl GlobalAlloc for Allocator {
         }
     }
 
+    // SAFETY: the caller has it from here, and frees it once.
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
-        // SAFETY: the caller has it from here, and frees it once.
         unsafe { mi::mi_free(block.cast()) }
     }
 
+    // SAFETY: the caller has it from here; `align` is a power of two.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let align = layout.align();
-        // SAFETY: the caller has it from here; `align` is a power of two.
         unsafe {
             match is_natural(size, align) {
                 true => mi::mi_realloc(block.cast(), size).cast(),
