@@ -71,7 +71,7 @@ pub(super) const COPIED_NODES_MAX: usize = 200_000;
 pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let bound = bind_unplanned(parsed, env)?;
     Ok(Bound {
-        statement: planner::optimize(bound.statement, env.catalog),
+        statement: planner::optimize(bound.statement, env.catalog, env.context),
         ..bound
     })
 }

@@ -285,6 +285,16 @@ pub enum Access {
     },
     /// Several looks at indexes together, for a scan alone; the rows come in the order of their keys.
     Bitmap(Bitmap),
+    /// Equal to an element of an array that is known when it runs: `exec::operators::settle` makes `Keys` or a `Bitmap` of it, or
+    /// `Full` where there are too many. Nothing is sent to a shard before that.
+    Each(Each),
+}
+
+/// On the first column of an index that is not unique, for a scan alone, or on the primary key's only one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Each {
+    pub index: Option<Arc<Index>>,
+    pub array: Expr,
 }
 
 /// Row keys as entries have them. Rows that are found are checked by the scan's whole filter.

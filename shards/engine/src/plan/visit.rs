@@ -56,6 +56,7 @@ macro_rules! access_parts {
                 Access::Keys(keys) => keys.$iter().flatten().collect(),
                 Access::KeyRange(range) | Access::Index { range, .. } => $range(range).collect(),
                 Access::Bitmap(bitmap) => bitmap.$exprs(),
+                Access::Each(each) => vec![&$($mutable)? each.array],
             }
         }
     };

@@ -5,7 +5,7 @@ use crate::Statement;
 use crate::planner::optimize;
 use engine::catalog::Table;
 use engine::exec::Context;
-use engine::exec::eval::{Env, eval};
+use engine::exec::eval::{Env, blank, eval};
 use engine::exec::fragment::Fragment;
 use engine::exec::memory::Memory;
 use engine::exec::operators::{Exec, RowSource, Source, open};
@@ -429,7 +429,7 @@ proptest! {
         for (queries, ordered) in [(QUERIES, false), (ORDERED, true)] {
             for sql in queries {
                 let plain = run(plan_of(bound(sql)), &data).unwrap();
-                let planned = plan_of(optimize(bound(sql), &catalog()));
+                let planned = plan_of(optimize(bound(sql), &catalog(), blank()));
                 let got = run(planned, &data);
                 let got = got.unwrap_or_else(|e| panic!("{sql}: {e}"));
                 if ordered {

@@ -40,9 +40,7 @@ pub use advise::AdvisoryKey;
 pub use configure::Configure;
 pub use lock_rows::Locked;
 pub use scope::Rows;
-pub use settle::{
-    is_settled, keys_of_arrays, needs_settling, settle_access, settle_expr, settle_scan,
-};
+pub use settle::{is_settled, needs_settling, settle_access, settle_expr, settle_scan};
 pub use stash::Stash;
 pub use subquery::eval_row;
 
