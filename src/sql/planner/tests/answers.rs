@@ -145,6 +145,8 @@ fn is_found(scan: &Scan, row: &Row, ctx: &Context) -> Result<bool> {
     let table = &scan.table;
     match &scan.access {
         Access::Full => Ok(true),
+        // Which elements there are is known when it runs: its filter decides here.
+        Access::Each(_) => Ok(true),
         Access::Bitmap(bitmap) => is_in(table, bitmap, row, ctx),
         Access::Keys(keys) => {
             for key in keys {
