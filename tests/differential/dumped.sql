@@ -40,5 +40,5 @@ create type pair as (a shop.spot, b text[]);
 create table places (id int primary key, at shop.spot, pairs pair[]);
 create view places_v as select p.id, (p.at).label as label, p.at from places p;
 create function label_of(s shop.spot) returns varchar language sql as 'select (s).label';
-create function place(n int) returns places language sql stable as 'select * from places where id = n';
+create function place(n int) returns places language sql stable as 'select * from public.places where id = n';
 insert into places values (1, row(1, 'a "b"', 'ok', 2), array[row(row(null, 'x,y', null, null), '{p,"q r"}')::pair, null]), (2, null, '{}');

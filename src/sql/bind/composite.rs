@@ -10,6 +10,7 @@
 use super::scope::{Entry, Found, Relation, Scope};
 use super::targets::Target;
 use super::{Binder, Cx, names};
+use crate::parse::star::STAR;
 use engine::exec::cast::CastContext;
 use engine::exec::functions::records::{FIELD, ROW, ROW_OR_NULL, SHOWN, made_of};
 use engine::plan::{Expr, FuncRef, Plan, SubqueryKind};
@@ -86,6 +87,11 @@ impl<'a> Binder<'a> {
 
     /// `(e).name`
     pub(super) fn field_of(&mut self, e: Expr, name: &str, cx: &Cx) -> Result<Expr> {
+        if name == STAR {
+            return Err(Error::unsupported(
+                "row expansion via \"*\" is not supported here",
+            ));
+        }
         let ty = e.ty();
         if !ty.is_record() {
             return Err(Error::new(

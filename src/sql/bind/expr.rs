@@ -109,24 +109,7 @@ impl<'a> Binder<'a> {
             }
             E::Identifier(i) => self.identifier(i, cx),
             E::CompoundIdentifier(parts) => self.compound(parts, cx),
-            E::CompoundFieldAccess { root, access_chain } => {
-                let (parts, rest) = dotted(root, access_chain);
-                if parts.len() > 1 {
-                    let column = self.compound(&parts, cx)?;
-                    return self.access(column, rest, cx);
-                }
-                // `(t).a` is a column of `t`, by the name that it has here.
-                if let (E::Identifier(t), [AccessExpr::Dot(E::Identifier(a)), rest @ ..]) =
-                    (super::select::unnested(root), access_chain.as_slice())
-                    && a.value != STAR
-                    && self.names_relation(t, cx)?
-                {
-                    let column = self.compound(&[t.clone(), a.clone()], cx)?;
-                    return self.access(column, rest, cx);
-                }
-                let root = self.expr(root, cx)?;
-                self.access(root, access_chain, cx)
-            }
+            E::CompoundFieldAccess { root, access_chain } => self.path(root, access_chain, cx),
             E::Value(v) => self.value(v),
             E::TypedString(t) => self.typed_string(t),
             E::Interval(i) => self.interval(i),
@@ -176,6 +159,26 @@ impl<'a> Binder<'a> {
             E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
             _ => Err(unsupported("this expression")),
         }
+    }
+
+    /// `t.a[1]`, `(t).a`, `(e).a`
+    fn path(&mut self, root: &'a ast::Expr, chain: &'a [AccessExpr], cx: &mut Cx) -> Result<Expr> {
+        let (parts, rest) = dotted(root, chain);
+        if parts.len() > 1 {
+            let column = self.compound(&parts, cx)?;
+            return self.access(column, rest, cx);
+        }
+        // `(t).a` is a column of `t`, by the name that it has here.
+        if let (ast::Expr::Identifier(t), [AccessExpr::Dot(ast::Expr::Identifier(a)), rest @ ..]) =
+            (super::select::unnested(root), chain)
+            && a.value != STAR
+            && self.names_relation(t, cx)?
+        {
+            let column = self.compound(&[t.clone(), a.clone()], cx)?;
+            return self.access(column, rest, cx);
+        }
+        let root = self.expr(root, cx)?;
+        self.access(root, chain, cx)
     }
 
     fn identifier(&mut self, i: &'a ast::Ident, cx: &mut Cx) -> Result<Expr> {
@@ -329,11 +332,6 @@ impl<'a> Binder<'a> {
                 }
                 AccessExpr::Subscript(Subscript::Slice { .. }) => {
                     return Err(syntax("syntax error at or near \":\""));
-                }
-                AccessExpr::Dot(ast::Expr::Identifier(i)) if i.value == STAR => {
-                    return Err(Error::unsupported(
-                        "row expansion via \"*\" is not supported here",
-                    ));
                 }
                 AccessExpr::Dot(ast::Expr::Identifier(i)) => {
                     value = self.field_of(value, &names::ident(i), cx)?;

@@ -10,6 +10,11 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 /// What stands for the star: a character of the private use area is in it.
 pub(crate) const STAR: &str = "*\u{e002}";
 
+/// A printed expression with stars again.
+pub(super) fn shown(text: &str) -> String {
+    text.replace(&format!("\"{STAR}\""), "*")
+}
+
 /// Which parentheses are open, and whether they are a call's.
 #[derive(Default)]
 pub(super) struct Calls(Vec<bool>);

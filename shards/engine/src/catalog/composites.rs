@@ -5,7 +5,7 @@
 //! Bounds: `COLUMNS_MAX` attributes.
 
 use super::Catalog;
-use super::objects::{Attribute, UserTypeKind, ViewColumn};
+use super::objects::{Attribute, UserType, UserTypeKind, ViewColumn};
 use crate::exec::Context;
 use std::sync::Arc;
 use types::{
@@ -46,6 +46,12 @@ impl Catalog {
             number: i16::try_from(at + 1).unwrap_or(i16::MAX),
         };
         Some(view.columns.iter().enumerate().map(of).collect())
+    }
+
+    /// The type of CREATE TYPE … AS (…), which counts as a relation.
+    pub fn composite(&self, oid: u32) -> Option<&UserType> {
+        let found = self.types.get(&oid)?;
+        found.data_type().is_record().then_some(&**found)
     }
 
     /// The fields of rows of the type.

@@ -101,8 +101,8 @@ impl Catalog {
         if f.is_of_triggers() {
             return "trigger".into();
         }
-        if let Some((schema, name)) = r.row_of.and_then(|id| self.name_of_type(id.0)) {
-            let name = path::shown(schema, name);
+        if let Some(id) = r.row_of {
+            let name = self.argument_name(DataType::Composite(id.0), 0);
             return match r.set {
                 true => format!("SETOF {name}"),
                 false => name,

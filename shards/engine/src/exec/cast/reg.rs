@@ -4,7 +4,7 @@
 
 use super::{cannot, cut_name, procedure, typename};
 use crate::catalog::enums;
-use crate::catalog::{Catalog, Relation, path, qualify, system};
+use crate::catalog::{Catalog, path, qualify, system};
 use crate::exec::{Context, functions};
 use DataType::*;
 use std::sync::Arc;
@@ -139,21 +139,25 @@ pub fn regclass_oid(schema: Option<&str>, name: &str, ctx: &Context) -> Option<u
     }
     let path = path::searched(ctx);
     let found = ctx.catalog.find(&path, schema, name);
-    found.map(|r| r.oid())
+    found.map(|r| r.oid()).or_else(|| {
+        let oid = ctx.catalog.user_type(&path, schema, name)?.user_oid()?;
+        ctx.catalog.composite(oid).map(|t| t.oid)
+    })
 }
 
 /// How a relation prints: without its schema where the search path finds it.
 pub fn regclass_name(oid: u32, ctx: &Context) -> Option<String> {
     let (schema, name) = match ctx.catalog.relation_by_oid(oid) {
         Some(r) => (r.schema().to_owned(), r.name().to_owned()),
-        None => {
-            let found = system::all().iter().find(|r| r.oid == oid)?;
-            (found.schema.to_owned(), found.name.to_owned())
-        }
+        None => match ctx.catalog.composite(oid) {
+            Some(t) => (t.schema.clone(), t.name.clone()),
+            None => {
+                let found = system::all().iter().find(|r| r.oid == oid)?;
+                (found.schema.to_owned(), found.name.to_owned())
+            }
+        },
     };
-    let path = path::searched(ctx);
-    let seen = |found: Option<Relation>| found.is_some_and(|r| r.oid() == oid);
-    let visible = schema == "pg_catalog" || seen(ctx.catalog.find(&path, None, &name));
+    let visible = schema == "pg_catalog" || regclass_oid(None, &name, ctx) == Some(oid);
     let name = functions::quote_identifier(&name).into_owned();
     if visible {
         Some(name)
