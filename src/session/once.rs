@@ -33,7 +33,7 @@ impl Drop for Ended<'_> {
 
 /// Values whose text only the catalog knows.
 pub(super) fn has_labels(columns: &[Column]) -> bool {
-    let labelled = |ty: DataType| matches!(ty.element().unwrap_or(ty), DataType::Enum(_));
+    let labelled = |ty: DataType| ty.user_oid().is_some() || ty.has_records();
     columns.iter().any(|c| labelled(c.ty))
 }
 

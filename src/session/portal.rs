@@ -304,7 +304,7 @@ impl Session {
                 Value::Text(_) if ty.is_named() => {
                     cast::cast(given, DataType::Text, *ty, -1, false, &ctx)?
                 }
-                given => ctx.catalog.from_labels(given, *ty)?,
+                given => ctx.catalog.from_labels(given, *ty, &ctx)?,
             };
         }
         Ok(params)

@@ -363,7 +363,7 @@ impl Session {
             values.push(match param {
                 Some(text) if ty.element().is_some() => {
                     let array = types::text::parse(&array_literal(text), *ty, -1, &env)?;
-                    ctx.catalog.from_labels(array, *ty)?
+                    ctx.catalog.from_labels(array, *ty, &ctx)?
                 }
                 Some(text) if ty.is_named() => {
                     let name = Value::text(text.as_str());

@@ -97,6 +97,20 @@ async def copy(conn):
     await conn.execute("drop table asyncpg_copy")
 
 
+async def composites(conn):
+    await conn.execute("create type spot as (x int, label text)")
+    await conn.execute("create table asyncpg_spot (id int primary key, at spot, been spot[])")
+    await conn.execute("insert into asyncpg_spot values (1, $1, $2)", (4, "a b"), [(1, None), (None, "c")])
+    row = await conn.fetchrow("select at, been, s, row(1, 'x'::text) as r from asyncpg_spot s")
+    assert tuple(row["at"]) == (4, "a b") and row["at"]["label"] == "a b", row
+    assert [tuple(been) for been in row["been"]] == [(1, None), (None, "c")], row
+    assert row["s"]["at"]["x"] == 4, row
+    assert tuple(row["r"]) == (1, "x"), row
+    assert await conn.fetchval("select ($1::spot).x", (7, None)) == 7
+    await conn.execute("drop table asyncpg_spot")
+    await conn.execute("drop type spot")
+
+
 async def cancel(conn):
     try:
         await conn.fetchval("select count(*) from generate_series(1, 2000000000)", timeout=0.3)
@@ -109,7 +123,7 @@ async def cancel(conn):
 
 async def main():
     conn = await asyncpg.connect()
-    for check in (types, statements, cursors, transactions, copy, cancel):
+    for check in (types, statements, cursors, transactions, copy, composites, cancel):
         print("asyncpg:", check.__name__, flush=True)
         await check(conn)
     await conn.close()

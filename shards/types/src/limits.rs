@@ -21,6 +21,8 @@ pub const STATEMENT_TOKENS_MAX: usize = 600_000;
 pub const OPERATOR_CHAIN_MAX: usize = 1_000;
 /// Nesting of expressions and subqueries that the parser accepts. One more: 54001.
 pub const STATEMENT_DEPTH_MAX: usize = 64;
+/// Rows inside each other as values: what walks them recurses. One more: 54001.
+pub const RECORD_DEPTH_MAX: usize = 32;
 /// Bound parameters of a statement: a 16-bit count on the wire. One more: 54023.
 pub const PARAMETERS_MAX: usize = 65_535;
 /// Columns of a table, as PostgreSQL's MaxHeapAttributeNumber. One more: 54011.

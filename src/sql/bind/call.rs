@@ -8,6 +8,7 @@
 //! Source: PostgreSQL 15, `parse_func.c` (`func_select_candidate`), `clauses.c` (`inline_function`).
 
 mod choose;
+mod rows;
 
 use super::query::Rel;
 use super::user_type::Declared;
@@ -101,7 +102,7 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let f = call.function.clone();
-        if f.returns.set || !f.returns.columns.is_empty() {
+        if f.returns.set || f.returns.row_of.is_none() && !f.returns.columns.is_empty() {
             return Err(Error::unsupported(format!(
                 "function {} returns rows, which are not supported here",
                 f.name
@@ -200,7 +201,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The value held to the domain, if that is one.
-    fn held(&mut self, e: Expr, declared: u32) -> Result<Expr> {
+    pub(super) fn held(&mut self, e: Expr, declared: u32) -> Result<Expr> {
         let ty = e.ty();
         let typmod = -1;
         match self.env.catalog.is_domain(declared) {
@@ -219,14 +220,15 @@ impl<'a> Binder<'a> {
     /// The call's value.
     fn value_of(&mut self, call: Call, clause: Clause) -> Result<Expr> {
         let Call { function, args } = call;
-        let null = Expr::Const(Value::Null, function.returns.ty);
+        let ty = returned(&function);
+        let null = Expr::Const(Value::Null, ty);
         let values = arguments_of(&args);
         if function.strict && args.iter().any(is_null) {
             return Ok(null);
         }
         let mut value = self.body_value(&function, values)?;
-        if function.returns.ty != DataType::Void {
-            let cast = self.coerce(value, function.returns.ty, -1, CastContext::Assignment)?;
+        if ty != DataType::Void {
+            let cast = self.coerce(value, ty, -1, CastContext::Assignment)?;
             let cast = cast.ok_or_else(|| stale(&function))?;
             value = self.held(cast, function.returns.declared)?;
         }
@@ -251,18 +253,25 @@ impl<'a> Binder<'a> {
 
     /// What the body gives, over the row of arguments.
     fn body_value(&mut self, f: &Function, values: Vec<Argument>) -> Result<Expr> {
-        let nothing = f.returns.ty == DataType::Void;
+        let wanted = returned(f);
+        let nothing = wanted == DataType::Void;
         self.in_body(f, values, |b, q| {
             if let (Some(e), false) = (only_expr(q), nothing) {
                 let mut cx = Cx::new(Rc::default(), Clause::Select);
                 match b.expr(e, &mut cx) {
+                    Ok(e) if wanted.is_record() && !e.ty().is_record() => {
+                        return b.row_value(vec![e]);
+                    }
                     Ok(e) => return b.settle_unknown(e),
                     Err(e) if e.code() == SqlState::STATEMENT_TOO_COMPLEX => return Err(e),
                     // An aggregate, or what else only a query has.
                     Err(_) => {}
                 }
             }
-            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (mut rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            if wanted.is_record() {
+                rel = b.packed_rows(rel, f)?;
+            }
             let correlated = crossed || rel.plan.is_volatile();
             if nothing {
                 return Ok(carried_out(rel.plan, correlated));
@@ -291,7 +300,8 @@ impl<'a> Binder<'a> {
             columns => columns.iter().map(|c| c.ty).collect(),
         };
         let (rel, crossed) = self.in_body(&f, values, |b, q| {
-            let (mut rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let mut rel = b.unpacked_rows(rel, &f)?;
             b.coerce_outputs(&mut rel, &wanted, CastContext::Assignment)?;
             Ok((rel, crossed))
         })?;
@@ -447,6 +457,12 @@ impl<'a> Binder<'a> {
             ty,
         })
     }
+}
+
+/// The type of a call's value, `void` where there is none.
+fn returned(f: &Function) -> DataType {
+    let row = f.returns.row_of.filter(|_| !f.returns.set);
+    row.map_or(f.returns.ty, |id| DataType::Composite(id.0))
 }
 
 /// What a body sees of its arguments.

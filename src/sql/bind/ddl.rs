@@ -5,6 +5,7 @@
 //! itself calls it a hint about free space in pages, and pages here choose their own. Source: `parse_utilcmd.c`.
 
 mod alter;
+mod composite;
 mod domain;
 mod draft;
 mod foreign;
@@ -43,6 +44,7 @@ impl<'a> Binder<'a> {
                 let labels = labels.clone();
                 Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
             }
+            Definition::Composite { name, attributes } => self.create_composite(name, attributes),
             Definition::Function(f) => self.create_function(f),
             Definition::Trigger(t) => self.create_trigger(t),
             Definition::RenameTrigger { name, table, to } => self.rename_trigger(name, table, to),

@@ -184,17 +184,8 @@ impl<'a> Binder<'a> {
             self.make_interval_args(args, cx)?
         } else {
             let list = positional(args, name)?;
-            if let Some(row) = self.row_call(name, &list, cx)? {
-                return Ok(row);
-            }
-            let mut args = Vec::with_capacity(list.len());
-            for e in list {
-                args.push(match self.row_argument(name, e, cx)? {
-                    Some(row) => row,
-                    None => self.expr(e, cx)?,
-                });
-            }
-            args
+            let args = list.into_iter().map(|e| self.expr(e, cx));
+            args.collect::<Result<Vec<_>>>()?
         };
         let args = match self.choice(name, args)? {
             Ok(e) => return Ok(e),
@@ -391,6 +382,9 @@ pub(super) fn function_name(name: &ast::ObjectName) -> Result<String> {
     let (schema, base) = names::qualified(name)?;
     match schema.as_deref() {
         None | Some("pg_catalog") => Ok(base),
+        Some("information_schema") if resolve::EXPAND_ARRAY.ends_with(&base) => {
+            Ok(resolve::EXPAND_ARRAY.to_owned())
+        }
         Some(schema) => Err(names::unknown_function_schema(schema, &base)),
     }
 }

@@ -13,6 +13,7 @@ mod case;
 mod coerce;
 mod colname;
 mod command;
+mod composite;
 mod conflict;
 mod datatype;
 mod ddl;
@@ -43,7 +44,6 @@ pub mod trigger;
 mod user_type;
 mod view;
 pub(super) mod walk;
-mod whole_row;
 mod window;
 mod with;
 

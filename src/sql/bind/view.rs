@@ -116,7 +116,8 @@ impl<'a> Binder<'a> {
             Entry::of(&column, i)
         };
         let columns = view.columns.iter().enumerate().map(entry).collect();
-        let relation = named(&view.schema, &view.name, columns);
+        let mut relation = named(&view.schema, &view.name, columns);
+        relation.row_type = DataType::Composite(view.id.0);
         self.read(view.id.0, schema, name, &relation);
         Ok(self.as_read(schema, name, rel.plan, relation))
     }
@@ -344,7 +345,7 @@ impl<'a> Binder<'a> {
             schema: name.schema,
             name: name.name,
             if_not_exists: def.if_not_exists,
-            columns: self.definitions(columns),
+            columns: self.definitions(columns)?,
             materialized: Some((stated, def.body.with_data)),
             ..CreateTable::default()
         };
@@ -358,13 +359,16 @@ impl<'a> Binder<'a> {
         body: &'a define::AsQuery,
     ) -> Result<Statement> {
         let query = self.top_query(&body.query)?;
-        table.columns = self.definitions(output_columns(&query, &body.columns)?);
+        table.columns = self.definitions(output_columns(&query, &body.columns)?)?;
         table.filled = true;
         filled(table, query, body.with_data)
     }
 
     /// A column that is one of a table has that one's domain.
-    fn definitions(&self, columns: Vec<Column>) -> Vec<ColumnDef> {
+    fn definitions(&self, columns: Vec<Column>) -> Result<Vec<ColumnDef>> {
+        for c in &columns {
+            self.can_be_stored(&c.name, c.ty)?;
+        }
         let catalog = self.env.catalog;
         let define = |(i, c): (usize, Column)| {
             let table = catalog.table(types::TableId(c.table));
@@ -376,7 +380,7 @@ impl<'a> Binder<'a> {
                 ..ColumnDef::new(c.name, c.ty, i as i16 + 1)
             }
         };
-        columns.into_iter().enumerate().map(define).collect()
+        Ok(columns.into_iter().enumerate().map(define).collect())
     }
 
     /// SELECT INTO: CREATE TABLE AS in other words.
@@ -404,7 +408,7 @@ impl<'a> Binder<'a> {
         let table = CreateTable {
             schema: name.schema,
             name: name.name,
-            columns: self.definitions(output_columns(&query, &[])?),
+            columns: self.definitions(output_columns(&query, &[])?)?,
             filled: true,
             temporary: temporary.then_some(engine::catalog::OnCommit::PreserveRows),
             ..CreateTable::default()
@@ -500,10 +504,10 @@ fn output_columns(query: &Query, given: &[ast::Ident]) -> Result<Vec<Column>> {
                 format!("column \"{}\" specified more than once", column.name),
             ));
         }
-        if matches!(column.ty, DataType::Void) {
+        if let DataType::Void | DataType::Record | DataType::RecordArray = column.ty {
             return Err(Error::new(
                 SqlState::INVALID_TABLE_DEFINITION,
-                format!("column \"{}\" has pseudo-type void", column.name),
+                format!("column \"{}\" has pseudo-type {}", column.name, column.ty),
             ));
         }
     }

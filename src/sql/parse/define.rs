@@ -36,6 +36,11 @@ pub(crate) enum Definition {
         name: ObjectName,
         labels: Vec<String>,
     },
+    /// AS (…): a type that is a row.
+    Composite {
+        name: ObjectName,
+        attributes: Vec<ast::ColumnDef>,
+    },
     Function(Box<FunctionDef>),
     Trigger(Box<TriggerDef>),
     RenameTrigger {
@@ -232,6 +237,8 @@ pub(crate) enum Action {
     /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
     Hint,
     Sequence(SequenceOptions),
+    /// ADD, DROP and RENAME ATTRIBUTE, of a composite type.
+    Attribute(AttributeAction),
     /// ADD VALUE, to an enum.
     AddValue {
         label: String,
@@ -247,6 +254,13 @@ pub(crate) enum Action {
     DomainDefault(Option<Box<ast::Expr>>),
     /// SET and DROP NOT NULL, of a domain.
     DomainNotNull(bool),
+}
+
+#[derive(Debug)]
+pub(crate) enum AttributeAction {
+    Add(Box<ast::ColumnDef>),
+    Drop { name: Ident, if_exists: bool },
+    Rename { from: Ident, to: Ident },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -319,7 +333,7 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     } else if c.accept("materialized") {
         materialized(c, text)?
     } else if c.accept("type") {
-        enumeration(c)?
+        new_type(c)?
     } else if c.accept("schema") {
         schema(c)?
     } else if c.accept("domain") {
@@ -460,14 +474,25 @@ fn schema(c: &mut Cursor) -> Result<Definition> {
     })
 }
 
-/// CREATE TYPE … AS ENUM (…)
-fn enumeration(c: &mut Cursor) -> Result<Definition> {
+/// CREATE TYPE … AS ENUM (…), or AS (…)
+fn new_type(c: &mut Cursor) -> Result<Definition> {
     let name = c.object_name()?;
-    if !c.accept("as") || !c.accept("enum") {
+    let is = c.accept("as");
+    if is && c.accept_token(&Token::LParen) {
+        let mut attributes = Vec::new();
+        while !c.accept_token(&Token::RParen) {
+            if !attributes.is_empty() {
+                c.expect_token(&Token::Comma)?;
+            }
+            attributes.push(alter::attribute(&mut c.element())?);
+        }
+        return Ok(Definition::Composite { name, attributes });
+    }
+    if !is || !c.accept("enum") {
         return Err(Error::unsupported(
-            "CREATE TYPE of composite, range, base and shell types is not supported",
+            "CREATE TYPE of range, base and shell types is not supported",
         )
-        .with_hint("CREATE TYPE … AS ENUM is."));
+        .with_hint("CREATE TYPE … AS ENUM and AS (…) are."));
     }
     c.expect_token(&Token::LParen)?;
     let mut labels = Vec::new();

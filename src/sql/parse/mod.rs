@@ -21,6 +21,7 @@ pub(crate) mod rename;
 mod rewrite;
 mod settings;
 mod split;
+pub(crate) mod star;
 
 pub use split::Lines;
 

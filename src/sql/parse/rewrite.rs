@@ -1,10 +1,11 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
-//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `mood 'ok'` of a user's type, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
+//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `f(t.*)`, `FROM ONLY t`, `TABLE t`, `mood 'ok'` of a user's type, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
 //! line, and `SELECT 1 ON CONFLICT`, whose ON it would take for a name. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
 use super::frame;
+use super::star::Calls;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use types::Result;
@@ -17,6 +18,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let queries = matches!(tokens.first(), Some(t) if begins_query(&t.token));
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
+    let mut calls = Calls::default();
     for mut token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             out.push(token);
@@ -24,6 +26,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         }
         weaker_lock(&token.token, &mut out);
         frame::respell(&mut token.token, &mut out);
+        calls.respell(&mut token.token, &mut out);
         if is(&token.token, Keyword::VALUES) && of_defaults(&mut out, token.span) {
             last = Some(out.len() - 1);
             continue;

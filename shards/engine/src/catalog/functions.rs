@@ -101,9 +101,12 @@ impl Catalog {
         if f.is_of_triggers() {
             return "trigger".into();
         }
-        if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
-            let name = path::shown(relation.schema(), relation.name());
-            return format!("SETOF {name}");
+        if let Some(id) = r.row_of {
+            let name = self.argument_name(DataType::Composite(id.0), 0);
+            return match r.set {
+                true => format!("SETOF {name}"),
+                false => name,
+            };
         }
         if !r.columns.is_empty() {
             let column = |c: &super::objects::ViewColumn| {

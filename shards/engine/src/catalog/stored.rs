@@ -9,8 +9,9 @@
 mod first;
 mod third;
 
+use super::databases;
 use super::objects::CommentKey;
-use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, databases};
+use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, UserType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,9 @@ const TRIGGER_FORM: u8 = 4;
 
 /// That of databases: versions before it know one.
 const DATABASE_FORM: u8 = 5;
+
+/// That of composite types: columns of them have a type that versions before it do not know.
+const COMPOSITE_FORM: u8 = 6;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -122,7 +126,14 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let sequence = catalog.sequences.get(id);
                 cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
             }
-            Object::Type(oid) => cells.push(cell(TYPES, *oid, catalog.types.get(oid))?),
+            Object::Type(oid) => {
+                let ty = catalog.types.get(oid);
+                let form = |t: &Arc<UserType>| match t.data_type().is_record() {
+                    true => of_number(COMPOSITE_FORM, &**t),
+                    false => to_form(&**t),
+                };
+                cells.push((key(TYPES, *oid), ty.map(form).transpose()?));
+            }
             Object::Function(oid) => {
                 let function = catalog.functions.get(oid);
                 let value = function
@@ -248,7 +259,11 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             catalog.sequences.insert(id, object(value)?);
         }
         TYPES => {
-            catalog.types.insert(oid(rest)?, object(value)?);
+            let ty: UserType = match value.first() {
+                Some(&COMPOSITE_FORM) => form(value, COMPOSITE_FORM)?,
+                _ => of_form(value)?,
+            };
+            catalog.types.insert(oid(rest)?, Arc::new(ty));
         }
         FUNCTIONS => {
             let function = function(value)?;

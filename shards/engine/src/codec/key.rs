@@ -345,7 +345,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
         DataType::Jsonb => Value::Jsonb(Arc::new(take_json(r)?)),
         DataType::Json => Value::Json(take_text(r)?.into()),
         DataType::Oid => Value::Oid(u32::from_be_bytes(r.array()?)),
-        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+        ty if ty.is_reg() => {
             let oid = u32::from_be_bytes(r.array()?);
             let name = Arc::from(oid.to_string());
             Value::Reg(Reg { oid, name })

@@ -172,6 +172,7 @@ impl<'a> Binder<'a> {
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
             Action::Sequence(_)
+            | Action::Attribute(_)
             | Action::AddValue { .. }
             | Action::RenameValue { .. }
             | Action::DomainDefault(_)
@@ -364,6 +365,7 @@ impl<'a> Binder<'a> {
             declared,
         } = self.declared_type(data_type)?;
         let old = d.table.columns[at].clone();
+        self.can_be_stored(&old.name, ty)?;
         if old.generated.is_some() {
             return Err(unsupported("changing the type of a generated column"));
         }

@@ -10,9 +10,7 @@ use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written
 use crate::parse::{self, Ast};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
-use engine::catalog::{
-    ColumnDef, Function, FunctionArg, Language, Relation as Found, Returns, Stated,
-};
+use engine::catalog::{Attribute, ColumnDef, Function, FunctionArg, Language, Returns, Stated};
 use engine::exec::cast::{self, CastContext};
 use engine::plan::ddl::{AlterTarget, Ddl, FunctionAction};
 use engine::plan::{Expr, QualifiedName};
@@ -75,7 +73,7 @@ impl<'a> Binder<'a> {
         let mut out: Vec<FunctionArg> = Vec::with_capacity(def.args.len());
         for written in &def.args {
             let to = self.declared_type(&written.ty)?;
-            if matches!(to.ty, DataType::Void | DataType::Unknown) {
+            if let DataType::Void | DataType::Unknown | DataType::Record = to.ty {
                 return Err(definition(format!(
                     "SQL functions cannot have arguments of type {}",
                     to.ty
@@ -153,7 +151,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// SETOF a table or view: its columns, as they are now. 0A000 for rows as values.
+    /// A row, or rows, of a table, view or composite type: its columns, as they are now.
     fn row_of_relation(&self, ty: &ast::DataType, set: bool) -> Result<Option<Returns>> {
         let ast::DataType::Custom(name, _) = ty else {
             return Ok(None);
@@ -165,33 +163,21 @@ impl<'a> Binder<'a> {
             ))
             .with_hint("RETURNS TABLE (…) gives rows; triggers are of tables."));
         }
-        if self.user_type(name)?.is_some() {
+        let Some(DataType::Composite(id)) = self.user_type(name)? else {
             return Ok(None);
-        }
-        let (id, columns) = match self.find(schema.as_deref(), &base) {
-            Some(Found::Table(t)) => {
-                let column = |c: &ColumnDef| ViewColumn {
-                    name: c.name.clone(),
-                    ty: c.ty,
-                    typmod: c.typmod,
-                };
-                (t.id, t.columns.iter().map(column).collect())
-            }
-            Some(Found::View(v)) => (v.id, v.columns.clone()),
-            _ => return Ok(None),
         };
-        if !set {
-            return Err(Error::unsupported(
-                "functions returning a row as a value are not supported",
-            )
-            .with_hint("RETURNS SETOF gives it as a row of FROM."));
-        }
+        let attributes = self.env.catalog.attributes(id).unwrap_or_default();
+        let column = |a: Attribute| ViewColumn {
+            name: a.name,
+            ty: a.ty,
+            typmod: a.typmod,
+        };
         Ok(Some(Returns {
             ty: DataType::Void,
             declared: 0,
             set,
-            columns,
-            row_of: Some(id),
+            columns: attributes.into_iter().map(column).collect(),
+            row_of: Some(TableId(id)),
         }))
     }
 
@@ -235,6 +221,7 @@ impl<'a> Binder<'a> {
         if let Some(relation) = returns.row_of {
             // Under a name that no query can say.
             stated.reads.push(row_type(relation));
+            stated.uses.push(relation.0);
         }
         let declared = args.iter().map(|a| (a.ty, a.declared));
         let columns = returns.columns.iter().map(|c| (c.ty, 0));
@@ -260,6 +247,9 @@ impl<'a> Binder<'a> {
     }
 
     fn shown_return(&self, returns: &Returns) -> String {
+        if let Some(id) = returns.row_of {
+            return self.type_text(DataType::Composite(id.0));
+        }
         match returns.columns.as_slice() {
             [] => self.type_text(returns.ty),
             [only] => self.type_text(only.ty),
@@ -353,6 +343,10 @@ fn body_text(def: &FunctionDef) -> Result<String> {
 
 /// 42P13 where the query does not give what the function returns.
 fn check_result(returns: &Returns, columns: &[Column], shown: &str) -> Result<()> {
+    let row = returns.row_of.map(|id| DataType::Composite(id.0));
+    if matches!(columns, [only] if Some(only.ty) == row) {
+        return Ok(());
+    }
     let wanted: Vec<DataType> = match returns.columns.as_slice() {
         [] if returns.ty == DataType::Void => return Ok(()),
         [] => vec![returns.ty],

@@ -129,12 +129,7 @@ impl<'a> Binder<'a> {
         } = self
             .declared_type(&c.data_type)
             .map_err(|e| self.at(e, c.name.span))?;
-        if matches!(ty, DataType::Unknown | DataType::Void) {
-            return Err(Error::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                format!("column \"{name}\" has pseudo-type {ty}"),
-            ));
-        }
+        self.can_be_stored(&name, ty)?;
         let column = ColumnDef {
             typmod,
             declared,
@@ -587,6 +582,7 @@ pub(super) fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
         tableoid: None,
         padded: false,
         base: true,
+        row_type: DataType::Record,
     })
 }
 

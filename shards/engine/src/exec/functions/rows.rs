@@ -6,6 +6,7 @@ use super::args;
 use super::show::{json_print, json_text};
 use super::text::{build, regex};
 use crate::exec::Context;
+use crate::exec::resolve::EXPAND_ARRAY;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use types::json::raw;
@@ -32,6 +33,11 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
             let array = Arc::new(args::array(a, 0)?.items.clone());
             let n = array.len();
             Ok(column((0..n).map(move |i| array[i].clone())))
+        }
+        EXPAND_ARRAY => {
+            let items = args::array(a, 0)?.items.clone();
+            let numbered = items.into_iter().zip(1..);
+            Ok(Box::new(numbered.map(|(v, n)| Ok(vec![v, Value::Int4(n)]))))
         }
         "regexp_split_to_table" => {
             let flags = if a.len() > 2 { args::text(a, 2)? } else { "" };

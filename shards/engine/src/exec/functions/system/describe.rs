@@ -165,11 +165,12 @@ visible! {
 fn table_is_visible(ctx: &Context, oid: u32) -> bool {
     match system::all().iter().find(|r| r.oid == oid) {
         Some(r) => r.schema_oid() == system::PG_CATALOG_OID,
-        None => ctx.catalog.relation_by_oid(oid).is_some_and(|r| {
-            let path = path::searched(ctx);
-            let seen = ctx.catalog.find(&path, None, r.name());
-            seen.is_some_and(|s| s.oid() == oid)
-        }),
+        None => {
+            let relation = ctx.catalog.relation_by_oid(oid);
+            let composite = || ctx.catalog.composite(oid).map(|t| t.name.clone());
+            let name = relation.map(|r| r.name().to_owned()).or_else(composite);
+            name.is_some_and(|name| cast::regclass_oid(None, &name, ctx) == Some(oid))
+        }
     }
 }
 
