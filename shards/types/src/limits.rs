@@ -16,11 +16,14 @@ pub const HTTP_BODY_BYTES_MAX: usize = 10 << 20;
 pub const STATEMENT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// Tokens of one statement (a 1 MiB multi-row INSERT has about 500,000). One more: 54001.
 pub const STATEMENT_TOKENS_MAX: usize = 600_000;
-/// Length of a chain of binary operators at one level. The parser builds such chains as a left-deep tree without
-/// counting them as depth, and dropping that tree recurses. One more: 54001.
-pub const OPERATOR_CHAIN_MAX: usize = 1_000;
+/// Length of a chain of binary operators, with the chains in its brackets. The parser builds such chains as a left-deep tree without
+/// counting them as depth, and walking or dropping that tree recurses: see `SHARD_STACK_BYTES`. One more: 54001.
+pub const OPERATOR_CHAIN_MAX: usize = 5_000;
 /// Nesting of expressions and subqueries that the parser accepts. One more: 54001.
-pub const STATEMENT_DEPTH_MAX: usize = 64;
+pub const STATEMENT_DEPTH_MAX: usize = 500;
+/// Stack of a shard's thread, of which the kernel gives what is touched. A level of nesting takes up to 32 KiB of it, a link of a
+/// chain 250 bytes.
+pub const SHARD_STACK_BYTES: usize = 64 << 20;
 /// Bound parameters of a statement: a 16-bit count on the wire. One more: 54023.
 pub const PARAMETERS_MAX: usize = 65_535;
 /// Columns of a table, as PostgreSQL's MaxHeapAttributeNumber. One more: 54011.
@@ -91,3 +94,6 @@ const _: () = assert!(BATCH_BYTES_MAX < QUERY_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= PARTIAL_BYTES_MAX && PARTIAL_BYTES_MAX < QUERY_BYTES_MAX);
 const _: () = assert!(WORK_BYTES_MIN < QUERY_BYTES_MAX && QUERY_BYTES_MAX < TEMP_BYTES_MAX);
 const _: () = assert!(SHARDS_MAX <= 1 << 10);
+// Twice what the deepest statement takes.
+const _: () =
+    assert!((STATEMENT_DEPTH_MAX * (32 << 10) + OPERATOR_CHAIN_MAX * 250) * 2 <= SHARD_STACK_BYTES);
