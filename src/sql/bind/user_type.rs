@@ -147,7 +147,7 @@ impl<'a> Binder<'a> {
             ));
         };
         match a.actions.as_slice() {
-            [Action::Owner] => Ok(AlterTarget::Nothing),
+            [Action::Owner(_)] => Ok(AlterTarget::Nothing),
             [action] => {
                 let action = match self.domain_action(a.kind, oid, action)? {
                     Some(action) => TypeAction::Domain(action),
