@@ -2,7 +2,7 @@
 //!
 //! Owns: `Node` (what the sessions of a shard share) and `Session`. Asked by: the middleware chain, once per request.
 //! Never: knows which protocol it serves, or where rows live.
-//! Bounds: `PREPARED_MAX` statements and as many portals a session; one running statement at a time.
+//! Bounds: `PREPARED_MAX` statements and as many portals and cursors a session; one running statement at a time.
 
 mod assigned;
 mod backup;
@@ -170,7 +170,7 @@ impl Session {
                 Ok(Reply::Done)
             }
             Operation::ClosePortal { name } => {
-                self.portals.borrow_mut().remove(&name);
+                self.closed(&name);
                 Ok(Reply::Done)
             }
             Operation::Failed => {

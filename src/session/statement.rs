@@ -155,6 +155,11 @@ impl Running {
         self.left = RowBatch::from(rows);
     }
 
+    /// So many were given out.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     pub fn count(&mut self, rows: usize) {
         self.rows += rows as u64;
     }

@@ -235,10 +235,9 @@ impl Session {
         }
     }
 
-    /// 25001 for what cannot be a part of a transaction. Databases are made and dropped by a request of its own, too.
+    /// 25001 for what cannot be a part of a transaction.
     fn may_define(&self, ddl: &Ddl) -> Result<()> {
-        let scripted = matches!(ddl, Ddl::Database(_)) && self.scripted.get();
-        let within = scripted || self.block.borrow().is_explicit();
+        let within = self.is_in_transaction_block();
         match ddl.alone().filter(|_| within) {
             Some(what) => Err(in_block(what)),
             None => Ok(()),
@@ -252,7 +251,7 @@ impl Session {
         nowait: bool,
         work: &Work<'_>,
     ) -> Result<Started> {
-        if !self.block.borrow().is_explicit() {
+        if !self.is_in_transaction_block() {
             return Err(Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "LOCK TABLE can only be used in transaction blocks",
@@ -393,7 +392,7 @@ impl Session {
         let mut told = Vec::new();
         match what {
             Discard::All => {
-                if self.block.borrow().is_explicit() {
+                if self.is_in_transaction_block() {
                     return Err(in_block("DISCARD ALL"));
                 }
                 told = self.settings.borrow_mut().reset_all()?;
@@ -528,7 +527,7 @@ impl Session {
 
     /// Collects the versions nobody can see, now.
     async fn vacuum(&self, tables: &[QualifiedName], ctx: &Context) -> Result<Started> {
-        if self.block.borrow().is_explicit() {
+        if self.is_in_transaction_block() {
             return Err(in_block("VACUUM"));
         }
         let tables = self.tables(tables, ctx)?;

@@ -134,6 +134,35 @@ def copy(conn):
     conn.execute("drop table psycopg_copy")
 
 
+def named_cursors(conn):
+    """DECLARE, then Describe of the portal of that name."""
+    conn.execute("create table psycopg_rows (id int primary key)")
+    conn.execute("insert into psycopg_rows select generate_series(0, 299)")
+    with conn.transaction():
+        for binary in (False, True):
+            with conn.cursor("rows", binary=binary) as cur:
+                cur.itersize = 70
+                cur.execute("select id, 'x' from psycopg_rows where id >= %s order by id", [10])
+                assert [c.name for c in cur.description] == ["id", "?column?"]
+                assert [row[0] for row in cur] == list(range(10, 300))
+        with conn.cursor("back", scrollable=True) as cur:
+            cur.execute("select id from psycopg_rows order by id")
+            cur.scroll(100)
+            assert cur.fetchone() == (100,)
+            cur.scroll(-50)
+            assert cur.fetchmany(2) == [(51,), (52,)]
+    with conn.cursor("held", withhold=True) as cur:
+        cur.execute("select id from psycopg_rows order by id")
+        assert len(cur.fetchall()) == 300
+    try:
+        conn.cursor("held").fetchall()
+    except psycopg.errors.InvalidCursorName:
+        pass
+    else:
+        raise AssertionError("no error")
+    conn.execute("drop table psycopg_rows")
+
+
 def pipeline(conn):
     conn.execute("create table psycopg_pipe (id int primary key)")
     with conn.pipeline() as pipe:
@@ -196,7 +225,7 @@ def cancel(conn):
 def main():
     with psycopg.connect("", autocommit=True) as conn:
         assert conn.info.encoding == "utf-8"
-        for check in (types, prepared, errors, transactions, copy, pipeline, composites, cancel):
+        for check in (types, prepared, errors, transactions, copy, named_cursors, pipeline, composites, cancel):
             print("psycopg:", check.__name__, flush=True)
             check(conn)
     try:

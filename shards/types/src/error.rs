@@ -20,6 +20,7 @@ struct Fields {
     table: Option<String>,
     column: Option<String>,
     constraint: Option<String>,
+    routine: Option<&'static str>,
 }
 
 impl Error {
@@ -34,6 +35,7 @@ impl Error {
             table: None,
             column: None,
             constraint: None,
+            routine: None,
         }))
     }
 
@@ -84,6 +86,12 @@ impl Error {
         self
     }
 
+    /// PostgreSQL's function that says so, for errors that drivers know by it.
+    pub fn from_routine(mut self, routine: &'static str) -> Error {
+        self.0.routine = Some(routine);
+        self
+    }
+
     /// Every text of it made over, such as by `marks::named`.
     pub fn reworded(mut self, word: impl Fn(&str) -> String) -> Error {
         let fields = &mut *self.0;
@@ -129,6 +137,10 @@ impl Error {
 
     pub fn constraint(&self) -> Option<&str> {
         self.0.constraint.as_deref()
+    }
+
+    pub fn routine(&self) -> Option<&'static str> {
+        self.0.routine
     }
 }
 

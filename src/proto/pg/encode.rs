@@ -289,6 +289,7 @@ impl Output {
             (b't', error.table()),
             (b'c', error.column()),
             (b'n', error.constraint()),
+            (b'R', error.routine()),
         ];
         for (name, value) in rest {
             if let Some(value) = value {

@@ -151,7 +151,7 @@ impl<'a> Binder<'a> {
             return Ok(AlterTarget::Type { oid, action });
         }
         match a.actions.as_slice() {
-            [Action::Owner] => Ok(AlterTarget::Nothing),
+            [Action::Owner(_)] => Ok(AlterTarget::Nothing),
             [action] => {
                 let action = match self.domain_action(a.kind, oid, action)? {
                     Some(action) => TypeAction::Domain(action),

@@ -210,8 +210,8 @@ pub(crate) enum Action {
         deferrable: bool,
         initially_deferred: bool,
     },
-    /// There is one user, who owns everything.
-    Owner,
+    /// There is one user, who owns everything: it has to be this one.
+    Owner(String),
     /// ALTER COLUMN … ADD GENERATED … AS IDENTITY
     AddIdentity {
         column: Ident,
@@ -234,8 +234,6 @@ pub(crate) enum Action {
     },
     /// ENABLE and DISABLE TRIGGER: its name, or all; `O`, `A`, `R` or `D`.
     FireTriggers(Option<Ident>, char),
-    /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
-    Hint,
     Sequence(SequenceOptions),
     /// ADD, DROP and RENAME ATTRIBUTE, of a composite type.
     Attribute(AttributeAction),

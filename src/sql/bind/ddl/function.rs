@@ -264,7 +264,7 @@ impl<'a> Binder<'a> {
         let action = match actions {
             [Action::RenameTo(to)] => FunctionAction::RenameTo(names::ident(to)),
             [Action::SetSchema(to)] => FunctionAction::SetSchema(names::ident(to)),
-            [Action::Owner] => return Ok(AlterTarget::Nothing),
+            [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
             _ => return Err(super::super::syntax("syntax error in ALTER FUNCTION")),
         };
         Ok(AlterTarget::Function { oid, action })

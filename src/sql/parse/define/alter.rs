@@ -181,8 +181,7 @@ fn common(c: &mut Cursor) -> Result<Option<Action>> {
     if c.is("owner") && c.second_is("to") {
         c.next();
         c.next();
-        c.name()?;
-        return Ok(Some(Action::Owner));
+        return c.name().map(|name| Some(Action::Owner(name)));
     }
     if !c.accept("rename") {
         return Ok(None);
@@ -225,13 +224,9 @@ fn of_table(c: &mut Cursor) -> Result<Action> {
         })));
     } else if let Some((name, how)) = trigger::firing(c)? {
         return Ok(Action::FireTriggers(name, how));
-    } else if c.accept("cluster") {
-        c.expect("on")?;
-        c.name()?;
-        return Ok(Action::Hint);
     }
     for word in [
-        "enable", "disable", "force", "inherit", "replica", "attach", "detach",
+        "enable", "disable", "force", "inherit", "replica", "attach", "detach", "cluster",
     ] {
         if c.is(word) {
             let shown = word.to_ascii_uppercase();
@@ -325,11 +320,13 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
         let if_exists = if_exists(&mut ahead)?;
         Action::DropExpression { column, if_exists }
     } else if ahead.is("set") && (ahead.second_is("statistics") || ahead.second_is("storage")) {
-        ahead.next();
-        ahead.next();
-        ahead.accept_token(&Token::Minus);
-        ahead.next();
-        Action::Hint
+        let what = match ahead.second_is("storage") {
+            true => "STORAGE",
+            false => "STATISTICS",
+        };
+        return Err(Error::unsupported(format!(
+            "ALTER COLUMN … SET {what} is not supported"
+        )));
     } else if ahead.is("restart") || ahead.is("set") && is_identity_option(&ahead) {
         let mut changed = None;
         let mut options = SequenceOptions::default();

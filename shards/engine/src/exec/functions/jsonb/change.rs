@@ -199,12 +199,13 @@ fn edit(
             None => Ok(()),
         },
         Json::Array(items) => {
-            let index: i64 = step.trim().parse().map_err(|_| {
+            let index: i32 = step.trim().parse().map_err(|_| {
                 Error::new(
                     SqlState::INVALID_TEXT_REPRESENTATION,
                     format!("path element at position {position} is not an integer: \"{step}\""),
                 )
             })?;
+            let index = i64::from(index);
             if rest.is_empty() {
                 return f(Place::Item(items, index));
             }
