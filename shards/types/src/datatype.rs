@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! data_types {
-    ($($variant:ident, $oid:literal, $array:ident, $array_oid:literal, $name:literal, $sql:literal, $len:literal, $cat:literal;)*) => {
+    (
+        { $($variant:ident, $oid:literal, $array:ident, $array_oid:literal, $name:literal, $sql:literal, $len:literal, $cat:literal;)* }
+        // Behind those of users: variants are on disk by their number.
+        later { $($later:ident, $later_oid:literal, $later_array:ident, $later_array_oid:literal, $later_name:literal, $later_sql:literal, $later_len:literal, $later_cat:literal;)* }
+    ) => {
         /// A type without its modifier; `varchar(10)` is `Varchar` with a typmod of 14 beside it.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
         pub enum DataType {
@@ -15,24 +19,33 @@ macro_rules! data_types {
             Enum(u32),
             /// The array of the enum of this oid, its own being the next.
             EnumArray(u32),
+            $($later, $later_array,)*
         }
 
         #[allow(clippy::len_without_is_empty)]
         impl DataType {
             /// Every type of the system, base type then its array.
-            pub const ALL: &'static [DataType] = &[$(DataType::$variant, DataType::$array,)*];
+            pub const ALL: &'static [DataType] = &[
+                $(DataType::$variant, DataType::$array,)*
+                $(DataType::$later, DataType::$later_array,)*
+            ];
 
             pub fn oid(self) -> u32 {
                 match self {
                     $(DataType::$variant => $oid, DataType::$array => $array_oid,)*
                     DataType::Enum(oid) => oid,
                     DataType::EnumArray(of) => of + 1,
+                    $(DataType::$later => $later_oid, DataType::$later_array => $later_array_oid,)*
                 }
             }
 
             /// A type of the system.
             pub fn from_oid(oid: u32) -> Option<DataType> {
-                match oid { $($oid => Some(DataType::$variant), $array_oid => Some(DataType::$array),)* _ => None }
+                match oid {
+                    $($oid => Some(DataType::$variant), $array_oid => Some(DataType::$array),)*
+                    $($later_oid => Some(DataType::$later), $later_array_oid => Some(DataType::$later_array),)*
+                    _ => None,
+                }
             }
 
             /// `pg_type.typname`; for a user's type only what kind of type it is: its name is in the catalog.
@@ -41,6 +54,7 @@ macro_rules! data_types {
                     $(DataType::$variant => $name, DataType::$array => concat!("_", $name),)*
                     DataType::Enum(_) => "enum",
                     DataType::EnumArray(_) => "_enum",
+                    $(DataType::$later => $later_name, DataType::$later_array => concat!("_", $later_name),)*
                 }
             }
 
@@ -50,6 +64,7 @@ macro_rules! data_types {
                     $(DataType::$variant => $sql, DataType::$array => concat!($sql, "[]"),)*
                     DataType::Enum(_) => "enum",
                     DataType::EnumArray(_) => "enum[]",
+                    $(DataType::$later => $later_sql, DataType::$later_array => concat!($later_sql, "[]"),)*
                 }
             }
 
@@ -59,6 +74,7 @@ macro_rules! data_types {
                     $(DataType::$variant => $len, DataType::$array => -1,)*
                     DataType::Enum(_) => 4,
                     DataType::EnumArray(_) => -1,
+                    $(DataType::$later => $later_len, DataType::$later_array => -1,)*
                 }
             }
 
@@ -68,6 +84,7 @@ macro_rules! data_types {
                     $(DataType::$variant => $cat, DataType::$array => 'A',)*
                     DataType::Enum(_) => 'E',
                     DataType::EnumArray(_) => 'A',
+                    $(DataType::$later => $later_cat, DataType::$later_array => 'A',)*
                 }
             }
 
@@ -77,6 +94,7 @@ macro_rules! data_types {
                     $(DataType::$variant => None, DataType::$array => Some(DataType::$variant),)*
                     DataType::Enum(_) => None,
                     DataType::EnumArray(of) => Some(DataType::Enum(of)),
+                    $(DataType::$later => None, DataType::$later_array => Some(DataType::$later),)*
                 }
             }
 
@@ -86,6 +104,7 @@ macro_rules! data_types {
                     $(DataType::$variant => Some(DataType::$array), DataType::$array => None,)*
                     DataType::Enum(oid) => Some(DataType::EnumArray(oid)),
                     DataType::EnumArray(_) => None,
+                    $(DataType::$later => Some(DataType::$later_array), DataType::$later_array => None,)*
                 }
             }
         }
@@ -93,6 +112,7 @@ macro_rules! data_types {
 }
 
 data_types! {
+    {
     Bool, 16, BoolArray, 1000, "bool", "boolean", 1, 'B';
     Int2, 21, Int2Array, 1005, "int2", "smallint", 2, 'N';
     Int4, 23, Int4Array, 1007, "int4", "integer", 4, 'N';
@@ -123,6 +143,10 @@ data_types! {
     Json, 114, JsonArray, 199, "json", "json", -1, 'U';
     Int2vector, 22, Int2vectorArray, 1006, "int2vector", "int2vector", -1, 'A';
     Oidvector, 30, OidvectorArray, 1013, "oidvector", "oidvector", -1, 'A';
+    }
+    later {
+    Jsonpath, 4072, JsonpathArray, 4073, "jsonpath", "jsonpath", -1, 'U';
+    }
 }
 
 /// Other spellings that SQL or `format_type` use.
@@ -207,7 +231,14 @@ impl DataType {
 
     /// Whether its values have an order, and so an equality.
     pub fn is_ordered(self) -> bool {
-        !matches!(self, DataType::Void | DataType::Json | DataType::JsonArray)
+        !matches!(
+            self,
+            DataType::Void
+                | DataType::Json
+                | DataType::JsonArray
+                | DataType::Jsonpath
+                | DataType::JsonpathArray
+        )
     }
 
     /// An oid alias: stored as an oid, shown as a name.

@@ -97,6 +97,7 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
             json::raw::check(s)?;
             Value::Json(s.into())
         }
+        DataType::Jsonpath => Value::from(json::path::JsonPath::parse(check_text(s)?)?.to_string()),
         DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
             reg(s, ty)?
         }
