@@ -175,6 +175,11 @@ impl Txn {
         Ok(())
     }
 
+    /// A statement of it has looked at what there is.
+    pub fn has_begun_statements(&self) -> bool {
+        self.statements.get() > 0 || self.has_participants()
+    }
+
     pub fn has_participants(&self) -> bool {
         !self.participants.borrow().is_empty() || !self.lockers.borrow().is_empty()
     }

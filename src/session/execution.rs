@@ -578,6 +578,7 @@ impl Results for Execution {
 impl Drop for Execution {
     fn drop(&mut self) {
         *self.session.running.borrow_mut() = None;
+        self.session.activity.ends();
         if self.ended || self.finished {
             return;
         }

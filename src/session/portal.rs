@@ -115,6 +115,8 @@ impl Session {
             let prepared = Prepared {
                 parsed: Some(parsed),
                 bound: RefCell::new(planned),
+                micros: super::now_micros(),
+                from_sql: false,
             };
             return self.store_statement(name, prepared);
         }
@@ -164,6 +166,8 @@ impl Session {
         Ok(Prepared {
             parsed,
             bound: RefCell::new(planned),
+            micros: super::now_micros(),
+            from_sql: false,
         })
     }
 
@@ -257,6 +261,7 @@ impl Session {
         self.portals.borrow_mut().remove("");
         let parsed = prepared.parsed.clone();
         let parsed = parsed.ok_or_else(|| Error::internal("there is no statement to run"))?;
+        self.activity.begins(&parsed.text);
         let once = Once {
             parsed,
             planned,
@@ -318,6 +323,9 @@ impl Session {
 
     pub(super) fn execute(&self, name: &str, rows_max: u32, stop: Arc<Stop>) -> Result<Reply> {
         let portal = self.portal(name)?;
+        if let Some(parsed) = &portal.borrow().parsed {
+            self.activity.begins(&parsed.text);
+        }
         Ok(Reply::Results(Box::new(Execution::portal(
             self.this()?,
             portal,
@@ -365,7 +373,10 @@ impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let bound = sql::Bound {
-            statement: sql::Statement::Nothing { tag: "" },
+            statement: sql::Statement::Nothing {
+                tag: "",
+                notice: None,
+            },
             params: [].into(),
             columns: None,
         };

@@ -325,8 +325,8 @@ impl<'a> Binder<'a> {
                     format!("array subscript must have type integer, not {from}"),
                 )
             })?;
-            // Of TG_ARGV the first is number 0.
-            let index = match self.is_argv(&value) {
+            // Of TG_ARGV and of vectors the first is number 0.
+            let index = match self.is_argv(&value) || value.ty().is_vector() {
                 true => self.infix("+", index, Expr::Const(Value::Int4(1), DataType::Int4))?,
                 false => index,
             };

@@ -51,8 +51,30 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr> {
         let left = self.row(left, cx)?;
         let right = self.row(right, cx)?;
+        if let BinaryOperator::Overlaps = op {
+            return self.overlaps(left, right);
+        }
         let symbol = operator::symbol(op)?;
         self.compare_rows(symbol, left, right)
+    }
+
+    /// Of two spans; one may be given by its length.
+    fn overlaps(&mut self, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+        let mut ends = Vec::with_capacity(4);
+        for (side, mut span) in [("left", left), ("right", right)] {
+            let (Some(second), Some(first)) = (span.pop(), span.pop()) else {
+                return Err(wrong_span(side));
+            };
+            if !span.is_empty() {
+                return Err(wrong_span(side));
+            }
+            let end = match second.ty() {
+                DataType::Interval => self.infix("+", first.clone(), second)?,
+                _ => second,
+            };
+            ends.extend([first, end]);
+        }
+        self.call("overlaps", ends)
     }
 
     pub(super) fn compare_rows(
@@ -237,4 +259,10 @@ impl<'a> Binder<'a> {
         self.copied += super::walk::size(&out);
         Ok(out)
     }
+}
+
+fn wrong_span(side: &str) -> types::Error {
+    syntax(format!(
+        "wrong number of parameters on {side} side of OVERLAPS expression"
+    ))
 }

@@ -40,11 +40,7 @@ impl Binder<'_> {
         };
         let column = Column::new(column.as_str(), *ty);
         let ty = *ty;
-        let args = args
-            .into_iter()
-            .zip(arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, ty))
-            .collect::<Result<Vec<_>>>()?;
+        let args = self.row_args(name, args, arg_types)?;
         if let Some(found) = &mut cx.series {
             found.push(TableFunction {
                 name: name.to_string(),

@@ -5,6 +5,7 @@
 
 use super::errors::Source;
 use super::frame;
+use super::respell::Respelling;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use types::Result;
@@ -15,6 +16,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
     let function = makes_function(&tokens);
     let queries = matches!(tokens.first(), Some(t) if begins_query(&t.token));
+    let mut respelling = Respelling::of(tokens.first());
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
     for mut token in tokens {
@@ -23,6 +25,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             continue;
         }
         weaker_lock(&token.token, &mut out);
+        let is_query = respelling.respell(&mut token, &mut out, last);
         frame::respell(&mut token.token, &mut out);
         if is(&token.token, Keyword::VALUES) && of_defaults(&mut out, token.span) {
             last = Some(out.len() - 1);
@@ -54,7 +57,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
                 if w.keyword == Keyword::ONLY && matches!(before, Some(b) if names_follow(b)) {
                     continue;
                 }
-                if w.keyword == Keyword::TABLE && last.is_none() {
+                if w.keyword == Keyword::TABLE && (last.is_none() || is_query) {
                     let span = token.span;
                     out.extend(select_all(span));
                     token = keyword(Keyword::FROM, "FROM", span);

@@ -38,7 +38,12 @@ impl Class<'_> {
             oid(self.oid),
             text(self.name),
             oid(self.schema),
-            oid(0), // reltype: tables have no row type
+            // Of what has rows: the type of these, which has the relation's oid.
+            oid(if matches!(self.kind, "r" | "m" | "v") {
+                self.oid
+            } else {
+                0
+            }),
             oid(0),
             oid(OWNER),
             oid(self.access_method),
