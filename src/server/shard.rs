@@ -199,6 +199,10 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
                     Answer::Done
                 }
                 Message::Door(database, act) => Answer::Count(node.at_door(database, act)),
+                Message::Sessions => Answer::Sessions(node.sessions_here()),
+                Message::Signal(pid, signal) => {
+                    Answer::Count(usize::from(node.signal_here(pid, signal)))
+                }
                 Message::Metrics => numbers::answer(&node).await,
             }
         }

@@ -638,6 +638,7 @@ impl Drop for Execution {
     fn drop(&mut self) {
         *self.session.running.borrow_mut() = None;
         self.session.scripted.set(false);
+        self.session.activity.ends();
         if self.ended || self.finished {
             return;
         }

@@ -117,6 +117,8 @@ impl Session {
             let prepared = Prepared {
                 parsed: Some(parsed),
                 bound: RefCell::new(planned),
+                micros: super::now_micros(),
+                from_sql: false,
             };
             return self.store_statement(name, prepared);
         }
@@ -166,6 +168,8 @@ impl Session {
         Ok(Prepared {
             parsed,
             bound: RefCell::new(planned),
+            micros: super::now_micros(),
+            from_sql: false,
         })
     }
 
@@ -249,6 +253,7 @@ impl Session {
         self.portals.borrow_mut().remove("");
         let parsed = prepared.parsed.clone();
         let parsed = parsed.ok_or_else(|| Error::internal("there is no statement to run"))?;
+        self.activity.begins(&parsed.text);
         let once = Once {
             parsed,
             planned,
@@ -316,7 +321,13 @@ impl Session {
         let cursor = self.cursors.borrow().get(name).cloned();
         let execution = match cursor {
             Some(cursor) => Execution::cursor(session, cursor, rows_max, stop),
-            None => Execution::portal(session, self.portal(name)?, rows_max, stop),
+            None => {
+                let portal = self.portal(name)?;
+                if let Some(parsed) = &portal.borrow().parsed {
+                    self.activity.begins(&parsed.text);
+                }
+                Execution::portal(session, portal, rows_max, stop)
+            }
         };
         Ok(Reply::Results(Box::new(execution)))
     }
@@ -366,7 +377,10 @@ impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let bound = sql::Bound {
-            statement: sql::Statement::Nothing { tag: "" },
+            statement: sql::Statement::Nothing {
+                tag: "",
+                notice: None,
+            },
             params: [].into(),
             columns: None,
         };

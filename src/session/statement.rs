@@ -248,9 +248,12 @@ impl Work<'_> {
         );
         let exec = exec.with_temp(node.temp.clone()).with_profile(profile);
         let exec = match self.session.this() {
-            Ok(session) => Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
-                session.configure(name, value, local)
-            }))),
+            Ok(session) => {
+                let exec = exec.with_observer(session.clone());
+                Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
+                    session.configure(name, value, local)
+                })))
+            }
             // It is going away: nobody will ask for its parameters.
             Err(_) => Rc::new(exec),
         };

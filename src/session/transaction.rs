@@ -310,20 +310,20 @@ impl Session {
         let Some(active) = block.active_mut() else {
             return Ok(None);
         };
-        let too_late = |what| Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, what));
-        if let Some(wanted) = isolation {
-            let wanted = level(wanted);
-            if wanted != active.txn.isolation {
-                if active.txn.has_looked() {
-                    return too_late(
-                        "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                    );
-                }
-                active.txn = Txn::begin(router, wanted);
+        let refused = |message: &str| Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        if let Some(wanted) = isolation.map(level).filter(|w| *w != active.txn.isolation) {
+            if active.txn.has_looked() {
+                return refused("SET TRANSACTION ISOLATION LEVEL must be called before any query");
             }
+            if !active.savepoints.is_empty() {
+                return refused(
+                    "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+                );
+            }
+            active.txn = Txn::begin(router, wanted);
         }
         if read_only == Some(false) && active.read_only && active.txn.has_looked() {
-            return too_late("transaction read-write mode must be set before any query");
+            return refused("transaction read-write mode must be set before any query");
         }
         active.read_only = read_only.unwrap_or(active.read_only);
         Ok(None)

@@ -32,11 +32,12 @@ impl Session {
     ) -> Result<Option<Started>> {
         Ok(Some(match statement {
             Statement::Begin {
+                start,
                 isolation,
                 read_only,
             } => {
                 let warning = self.begin_block(*isolation, *read_only)?;
-                ended("BEGIN", warning)
+                ended(begun(*start), warning)
             }
             Statement::Commit { chain } => {
                 let next = self.chained("COMMIT", *chain)?;
@@ -129,11 +130,12 @@ impl Session {
             Statement::Prepare { name, types, text } => {
                 let mut parsed = sql::parse(text)?;
                 let types = types.iter().map(|t| Some(*t)).collect();
-                let prepared = self.prepare(parsed.pop(), types)?;
+                let mut prepared = self.prepare(parsed.pop(), types)?;
+                prepared.from_sql = true;
                 self.store_statement(name.clone(), prepared)?;
                 ended("PREPARE", None)
             }
-            Statement::Nothing { tag } => ended(tag, None),
+            Statement::Nothing { tag, notice } => ended(tag, notice.clone()),
             Statement::Vacuum { tables, analyze } => {
                 let done = self.vacuum(tables, ctx).await?;
                 if *analyze {
@@ -614,6 +616,14 @@ impl Session {
     }
 }
 
+/// How the statement that begins a block says that it has.
+pub(super) fn begun(start: bool) -> &'static str {
+    match start {
+        true => "START TRANSACTION",
+        false => "BEGIN",
+    }
+}
+
 pub(super) fn in_block(what: &str) -> Error {
     Error::new(
         SqlState::ACTIVE_SQL_TRANSACTION,
@@ -632,7 +642,9 @@ fn word(what: Discard) -> &'static str {
 
 pub(super) fn ended(tag: &str, notice: Option<Error>) -> Started {
     let kind = match tag {
-        "BEGIN" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => StatementKind::Transaction,
+        "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
+            StatementKind::Transaction
+        }
         _ => StatementKind::Utility,
     };
     let notices = notice.into_iter().collect();

@@ -26,6 +26,10 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
         Value::Float4(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Numeric(n) => numeric::encode(n, out),
+        Value::Text(s) if ty == DataType::Jsonpath => {
+            out.push(JSONB_VERSION);
+            out.extend_from_slice(s.as_bytes());
+        }
         Value::Text(s) | Value::Json(s) => out.extend_from_slice(s.as_bytes()),
         Value::Bytea(b) => out.extend_from_slice(b),
         Value::Interval(i) => {
@@ -135,6 +139,12 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
             json::raw::check(text)?;
             Value::Json(text.into())
         }
+        DataType::Jsonpath => match bytes.split_first() {
+            Some((&JSONB_VERSION, text)) => {
+                Value::from(json::path::JsonPath::parse(utf8(text)?)?.to_string())
+            }
+            _ => return Err(malformed("unsupported jsonpath version number")),
+        },
         DataType::Oid => Value::Oid(u32::from_be_bytes(fixed(bytes)?)),
         // So does he the types of a row's fields.
         DataType::Composite(_) => Value::Bytea(bytes.into()),

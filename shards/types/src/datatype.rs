@@ -163,6 +163,7 @@ data_types! {
     later {
         Record, 2249, RecordArray, 2287, "record", "record", -1, 'P';
         Regprocedure, 2202, RegprocedureArray, 2207, "regprocedure", "regprocedure", 4, 'N';
+        Jsonpath, 4072, JsonpathArray, 4073, "jsonpath", "jsonpath", -1, 'U';
     }
 }
 
@@ -259,7 +260,14 @@ impl DataType {
 
     /// Whether its values have an order, and so an equality.
     pub fn is_ordered(self) -> bool {
-        !matches!(self, DataType::Void | DataType::Json | DataType::JsonArray)
+        !matches!(
+            self,
+            DataType::Void
+                | DataType::Json
+                | DataType::JsonArray
+                | DataType::Jsonpath
+                | DataType::JsonpathArray
+        )
     }
 
     /// An oid alias: stored as an oid, shown as a name.

@@ -17,6 +17,7 @@ struct Fields {
     hint: Option<String>,
     context: Option<String>,
     position: Option<u32>,
+    schema: Option<String>,
     table: Option<String>,
     column: Option<String>,
     constraint: Option<String>,
@@ -32,6 +33,7 @@ impl Error {
             hint: None,
             context: None,
             position: None,
+            schema: None,
             table: None,
             column: None,
             constraint: None,
@@ -71,7 +73,18 @@ impl Error {
         self
     }
 
-    pub fn with_table(mut self, table: impl Into<String>) -> Error {
+    pub fn with_table(self, schema: impl Into<String>, table: impl Into<String>) -> Error {
+        self.with_schema(schema).with_table_name(table)
+    }
+
+    /// As RAISE … USING SCHEMA says it; a table's is said with it.
+    pub fn with_schema(mut self, schema: impl Into<String>) -> Error {
+        self.0.schema = Some(schema.into());
+        self
+    }
+
+    /// As RAISE … USING TABLE says it.
+    pub fn with_table_name(mut self, table: impl Into<String>) -> Error {
         self.0.table = Some(table.into());
         self
     }
@@ -125,6 +138,10 @@ impl Error {
 
     pub fn position(&self) -> Option<u32> {
         self.0.position
+    }
+
+    pub fn schema(&self) -> Option<&str> {
+        self.0.schema.as_deref()
     }
 
     pub fn table(&self) -> Option<&str> {

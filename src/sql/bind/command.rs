@@ -18,13 +18,13 @@ impl<'a> Binder<'a> {
             return Ok(statement);
         }
         Ok(match c {
-            Command::Begin { .. }
+            Command::Nothing { .. }
+            | Command::Begin { .. }
             | Command::Commit { .. }
             | Command::Rollback { .. }
             | Command::Savepoint { .. }
             | Command::Release { .. }
             | Command::RollbackTo { .. }
-            | Command::SetConstraints { .. }
             | Command::SetTransaction { .. }
             | Command::Set { .. }
             | Command::Show { .. }
@@ -38,6 +38,10 @@ impl<'a> Binder<'a> {
             | Command::Notify { .. } => {
                 return Err(Error::internal("a command that names nothing"));
             }
+            Command::SetConstraints { names, deferred } => Statement::SetConstraints {
+                names: names.clone(),
+                deferred: *deferred,
+            },
             Command::Prepare { name, types, text } => prepare(self, name, types, text)?,
             Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
@@ -361,16 +365,18 @@ fn prepare(
 /// A command in which there is nothing to look up.
 fn as_written(c: &Command) -> Option<Statement> {
     Some(match c {
-        Command::SetConstraints { names, deferred } => Statement::SetConstraints {
-            names: names.clone(),
-            deferred: *deferred,
-        },
         Command::Begin {
+            start,
             isolation,
             read_only,
         } => Statement::Begin {
+            start: *start,
             isolation: *isolation,
             read_only: *read_only,
+        },
+        Command::Nothing { tag, notice } => Statement::Nothing {
+            tag,
+            notice: Some(notice.clone()),
         },
         Command::Commit { chain } => Statement::Commit { chain: *chain },
         Command::Rollback { chain } => Statement::Rollback { chain: *chain },
@@ -412,6 +418,7 @@ fn as_written(c: &Command) -> Option<Statement> {
             text: text.clone(),
         },
         Command::Prepare { .. }
+        | Command::SetConstraints { .. }
         | Command::Explain { .. }
         | Command::Copy { .. }
         | Command::Vacuum { .. }

@@ -79,7 +79,11 @@ impl<'a> Binder<'a> {
                 name,
                 concurrently,
             } => self.reindex(*what, name, *concurrently),
-            Definition::Refresh { name, with_data } => self.refresh(name, *with_data),
+            Definition::Refresh {
+                name,
+                with_data,
+                concurrently,
+            } => self.refresh(name, *with_data, *concurrently),
         }
     }
 

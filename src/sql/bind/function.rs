@@ -8,7 +8,7 @@ use super::{
     Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, walk, window,
 };
 use engine::exec::cast::{self, CastContext};
-use engine::exec::functions::system::{advisory, sequence_function};
+use engine::exec::functions::system::{advisory, observed, sequence_function};
 use engine::exec::resolve;
 use engine::plan::{Advise, Expr, FuncRef, Plan, SequenceCall, SubqueryKind, WindowFunc};
 use sqlparser::ast::{
@@ -173,6 +173,12 @@ impl<'a> Binder<'a> {
         if let "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" = name {
             return self.beside(name, args, cx, |input| Plan::Sleep {
                 input: Box::new(input),
+            });
+        }
+        if let Some(what) = observed(name) {
+            return self.beside(name, args, cx, |input| Plan::Observe {
+                input: Box::new(input),
+                what,
             });
         }
         if let Some(function) = sequence_function(name) {

@@ -63,6 +63,10 @@ impl<'a> Binder<'a> {
         right: &'a ast::Expr,
         cx: &mut Cx,
     ) -> Result<Expr> {
+        if let BinaryOperator::Overlaps = op {
+            let (left, right) = (self.row(left, cx)?, self.row(right, cx)?);
+            return self.overlaps(left, right);
+        }
         let symbol = operator::symbol(op)?;
         if let ast::Expr::Subquery(q) = right {
             let left = self.row(left, cx)?;
@@ -76,6 +80,25 @@ impl<'a> Binder<'a> {
         let left = self.row(left, cx)?;
         let right = self.row(right, cx)?;
         self.compare_rows(symbol, left, right)
+    }
+
+    /// Of two spans; one may be given by its length.
+    fn overlaps(&mut self, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+        let mut ends = Vec::with_capacity(4);
+        for (side, mut span) in [("left", left), ("right", right)] {
+            let (Some(second), Some(first)) = (span.pop(), span.pop()) else {
+                return Err(wrong_span(side));
+            };
+            if !span.is_empty() {
+                return Err(wrong_span(side));
+            }
+            let end = match second.ty() {
+                DataType::Interval => self.infix("+", first.clone(), second)?,
+                _ => second,
+            };
+            ends.extend([first, end]);
+        }
+        self.call("overlaps", ends)
     }
 
     pub(super) fn compare_rows(
@@ -264,4 +287,10 @@ impl<'a> Binder<'a> {
         self.copied += super::walk::size(&out);
         Ok(out)
     }
+}
+
+fn wrong_span(side: &str) -> types::Error {
+    syntax(format!(
+        "wrong number of parameters on {side} side of OVERLAPS expression"
+    ))
 }

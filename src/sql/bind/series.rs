@@ -39,11 +39,7 @@ impl Binder<'_> {
             .map(|(name, ty)| Column::new(name.as_str(), *ty))
             .collect();
         let value = value_of(&columns, place)?;
-        let args = args
-            .into_iter()
-            .zip(arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, ty))
-            .collect::<Result<Vec<_>>>()?;
+        let args = self.row_args(name, args, arg_types)?;
         if let Some(found) = &mut cx.series {
             found.push(TableFunction {
                 name: name.to_string(),

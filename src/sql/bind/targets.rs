@@ -54,7 +54,10 @@ impl<'a> Binder<'a> {
     fn target(&mut self, e: &'a ast::Expr, name: String, cx: &mut Cx) -> Result<Target> {
         let expr = self.expr(e, cx)?;
         let mut column = Column::new(name, expr.ty());
-        column.typmod = self.typmod_of(&expr, cx);
+        column.typmod = match self.cast_typmod(e)? {
+            -1 => self.typmod_of(&expr, cx),
+            declared => declared,
+        };
         if let Expr::Column(i, _) = &expr {
             let all = cx.scope.relations.iter().flat_map(|r| &r.columns);
             let plain = |e: &&Entry| matches!(e.expr, Expr::Column(j, _) if j == *i);
@@ -82,6 +85,15 @@ impl<'a> Binder<'a> {
         let value = self.access(value, chain, cx)?;
         out.extend(self.expanded(value, cx)?);
         Ok(())
+    }
+
+    /// What a cast says of its type, which is not kept once the value of a literal is known; -1 for nothing.
+    fn cast_typmod(&self, e: &ast::Expr) -> Result<i32> {
+        Ok(match e {
+            ast::Expr::Nested(inner) => self.cast_typmod(inner)?,
+            ast::Expr::Cast { data_type, .. } => self.declared_type(data_type)?.typmod,
+            _ => -1,
+        })
     }
 
     fn qualified_wildcard(

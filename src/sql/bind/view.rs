@@ -11,7 +11,9 @@ use super::{Binder, names, unplaced};
 use crate::parse::{self, Ast, define};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
-use engine::catalog::{ColumnDef, Relation as Found, Sequence, Stated, Table, TableKind, View};
+use engine::catalog::{
+    ColumnDef, Index, Relation as Found, Sequence, Stated, Table, TableKind, View,
+};
 use engine::exec::functions::domains::cast_to_domain;
 use engine::exec::functions::quote_identifier;
 use engine::plan::ddl::{CreateView, Ddl};
@@ -416,7 +418,12 @@ impl<'a> Binder<'a> {
         filled(table, query, true)
     }
 
-    pub(super) fn refresh(&mut self, name: &ast::ObjectName, with_data: bool) -> Result<Statement> {
+    pub(super) fn refresh(
+        &mut self,
+        name: &ast::ObjectName,
+        with_data: bool,
+        concurrently: bool,
+    ) -> Result<Statement> {
         let (schema, base) = self.qualified(name)?;
         let table = match self.find(schema.as_deref(), &base) {
             Some(Found::Table(table)) => table,
@@ -428,9 +435,15 @@ impl<'a> Binder<'a> {
                 ));
             }
         };
-        let TableKind::Materialized { query, .. } = &table.kind else {
+        let TableKind::Materialized {
+            query, populated, ..
+        } = &table.kind
+        else {
             return Err(not_materialized(&base));
         };
+        if concurrently {
+            may_refresh_concurrently(&table, *populated)?;
+        }
         let ddl = Ddl::Refresh {
             view: table.id,
             with_data,
@@ -445,6 +458,34 @@ impl<'a> Binder<'a> {
         };
         Ok(Statement::Fill { ddl, query })
     }
+}
+
+/// Readers are never kept out, which is all that CONCURRENTLY asks for; yet it wants what PostgreSQL's needs.
+fn may_refresh_concurrently(table: &Table, populated: bool) -> Result<()> {
+    if !populated {
+        return Err(Error::unsupported(
+            "CONCURRENTLY cannot be used when the materialized view is not populated",
+        ));
+    }
+    let usable = |i: &Arc<Index>| {
+        let columns = i.parts.iter().all(|p| p.column().is_some());
+        i.unique && !i.invalid && i.predicate.is_none() && columns
+    };
+    if table.indexes.iter().any(usable) {
+        return Ok(());
+    }
+    let name = format!(
+        "{}.{}",
+        quote_identifier(&table.schema),
+        quote_identifier(&table.name)
+    );
+    Err(Error::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("cannot refresh materialized view \"{name}\" concurrently"),
+    )
+    .with_hint(
+        "Create a unique index with no WHERE clause on one or more columns of the materialized view.",
+    ))
 }
 
 fn not_materialized(name: &str) -> Error {

@@ -78,6 +78,7 @@ pub(crate) enum Definition {
     Refresh {
         name: ObjectName,
         with_data: bool,
+        concurrently: bool,
     },
 }
 
@@ -594,7 +595,7 @@ fn if_exists(c: &mut Cursor) -> Result<bool> {
     Ok(found)
 }
 
-fn if_not_exists(c: &mut Cursor) -> Result<bool> {
+pub(super) fn if_not_exists(c: &mut Cursor) -> Result<bool> {
     let found = c.accept("if");
     if found {
         c.expect("not")?;
@@ -702,11 +703,19 @@ pub(super) fn refresh(c: &mut Cursor) -> Result<Definition> {
     c.next();
     c.expect("materialized")?;
     c.expect("view")?;
-    // Readers are never kept out here, which is all that CONCURRENTLY asks for.
-    c.accept("concurrently");
+    let concurrently = c.accept("concurrently");
     let name = c.object_name()?;
     let with_data = with_data(c)?;
-    Ok(Definition::Refresh { name, with_data })
+    if concurrently && !with_data {
+        return Err(syntax(
+            "REFRESH options CONCURRENTLY and WITH NO DATA cannot be used together",
+        ));
+    }
+    Ok(Definition::Refresh {
+        name,
+        with_data,
+        concurrently,
+    })
 }
 
 /// REINDEX [(CONCURRENTLY)] {INDEX | TABLE | SCHEMA | DATABASE} [CONCURRENTLY] name

@@ -5,6 +5,7 @@
 
 use super::errors::Source;
 use super::frame;
+use super::respell::Respelling;
 use super::star::Calls;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
@@ -16,6 +17,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
     let function = makes_function(&tokens);
     let queries = matches!(tokens.first(), Some(t) if begins_query(&t.token));
+    let mut respelling = Respelling::of(tokens.first());
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
     let mut calls = Calls::default();
@@ -31,6 +33,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             token.token = Token::CustomBinaryOperator("==".into());
         }
         weaker_lock(&token.token, &mut out);
+        let is_query = respelling.respell(&mut token, &mut out, last);
         frame::respell(&mut token.token, &mut out);
         calls.respell(&mut token.token, &mut out);
         let end = out.len();
@@ -72,7 +75,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
                 if w.keyword == Keyword::ONLY && matches!(before, Some(b) if names_follow(b)) {
                     continue;
                 }
-                if w.keyword == Keyword::TABLE && last.is_none() {
+                if w.keyword == Keyword::TABLE && (last.is_none() || is_query) {
                     let span = token.span;
                     out.extend(select_all(span));
                     token = keyword(Keyword::FROM, "FROM", span);

@@ -151,6 +151,7 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::Configure { .. }
             | Plan::Notify { .. }
             | Plan::Sleep { .. }
+            | Plan::Observe { .. }
             | Plan::Sequence(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,

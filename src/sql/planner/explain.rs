@@ -364,6 +364,7 @@ impl Shown<'_> {
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Sleep { input } => self.over(Node::new("Sleep"), &[input]),
+            Plan::Observe { input, .. } => self.over(Node::new("Server State"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
         }

@@ -93,7 +93,8 @@ impl Catalog {
             return Err(Error::new(
                 SqlState::NOT_NULL_VIOLATION,
                 format!("domain {} does not allow null values", name()),
-            ));
+            )
+            .with_schema(self.types.get(&oid).map_or("", |t| &t.schema)));
         }
         let chain: Vec<&UserType> = self.domain_chain(oid).collect();
         let row = [value.clone()];
@@ -109,6 +110,7 @@ impl Catalog {
                             check.name
                         ),
                     )
+                    .with_schema(&domain.schema)
                     .with_constraint(&check.name));
                 }
             }

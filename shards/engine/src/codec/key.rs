@@ -178,6 +178,7 @@ fn put_value(v: &Value, ty: DataType, out: &mut Vec<u8>) -> Result<(), CodecErro
             | DataType::Varchar
             | DataType::Name
             | DataType::InternalChar
+            | DataType::Jsonpath
             | DataType::Unknown,
             Value::Text(s),
         ) => put_bytes(s.as_bytes(), out),
@@ -335,6 +336,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
         | DataType::Bpchar
         | DataType::Name
         | DataType::InternalChar
+        | DataType::Jsonpath
         | DataType::Unknown => Value::Text(take_text(r)?.into()),
         DataType::Bytea => Value::Bytea(take_bytes(r)?.into()),
         DataType::Interval => {

@@ -373,6 +373,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
         | DataType::Bpchar
         | DataType::Name
         | DataType::InternalChar
+        | DataType::Jsonpath
         | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
         DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
         DataType::Numeric => Value::Numeric(take_numeric(r.prefixed()?)?),

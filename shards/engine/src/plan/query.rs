@@ -96,6 +96,41 @@ pub enum Plan {
     Sleep {
         input: Box<Plan>,
     },
+    /// What only the server as a whole knows or can do, of each row of arguments. Output: what the function answers.
+    Observe {
+        input: Box<Plan>,
+        what: Observe,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observe {
+    /// `pg_cancel_backend` and, with `end`, `pg_terminate_backend`.
+    Signal { end: bool },
+    /// `pg_relation_size` and its like.
+    Bytes(TreesOf),
+}
+
+impl Observe {
+    pub fn returns(self) -> DataType {
+        match self {
+            Observe::Signal { .. } => DataType::Bool,
+            Observe::Bytes(_) => DataType::Int8,
+        }
+    }
+}
+
+/// What of a relation is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreesOf {
+    /// Itself.
+    Relation,
+    /// A table's secondary indexes.
+    Indexes,
+    /// Both.
+    All,
+    /// All relations of a database.
+    Database,
 }
 
 /// Which of the statement's changes, and what its rows look like.

@@ -97,6 +97,7 @@ macro_rules! plan_parts {
                 | Plan::DistinctOn { input, .. }
                 | Plan::Notify { input }
                 | Plan::Sleep { input }
+                | Plan::Observe { input, .. }
                 | Plan::Configure { input }
                 | Plan::Gather { input }
                 | Plan::Expand { input, .. } => vec![input],
@@ -133,6 +134,7 @@ macro_rules! plan_parts {
                 | Plan::Given(_)
                 | Plan::Notify { .. }
                 | Plan::Sleep { .. }
+                | Plan::Observe { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
                 | Plan::Gather { .. }
@@ -267,6 +269,7 @@ impl Plan {
                 | Plan::Configure { .. }
                 | Plan::Notify { .. }
                 | Plan::Sleep { .. }
+                | Plan::Observe { .. }
                 | Plan::Sequence(_)
         ) || self.exprs().into_iter().any(Expr::is_volatile)
             || self.inputs().into_iter().any(Plan::is_volatile)

@@ -21,7 +21,7 @@ pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
             );
             return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message)
                 .with_detail(failing(table, row, ctx))
-                .with_table(&table.name)
+                .with_table(&table.schema, &table.name)
                 .with_column(&column.name));
         }
     }
@@ -34,7 +34,7 @@ pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
             );
             return Err(Error::new(SqlState::CHECK_VIOLATION, message)
                 .with_detail(failing(table, row, ctx))
-                .with_table(&table.name)
+                .with_table(&table.schema, &table.name)
                 .with_constraint(&c.name));
         }
     }
@@ -83,7 +83,7 @@ pub fn duplicate(table: &Table, constraint: &str, detail: &str) -> Error {
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
     .with_detail(format!("{detail} already exists."))
-    .with_table(&table.name)
+    .with_table(&table.schema, &table.name)
     .with_constraint(constraint)
 }
 

@@ -100,6 +100,7 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
             json::raw::check(s)?;
             Value::Json(s.into())
         }
+        DataType::Jsonpath => Value::from(json::path::JsonPath::parse(check_text(s)?)?.to_string()),
         ty if ty.is_reg() => reg(s, ty)?,
         DataType::Void => Value::Null,
         // Who has the catalog finds the label, and the types of a row's fields.

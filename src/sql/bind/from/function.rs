@@ -68,11 +68,7 @@ impl<'a> Binder<'a> {
     fn rows_of(&mut self, name: &str, args: Vec<Expr>) -> Result<TableFunction> {
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let (arg_types, columns) = resolve::table_function(name, &types)?;
-        let args = args
-            .into_iter()
-            .zip(arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, ty))
-            .collect::<Result<Vec<_>>>()?;
+        let args = self.row_args(name, args, arg_types)?;
         let columns = columns.into_iter().map(|(n, ty)| Column::new(n, ty));
         Ok(TableFunction {
             name: name.to_string(),
@@ -81,6 +77,26 @@ impl<'a> Binder<'a> {
             ordinality: false,
             beside: Vec::new(),
         })
+    }
+
+    /// The arguments of a set-returning function as it takes them.
+    pub(in crate::bind) fn row_args(
+        &mut self,
+        name: &str,
+        args: Vec<Expr>,
+        types: Vec<DataType>,
+    ) -> Result<Vec<Expr>> {
+        // Values do not say that they are vectors, whose subscripts begin with 0.
+        let vector = name == "generate_subscripts"
+            && args.first().is_some_and(|array| array.ty().is_vector());
+        let args = args.into_iter().zip(types);
+        let mut args = args
+            .map(|(e, ty)| self.coerce_arg(e, ty))
+            .collect::<Result<Vec<_>>>()?;
+        if vector {
+            args.push(Expr::Const(Value::Int4(0), DataType::Int4));
+        }
+        Ok(args)
     }
 
     fn function_rows(

@@ -214,7 +214,7 @@ impl<'a> Estimator<'a> {
                 rows: GIVEN_ROWS,
                 columns: unknown(plan, GIVEN_ROWS),
             },
-            Plan::Notify { input } | Plan::Sleep { input } => {
+            Plan::Notify { input } | Plan::Sleep { input } | Plan::Observe { input, .. } => {
                 let rows = self.output(input).rows;
                 Output {
                     rows,

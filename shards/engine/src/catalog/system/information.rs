@@ -19,7 +19,7 @@ pub(super) fn yes_no(v: bool) -> Value {
     text(if v { YES } else { NO })
 }
 
-fn database(ctx: &Context) -> Value {
+pub(super) fn database(ctx: &Context) -> Value {
     text(&ctx.session.database)
 }
 
@@ -81,7 +81,7 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
 }
 
 /// They are not of the standard, so they are not in `information_schema`.
-fn is_materialized(t: &Table) -> bool {
+pub(super) fn is_materialized(t: &Table) -> bool {
     matches!(t.kind, TableKind::Materialized { .. })
 }
 

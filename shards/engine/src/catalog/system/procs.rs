@@ -377,6 +377,15 @@ pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
         ],
     ),
     io(
+        4072,
+        [
+            (4001, "jsonpath_in"),
+            (4003, "jsonpath_out"),
+            (4002, "jsonpath_recv"),
+            (4004, "jsonpath_send"),
+        ],
+    ),
+    io(
         4089,
         [
             (4084, "regnamespacein"),

@@ -261,6 +261,7 @@ static TABLES: &[&[Function]] = &[
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,
     jsonb::FUNCTIONS,
+    jsonb::path_functions::FUNCTIONS,
     json::FUNCTIONS,
     enums::FUNCTIONS,
     domains::FUNCTIONS,

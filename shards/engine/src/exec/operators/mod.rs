@@ -19,6 +19,7 @@ mod limit;
 mod lock_rows;
 mod lookup;
 mod merge;
+pub mod observe;
 mod recursive;
 mod rows;
 mod scope;
@@ -142,6 +143,8 @@ pub struct Exec {
     pub profile: Option<Rc<Profile>>,
     /// What set_config() does.
     configure: Option<Rc<Configure>>,
+    /// Who asks all shards.
+    observer: Option<Rc<dyn observe::Observer>>,
     /// What the changes in WITH have returned, by their numbers.
     given: RefCell<BTreeMap<usize, Rc<Stash>>>,
     answers: Answers,
@@ -163,6 +166,7 @@ impl Exec {
             temp: None,
             profile: None,
             configure: None,
+            observer: None,
             given: RefCell::default(),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -186,6 +190,12 @@ impl Exec {
         self
     }
 
+    /// What the server as a whole knows is asked of it.
+    pub fn with_observer(mut self, observer: Rc<dyn observe::Observer>) -> Exec {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The rows of a change in WITH.
     pub fn give(&self, slot: usize, rows: Stash) {
         self.given.borrow_mut().insert(slot, Rc::new(rows));
@@ -201,6 +211,7 @@ impl Exec {
             temp: self.temp.clone(),
             profile: None,
             configure: self.configure.clone(),
+            observer: self.observer.clone(),
             given: RefCell::default(),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -221,6 +232,7 @@ impl Exec {
             temp: self.temp.clone(),
             profile: self.profile.clone(),
             configure: self.configure.clone(),
+            observer: self.observer.clone(),
             given: RefCell::new(self.given.borrow().clone()),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -314,6 +326,9 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::Given(given) => given_rows(given, exec)?,
         Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
         Plan::Sleep { input } => Box::new(sleep::Sleep::new(scope, below(input)?)),
+        Plan::Observe { input, what } => {
+            Box::new(observe::Observed::new(scope, below(input)?, *what))
+        }
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),

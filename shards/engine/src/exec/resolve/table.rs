@@ -83,6 +83,24 @@ static SIGNATURES: &[Function] = &[
         &[ANY_ARRAY, Int4],
         Int4,
     ),
+    set(
+        "jsonb_path_query",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath],
+        Jsonb,
+    ),
+    set(
+        "jsonb_path_query_vars",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath, Jsonb],
+        Jsonb,
+    ),
+    set(
+        "jsonb_path_query_silent",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+    ),
     set("unnest", "unnest", &[ANY_ARRAY], ANY_ELEMENT),
     set("_pg_expandarray", EXPAND_ARRAY, &[ANY_ARRAY], ANY_ELEMENT),
     set(

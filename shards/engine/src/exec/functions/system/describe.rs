@@ -134,12 +134,6 @@ absent! {
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
     "pg_get_function_sqlbody" "pg_get_function_sqlbody" [Oid] Text Value::Null;
     "pg_tablespace_location" "pg_tablespace_location" [Oid] Text "".into();
-    "pg_table_size" "pg_table_size" [Regclass] Int8 Value::Null;
-    "pg_indexes_size" "pg_indexes_size" [Regclass] Int8 Value::Null;
-    "pg_relation_size" "pg_relation_size" [Regclass] Int8 Value::Null;
-    "pg_total_relation_size" "pg_total_relation_size" [Regclass] Int8 Value::Null;
-    "pg_database_size_oid" "pg_database_size" [Oid] Int8 Value::Null;
-    "pg_database_size_name" "pg_database_size" [Name] Int8 Value::Null;
     "pg_tablespace_size_oid" "pg_tablespace_size" [Oid] Int8 Value::Null;
     "pg_tablespace_size_name" "pg_tablespace_size" [Name] Int8 Value::Null;
 }

@@ -61,6 +61,8 @@ per_type! {
     UuidArray "pg_typeof__uuid" "cast_to__uuid";
     Jsonb "pg_typeof_jsonb" "cast_to_jsonb";
     JsonbArray "pg_typeof__jsonb" "cast_to__jsonb";
+    Jsonpath "pg_typeof_jsonpath" "cast_to_jsonpath";
+    JsonpathArray "pg_typeof__jsonpath" "cast_to__jsonpath";
     Json "pg_typeof_json" "cast_to_json";
     JsonArray "pg_typeof__json" "cast_to__json";
     Int2vector "pg_typeof_int2vector" "cast_to_int2vector";
