@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// A heap a thread, as each shard has one.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: runtime::Allocator = runtime::Allocator;
 
 fn main() -> ExitCode {
     let command = match Command::parse(std::env::args_os()) {

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Beside PostgreSQL: durable inserts of one row by 32 clients, TPC-B by 16, and COPY of a million rows, on the same disk of
-# one machine.
+# Beside PostgreSQL: durable inserts of one row by 32 clients, TPC-B and point reads by 16, and COPY of a million rows, on the same
+# disk of one machine.
 #
 #   benches/compare/postgres.sh [binary]        without one it builds target/release/rustydb-shard
 #
 # CORES (2), CLIENTS (32), LASTS (6 s for a run of inserts or of TPC-B), SCALE (10, of TPC-B), ROWS (1000000), ROUNDS (3),
-# WORK ("inserts tpcb copies"), PG_BIN (the newest installed).
+# WORK ("inserts tpcb copies", also "reads": pgbench -S), OVER ("tcp", or "unix": through sockets with a path), PG_BIN (the newest
+# installed).
 # The two take turns within each round and change places from round to round, so that a disk or a neighbour that slows down
 # slows both; what is printed are medians and their ratio. PostgreSQL is as initdb makes it (fsync and synchronous_commit are
 # on, and it is said if they are not), with ports and directories of its own that go when the script ends.
@@ -34,7 +35,7 @@ seq "$rows" | awk -v OFS='\t' '{ print $1, $1 * 7 % 1000003 }' >"$work/rows.tsv"
 for port in "$our_port" "$pg_port"; do
   sql "$port" rustydb -c "create table s (id bigint primary key, v int)"
   case " $work_list " in
-    *" tpcb "*) pgbench -q -i -s "$scale" -p "$port" rustydb 2>"$work/pgbench.err" || { cat "$work/pgbench.err" >&2; exit 1; } ;;
+    *" tpcb "* | *" reads "*) pgbench -q -i -s "$scale" -p "$port" rustydb 2>"$work/pgbench.err" || { cat "$work/pgbench.err" >&2; exit 1; } ;;
   esac
 done
 
@@ -61,6 +62,15 @@ tpcb() {
   [ "$(sql "$port" rustydb -At -c "select count(distinct s) from (select sum(abalance) s from pgbench_accounts union all
     select sum(tbalance) from pgbench_tellers union all select sum(bbalance) from pgbench_branches union all
     select sum(delta) from pgbench_history) x")" = 1 ]
+}
+reads() {
+  local port=$1 who=$2 mode tps
+  for mode in simple prepared; do
+    tps=$(pgbench -n -S -p "$port" -M "$mode" -c 16 -j 2 -T "$lasts" rustydb 2>"$work/pgbench.err" | awk '/^tps/ { print $3 }')
+    [ -n "$tps" ] || { cat "$work/pgbench.err" >&2; exit 1; }
+    echo "$tps" >>"$work/reads_$mode.$who"
+    echo "  $who: $tps point reads a second, $mode"
+  done
 }
 copies() {
   local port=$1 who=$2 what columns begun took
@@ -106,6 +116,9 @@ for work_of in $work_list; do
     tpcb)
       report tpcb_simple "TPC-B/s, 16 clients, simple protocol"
       report tpcb_prepared "TPC-B/s, 16 clients, prepared" ;;
+    reads)
+      report reads_simple "point reads/s, 16 clients, simple protocol"
+      report reads_prepared "point reads/s, 16 clients, prepared" ;;
     copies)
       report copy_no_key "COPY rows/s, two columns, no key"
       report copy_key "COPY rows/s, two columns, primary key" ;;

@@ -3,7 +3,8 @@
 # Gives: `ours`, the binary (the first argument, or one that is built); `work`, a directory that goes when the script ends, as does
 # all that was started; `free_port` (sets `port`), `until_open PORT`, `sql PORT DATABASE …` (psql), `start_ours NAME CORES FLAGS…`
 # (sets `our_port`, `http_port`, `our_pid`), `need_postgres` and `start_postgres OPTIONS…` (sets `pg_port`, `pg_pid`). PostgreSQL is as
-# initdb makes it but for OPTIONS; as root it runs as the user postgres.
+# initdb makes it but for OPTIONS; as root it runs as the user postgres. With OVER=unix clients of libpq reach both through a socket
+# with a path (PGHOST), else over TCP.
 
 built=${CARGO_TARGET_DIR:-target}/release
 if [ $# -gt 0 ]; then
@@ -20,6 +21,7 @@ need_postgres() {
 }
 
 work=$(mktemp -d)
+mkdir -m 777 "$work/sockets"
 chmod 755 "$work"
 # Process ids of what was started here, and only those.
 started=()
@@ -54,6 +56,7 @@ until_open() {
   return 1
 }
 export PGUSER=rustydb PGHOST=127.0.0.1 PGCONNECT_TIMEOUT=10
+[ "${OVER:-tcp}" = tcp ] || PGHOST=$work/sockets
 sql() { psql -X -q -v ON_ERROR_STOP=1 -p "$1" -d "$2" "${@:3}"; }
 
 start_ours() {
@@ -61,7 +64,8 @@ start_ours() {
   shift 2
   free_port; our_port=$port
   free_port; http_port=$port
-  "$ours" --cores "$count" --data-dir "$work/$name" --sql-port "$our_port" --http-port "$http_port" "$@" >"$work/$name.log" 2>&1 &
+  "$ours" --cores "$count" --data-dir "$work/$name" --sql-port "$our_port" --http-port "$http_port" \
+    --unix-socket-dir "$work/sockets" "$@" >"$work/$name.log" 2>&1 &
   our_pid=$!
   started+=("$our_pid")
   until_open "$our_port"
@@ -72,7 +76,7 @@ start_postgres() {
   as_postgres "$pg_bin/initdb" -D "$work/pg/data" -A trust -U rustydb --locale=C -E UTF8 >/dev/null
   free_port; pg_port=$port
   as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w \
-    -o "-p $pg_port -k $work/pg -c listen_addresses=127.0.0.1 $*" start >/dev/null
+    -o "-p $pg_port -k $work/sockets -c listen_addresses=127.0.0.1 $*" start >/dev/null
   pg_pid=$(head -1 "$work/pg/data/postmaster.pid")
   sql "$pg_port" postgres -c "create database rustydb"
 }

@@ -92,6 +92,9 @@ settings! {
     sql_port, "sql_port", Port, "5433";
     /// Port of HTTP/1.1 and HTTP/2; 0 lets the system choose one.
     http_port, "http_port", Port, "8080";
+    /// Directory where clients of this machine find the PostgreSQL protocol at `.s.PGSQL.` and the port, as `psql -h` and a
+    /// driver's `host` name it (`/var/run/postgresql` is Debian's). Who may enter the directory may connect. Empty: over TCP only.
+    unix_socket_dir, "unix_socket_dir", OptionalPath, "";
     /// Accept clients without authentication. It is the only mode today, so it changes nothing: with or without it any user
     /// name is let in, and the server listens on loopback only.
     insecure, "insecure", Switch, "false";
@@ -149,8 +152,9 @@ settings! {
     authentication_timeout, "authentication_timeout", Span, "60s";
     /// Longest time a client may take to send the head of an HTTP request, and the longest an idle connection is kept.
     http_header_timeout, "http_header_timeout", Span, "60s";
-    /// One message on the SQL port, without its header; COPY data is streamed in messages of at most this. A larger one gets 54000.
-    frame_bytes_max, "frame_bytes_max", Size, "1MiB";
+    /// One message on the SQL port, without its header; COPY data of any length is streamed. A larger one gets 54000. While it comes
+    /// in it is in the shard's buffers, of which one message of this length is always had: who sends another one may wait.
+    frame_bytes_max, "frame_bytes_max", Size, "64MiB";
     /// Body of an HTTP request. A larger one gets 413.
     http_body_bytes_max, "http_body_bytes_max", Size, "10MiB";
     /// Memory of one query's operators and results. Sorts, joins, aggregates, DISTINCT and set operations over it (or over what

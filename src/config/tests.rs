@@ -48,8 +48,8 @@ fn defaults_are_the_documented_ceilings() {
     assert_eq!(config.shards(), 4);
     assert_eq!(config.partitions_new(), 4);
     assert_eq!(config.shard_pool_bytes(), 512 << 20);
-    // 2,500 connections with 8 KiB each, 18 MiB for whoever comes, and a 64th of 8 GiB for four.
-    assert_eq!(config.shard_buffer_bytes(), 70 << 20);
+    // 2,500 connections with 8 KiB each, a message of 64 MiB, 14 MiB for whoever comes, and a 64th of 8 GiB for four.
+    assert_eq!(config.shard_buffer_bytes(), 130 << 20);
 }
 
 #[test]
@@ -67,7 +67,8 @@ fn buffers_are_enough_for_the_connections_and_the_longest_message() {
     assert_eq!(long - few, 96 << 20);
     let with = |bytes: usize| {
         let flag = format!("--buffer-bytes={bytes}B");
-        let args = ["--connections-max=1", "--cores=1", &flag];
+        let frame = "--frame-bytes-max=1MiB";
+        let args = ["--connections-max=1", frame, "--cores=1", &flag];
         load(&args, &[], None)
     };
     assert_eq!(with(few).unwrap().shard_buffers().unwrap().bytes_max(), few);

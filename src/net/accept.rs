@@ -53,6 +53,7 @@ pub struct Connection {
     pub stream: Prefixed<Stream>,
     /// Held as long as the connection; or why there is none, for the protocol to tell the client and close.
     pub slot: types::Result<Slot>,
+    /// None where the client came through a socket of this machine that has a path.
     pub peer: Option<SocketAddr>,
     pub local: Option<SocketAddr>,
 }
@@ -134,7 +135,7 @@ where
         live,
         options,
     } = endpoint;
-    let local = Some(listener.local_addr());
+    let local = listener.local_addr();
     let refusals = Rc::new(Cell::new(0usize));
     let mut draining = door.draining();
     loop {
@@ -167,7 +168,7 @@ where
             continue;
         }
         let connection = Connection {
-            peer: Some(stream.peer_addr()),
+            peer: stream.peer_addr(),
             stream: Prefixed::new(Bytes::new(), stream),
             slot,
             local,

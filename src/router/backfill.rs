@@ -326,6 +326,6 @@ fn duplicated(now: &Now, entry: &LoadEntry) -> Error {
         format!("could not create unique index \"{}\"", now.index.name),
     )
     .with_detail(format!("{detail} is duplicated."))
-    .with_table(&now.table.name)
+    .with_table(&now.table.schema, &now.table.name)
     .with_constraint(&now.index.name)
 }

@@ -175,6 +175,11 @@ impl Txn {
         Ok(())
     }
 
+    /// Whether one of its statements has looked at, or changed, what there is.
+    pub fn has_looked(&self) -> bool {
+        self.statements.get() > 0 || self.has_participants()
+    }
+
     pub fn has_participants(&self) -> bool {
         !self.participants.borrow().is_empty() || !self.lockers.borrow().is_empty()
     }

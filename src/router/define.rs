@@ -408,7 +408,7 @@ fn row_problem(e: Error, table: &Table) -> Error {
                 ),
             )
             .with_detail(detail)
-            .with_table(&table.name)
+            .with_table(&table.schema, &table.name)
             .with_constraint(&table.primary_key_name)
         }
         SqlState::NOT_NULL_VIOLATION => null_problem(e.column().unwrap_or_default(), table),
@@ -432,7 +432,7 @@ fn domain_problem(table: &Table, at: usize, checked: bool) -> Error {
         table.name
     );
     Error::new(code, message)
-        .with_table(&table.name)
+        .with_table(&table.schema, &table.name)
         .with_column(column)
 }
 
@@ -444,7 +444,7 @@ fn null_problem(column: &str, table: &Table) -> Error {
             table.name
         ),
     )
-    .with_table(&table.name)
+    .with_table(&table.schema, &table.name)
     .with_column(column)
 }
 
@@ -456,6 +456,6 @@ fn check_problem(constraint: &str, table: &Table) -> Error {
             table.name
         ),
     )
-    .with_table(&table.name)
+    .with_table(&table.schema, &table.name)
     .with_constraint(constraint)
 }

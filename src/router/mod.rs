@@ -35,6 +35,7 @@ pub use define::DefineEnv;
 
 use crate::service::CancelKey;
 use crate::telemetry::{Metrics, MetricsSnapshot};
+use engine::catalog::system::activity::SessionState;
 use engine::shard::call::{PartitionCall, STALE};
 use engine::shard::{Envelope, Reply, Shard, ShardCall, ShardReply};
 use runtime::Credits;
@@ -54,8 +55,22 @@ pub enum Message {
     Metrics,
     /// For the listeners of the shard that are in the database of that oid.
     Notify(u32, Arc<[notify::Note]>),
+    /// Who is there.
+    Sessions,
+    /// For the session of that pid: `Count` of those there are.
+    Signal(i32, Signal),
     /// For the shard's sessions in the database of that oid: `Count`.
     Door(u32, DoorAct),
+}
+
+/// What another session wants of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Nothing but to know whether it is there.
+    Look,
+    /// What it does is to end.
+    Cancel,
+    End,
 }
 
 /// What is wanted of those in a database; `session::databases`.
@@ -75,6 +90,7 @@ pub enum Answer {
     Shard(Box<ShardReply>, Ts),
     Done,
     Count(usize),
+    Sessions(Vec<SessionState>),
     Metrics(Box<MetricsSnapshot>),
 }
 
@@ -152,7 +168,7 @@ impl Router {
                 self.shard.saw(stamp);
                 *reply
             }
-            Answer::Done | Answer::Count(_) | Answer::Metrics(_) => {
+            Answer::Done | Answer::Count(_) | Answer::Sessions(_) | Answer::Metrics(_) => {
                 Err(Error::internal("a shard answered another question"))
             }
         }

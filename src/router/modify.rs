@@ -158,7 +158,7 @@ impl Router {
             });
         }
         let parts = self
-            .write_parts(env, table, (&update.access, &update.homes))
+            .write_parts(env, table, (&update.access, &update.homes), filter.as_ref())
             .await?;
         let moves = assignments
             .iter()
@@ -213,7 +213,7 @@ impl Router {
         let table = &delete.table;
         let filter = settle(delete.filter.as_ref(), env).await?;
         let parts = self
-            .write_parts(env, table, (&delete.access, &delete.homes))
+            .write_parts(env, table, (&delete.access, &delete.homes), filter.as_ref())
             .await?;
         let referenced = env.ctx.catalog.is_referenced(table.id);
         let rows_wanted = out.wants_rows() || table.has_unique_indexes() || referenced;
@@ -348,8 +348,9 @@ impl Router {
         env: &WriteEnv,
         table: &Arc<Table>,
         (access, homes): (&Access, &Homes),
+        settled: Option<&Expr>,
     ) -> Result<Vec<(PartitionId, Reach)>> {
-        let access = settle_access(access, &env.exec, &[]).await?;
+        let access = settle_access(table, access, settled, &env.exec, &[]).await?;
         let partitions = self.shard.partition_count;
         match route(table, &access, homes, &env.ctx, partitions)? {
             Route::Nowhere => Ok(Vec::new()),

@@ -14,7 +14,7 @@ use crate::telemetry::{self, Metrics};
 use engine::shard::Shard;
 use runtime::{Credits, Dir, Listener, Spread, TempDir};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{Error, Result, ShardId, SqlState};
@@ -199,6 +199,10 @@ fn answer_calls(router: &Rc<Router>, node: &Rc<Node>) {
                     Answer::Done
                 }
                 Message::Door(database, act) => Answer::Count(node.at_door(database, act)),
+                Message::Sessions => Answer::Sessions(node.sessions_here()),
+                Message::Signal(pid, signal) => {
+                    Answer::Count(usize::from(node.signal_here(pid, signal)))
+                }
                 Message::Metrics => numbers::answer(&node).await,
             }
         }
@@ -224,9 +228,14 @@ async fn listen(
     let at = |port| SocketAddr::new(config.listen, port);
     let sql = bind(at(shared.sql_port()), &shared.sql_spread)?;
     let http = bind(at(shared.http_port()), &shared.http_spread)?;
-    let (sql_address, http_address) = (sql.local_addr(), http.local_addr());
+    let (sql_address, http_address) = (address(&sql)?, address(&http)?);
     if id == ShardId(0) {
         shared.set_ports(sql_address.port(), http_address.port());
+        if let Some(path) = socket_path(config, sql_address.port()) {
+            let listener = Listener::bind_unix(&path, BACKLOG, shared.sql_spread.clone());
+            let listener = listener.map_err(|e| cannot_listen(path.display(), &e))?;
+            serve_sql(shared, listener, door, live);
+        }
     }
     serve_sql(shared, sql, door, live);
     serve_http(shared, http, door, live);
@@ -288,12 +297,22 @@ fn serve_http(shared: &Shared, listener: Listener, door: &Rc<ShardDoor>, live: &
 }
 
 fn bind(address: SocketAddr, spread: &Arc<Spread>) -> Result<Listener> {
-    Listener::bind_spread(address, BACKLOG, spread.clone()).map_err(|e| {
-        Error::new(
-            SqlState::IO_ERROR,
-            format!("cannot listen on {address}: {e}"),
-        )
-    })
+    Listener::bind_spread(address, BACKLOG, spread.clone()).map_err(|e| cannot_listen(address, &e))
+}
+
+fn cannot_listen(at: impl std::fmt::Display, e: &std::io::Error) -> Error {
+    Error::new(SqlState::IO_ERROR, format!("cannot listen on {at}: {e}"))
+}
+
+fn address(listener: &Listener) -> Result<SocketAddr> {
+    let address = listener.local_addr();
+    address.ok_or_else(|| Error::internal("a TCP listener has no address"))
+}
+
+/// Where PostgreSQL's clients look for a server of this port.
+fn socket_path(config: &Config, port: u16) -> Option<PathBuf> {
+    let dir = config.unix_socket_dir.as_ref()?;
+    Some(dir.join(format!(".s.PGSQL.{port}")))
 }
 
 /// One line per endpoint on standard output: the server is ready.

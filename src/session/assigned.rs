@@ -1,4 +1,5 @@
-//! Parameters that a transaction block has set, and what becomes of them when it ends.
+//! Parameters that a transaction block has set, also the one that a script of several statements is, and what becomes of them when
+//! it ends.
 //!
 //! Owns: their values before. SET LOCAL ends with the block, SET is taken back when it is rolled back. Asked by: `utility`.
 //! ROLLBACK TO takes back what was set since its savepoint. Bounds: two values a parameter, and one more a savepoint.
@@ -53,7 +54,7 @@ impl Session {
         value: Option<&str>,
         local: bool,
     ) -> Result<(Told, Option<Error>)> {
-        let in_block = self.block.borrow().is_explicit();
+        let in_block = self.is_in_transaction_block();
         let mut settings = self.settings.borrow_mut();
         let before = settings.own(name)?;
         if local && !in_block {

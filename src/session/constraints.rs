@@ -57,13 +57,12 @@ impl Session {
         deferred: bool,
         work: &Work<'_>,
     ) -> Result<Started> {
-        if !self.block.borrow().is_explicit() {
-            let warning = Error::new(
+        let warning = (!self.is_in_transaction_block()).then(|| {
+            Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "SET CONSTRAINTS can only be used in transaction blocks",
-            );
-            return Ok(ended("SET CONSTRAINTS", Some(warning)));
-        }
+            )
+        });
         let pending = &work.txn.references;
         if names.is_empty() {
             pending.defer_all(deferred);
@@ -91,7 +90,7 @@ impl Session {
             // What still is deferred waits on.
             self.node.router.settle_immediate(&work.write_env()).await?;
         }
-        Ok(ended("SET CONSTRAINTS", None))
+        Ok(ended("SET CONSTRAINTS", warning))
     }
 }
 

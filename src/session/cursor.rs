@@ -3,8 +3,10 @@
 //! Owns: how far each has got, and the rows of those that can go back or outlive their transaction. Asked by: `statement`, and
 //! by the ends of transactions. A cursor sees what there was when it was declared: before its transaction writes anything,
 //! the rows it has not given yet are put aside. Never: runs ahead of FETCH otherwise.
-//! Bounds: `PREPARED_MAX` cursors and portals a session; what a cursor keeps is bounded as a query's memory is, and goes to
+//! Portals that Bind has made are reached by the same names (`adopted`). Bounds: `PREPARED_MAX` of both a session; what a cursor keeps is bounded as a query's memory is, and goes to
 //! temporary files beyond that (`Stash`). Source: PostgreSQL 15, `pquery.c` and `portalcmds.c`.
+
+mod adopted;
 
 use super::Session;
 use super::statement::{Running, Started, Work, is_stale, start_in};
@@ -19,7 +21,7 @@ use sql::{Scroll, Statement, Way};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, PREPARED_MAX};
+use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
 use types::{Column, Error, Result, Row, RowBatch, SqlState, Xid};
 
 pub struct Cursor {
@@ -320,26 +322,13 @@ impl Session {
         else {
             return Err(Error::internal("not a cursor"));
         };
-        if !*hold && !self.block.borrow().is_explicit() {
+        if !*hold && !self.is_in_transaction_block() {
             return Err(Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "DECLARE CURSOR can only be used in transaction blocks",
             ));
         }
-        let taken = self.cursors.borrow().contains_key(name);
-        if taken || self.portals.borrow().contains_key(name) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_CURSOR,
-                format!("cursor \"{name}\" already exists"),
-            ));
-        }
-        let all = self.cursors.borrow().len() + self.portals.borrow().len();
-        if all >= PREPARED_MAX {
-            return Err(Error::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("a session can have at most {PREPARED_MAX} portals"),
-            ));
-        }
+        self.is_free(name)?;
         let cursor = self.opened(name, query, *scroll, *hold, text, work).await?;
         self.cursors
             .borrow_mut()
@@ -415,12 +404,21 @@ impl Session {
 
     pub(super) fn cursor(&self, name: &str) -> Result<Rc<Cursor>> {
         let found = self.cursors.borrow().get(name).cloned();
-        found.ok_or_else(|| {
-            Error::new(
-                SqlState::INVALID_CURSOR_NAME,
-                format!("cursor \"{name}\" does not exist"),
-            )
-        })
+        found.ok_or_else(|| unknown(name))
+    }
+
+    /// Execute of a cursor: the next rows, at most so many if that is said.
+    pub(super) async fn execute_cursor(
+        &self,
+        cursor: Rc<Cursor>,
+        rows_max: Option<u64>,
+        stop: &Arc<Stop>,
+    ) -> Result<Started> {
+        let way = Way::Forward(rows_max.map(|n| n as i64));
+        let mut state = cursor.going(stop)?;
+        let began = cursor.begin(&mut state, way, stop).await;
+        *cursor.state.borrow_mut() = Some(state);
+        Ok(fetching(cursor, began?, stop, "SELECT"))
     }
 
     pub(super) async fn fetch(
@@ -430,7 +428,7 @@ impl Session {
         moves: bool,
         stop: &Arc<Stop>,
     ) -> Result<Started> {
-        let cursor = self.cursor(name)?;
+        let cursor = self.reached(name, stop).await?;
         let mut state = cursor.going(stop)?;
         let began = cursor.begin(&mut state, way, stop).await;
         let passed = match &began {
@@ -442,26 +440,13 @@ impl Session {
         if moves {
             return Ok(told(&format!("MOVE {}", passed?)));
         }
-        let columns = cursor.columns.clone();
-        let source = Fetching {
-            cursor,
-            steps,
-            stop: stop.clone(),
-        };
-        let running = Running::counted(Box::new(source), stop, "FETCH");
-        Ok(Started::Query {
-            kind: StatementKind::Select,
-            running,
-            columns,
-        })
+        Ok(fetching(cursor, steps, stop, "FETCH"))
     }
 
     pub(super) fn close(&self, name: Option<&str>) -> Result<Started> {
         match name {
             Some(name) => {
-                self.cursor(name)?;
-                self.cursors.borrow_mut().remove(name);
-                self.cursors_changed();
+                self.close_known(name)?;
                 Ok(told("CLOSE CURSOR"))
             }
             None => {
@@ -471,7 +456,9 @@ impl Session {
         }
     }
 
+    /// But for the one that may be running.
     pub(super) fn close_all(&self) {
+        self.portals.borrow_mut().retain(|name, _| name.is_empty());
         self.cursors.borrow_mut().clear();
         self.cursors_changed();
     }
@@ -559,6 +546,27 @@ fn goes_back(plan: &Plan) -> bool {
         } => *op == engine::plan::SetOp::Union && *all && goes_back(left) && goes_back(right),
         _ => false,
     }
+}
+
+fn fetching(cursor: Rc<Cursor>, steps: Steps, stop: &Arc<Stop>, tag: &'static str) -> Started {
+    let columns = cursor.columns.clone();
+    let source = Fetching {
+        cursor,
+        steps,
+        stop: stop.clone(),
+    };
+    Started::Query {
+        kind: StatementKind::Select,
+        running: Running::counted(Box::new(source), stop, tag),
+        columns,
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(
+        SqlState::INVALID_CURSOR_NAME,
+        format!("cursor \"{name}\" does not exist"),
+    )
 }
 
 fn told(tag: &str) -> Started {

@@ -4,6 +4,7 @@
 //! runs ahead of `next`. Dropped before its end, it fails the transaction it was part of.
 
 use super::copy::CopyIn;
+use super::cursor::Cursor;
 use super::portal::{Portal, Progress};
 use super::statement::{Running, Started};
 use super::transaction::aborted;
@@ -60,6 +61,19 @@ enum Source {
         rows_left: Option<u64>,
         begun: bool,
     },
+    /// A portal that DECLARE has made.
+    Cursor {
+        cursor: Rc<Cursor>,
+        rows_max: Option<u64>,
+        begun: bool,
+    },
+}
+
+impl Source {
+    /// Its transaction goes on until Sync.
+    fn is_portal(&self) -> bool {
+        matches!(self, Source::Portal { .. } | Source::Cursor { .. })
+    }
 }
 
 enum Current {
@@ -118,13 +132,26 @@ impl Execution {
     pub fn portal(
         session: Rc<Session>,
         portal: Rc<RefCell<Portal>>,
-        rows_max: u32,
+        rows_left: Option<u64>,
         stop: Arc<Stop>,
     ) -> Execution {
-        let rows_left = (rows_max > 0).then_some(u64::from(rows_max));
         let source = Source::Portal {
             portal,
             rows_left,
+            begun: false,
+        };
+        Execution::new(session, source, VecDeque::new(), stop)
+    }
+
+    pub fn cursor(
+        session: Rc<Session>,
+        cursor: Rc<Cursor>,
+        rows_max: Option<u64>,
+        stop: Arc<Stop>,
+    ) -> Execution {
+        let source = Source::Cursor {
+            cursor,
+            rows_max,
             begun: false,
         };
         Execution::new(session, source, VecDeque::new(), stop)
@@ -158,7 +185,8 @@ impl Execution {
             }
             match std::mem::replace(&mut self.current, Current::Nothing) {
                 Current::Nothing => {
-                    if !self.advance().await? {
+                    // What the end of a script has to tell comes first.
+                    if !self.advance().await? && self.events.is_empty() {
                         self.ended = true;
                         return Ok(None);
                     }
@@ -212,7 +240,24 @@ impl Execution {
                 let known = (std::mem::take(types), planned.take());
                 self.begin(parsed, known, params, true).await?;
             }
-            Source::Portal { begun: true, .. } => return Ok(false),
+            Source::Portal { begun: true, .. } | Source::Cursor { begun: true, .. } => {
+                return Ok(false);
+            }
+            Source::Cursor {
+                cursor,
+                rows_max,
+                begun,
+            } => {
+                *begun = true;
+                self.session.scripted.set(false);
+                if self.session.block.borrow().is_failed() {
+                    return Err(aborted());
+                }
+                let (cursor, rows_max) = (cursor.clone(), *rows_max);
+                let fetched = self.session.execute_cursor(cursor, rows_max, &self.stop);
+                let started = fetched.await?;
+                self.take(started).await?;
+            }
             Source::Portal { portal, begun, .. } => {
                 *begun = true;
                 self.session.scripted.set(false);
@@ -365,9 +410,7 @@ impl Execution {
             Started::Told { parameters, tag } => {
                 self.kind = StatementKind::Utility;
                 self.complete(tag).await?;
-                for (name, value) in parameters {
-                    self.events.push_back(Event::Parameter { name, value });
-                }
+                self.events.extend(parameters.into_iter().map(parameter));
             }
             Started::CopyIn(copy) => {
                 self.kind = StatementKind::Copy;
@@ -392,6 +435,11 @@ impl Execution {
     /// The next rows of a query, as many as the portal may give.
     async fn rows(&mut self, mut running: Running) -> Result<()> {
         let Some(mut batch) = running.next().await? else {
+            if matches!(&self.source, Source::Cursor { rows_max: Some(most), .. } if *most == running.rows())
+            {
+                self.suspended();
+                return Ok(());
+            }
             let tag = running.tag(self.kind);
             return self.complete(tag).await;
         };
@@ -406,13 +454,10 @@ impl Execution {
                 running.put_back(rest);
             }
             *left -= batch.len() as u64;
+            portal.borrow_mut().given += batch.len() as u64;
             if *left == 0 {
-                running.count(batch.len());
-                self.session
-                    .node
-                    .metrics
-                    .rows_returned
-                    .add(batch.len() as u64);
+                let portal = portal.clone();
+                self.count(&mut running, batch.len());
                 if !batch.is_empty() {
                     self.events.push_back(Event::Rows(batch));
                 }
@@ -421,17 +466,11 @@ impl Execution {
                     return self.complete(tag).await;
                 }
                 portal.borrow_mut().progress = running.suspend();
-                self.finished = true;
-                self.events.push_back(Event::Suspended);
+                self.suspended();
                 return Ok(());
             }
         }
-        running.count(batch.len());
-        self.session
-            .node
-            .metrics
-            .rows_returned
-            .add(batch.len() as u64);
+        self.count(&mut running, batch.len());
         self.events
             .push_back(Event::Rows(std::mem::take(&mut batch)));
         if running.is_over() {
@@ -442,6 +481,17 @@ impl Execution {
         Ok(())
     }
 
+    fn count(&self, running: &mut Running, rows: usize) {
+        running.count(rows);
+        self.session.node.metrics.rows_returned.add(rows as u64);
+    }
+
+    /// The portal has given as many rows as it may now.
+    fn suspended(&mut self) {
+        self.finished = true;
+        self.events.push_back(Event::Suspended);
+    }
+
     /// A statement is done: its transaction too, if it was one by itself.
     async fn complete(&mut self, tag: String) -> Result<()> {
         self.session.settle_statement(&self.stop).await?;
@@ -449,7 +499,7 @@ impl Execution {
         let alone = match &self.source {
             Source::Script { alone, .. } => *alone,
             Source::Single { .. } => true,
-            Source::Portal { .. } => false,
+            Source::Portal { .. } | Source::Cursor { .. } => false,
         };
         if alone {
             self.end_of_script().await?;
@@ -458,9 +508,9 @@ impl Execution {
         metrics.statement(self.kind, self.began.elapsed());
         self.finished = match &self.source {
             Source::Script { statements, .. } => {
-                statements.is_empty() && !self.session.is_implicit()
+                statements.is_empty() && !self.session.ends_with_script()
             }
-            Source::Single { .. } | Source::Portal { .. } => true,
+            Source::Single { .. } | Source::Portal { .. } | Source::Cursor { .. } => true,
         };
         self.events.push_back(Event::Complete { tag });
         Ok(())
@@ -469,6 +519,10 @@ impl Execution {
     async fn end_of_script(&mut self) -> Result<()> {
         if !self.session.ends_at_once() {
             self.session.commit_block(&self.stop).await?;
+        }
+        if self.session.has_assigned() && !self.session.block.borrow().is_explicit() {
+            let told = self.session.end_assigned(true);
+            self.events.extend(told.into_iter().map(parameter));
         }
         Ok(())
     }
@@ -482,8 +536,12 @@ impl Execution {
         self.stop.cancel();
         self.session.counts_failure(error);
         self.session.fail();
-        if !matches!(self.source, Source::Portal { .. }) {
+        if !self.source.is_portal() {
             self.session.settle_implicit();
+        }
+        if self.session.has_assigned() && !self.session.block.borrow().is_explicit() {
+            let told = self.session.end_assigned(false);
+            self.events.extend(told.into_iter().map(parameter));
         }
     }
 }
@@ -525,6 +583,7 @@ impl Results for Execution {
                     let mut said = std::mem::take(&mut self.events);
                     said.retain(|event| matches!(event, Event::Notice(_)));
                     self.broke(&e);
+                    said.append(&mut self.events);
                     let e = e.reworded(|text| catalog.named(text).into_owned());
                     let Some(first) = said.pop_front() else {
                         return Err(e);
@@ -578,15 +637,24 @@ impl Results for Execution {
 impl Drop for Execution {
     fn drop(&mut self) {
         *self.session.running.borrow_mut() = None;
+        self.session.scripted.set(false);
+        self.session.activity.ends();
         if self.ended || self.finished {
             return;
         }
         self.stop.cancel();
         self.session.fail();
-        if !matches!(self.source, Source::Portal { .. }) {
+        if !self.source.is_portal() {
             self.session.settle_implicit();
         }
+        if !self.session.block.borrow().is_explicit() {
+            self.session.end_assigned(false);
+        }
     }
+}
+
+fn parameter((name, value): (String, String)) -> Event {
+    Event::Parameter { name, value }
 }
 
 impl Session {
@@ -599,8 +667,10 @@ impl Session {
         }
     }
 
-    fn is_implicit(&self) -> bool {
-        !self.block.borrow().is_explicit() && !self.block.borrow().is_idle()
+    /// Something is left to do when the script has ended.
+    fn ends_with_script(&self) -> bool {
+        let block = self.block.borrow();
+        !block.is_explicit() && (!block.is_idle() || self.has_assigned())
     }
 
     /// 25P02 for anything but the end of a failed block.

@@ -42,6 +42,7 @@ impl Session {
         let mut explained = Explained {
             statement,
             catalog: &work.ctx.catalog,
+            context: &work.ctx,
             options,
             profile: None,
             changed: None,

@@ -2,8 +2,9 @@
 //!
 //! Owns: `Node` (what the sessions of a shard share) and `Session`. Asked by: the middleware chain, once per request.
 //! Never: knows which protocol it serves, or where rows live.
-//! Bounds: `PREPARED_MAX` statements and as many portals a session; one running statement at a time.
+//! Bounds: `PREPARED_MAX` statements and as many portals and cursors a session; one running statement at a time.
 
+mod activity;
 mod assigned;
 mod backup;
 mod build;
@@ -85,6 +86,7 @@ pub struct Session {
     declared: Cell<u64>,
     shown_cursors: RefCell<Option<Arc<Vec<CursorInfo>>>>,
     running: RefCell<Option<Arc<Stop>>>,
+    activity: activity::Activity,
     advisory: Rc<Advisory>,
     announcements: Rc<Announcements>,
     /// What its running statement says.
@@ -105,6 +107,10 @@ struct Prepared {
     /// `None` for the empty statement.
     parsed: Option<Rc<Parsed>>,
     bound: RefCell<Rc<Planned>>,
+    /// When it was prepared, microseconds since 2000-01-01 UTC.
+    micros: i64,
+    /// By PREPARE.
+    from_sql: bool,
 }
 
 /// A statement bound against one version of the catalog.
@@ -136,7 +142,10 @@ impl Session {
             }));
         }
         let answer = match request.op {
-            Operation::Script { sql } => self.script(&sql, stop),
+            Operation::Script { sql } => {
+                self.activity.begins(&sql);
+                self.script(&sql, stop)
+            }
             Operation::Run { statement, params } => {
                 let ran = self.run_prepared(&statement, params, stop);
                 return ran.unwrap_or_else(|e| Answer::Now(self.guarded_end(e)));
@@ -151,6 +160,7 @@ impl Session {
         let done = |result: Result<()>| result.map(|()| Reply::Done);
         match op {
             Operation::Query { sql, params } => {
+                self.activity.begins(&sql);
                 let answer = self.query(&sql, params, stop());
                 answer.map_err(|e| self.named(e))
             }
@@ -172,7 +182,7 @@ impl Session {
                 Ok(Reply::Done)
             }
             Operation::ClosePortal { name } => {
-                self.portals.borrow_mut().remove(&name);
+                self.closed(&name);
                 Ok(Reply::Done)
             }
             Operation::Failed => {

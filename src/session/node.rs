@@ -1,5 +1,6 @@
 //! What the sessions of one shard share, and the register by which a cancel request finds its session.
 
+use super::activity::Activity;
 use super::databases::Doors;
 use super::listen::Listening;
 use super::plans::PlanCache;
@@ -43,7 +44,7 @@ pub struct Node {
     pub temp: TempDir,
     pub options: Options,
     pub(super) plans: RefCell<PlanCache>,
-    sessions: RefCell<HashMap<i32, Weak<Session>>>,
+    pub(super) sessions: RefCell<HashMap<i32, Weak<Session>>>,
     /// Those that listen to something.
     listeners: RefCell<HashMap<i32, Weak<Session>>>,
     pub(super) doors: RefCell<Doors>,
@@ -163,6 +164,7 @@ impl Node {
             declared: Cell::new(0),
             shown_cursors: RefCell::new(None),
             running: RefCell::new(None),
+            activity: Activity::new(),
             advisory: Advisory::new(self.router.clone()),
             announcements: Rc::default(),
             notices: Rc::default(),

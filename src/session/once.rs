@@ -5,6 +5,7 @@
 
 use super::execution::Execution;
 use super::transaction::Block;
+use super::utility::begun;
 use super::{Planned, Session};
 use crate::service::{Answer, Reply, Whole};
 use crate::telemetry::StatementKind;
@@ -27,13 +28,15 @@ pub(super) struct Ended<'a>(pub &'a Session, pub Arc<Stop>);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         let mut running = self.0.running.borrow_mut();
-        running.take_if(|stop| Arc::ptr_eq(stop, &self.1));
+        if running.take_if(|stop| Arc::ptr_eq(stop, &self.1)).is_some() {
+            self.0.activity.ends();
+        }
     }
 }
 
 /// Values whose text only the catalog knows.
 pub(super) fn has_labels(columns: &[Column]) -> bool {
-    let labelled = |ty: DataType| matches!(ty.element().unwrap_or(ty), DataType::Enum(_));
+    let labelled = |ty: DataType| ty.user_oid().is_some() || ty.has_records();
     columns.iter().any(|c| labelled(c.ty))
 }
 
@@ -68,12 +71,13 @@ impl Session {
     fn turned_at_once(&self, statement: &Statement) -> Result<Option<Answer<'_>>> {
         match statement {
             Statement::Begin {
+                start,
                 isolation,
                 read_only,
             } if self.block.borrow().is_idle() => {
                 let began = runtime::Instant::now();
                 self.begin_block(*isolation, *read_only)?;
-                Ok(Some(Answer::Now(Ok(self.turned("BEGIN", began)))))
+                Ok(Some(Answer::Now(Ok(self.turned(begun(*start), began)))))
             }
             Statement::Commit { chain: false } => self.committed_at_once(),
             _ => Ok(None),

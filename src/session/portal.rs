@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use types::{Column, DataType, Error, Result, RowBatch, SqlState, Value, Xid, limits};
+use types::{Column, DataType, Error, Result, RowBatch, SqlState, Value, Xid};
 
 /// A statement with its parameters, and how far it has been executed.
 pub struct Portal {
@@ -23,6 +23,8 @@ pub struct Portal {
     pub planned: Rc<Planned>,
     pub params: Rc<[Value]>,
     pub progress: Progress,
+    /// Rows of it that the client has.
+    pub given: u64,
 }
 
 pub enum Progress {
@@ -90,7 +92,7 @@ impl Session {
             name, moves: false, ..
         } = &bound.statement
         {
-            bound.columns = Some(self.cursor(name)?.columns.clone());
+            bound.columns = Some(self.fetched_columns(name)?);
         }
         let (version, own) = (ctx.catalog.version, self.own_catalog());
         let (parsed, took) = (Some(parsed.clone()), began.elapsed());
@@ -115,6 +117,8 @@ impl Session {
             let prepared = Prepared {
                 parsed: Some(parsed),
                 bound: RefCell::new(planned),
+                micros: super::now_micros(),
+                from_sql: false,
             };
             return self.store_statement(name, prepared);
         }
@@ -164,6 +168,8 @@ impl Session {
         Ok(Prepared {
             parsed,
             bound: RefCell::new(planned),
+            micros: super::now_micros(),
+            from_sql: false,
         })
     }
 
@@ -206,9 +212,7 @@ impl Session {
         }
         let again = self.plan(parsed, &planned.types(), &ctx)?;
         if !same_rows(&again, &planned) {
-            return Err(Error::unsupported(
-                "cached plan must not change result type",
-            ));
+            return Err(changed_rows());
         }
         *prepared.bound.borrow_mut() = again.clone();
         Ok(again)
@@ -218,29 +222,21 @@ impl Session {
         let prepared = self.statement(statement)?;
         let planned = self.current_plan(&prepared)?;
         let params = self.bound_to(statement, &planned, params)?;
-        let mut portals = self.portals.borrow_mut();
-        if !name.is_empty() && portals.contains_key(&name) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_CURSOR,
-                format!("cursor \"{name}\" already exists"),
-            ));
+        if name.is_empty() {
+            // It takes the place of the one before.
+            self.portals.borrow_mut().remove("");
         }
-        if portals.len() >= limits::PREPARED_MAX && !portals.contains_key(&name) {
-            return Err(Error::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!(
-                    "a session can have at most {} portals",
-                    limits::PREPARED_MAX
-                ),
-            ));
-        }
+        self.is_free(&name)?;
         let portal = Portal {
             parsed: prepared.parsed.clone(),
             planned,
             params: params.into(),
             progress: Progress::New,
+            given: 0,
         };
-        portals.insert(name, Rc::new(RefCell::new(portal)));
+        self.portals
+            .borrow_mut()
+            .insert(name, Rc::new(RefCell::new(portal)));
         Ok(())
     }
 
@@ -257,6 +253,7 @@ impl Session {
         self.portals.borrow_mut().remove("");
         let parsed = prepared.parsed.clone();
         let parsed = parsed.ok_or_else(|| Error::internal("there is no statement to run"))?;
+        self.activity.begins(&parsed.text);
         let once = Once {
             parsed,
             planned,
@@ -304,26 +301,35 @@ impl Session {
                 Value::Text(_) if ty.is_named() => {
                     cast::cast(given, DataType::Text, *ty, -1, false, &ctx)?
                 }
-                given => ctx.catalog.from_labels(given, *ty)?,
+                given => ctx.catalog.from_labels(given, *ty, &ctx)?,
             };
         }
         Ok(params)
     }
 
     pub(super) fn describe_portal(&self, name: &str) -> Result<Reply> {
-        let portal = self.portal(name)?;
-        let columns = portal.borrow().planned.bound.columns.clone();
+        let columns = match self.cursors.borrow().get(name) {
+            Some(cursor) => Some(cursor.columns.clone()),
+            None => self.portal(name)?.borrow().planned.bound.columns.clone(),
+        };
         Ok(Reply::Portal { columns })
     }
 
     pub(super) fn execute(&self, name: &str, rows_max: u32, stop: Arc<Stop>) -> Result<Reply> {
-        let portal = self.portal(name)?;
-        Ok(Reply::Results(Box::new(Execution::portal(
-            self.this()?,
-            portal,
-            rows_max,
-            stop,
-        ))))
+        let rows_max = (rows_max > 0).then_some(u64::from(rows_max));
+        let session = self.this()?;
+        let cursor = self.cursors.borrow().get(name).cloned();
+        let execution = match cursor {
+            Some(cursor) => Execution::cursor(session, cursor, rows_max, stop),
+            None => {
+                let portal = self.portal(name)?;
+                if let Some(parsed) = &portal.borrow().parsed {
+                    self.activity.begins(&parsed.text);
+                }
+                Execution::portal(session, portal, rows_max, stop)
+            }
+        };
+        Ok(Reply::Results(Box::new(execution)))
     }
 
     fn portal(&self, name: &str) -> Result<Rc<RefCell<Portal>>> {
@@ -345,8 +351,14 @@ impl Session {
     }
 }
 
+/// What drivers know by its routine: they prepare the statement again.
+pub(super) fn changed_rows() -> Error {
+    Error::unsupported("cached plan must not change result type")
+        .from_routine("RevalidateCachedQuery")
+}
+
 /// Whether clients would be told of the same columns, whatever table they are of now.
-fn same_rows(a: &Planned, b: &Planned) -> bool {
+pub(super) fn same_rows(a: &Planned, b: &Planned) -> bool {
     fn told(c: &Column) -> (&str, DataType, i32) {
         (&c.name, c.ty, c.typmod)
     }
@@ -365,7 +377,10 @@ impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let bound = sql::Bound {
-            statement: sql::Statement::Nothing { tag: "" },
+            statement: sql::Statement::Nothing {
+                tag: "",
+                notice: None,
+            },
             params: [].into(),
             columns: None,
         };

@@ -47,6 +47,7 @@ const fn def(name: &'static str, default: &'static str, rule: Rule, reported: bo
 
 const ON: &[&str] = &["on", "true", "yes", "1"];
 const OFF: &[&str] = &["off", "false", "no", "0"];
+const C_LOCALE: &[&str] = &["c", "posix", "c.utf-8", "c.utf8", ""];
 /// Some drivers put the name in quotes.
 const UTF8: &[&str] = &["utf8", "utf-8", "unicode", "'utf8'", "'utf-8'"];
 const LEVELS: &[&str] = &[
@@ -129,6 +130,90 @@ static DEFINITIONS: &[Definition] = &[
         Rule::OneOf(&["content", "document"]),
         false,
     ),
+    // Nobody can tell the planner what not to do, nor what things cost.
+    def("enable_async_append", "on", Rule::Only(ON), false),
+    def("enable_bitmapscan", "on", Rule::Only(ON), false),
+    def("enable_gathermerge", "on", Rule::Only(ON), false),
+    def("enable_hashagg", "on", Rule::Only(ON), false),
+    def("enable_hashjoin", "on", Rule::Only(ON), false),
+    def("enable_incremental_sort", "on", Rule::Only(ON), false),
+    def("enable_indexonlyscan", "on", Rule::Only(ON), false),
+    def("enable_indexscan", "on", Rule::Only(ON), false),
+    def("enable_material", "on", Rule::Only(ON), false),
+    def("enable_memoize", "on", Rule::Only(ON), false),
+    def("enable_mergejoin", "on", Rule::Only(ON), false),
+    def("enable_nestloop", "on", Rule::Only(ON), false),
+    def("enable_parallel_append", "on", Rule::Only(ON), false),
+    def("enable_parallel_hash", "on", Rule::Only(ON), false),
+    def("enable_partition_pruning", "on", Rule::Only(ON), false),
+    def("enable_seqscan", "on", Rule::Only(ON), false),
+    def("enable_sort", "on", Rule::Only(ON), false),
+    def("enable_tidscan", "on", Rule::Only(ON), false),
+    def(
+        "cpu_index_tuple_cost",
+        "0.005",
+        Rule::Only(&["0.005"]),
+        false,
+    ),
+    def(
+        "cpu_operator_cost",
+        "0.0025",
+        Rule::Only(&["0.0025"]),
+        false,
+    ),
+    def("cpu_tuple_cost", "0.01", Rule::Only(&["0.01"]), false),
+    def("cursor_tuple_fraction", "0.1", Rule::Only(&["0.1"]), false),
+    def(
+        "default_statistics_target",
+        "100",
+        Rule::Only(&["100"]),
+        false,
+    ),
+    def("geqo", "off", Rule::Only(OFF), false),
+    def("plan_cache_mode", "auto", Rule::Only(&["auto"]), false),
+    def("random_page_cost", "4", Rule::Only(&["4", "4.0"]), false),
+    def("seq_page_cost", "1", Rule::Only(&["1", "1.0"]), false),
+    // There is one process, one language, one role, and nobody to replicate to.
+    def("array_nulls", "on", Rule::Only(ON), false),
+    def(
+        "default_transaction_deferrable",
+        "off",
+        Rule::Only(OFF),
+        false,
+    ),
+    def("escape_string_warning", "off", Rule::Only(OFF), false),
+    def("idle_session_timeout", "0", Rule::Only(&["0"]), false),
+    def("lc_messages", "C", Rule::Only(C_LOCALE), false),
+    def("lc_monetary", "C", Rule::Only(C_LOCALE), false),
+    def("lc_numeric", "C", Rule::Only(C_LOCALE), false),
+    def("lc_time", "C", Rule::Only(C_LOCALE), false),
+    def("log_statement", "none", Rule::Only(&["none"]), false),
+    def(
+        "max_parallel_maintenance_workers",
+        "0",
+        Rule::Only(&["0"]),
+        false,
+    ),
+    def("max_parallel_workers", "0", Rule::Only(&["0"]), false),
+    def(
+        "max_parallel_workers_per_gather",
+        "0",
+        Rule::Only(&["0"]),
+        false,
+    ),
+    def("quote_all_identifiers", "off", Rule::Only(OFF), false),
+    def("role", "none", Rule::Only(&["none"]), false),
+    def(
+        "session_replication_role",
+        "origin",
+        Rule::Only(&["origin"]),
+        false,
+    ),
+    def("transform_null_equals", "off", Rule::Only(OFF), false),
+    def("fsync", "on", Rule::Fixed, false),
+    def("max_prepared_transactions", "0", Rule::Fixed, false),
+    def("ssl", "off", Rule::Fixed, false),
+    def("transaction_deferrable", "off", Rule::Fixed, false),
 ];
 
 /// The version whose protocol, catalogs and error codes this server follows. Drivers parse the number.
@@ -658,6 +743,25 @@ mod tests {
         );
         s.set("client_encoding", "utf-8").unwrap();
         assert_eq!(s.show("client_encoding").unwrap(), "UTF8");
+    }
+
+    #[test]
+    fn what_postgresql_has_is_known_and_takes_only_what_is_so() {
+        let mut s = settings();
+        for (name, so, other) in [
+            ("enable_seqscan", "on", "off"),
+            ("max_parallel_workers_per_gather", "0", "4"),
+            ("session_replication_role", "origin", "replica"),
+            ("plan_cache_mode", "auto", "force_generic_plan"),
+            ("lc_messages", "C", "de_DE"),
+            ("random_page_cost", "4", "1.1"),
+        ] {
+            assert_eq!(s.show(name).unwrap(), so);
+            s.set(name, so).unwrap();
+            let refused = s.set(name, other).unwrap_err();
+            assert_eq!(refused.code(), SqlState::FEATURE_NOT_SUPPORTED, "{name}");
+        }
+        assert_eq!(s.show("ssl").unwrap(), "off");
     }
 
     #[test]

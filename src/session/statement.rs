@@ -154,6 +154,11 @@ impl Running {
         self.left = RowBatch::from(rows);
     }
 
+    /// So many were given out.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     pub fn count(&mut self, rows: usize) {
         self.rows += rows as u64;
     }
@@ -246,9 +251,12 @@ impl Work<'_> {
         );
         let exec = exec.with_temp(node.temp.clone()).with_profile(profile);
         let exec = match self.session.this() {
-            Ok(session) => Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
-                session.configure(name, value, local)
-            }))),
+            Ok(session) => {
+                let exec = exec.with_observer(session.clone());
+                Rc::new(exec.with_configure(Rc::new(move |name, value, local| {
+                    session.configure(name, value, local)
+                })))
+            }
             // It is going away: nobody will ask for its parameters.
             Err(_) => Rc::new(exec),
         };
@@ -366,7 +374,7 @@ impl Session {
             values.push(match param {
                 Some(text) if ty.element().is_some() => {
                     let array = types::text::parse(&array_literal(text), *ty, -1, &env)?;
-                    ctx.catalog.from_labels(array, *ty)?
+                    ctx.catalog.from_labels(array, *ty, &ctx)?
                 }
                 Some(text) if ty.is_named() => {
                     let name = Value::text(text.as_str());

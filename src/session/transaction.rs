@@ -231,7 +231,7 @@ impl Session {
         match std::mem::replace(&mut *block, Block::Idle) {
             Block::Idle => *block = Block::Explicit(self.begin(isolation, read_only)?),
             // Statements before it in the same script become part of it.
-            Block::Implicit(active) if isolation.is_none() || !active.txn.has_participants() => {
+            Block::Implicit(active) if isolation.is_none() || !active.txn.has_looked() => {
                 let mut active = active;
                 if let Some(isolation) = isolation {
                     active.txn = Txn::begin(self.node.router.clone(), level(isolation));
@@ -298,31 +298,32 @@ impl Session {
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     ) -> Result<Option<Error>> {
-        let mut block = self.block.borrow_mut();
-        if block.is_failed() {
-            return Err(aborted());
-        }
-        if !block.is_explicit() {
+        if !self.is_in_transaction_block() {
             return Ok(Some(Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "SET TRANSACTION can only be used in transaction blocks",
             )));
         }
+        self.ensure_transaction()?;
         let router = self.node.router.clone();
+        let mut block = self.block.borrow_mut();
         let Some(active) = block.active_mut() else {
             return Ok(None);
         };
-        if let Some(wanted) = isolation {
-            let wanted = level(wanted);
-            if wanted != active.txn.isolation {
-                if active.txn.has_participants() {
-                    return Err(Error::new(
-                        SqlState::ACTIVE_SQL_TRANSACTION,
-                        "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                    ));
-                }
-                active.txn = Txn::begin(router, wanted);
+        let refused = |message: &str| Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        if let Some(wanted) = isolation.map(level).filter(|w| *w != active.txn.isolation) {
+            if active.txn.has_looked() {
+                return refused("SET TRANSACTION ISOLATION LEVEL must be called before any query");
             }
+            if !active.savepoints.is_empty() {
+                return refused(
+                    "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+                );
+            }
+            active.txn = Txn::begin(router, wanted);
+        }
+        if read_only == Some(false) && active.read_only && active.txn.has_looked() {
+            return refused("transaction read-write mode must be set before any query");
         }
         active.read_only = read_only.unwrap_or(active.read_only);
         Ok(None)
@@ -477,6 +478,11 @@ impl Session {
     /// Whether a transaction is open, whatever its state.
     pub fn is_in_block(&self) -> bool {
         !self.block.borrow().is_idle()
+    }
+
+    /// Of BEGIN, or of a script of several statements.
+    pub(super) fn is_in_transaction_block(&self) -> bool {
+        self.scripted.get() || self.block.borrow().is_explicit()
     }
 
     /// ROLLBACK, or the end of everything when the session goes.

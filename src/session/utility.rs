@@ -32,11 +32,12 @@ impl Session {
     ) -> Result<Option<Started>> {
         Ok(Some(match statement {
             Statement::Begin {
+                start,
                 isolation,
                 read_only,
             } => {
                 let warning = self.begin_block(*isolation, *read_only)?;
-                ended("BEGIN", warning)
+                ended(begun(*start), warning)
             }
             Statement::Commit { chain } => {
                 let next = self.chained("COMMIT", *chain)?;
@@ -129,11 +130,12 @@ impl Session {
             Statement::Prepare { name, types, text } => {
                 let mut parsed = sql::parse(text)?;
                 let types = types.iter().map(|t| Some(*t)).collect();
-                let prepared = self.prepare(parsed.pop(), types)?;
+                let mut prepared = self.prepare(parsed.pop(), types)?;
+                prepared.from_sql = true;
                 self.store_statement(name.clone(), prepared)?;
                 ended("PREPARE", None)
             }
-            Statement::Nothing { tag } => ended(tag, None),
+            Statement::Nothing { tag, notice } => ended(tag, notice.clone()),
             Statement::Vacuum { tables, analyze } => {
                 let done = self.vacuum(tables, ctx).await?;
                 if *analyze {
@@ -236,10 +238,9 @@ impl Session {
         }
     }
 
-    /// 25001 for what cannot be a part of a transaction. Databases are made and dropped by a request of its own, too.
+    /// 25001 for what cannot be a part of a transaction.
     fn may_define(&self, ddl: &Ddl) -> Result<()> {
-        let scripted = matches!(ddl, Ddl::Database(_)) && self.scripted.get();
-        let within = scripted || self.block.borrow().is_explicit();
+        let within = self.is_in_transaction_block();
         match ddl.alone().filter(|_| within) {
             Some(what) => Err(in_block(what)),
             None => Ok(()),
@@ -253,7 +254,7 @@ impl Session {
         nowait: bool,
         work: &Work<'_>,
     ) -> Result<Started> {
-        if !self.block.borrow().is_explicit() {
+        if !self.is_in_transaction_block() {
             return Err(Error::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "LOCK TABLE can only be used in transaction blocks",
@@ -394,7 +395,7 @@ impl Session {
         let mut told = Vec::new();
         match what {
             Discard::All => {
-                if self.block.borrow().is_explicit() {
+                if self.is_in_transaction_block() {
                     return Err(in_block("DISCARD ALL"));
                 }
                 told = self.settings.borrow_mut().reset_all()?;
@@ -530,7 +531,7 @@ impl Session {
 
     /// Collects the versions nobody can see, now.
     async fn vacuum(&self, tables: &[QualifiedName], ctx: &Context) -> Result<Started> {
-        if self.block.borrow().is_explicit() {
+        if self.is_in_transaction_block() {
             return Err(in_block("VACUUM"));
         }
         let tables = self.tables(tables, ctx)?;
@@ -617,6 +618,14 @@ impl Session {
     }
 }
 
+/// How the statement that begins a block says that it has.
+pub(super) fn begun(start: bool) -> &'static str {
+    match start {
+        true => "START TRANSACTION",
+        false => "BEGIN",
+    }
+}
+
 pub(super) fn in_block(what: &str) -> Error {
     Error::new(
         SqlState::ACTIVE_SQL_TRANSACTION,
@@ -635,7 +644,9 @@ fn word(what: Discard) -> &'static str {
 
 pub(super) fn ended(tag: &str, notice: Option<Error>) -> Started {
     let kind = match tag {
-        "BEGIN" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => StatementKind::Transaction,
+        "BEGIN" | "START TRANSACTION" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
+            StatementKind::Transaction
+        }
         _ => StatementKind::Utility,
     };
     let notices = notice.into_iter().collect();

@@ -10,7 +10,7 @@ use engine::plan::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use types::{Column, DataType};
+use types::{Column, DataType, Error};
 
 /// What a statement is bound against.
 pub struct BindEnv<'a> {
@@ -82,6 +82,8 @@ pub enum Statement {
         options: CopyOptions,
     },
     Begin {
+        /// It was START TRANSACTION.
+        start: bool,
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     },
@@ -191,9 +193,10 @@ pub enum Statement {
         channel: String,
         text: String,
     },
-    /// The empty statement of a portal.
+    /// The empty statement of a portal, and what is so already.
     Nothing {
         tag: &'static str,
+        notice: Option<Error>,
     },
 }
 

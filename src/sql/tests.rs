@@ -575,7 +575,9 @@ fn settings_are_read_in_every_spelling() {
 
 #[test]
 fn transactions_are_read_in_every_spelling() {
-    let begin = |i: &str, r: &str| format!("Begin {{ isolation: {i}, read_only: {r} }}");
+    let begin = |start: bool, i: &str, r: &str| {
+        format!("Begin {{ start: {start}, isolation: {i}, read_only: {r} }}")
+    };
     for (sql, isolation, read_only) in [
         ("begin", "None", "None"),
         ("begin work", "None", "None"),
@@ -596,7 +598,8 @@ fn transactions_are_read_in_every_spelling() {
             "None",
         ),
     ] {
-        assert_eq!(debug(sql), begin(isolation, read_only), "{sql}");
+        let start = sql.starts_with("start");
+        assert_eq!(debug(sql), begin(start, isolation, read_only), "{sql}");
     }
     for sql in [
         "commit",

@@ -60,3 +60,10 @@ create trigger t_one before insert on z_sales for each row execute function take
 create view a_left as select s.id, public.a_first(s.item) as left_over, public.in_stock(s.item) as more from public.z_sales s;
 insert into z_sales (item) values (1);
 insert into z_sales (item) values (2), (1);
+create type shop.spot as (x int, label varchar(10), m shop.mood, n shop.posint);
+create type pair as (a shop.spot, b text[]);
+create table places (id int primary key, at shop.spot, pairs pair[]);
+create view places_v as select p.id, (p.at).label as label, p.at from places p;
+create function label_of(s shop.spot) returns varchar language sql as 'select (s).label';
+create function place(n int) returns places language sql stable as 'select * from public.places where id = n';
+insert into places values (1, row(1, 'a "b"', 'ok', 2), array[row(row(null, 'x,y', null, null), '{p,"q r"}')::pair, null]), (2, null, '{}');

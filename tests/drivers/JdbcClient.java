@@ -1,6 +1,5 @@
 // PostgreSQL's JDBC driver, against the server that PGHOST and its kin name. Exits 0 when every check holds.
 // Run as a source file: java -cp postgresql.jar JdbcClient.java
-// getPrimaryKeys and getIndexInfo are not here: they take functions that return composite values apart.
 
 import java.io.StringReader;
 import java.math.BigDecimal;
@@ -36,6 +35,8 @@ public class JdbcClient {
       prepared(c);
       transactions(c);
       metadata(c);
+      keys(c);
+      composites(c);
       copies(c);
     }
   }
@@ -135,6 +136,69 @@ public class JdbcClient {
       tables.add(r.getString("TABLE_NAME"));
     }
     same(List.of("item", "part"), tables);
+  }
+
+  // These take the composite values of information_schema._pg_expandarray apart.
+  static void keys(Connection c) throws SQLException {
+    try (Statement s = c.createStatement()) {
+      s.execute("create table placed (shelf int, place text, item int, primary key (place, shelf))");
+      s.execute("create index placed_item on placed (item desc, lower(place))");
+    }
+    DatabaseMetaData m = c.getMetaData();
+    List<String> key = new ArrayList<>();
+    for (ResultSet r = m.getPrimaryKeys(null, "public", "placed"); r.next();) {
+      key.add(r.getString("COLUMN_NAME") + " " + r.getShort("KEY_SEQ") + " " + r.getString("PK_NAME"));
+    }
+    same(List.of("place 1 placed_pkey", "shelf 2 placed_pkey"), key);
+    List<String> indexed = new ArrayList<>();
+    for (ResultSet r = m.getIndexInfo(null, "public", "placed", false, true); r.next();) {
+      indexed.add(r.getString("INDEX_NAME") + " " + r.getShort("ORDINAL_POSITION") + " " + r.getString("COLUMN_NAME")
+          + " " + r.getString("ASC_OR_DESC") + " " + r.getBoolean("NON_UNIQUE"));
+    }
+    same(List.of("placed_pkey 1 place A false", "placed_pkey 2 shelf A false", "placed_item 1 item D true",
+        "placed_item 2 lower(place) A true"), indexed);
+    List<String> best = new ArrayList<>();
+    for (ResultSet r = m.getBestRowIdentifier(null, "public", "placed", DatabaseMetaData.bestRowSession, true); r.next();) {
+      best.add(r.getString("COLUMN_NAME") + " " + r.getString("TYPE_NAME"));
+    }
+    Collections.sort(best);
+    same(List.of("place text", "shelf int4"), best);
+    try (Statement s = c.createStatement()) {
+      s.execute("drop table placed");
+    }
+  }
+
+  static void composites(Connection c) throws SQLException {
+    try (Statement s = c.createStatement()) {
+      s.execute("create type spot as (x int, label text)");
+      s.execute("create table found (id int primary key, at spot, been spot[])");
+    }
+    try (PreparedStatement p = c.prepareStatement("insert into found values (?, ?::spot, ?::spot[])")) {
+      p.setInt(1, 1);
+      p.setString(2, "(4,\"a b\")");
+      p.setString(3, "{\"(1,)\",\"(,c)\"}");
+      same(1, p.executeUpdate());
+    }
+    // More than prepareThreshold times: by name.
+    try (PreparedStatement p = c.prepareStatement("select at, been, (at).x, f, row(id, at) from found f where id = ?")) {
+      for (int i = 0; i < 8; i++) {
+        p.setInt(1, 1);
+        ResultSet r = p.executeQuery();
+        same("spot", r.getMetaData().getColumnTypeName(1));
+        same("record", r.getMetaData().getColumnTypeName(5));
+        r.next();
+        same("(4,\"a b\")", r.getString(1));
+        same("(4,\"a b\")", ((org.postgresql.util.PGobject) r.getObject(1)).getValue());
+        same("{\"(1,)\",\"(,c)\"}", r.getString(2));
+        same(4, r.getInt(3));
+        same("(1,\"(4,\"\"a b\"\")\",\"{\"\"(1,)\"\",\"\"(,c)\"\"}\")", r.getString(4));
+        same("(1,\"(4,\"\"a b\"\")\")", r.getString(5));
+      }
+    }
+    try (Statement s = c.createStatement()) {
+      s.execute("drop table found");
+      s.execute("drop type spot");
+    }
   }
 
   static void copies(Connection c) throws Exception {

@@ -65,7 +65,29 @@ async def cursors(conn):
         assert [r["id"] for r in await cursor.fetch(7)] == list(range(7, 14))
         seen = [r["id"] async for r in conn.cursor("select id from asyncpg_rows order by id", prefetch=50)]
         assert seen == list(range(300))
+        # MOVE and FETCH of portals that Bind has made.
+        cursor = await conn.cursor("select id from asyncpg_rows where id >= $1 order by id", 100)
+        assert [r["id"] for r in await cursor.fetch(5)] == list(range(100, 105))
+        assert await cursor.forward(10) == 10
+        assert (await cursor.fetchrow())["id"] == 115
+        assert await cursor.forward(1000) == 184
+        assert await cursor.fetchrow() is None
+        cursor = await conn.cursor("select id from asyncpg_rows order by id")
+        assert await cursor.forward(3) == 3
+        assert [r["id"] for r in await cursor.fetch(2)] == [3, 4]
     await conn.execute("drop table asyncpg_rows")
+
+
+async def changed_tables(conn):
+    """A prepared statement whose columns have changed is prepared again, without a word."""
+    await conn.execute("create table asyncpg_changed (a int)")
+    await conn.execute("insert into asyncpg_changed values (1)")
+    query = "select * from asyncpg_changed where a = $1"
+    assert tuple(await conn.fetchrow(query, 1)) == (1,)
+    await conn.execute("alter table asyncpg_changed add b int default 7")
+    for _ in range(3):
+        assert tuple(await conn.fetchrow(query, 1)) == (1, 7)
+    await conn.execute("drop table asyncpg_changed")
 
 
 async def transactions(conn):
@@ -97,6 +119,20 @@ async def copy(conn):
     await conn.execute("drop table asyncpg_copy")
 
 
+async def composites(conn):
+    await conn.execute("create type spot as (x int, label text)")
+    await conn.execute("create table asyncpg_spot (id int primary key, at spot, been spot[])")
+    await conn.execute("insert into asyncpg_spot values (1, $1, $2)", (4, "a b"), [(1, None), (None, "c")])
+    row = await conn.fetchrow("select at, been, s, row(1, 'x'::text) as r from asyncpg_spot s")
+    assert tuple(row["at"]) == (4, "a b") and row["at"]["label"] == "a b", row
+    assert [tuple(been) for been in row["been"]] == [(1, None), (None, "c")], row
+    assert row["s"]["at"]["x"] == 4, row
+    assert tuple(row["r"]) == (1, "x"), row
+    assert await conn.fetchval("select ($1::spot).x", (7, None)) == 7
+    await conn.execute("drop table asyncpg_spot")
+    await conn.execute("drop type spot")
+
+
 async def cancel(conn):
     try:
         await conn.fetchval("select count(*) from generate_series(1, 2000000000)", timeout=0.3)
@@ -109,7 +145,7 @@ async def cancel(conn):
 
 async def main():
     conn = await asyncpg.connect()
-    for check in (types, statements, cursors, transactions, copy, cancel):
+    for check in (types, statements, cursors, changed_tables, transactions, copy, composites, cancel):
         print("asyncpg:", check.__name__, flush=True)
         await check(conn)
     await conn.close()

@@ -53,6 +53,11 @@ readers.user_set.add(ann, bob)
 assert readers.permissions.count() == Permission.objects.filter(codename__startswith="view_").count()
 assert ann.has_perm("auth.view_user") and not ann.has_perm("auth.add_user")
 
+# Through cursors of the server, in and out of a transaction.
+assert [u.username for u in User.objects.order_by("username").iterator(chunk_size=1)] == ["ann", "bob"]
+with transaction.atomic():
+    assert [u.username for u in User.objects.order_by("username").iterator(chunk_size=1)] == ["ann", "bob"]
+
 User.objects.filter(pk=ann.pk).update(first_name="Ann", last_name=F("username"))
 ann.refresh_from_db()
 assert (ann.first_name, ann.last_name) == ("Ann", "ann")

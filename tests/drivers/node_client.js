@@ -64,6 +64,17 @@ async function transactions(client) {
   await client.query('drop table node_tx');
 }
 
+async function composites(client) {
+  await client.query('create type spot as (x int, label text)');
+  await client.query('create table node_spot (id int primary key, at spot)');
+  await client.query('insert into node_spot values ($1, $2)', [1, '(4,"a b")']);
+  const { rows, fields } = await client.query('select at, (at).x, s, row(id, at) as r from node_spot s where at = $1::spot', ['(4,"a b")']);
+  assert.deepStrictEqual(rows, [{ at: '(4,"a b")', x: 4, s: '(1,"(4,""a b"")")', r: '(1,"(4,""a b"")")' }]);
+  assert.strictEqual(fields[3].dataTypeID, 2249);
+  await client.query('drop table node_spot');
+  await client.query('drop type spot');
+}
+
 async function pool() {
   const pool = new Pool({ max: 5 });
   const all = await Promise.all(Array.from({ length: 50 }, (_, n) => pool.query('select $1::int as v', [n])));
@@ -74,7 +85,7 @@ async function pool() {
 async function main() {
   const client = new Client();
   await client.connect();
-  for (const check of [types, statements, errors, transactions]) {
+  for (const check of [types, statements, errors, transactions, composites]) {
     console.log('node:', check.name);
     await check(client);
   }

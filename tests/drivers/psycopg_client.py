@@ -134,6 +134,35 @@ def copy(conn):
     conn.execute("drop table psycopg_copy")
 
 
+def named_cursors(conn):
+    """DECLARE, then Describe of the portal of that name."""
+    conn.execute("create table psycopg_rows (id int primary key)")
+    conn.execute("insert into psycopg_rows select generate_series(0, 299)")
+    with conn.transaction():
+        for binary in (False, True):
+            with conn.cursor("rows", binary=binary) as cur:
+                cur.itersize = 70
+                cur.execute("select id, 'x' from psycopg_rows where id >= %s order by id", [10])
+                assert [c.name for c in cur.description] == ["id", "?column?"]
+                assert [row[0] for row in cur] == list(range(10, 300))
+        with conn.cursor("back", scrollable=True) as cur:
+            cur.execute("select id from psycopg_rows order by id")
+            cur.scroll(100)
+            assert cur.fetchone() == (100,)
+            cur.scroll(-50)
+            assert cur.fetchmany(2) == [(51,), (52,)]
+    with conn.cursor("held", withhold=True) as cur:
+        cur.execute("select id from psycopg_rows order by id")
+        assert len(cur.fetchall()) == 300
+    try:
+        conn.cursor("held").fetchall()
+    except psycopg.errors.InvalidCursorName:
+        pass
+    else:
+        raise AssertionError("no error")
+    conn.execute("drop table psycopg_rows")
+
+
 def pipeline(conn):
     conn.execute("create table psycopg_pipe (id int primary key)")
     with conn.pipeline() as pipe:
@@ -154,6 +183,31 @@ def pipeline(conn):
     conn.execute("drop table psycopg_pipe")
 
 
+def composites(conn):
+    from psycopg.types.composite import CompositeInfo, register_composite
+
+    conn.execute("create type spot as (x int, label text)")
+    conn.execute("create table psycopg_spot (id int primary key, at spot, been spot[])")
+    info = CompositeInfo.fetch(conn, "spot")
+    assert list(info.field_names) == ["x", "label"]
+    register_composite(info, conn)
+    spot = info.python_type
+    conn.execute("insert into psycopg_spot values (1, %s, %s)", [spot(4, "a b"), [spot(1, None), spot(None, "c")]])
+    for binary in (False, True):
+        cur = conn.cursor(binary=binary)
+        row = cur.execute("select at, been, (at).label from psycopg_spot").fetchone()
+        assert row == (spot(4, "a b"), [spot(1, None), spot(None, "c")], "a b"), row
+        # As text a record does not say the types of its fields.
+        row = cur.execute("select row(1, 'x'::text, at) from psycopg_spot").fetchone()
+        assert row == (((1, "x", spot(4, "a b")) if binary else ("1", "x", '(4,"a b")')),), row
+    with conn.cursor() as cur, cur.copy("copy psycopg_spot (id, at) from stdin (format binary)") as writer:
+        writer.set_types(["int4", "spot"])
+        writer.write_row((2, spot(5, "copied")))
+    assert conn.execute("select (at).label from psycopg_spot where id = 2").fetchone() == ("copied",)
+    conn.execute("drop table psycopg_spot")
+    conn.execute("drop type spot")
+
+
 def cancel(conn):
     timer = threading.Timer(0.3, conn.cancel)
     timer.start()
@@ -171,7 +225,7 @@ def cancel(conn):
 def main():
     with psycopg.connect("", autocommit=True) as conn:
         assert conn.info.encoding == "utf-8"
-        for check in (types, prepared, errors, transactions, copy, pipeline, cancel):
+        for check in (types, prepared, errors, transactions, copy, named_cursors, pipeline, composites, cancel):
             print("psycopg:", check.__name__, flush=True)
             check(conn)
     try:

@@ -19,6 +19,8 @@ fn smallest(cores: usize, network: &str) -> (tempfile::TempDir, Server) {
     let flags = [
         "--connections-max".to_owned(),
         CONNECTIONS.to_string(),
+        "--frame-bytes-max".to_owned(),
+        "1MiB".to_owned(),
         "--buffer-bytes".to_owned(),
         format!("{least}B"),
         "--network-method".to_owned(),

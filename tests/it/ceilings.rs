@@ -3,6 +3,7 @@
 use crate::support::{Server, client_runtime, code, on_server};
 use std::io::{Read, Write};
 use std::time::Duration;
+use types::limits::{OPERATOR_CHAIN_MAX, STATEMENT_BYTES_MAX, STATEMENT_DEPTH_MAX};
 
 #[test]
 fn connections_up_to_the_ceiling_and_room_after_one_has_gone() {
@@ -117,6 +118,139 @@ fn bodies_and_messages_over_the_ceiling() {
     let over = server.http("POST", "/api/v1/query", &body((64 << 10) + 1));
     assert_eq!(over.0, 413, "{}", over.1);
     server.stop();
+}
+
+/// Of one statement.
+const RELATIONS_MAX: usize = 256;
+
+/// What a generator writes nests deep and chains long: all of it runs at the maximum, and is refused at one more.
+#[test]
+fn statements_nest_and_chain_as_deep_as_the_ceilings_say() {
+    let (deep, long) = (STATEMENT_DEPTH_MAX, OPERATOR_CHAIN_MAX);
+    let nested = |open: &str, close: &str, n: usize| {
+        format!("select {}1{}", open.repeat(n), close.repeat(n))
+    };
+    let chain = |first: &str, more: &str, n: usize| format!("{first}{}", more.repeat(n));
+    type Form<'a> = (&'a str, Box<dyn Fn(usize) -> String + 'a>, usize);
+    let forms: Vec<Form> = vec![
+        ("parentheses", Box::new(|n| nested("(", ")", n)), deep),
+        ("subqueries", Box::new(|n| nested("(select ", ")", n)), deep),
+        (
+            "derived tables",
+            Box::new(|n| {
+                let (open, close) = ("select a from (".repeat(n), ") q".repeat(n));
+                format!("{open}select 1 as a{close}")
+            }),
+            RELATIONS_MAX,
+        ),
+        (
+            "coalesce",
+            Box::new(|n| nested("coalesce(null, ", ")", n)),
+            deep,
+        ),
+        ("abs", Box::new(|n| nested("abs(a + ", ") from t", n)), deep),
+        (
+            "case",
+            Box::new(|n| nested("case when true then ", " end", n)),
+            deep,
+        ),
+        (
+            "or",
+            Box::new(|n| chain("select 1 from t where a = 0", " or a = 1", n)),
+            long - 1,
+        ),
+        (
+            "and",
+            Box::new(|n| chain("select 1 from t where a > 0", " and a > 1", n)),
+            long - 1,
+        ),
+        (
+            "text",
+            Box::new(|n| chain("select 'a'", " || 'a'", n)),
+            long,
+        ),
+        (
+            "sums",
+            Box::new(|n| chain("select a from t where a < 1", " + a", n)),
+            long - 1,
+        ),
+    ];
+    on_server(2, &["--statement-timeout", "0"], async |_, client| {
+        client
+            .batch_execute("create table t (a int); insert into t values (1)")
+            .await
+            .unwrap();
+        for (what, form, max) in &forms {
+            eprintln!("{what}");
+            client.batch_execute(&form(*max)).await.unwrap();
+            let prepared = client.prepare(&form(*max)).await.unwrap();
+            client.query(&prepared, &[]).await.unwrap();
+            let refused = client.batch_execute(&form(max + 2)).await.unwrap_err();
+            assert_eq!(code(&refused), "54001", "{what}");
+        }
+        // Chains in chains: this many brackets with so long chains would be deeper than any stack.
+        let levels =
+            |n: usize| (0..n).fold("a".to_owned(), |e, _| format!("({e}{})", "+a".repeat(900)));
+        client
+            .batch_execute(&format!("select {} from t where a < 1", levels(5)))
+            .await
+            .unwrap();
+        let refused = client
+            .batch_execute(&format!("select {} from t", levels(60)))
+            .await;
+        assert_eq!(code(&refused.unwrap_err()), "54001");
+        let union = chain("select 1", " union all select 1", 1500);
+        assert_eq!(client.query(&union, &[]).await.unwrap().len(), 1501);
+    });
+}
+
+/// Files, long documents and multi-row INSERTs.
+#[test]
+fn long_messages_are_taken() {
+    on_server(2, &[], async |_, client| {
+        client
+            .batch_execute("create table b (id int primary key, a bytea)")
+            .await
+            .unwrap();
+        let file = vec![7u8; 10_000_000];
+        client
+            .execute("insert into b values (1, $1)", &[&file])
+            .await
+            .unwrap();
+        assert_eq!(
+            value::<i32>(&client, "select length(a) from b").await,
+            10_000_000
+        );
+        let back = client
+            .query_one("select a from b where id = $1", &[&1])
+            .await
+            .unwrap();
+        assert_eq!(back.get::<_, Vec<u8>>(0), file);
+        let text = "x".repeat(50_000_000);
+        let length = client
+            .query_one("select length($1)", &[&text])
+            .await
+            .unwrap();
+        assert_eq!(length.get::<_, i32>(0), 50_000_000);
+        let text = "x".repeat(STATEMENT_BYTES_MAX - 17);
+        let sql = format!("select length('{text}')");
+        assert_eq!(value::<i32>(&client, &sql).await as usize, text.len());
+        let refused = client.batch_execute(&format!("{sql} ")).await.unwrap_err();
+        assert_eq!(code(&refused), "54000");
+        client
+            .batch_execute("create table m (a int, b text)")
+            .await
+            .unwrap();
+        let rows: Vec<String> = (0..200_000)
+            .map(|n| format!("({n}, 'value {n}')"))
+            .collect();
+        let insert = format!("insert into m values {}", rows.join(", "));
+        client.batch_execute(&insert).await.unwrap();
+        assert_eq!(
+            value::<i64>(&client, "select count(*) from m").await,
+            200_000
+        );
+    });
 }
 
 #[test]

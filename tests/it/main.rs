@@ -28,6 +28,7 @@ mod isolation;
 mod kill;
 mod large;
 mod notify;
+mod observed;
 mod online_indexes;
 mod parameters;
 mod parity;

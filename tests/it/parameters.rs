@@ -31,6 +31,19 @@ fn what_a_block_sets_lasts_as_long_as_it_should() {
                 "",
             ),
             ("set application_name = 'e'", "e"),
+            // A script of several statements is a block, too.
+            (
+                "set local application_name = 'x'; show application_name",
+                "e",
+            ),
+            (
+                "set local application_name = 'x'; begin; commit; select 1",
+                "e",
+            ),
+            (
+                "set application_name = 'f'; commit; set application_name = 'e'",
+                "e",
+            ),
             ("set local application_name = 'x'", "e"),
             (
                 "begin; set local application_name = 'x'; set local application_name = 'y'; end",
@@ -110,6 +123,70 @@ fn the_same_text_means_each_users_own_tables() {
                 let found = client.query_one("select whose from t where id = $1", &[&1]);
                 assert_eq!(found.await.unwrap().get::<_, String>(0), user);
             }
+        }
+    });
+}
+
+#[test]
+fn a_script_is_a_transaction_block_for_what_it_sets() {
+    on_server(1, &[], async |_, client| {
+        let shown = async |script: &str| {
+            let rows = client.simple_query(script).await.unwrap();
+            let row = |m: &tokio_postgres::SimpleQueryMessage| match m {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            };
+            rows.iter().filter_map(row).collect::<Vec<_>>().join(" ")
+        };
+        let local = "set local work_mem = '3MB'; show work_mem";
+        assert_eq!(shown(local).await, "3MB");
+        assert_ne!(shown("show work_mem").await, "3MB");
+        let error = client
+            .batch_execute("set statement_timeout = '7s'; select 1/0")
+            .await
+            .unwrap_err();
+        assert_eq!(code(&error), "22012");
+        assert_ne!(shown("show statement_timeout").await, "7s");
+        let timed = "set local statement_timeout = 100; select pg_sleep(20)";
+        let error = client.batch_execute(timed).await.unwrap_err();
+        assert_eq!(code(&error), "57014");
+        let level = "set transaction isolation level serializable; show transaction_isolation";
+        assert_eq!(shown(level).await, "serializable");
+        assert_eq!(shown("show transaction_isolation").await, "read committed");
+        for alone in ["vacuum", "discard all"] {
+            let error = client.batch_execute(&format!("{alone}; select 1")).await;
+            assert_eq!(code(&error.unwrap_err()), "25001", "{alone}");
+            client.batch_execute(alone).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_transaction_is_told_what_it_is_like_before_its_first_query() {
+    on_server(1, &[], async |_, client| {
+        let level = "set transaction isolation level";
+        for (block, refused) in [
+            (format!("begin; show work_mem; {level} serializable"), false),
+            (format!("begin; select 1; {level} serializable"), true),
+            (format!("begin; select 1; {level} read committed"), false),
+            (
+                format!("begin; insert into t values (1); {level} repeatable read"),
+                true,
+            ),
+            (
+                "begin read only; select 1; set transaction read write".into(),
+                true,
+            ),
+            ("begin; select 1; set transaction read only".into(), false),
+        ] {
+            client
+                .batch_execute("create table if not exists t (a int)")
+                .await
+                .unwrap();
+            let result = client.batch_execute(&block).await;
+            let found = result.err().map(|e| code(&e));
+            assert_eq!(found.as_deref(), refused.then_some("25001"), "{block}");
+            client.batch_execute("rollback").await.unwrap();
         }
     });
 }

@@ -202,3 +202,58 @@ fn every_profile_is_a_good_configuration() {
     }
     assert!(seen >= 3, "{folder} has {seen} files");
 }
+
+#[test]
+fn clients_of_the_machine_come_through_a_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("sockets");
+    std::fs::create_dir(&dir).unwrap();
+    let shown = dir.display().to_string();
+    let server = Server::with_flags(&data.path().join("data"), 2, &["--unix-socket-dir", &shown]);
+    let port = server.port.to_string();
+    let asked = |sql: &str| {
+        let output = Command::new("psql")
+            .args(["-h", &shown, "-p", &port, "-U", "rustydb", "-AtXc", sql])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    asked("create table t (a int primary key)");
+    assert_eq!(
+        asked(
+            "insert into t select generate_series(1, 100); select count(*), inet_client_addr() is null from t"
+        ),
+        "INSERT 0 100\n100|t"
+    );
+    // Connections that wait are spread over both shards.
+    client_runtime().block_on(async {
+        let mut open = Vec::new();
+        for _ in 0..8 {
+            open.push(server.connect_at(&shown).await);
+        }
+        for (n, client) in open.iter().enumerate() {
+            let key = n as i32 + 1;
+            let rows = client.query("select a from t where a = $1", &[&key]).await;
+            assert_eq!(rows.unwrap().len(), 1);
+        }
+        let at = |shard: u8| {
+            server.metric(&format!(
+                "rustydb_connections_open{{protocol=\"postgres\",shard=\"{shard}\"}}"
+            ))
+        };
+        assert_eq!((at(0), at(1)), (4.0, 4.0));
+    });
+    let socket = dir.join(format!(".s.PGSQL.{port}"));
+    assert!(socket.exists());
+    let (kept, dir_of_data) = (socket.clone(), data.path().join("data"));
+    server.kill();
+    assert!(kept.exists(), "nobody was there to remove it");
+    let server = Server::with_flags(&dir_of_data, 1, &["--unix-socket-dir", &shown]);
+    server.stop();
+    assert!(
+        std::fs::read_dir(&dir)
+            .unwrap()
+            .all(|one| one.unwrap().path() == kept)
+    );
+}

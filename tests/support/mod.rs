@@ -111,7 +111,12 @@ impl Server {
     }
 
     pub async fn connect_as(&self, user: &str) -> tokio_postgres::Client {
-        self.open(user, "rustydb").await.unwrap()
+        self.open("127.0.0.1", user, "rustydb").await.unwrap()
+    }
+
+    /// Through a directory, or another address.
+    pub async fn connect_at(&self, host: &str) -> tokio_postgres::Client {
+        self.open(host, "rustydb", "rustydb").await.unwrap()
     }
 
     /// In another database.
@@ -119,16 +124,17 @@ impl Server {
         &self,
         database: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        self.open("rustydb", database).await
+        self.open("127.0.0.1", "rustydb", database).await
     }
 
     async fn open(
         &self,
+        host: &str,
         user: &str,
         database: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let port = self.port;
-        let config = format!("host=127.0.0.1 port={port} user={user} dbname={database}");
+        let config = format!("host={host} port={port} user={user} dbname={database}");
         let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
         Ok(client)

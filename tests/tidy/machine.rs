@@ -48,7 +48,8 @@ const ADDRESSES: [&str; 6] = [
 ];
 
 /// The places where `unsafe` may be.
-const UNSAFE: [&str; 3] = [
+const UNSAFE: [&str; 4] = [
+    "shards/runtime/src/allocator",
     "shards/runtime/src/io",
     "shards/runtime/src/ring",
     "shards/storage/src/page",

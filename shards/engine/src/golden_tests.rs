@@ -11,7 +11,8 @@ use crate::txn::record::{self, Ops};
 use crate::txn::versions;
 use std::fmt::Write;
 use std::sync::Arc;
-use types::{Array, DataType, Interval, Json, PartitionId, TreeId, Ts, Value, Xid};
+use types::{Array, DataType, Interval, Json, PartitionId, Record, RecordField};
+use types::{TreeId, Ts, Value, Xid};
 
 const GOLDEN: &str = include_str!("../../../tests/format/engine1.txt");
 
@@ -106,7 +107,20 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let types = values().into_iter().map(|(ty, _)| ty).collect();
     row::encode(&all, &row::Layout::plain(types), &mut bytes);
     out.push(("row".into(), bytes));
+    let mut bytes = Vec::new();
+    let (ty, value) = composite();
+    row::encode(&[value], &row::Layout::plain(vec![ty]), &mut bytes);
+    out.push(("row of a row".into(), bytes));
     out
+}
+
+/// Of a named type, so without the names of its fields.
+fn composite() -> (DataType, Value) {
+    let field = |ty| RecordField::new("", ty);
+    let fields = Arc::from([field(DataType::Int4), field(DataType::Text)]);
+    let ty = DataType::Composite(0x4005);
+    let record = Record::new(ty, fields, vec![Value::Int4(7), Value::Null]).unwrap();
+    (ty, Value::Record(Arc::new(record)))
 }
 
 fn text(samples: &[(String, Vec<u8>)]) -> String {
@@ -144,6 +158,9 @@ fn the_golden_bytes_are_read() {
     let all: Vec<Value> = values().into_iter().map(|(_, v)| v).collect();
     let back = row::decode(&golden("row"), &row::Layout::plain(types)).unwrap();
     assert_eq!(format!("{back:?}"), format!("{all:?}"));
+    let (ty, value) = composite();
+    let back = row::decode(&golden("row of a row"), &row::Layout::plain(vec![ty])).unwrap();
+    assert_eq!(back, [value]);
     for (n, (ty, value)) in values().into_iter().enumerate() {
         let back = key::decode(&golden(&format!("key {n} {ty:?}")), &[ty]).unwrap();
         let order = types::order::compare_as(ty, &back[0], &value);

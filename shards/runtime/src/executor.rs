@@ -27,6 +27,7 @@ use std::sync::OnceLock;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use types::ShardId;
+use types::limits::SHARD_STACK_BYTES;
 
 /// The most executors a process may run; also what fits the bits that `Xid` keeps for its origin.
 pub const SHARDS_MAX: usize = 1024;
@@ -156,6 +157,7 @@ where
         let (ready, ended, go) = (ready_tx.clone(), ended_tx.clone(), go_rx.clone());
         let thread = std::thread::Builder::new()
             .name(format!("shard-{index}"))
+            .stack_size(SHARD_STACK_BYTES)
             .spawn(move || {
                 let executor = match make(&opts, core) {
                     Ok(executor) => executor,

@@ -8,6 +8,7 @@
 //! (`!Send`) unless their doc says otherwise.
 //! A panic in any task ends the run of its executor: `Shards::join` and `block_on` report it.
 
+mod allocator;
 pub mod blocking;
 pub mod buffers;
 pub mod executor;
@@ -30,6 +31,7 @@ pub mod task;
 pub mod time;
 mod turns;
 
+pub use allocator::Allocator;
 pub use blocking::{Panicked, blocking};
 pub use executor::{
     ShardOptions, ShardPanic, Shards, StartError, block_on, block_on_by, cores, current_shard,

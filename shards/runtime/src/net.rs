@@ -1,6 +1,6 @@
 //! Sockets: listeners of one shard, streams, their halves.
 //!
-//! Owns: the listening and connected sockets of a shard and their options. Asked by: the front's `net` and by
+//! Owns: the listening and connected sockets of a shard, TCP's and the machine's own (`unix`), and their options. Asked by: the front's `net` and by
 //! clients (the proxy, tests). Never: resolves a name (addresses only, a resolver blocks), speaks a protocol.
 //! Bounds: the kernel's backlog as given to `bind`; a stream that is not read from holds a few buffers (`ringed`) or none
 //! (`ready`) beyond its socket's, and its peer stops. `accept` fails (and the caller pauses) when descriptors run out.
@@ -11,6 +11,7 @@ mod ready;
 mod ringed;
 mod socket;
 mod spread;
+mod unix;
 
 pub use listener::Listener;
 pub use spread::{INBOX_MAX, Spread, SpreadStats, spread_stats};
@@ -18,11 +19,13 @@ pub use spread::{INBOX_MAX, Spread, SpreadStats, spread_stats};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use socket::Connected;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// How sockets learn that there is something to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,9 +39,24 @@ pub enum NetworkMethod {
     Readiness,
 }
 
-/// Fails when another process listens on `addr`. Called once at start, before the shards bind with SO_REUSEPORT,
-/// which by itself would share the port in silence with any process of the same user.
+/// A process that was just killed goes on listening until its last thread is gone: looks for that, and between two of them.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// Fails when another process listens on `addr`, and goes on doing so for a second. Called once at start, before the shards bind
+/// with SO_REUSEPORT, which by itself would share the port in silence with any process of the same user.
 pub fn bind_check(addr: SocketAddr) -> io::Result<()> {
+    for _ in 1..LOOKS {
+        match bind_once(addr) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            done => return done,
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    bind_once(addr)
+}
+
+fn bind_once(addr: SocketAddr) -> io::Result<()> {
     let socket = tcp_socket(addr)?;
     // Without this, connections of an earlier run that linger in TIME_WAIT would refuse us for a minute.
     socket.set_reuse_address(true)?;
@@ -67,7 +85,7 @@ fn begin_connect(addr: SocketAddr) -> io::Result<(Socket, bool)> {
     }
 }
 
-/// A connected TCP socket, unbuffered. Reading and writing may go on at the same time, one task each.
+/// A connected socket, unbuffered. Reading and writing may go on at the same time, one task each.
 /// Dropping it closes the socket.
 pub struct Stream {
     socket: Rc<Connected>,
@@ -85,24 +103,28 @@ impl Stream {
         self.socket.read(buf).await
     }
 
-    /// All of it is with the kernel when this returns. A dropped future may have sent a part.
+    /// All of it is with the kernel when this returns, or the last 4 KiB will be with the ring's next turn: what fails then, the next
+    /// write or `shutdown` says. A dropped future may have sent a part.
     pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes).await
     }
 
     /// Sends the end of the stream; reading goes on.
     pub async fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown()
+        poll_fn(|cx| self.socket.poll_shutdown(cx)).await
     }
 
-    pub fn peer_addr(&self) -> SocketAddr {
+    /// None where the socket is no TCP socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.socket.peer()
     }
 
-    pub fn local_addr(&self) -> SocketAddr {
+    /// None where the socket is no TCP socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.socket.local()
     }
 
+    /// Nothing to do where the socket is no TCP socket.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.set_nodelay(on)
     }
@@ -128,10 +150,6 @@ impl ReadHalf {
     pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.read(buf).await
     }
-
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.socket.peer()
-    }
 }
 
 pub struct WriteHalf {
@@ -145,7 +163,7 @@ impl WriteHalf {
 
     /// Sends the end of the stream.
     pub async fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown()
+        poll_fn(|cx| self.socket.poll_shutdown(cx)).await
     }
 }
 
@@ -187,8 +205,8 @@ macro_rules! async_write {
                 Poll::Ready(Ok(()))
             }
 
-            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.socket.shutdown())
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.socket.poll_shutdown(cx)
             }
         }
     };

@@ -58,14 +58,14 @@ async fn read_to_end(stream: &Stream) -> Vec<u8> {
 fn a_half_closed_stream_still_receives() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let _server = echo(listener);
         let client = Stream::connect(addr).await.unwrap();
         client.set_nodelay(true).unwrap();
         client.write_all(b"last words").await.unwrap();
         client.shutdown().await.unwrap();
         assert_eq!(read_to_end(&client).await, b"last words");
-        assert_eq!(client.peer_addr(), addr);
+        assert_eq!(client.peer_addr(), Some(addr));
     });
 }
 
@@ -73,7 +73,7 @@ fn a_half_closed_stream_still_receives() {
 fn more_than_the_socket_buffers_hold_arrives_in_order() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let _server = echo(listener);
         let (reader, writer) = Stream::connect(addr).await.unwrap().into_split();
         let sent: Vec<u8> = (0..8 << 20).map(|n: u32| (n / 251) as u8).collect();
@@ -98,7 +98,7 @@ fn more_than_the_socket_buffers_hold_arrives_in_order() {
 fn thousands_of_connections_leave_no_descriptor_behind() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 128).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let server = echo(listener.clone());
         let mut before = 0;
         for round in 0..40 {
@@ -136,7 +136,7 @@ fn thousands_of_connections_leave_no_descriptor_behind() {
 fn a_dropped_connection_is_seen_by_the_peer() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let accepting = {
             let listener = listener.clone();
             spawn(async move { listener.accept().await.unwrap() })
@@ -160,7 +160,7 @@ fn a_dropped_connection_is_seen_by_the_peer() {
 fn closing_a_listener_ends_the_wait_and_refuses_the_next() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let accepting = {
             let listener = listener.clone();
             spawn(async move { listener.accept().await.map(|_| ()) })
@@ -181,7 +181,9 @@ fn closing_a_listener_ends_the_wait_and_refuses_the_next() {
 fn a_read_that_timed_out_loses_no_byte() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let client = Stream::connect(listener.local_addr()).await.unwrap();
+        let client = Stream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let server = listener.accept().await.unwrap();
         let mut buf = [0; 16];
         for round in 0..20u8 {
@@ -253,7 +255,9 @@ fn shards_share_a_port(network: NetworkMethod) {
 fn one_that_is_not_read_from_stops_its_peer_and_loses_nothing() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 16).unwrap());
-        let client = Stream::connect(listener.local_addr()).await.unwrap();
+        let client = Stream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let server = listener.accept().await.unwrap();
         let sent: Vec<u8> = (0..32 << 20).map(|n: u32| (n / 257) as u8).collect();
         let copy = sent.clone();
@@ -286,7 +290,7 @@ fn connections_live_without_a_buffer_to_spare() {
             held.push(buffer);
         }
         let listener = Rc::new(Listener::bind(any_port(), 256).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let _server = echo(listener);
         // More than there are buffers lent, each with several reads under way.
         let clients: Vec<_> = (0..200usize)
@@ -314,7 +318,7 @@ fn connections_live_without_a_buffer_to_spare() {
 fn nothing_of_a_connection_is_left_however_it_ends() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 256).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         let server = echo(listener.clone());
         let count = || crate::network_stats().map_or(0, |ring| ring.operations);
         // The first one makes the kernel have its buffers.
@@ -358,7 +362,7 @@ fn nothing_of_a_connection_is_left_however_it_ends() {
 fn more_connections_than_are_accepted_ahead_all_arrive() {
     both_ways(|| async {
         let listener = Rc::new(Listener::bind(any_port(), 512).unwrap());
-        let addr = listener.local_addr();
+        let addr = listener.local_addr().unwrap();
         // One is taken, so that accepting goes on by itself from then on.
         let first = Stream::connect(addr).await.unwrap();
         let taken = listener.accept().await.unwrap();
@@ -403,7 +407,7 @@ fn spread_over(shards: usize, connections: usize, network: NetworkMethod) -> Vec
                 sleep(Duration::from_millis(1)).await;
             };
             let listener = Rc::new(Listener::bind_spread(port, 256, spread).unwrap());
-            *at.lock().unwrap() = Some(listener.local_addr());
+            *at.lock().unwrap() = listener.local_addr();
             let accepting = listener.clone();
             let accepts = spawn(async move {
                 let mut open = Vec::new();
@@ -465,7 +469,7 @@ fn what_does_not_fit_on_its_way_is_served_where_it_was_accepted() {
     let mut place = || {
         let (client, socket) = accepted();
         let peer = client.local_addr().unwrap();
-        let served = spread.place(here, socket, peer);
+        let served = spread.place(here, socket, Some(peer));
         let is_here = served.is_some();
         open.push((client, served));
         is_here
@@ -485,4 +489,62 @@ fn what_does_not_fit_on_its_way_is_served_where_it_was_accepted() {
     spread.end(there);
     spread.begin(there, None);
     assert!(!place());
+}
+
+/// Connects as a client that is no task of ours.
+fn connect_unix(path: &std::path::Path) -> std::os::unix::net::UnixStream {
+    let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream
+}
+
+#[test]
+fn a_path_is_listened_at_until_the_listener_goes() {
+    use std::io::{Read, Write};
+    both_ways(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = Listener::bind_unix(&path, 16, crate::Spread::new(1)).unwrap();
+        let taken = Listener::bind_unix(&path, 16, crate::Spread::new(1));
+        assert_eq!(
+            taken.map(drop).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        let at = path.clone();
+        let server = echo(Rc::new(listener));
+        let client = std::thread::spawn(move || {
+            let mut client = connect_unix(&at);
+            client.write_all(b"to a path").unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut back = Vec::new();
+            client.read_to_end(&mut back).unwrap();
+            back
+        });
+        while !client.is_finished() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(client.join().unwrap(), b"to a path");
+        server.cancel().await;
+        assert!(!path.exists());
+    });
+}
+
+#[test]
+fn a_path_that_a_killed_process_left_is_taken_and_any_other_file_is_not() {
+    both_ways(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        drop(Listener::bind_unix(&path, 16, crate::Spread::new(1)).unwrap());
+        std::fs::write(&path, "somebody's").unwrap();
+        let refused = Listener::bind_unix(&path, 16, crate::Spread::new(1));
+        assert_eq!(
+            refused.map(drop).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"somebody's");
+    });
 }

@@ -244,6 +244,12 @@ impl Ring {
         self.start(opcode::RecvMulti::new(types::Fd(fd), GROUP).build(), to)
     }
 
+    /// Sends all of `bytes`, or fails. They stay where they are until then.
+    pub(crate) fn send(&self, fd: RawFd, bytes: &[u8], to: Rc<dyn Complete>) -> Key {
+        let op = opcode::Send::new(types::Fd(fd), bytes.as_ptr(), bytes.len() as u32);
+        self.start(op.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build(), to)
+    }
+
     /// Accepts from `fd` until it fails or is cancelled; each result is a descriptor.
     pub(crate) fn accept(&self, fd: RawFd, to: Rc<dyn Complete>) -> Key {
         let op = opcode::AcceptMulti::new(types::Fd(fd));

@@ -34,7 +34,9 @@ fn a_task_that_wakes_itself_for_ever_starves_neither_ring_nor_timers() {
             };
             let talk = async {
                 let listener = Listener::bind(([127, 0, 0, 1], 0).into(), 4).unwrap();
-                let client = Stream::connect(listener.local_addr()).await.unwrap();
+                let client = Stream::connect(listener.local_addr().unwrap())
+                    .await
+                    .unwrap();
                 let server = listener.accept().await.unwrap();
                 let mut buf = [0; 4];
                 for _ in 0..20 {

@@ -399,6 +399,23 @@ impl Store {
         self.state.borrow().trees.get(&tree).map_or(0, |t| t.cells)
     }
 
+    /// Pages that the tree takes, without those that older versions of it wait for a checkpoint in.
+    pub async fn tree_pages(&self, tree: TreeId) -> Result<u64, StorageError> {
+        let (mut from, mut pages) = (Vec::new(), 0);
+        let mut waits = Waits::new();
+        loop {
+            let measured = self.state.borrow().measure(tree, &mut from, &mut pages);
+            match measured {
+                Ok(false) => return Ok(pages),
+                Ok(true) => {
+                    waits.pins.clear();
+                    runtime::yield_if_needed().await;
+                }
+                Err(stall) => self.relieve(stall, &mut waits).await?,
+            }
+        }
+    }
+
     /// Engine bytes of the checkpoint opened or last written.
     pub fn meta(&self) -> Vec<u8> {
         self.last.borrow().superblock.meta.clone()

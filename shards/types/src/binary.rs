@@ -6,7 +6,8 @@
 
 mod numeric;
 
-use crate::{Array, DataType, Error, Interval, Json, Reg, Result, SqlState, Value, json, time};
+use crate::{Array, DataType, Error, Interval, Json, Record, Reg};
+use crate::{Result, SqlState, Value, json, time};
 use std::sync::Arc;
 
 /// jsonb's version byte.
@@ -25,6 +26,10 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
         Value::Float4(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Numeric(n) => numeric::encode(n, out),
+        Value::Text(s) if ty == DataType::Jsonpath => {
+            out.push(JSONB_VERSION);
+            out.extend_from_slice(s.as_bytes());
+        }
         Value::Text(s) | Value::Json(s) => out.extend_from_slice(s.as_bytes()),
         Value::Bytea(b) => out.extend_from_slice(b),
         Value::Interval(i) => {
@@ -44,7 +49,28 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
         // Its label takes its place before it gets here.
         Value::Enum(e) => out.extend_from_slice(&e.order.to_be_bytes()),
         Value::Array(a) => encode_array(a, ty.element().unwrap_or(a.element), out),
+        Value::Record(r) => encode_record(r, out),
     }
+}
+
+fn encode_record(r: &Record, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(r.values().len() as i32).to_be_bytes());
+    for (field, value) in r.pairs() {
+        out.extend_from_slice(&field.ty.oid().to_be_bytes());
+        encode_item(value, field.ty, out);
+    }
+}
+
+/// A value with its length before it.
+fn encode_item(item: &Value, ty: DataType, out: &mut Vec<u8>) {
+    if item.is_null() {
+        return out.extend_from_slice(&(-1i32).to_be_bytes());
+    }
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    encode(item, ty, out);
+    let len = (out.len() - at - 4) as i32;
+    out[at..at + 4].copy_from_slice(&len.to_be_bytes());
 }
 
 fn encode_array(a: &Array, element: DataType, out: &mut Vec<u8>) {
@@ -59,15 +85,7 @@ fn encode_array(a: &Array, element: DataType, out: &mut Vec<u8>) {
     out.extend_from_slice(&(a.items.len() as i32).to_be_bytes());
     out.extend_from_slice(&1i32.to_be_bytes());
     for item in &a.items {
-        if item.is_null() {
-            out.extend_from_slice(&(-1i32).to_be_bytes());
-            continue;
-        }
-        let at = out.len();
-        out.extend_from_slice(&[0; 4]);
-        encode(item, element, out);
-        let len = (out.len() - at - 4) as i32;
-        out[at..at + 4].copy_from_slice(&len.to_be_bytes());
+        encode_item(item, element, out);
     }
 }
 
@@ -121,8 +139,21 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
             json::raw::check(text)?;
             Value::Json(text.into())
         }
+        DataType::Jsonpath => match bytes.split_first() {
+            Some((&JSONB_VERSION, text)) => {
+                Value::from(json::path::JsonPath::parse(utf8(text)?)?.to_string())
+            }
+            _ => return Err(malformed("unsupported jsonpath version number")),
+        },
         DataType::Oid => Value::Oid(u32::from_be_bytes(fixed(bytes)?)),
-        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+        // So does he the types of a row's fields.
+        DataType::Composite(_) => Value::Bytea(bytes.into()),
+        DataType::Record => {
+            return Err(Error::unsupported(
+                "input of anonymous composite types is not implemented",
+            ));
+        }
+        ty if ty.is_reg() => {
             let oid = u32::from_be_bytes(fixed(bytes)?);
             let name = match DataType::from_oid(oid) {
                 Some(t) if ty == DataType::Regtype => Arc::from(t.sql_name()),
@@ -241,6 +272,47 @@ pub(super) fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Result<&'a [u8; 
     Ok(head)
 }
 
+/// The bytes of each field of a row whose fields have these types.
+pub fn record_items<'a>(bytes: &'a [u8], types: &[DataType]) -> Result<Vec<Option<&'a [u8]>>> {
+    let mut rest = bytes;
+    let count = i32::from_be_bytes(*take::<4>(&mut rest)?);
+    if usize::try_from(count) != Ok(types.len()) {
+        let expected = types.len();
+        let message = format!("wrong number of columns: {count}, expected {expected}");
+        return Err(Error::new(SqlState::DATATYPE_MISMATCH, message));
+    }
+    let mut items = Vec::with_capacity(types.len());
+    for (n, ty) in types.iter().enumerate() {
+        let oid = u32::from_be_bytes(*take::<4>(&mut rest)?);
+        if oid != ty.oid() {
+            let message = format!(
+                "binary data has type {oid} ({}) instead of expected {} ({ty}) in record column {}",
+                DataType::from_oid(oid).map_or("unknown", DataType::sql_name),
+                ty.oid(),
+                n + 1
+            );
+            return Err(Error::new(SqlState::DATATYPE_MISMATCH, message));
+        }
+        items.push(item(&mut rest)?);
+    }
+    match rest {
+        [] => Ok(items),
+        _ => Err(wrong_size()),
+    }
+}
+
+/// The bytes behind a length; `None` of NULL.
+fn item<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>> {
+    let len = i32::from_be_bytes(*take::<4>(rest)?);
+    if len == -1 {
+        return Ok(None);
+    }
+    let len = usize::try_from(len).map_err(|_| wrong_size())?;
+    let (item, tail) = rest.split_at_checked(len).ok_or_else(short)?;
+    *rest = tail;
+    Ok(Some(item))
+}
+
 fn decode_array(bytes: &[u8], ty: DataType) -> Result<Value> {
     let element = ty
         .element()
@@ -274,15 +346,8 @@ fn decode_array(bytes: &[u8], ty: DataType) -> Result<Value> {
                 ));
             }
             for _ in 0..count {
-                items.push(match int(&mut rest)? {
-                    -1 => Value::Null,
-                    len => {
-                        let len = usize::try_from(len).map_err(|_| wrong_size())?;
-                        let (item, tail) = rest.split_at_checked(len).ok_or_else(short)?;
-                        rest = tail;
-                        decode(item, element)?
-                    }
-                });
+                let item = item(&mut rest)?;
+                items.push(item.map_or(Ok(Value::Null), |item| decode(item, element))?);
             }
         }
         d if d > 0 => {

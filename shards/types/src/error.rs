@@ -17,9 +17,11 @@ struct Fields {
     hint: Option<String>,
     context: Option<String>,
     position: Option<u32>,
+    schema: Option<String>,
     table: Option<String>,
     column: Option<String>,
     constraint: Option<String>,
+    routine: Option<&'static str>,
 }
 
 impl Error {
@@ -31,9 +33,11 @@ impl Error {
             hint: None,
             context: None,
             position: None,
+            schema: None,
             table: None,
             column: None,
             constraint: None,
+            routine: None,
         }))
     }
 
@@ -69,7 +73,18 @@ impl Error {
         self
     }
 
-    pub fn with_table(mut self, table: impl Into<String>) -> Error {
+    pub fn with_table(self, schema: impl Into<String>, table: impl Into<String>) -> Error {
+        self.with_schema(schema).with_table_name(table)
+    }
+
+    /// As RAISE … USING SCHEMA says it; a table's is said with it.
+    pub fn with_schema(mut self, schema: impl Into<String>) -> Error {
+        self.0.schema = Some(schema.into());
+        self
+    }
+
+    /// As RAISE … USING TABLE says it.
+    pub fn with_table_name(mut self, table: impl Into<String>) -> Error {
         self.0.table = Some(table.into());
         self
     }
@@ -81,6 +96,12 @@ impl Error {
 
     pub fn with_constraint(mut self, constraint: impl Into<String>) -> Error {
         self.0.constraint = Some(constraint.into());
+        self
+    }
+
+    /// PostgreSQL's function that says so, for errors that drivers know by it.
+    pub fn from_routine(mut self, routine: &'static str) -> Error {
+        self.0.routine = Some(routine);
         self
     }
 
@@ -119,6 +140,10 @@ impl Error {
         self.0.position
     }
 
+    pub fn schema(&self) -> Option<&str> {
+        self.0.schema.as_deref()
+    }
+
     pub fn table(&self) -> Option<&str> {
         self.0.table.as_deref()
     }
@@ -129,6 +154,10 @@ impl Error {
 
     pub fn constraint(&self) -> Option<&str> {
         self.0.constraint.as_deref()
+    }
+
+    pub fn routine(&self) -> Option<&'static str> {
+        self.0.routine
     }
 }
 

@@ -6,6 +6,7 @@
 //! Source: RFC 8259; PostgreSQL 15 `jsonapi.c` for the wording of errors.
 
 mod parse;
+pub mod path;
 pub mod raw;
 
 use crate::{Numeric, Result};

@@ -6,21 +6,27 @@ pub const SHARDS_MAX: usize = 1024;
 pub const PARTITIONS_MAX: usize = 1024;
 /// Connections of a process, split evenly over its shards. One more: 53300 and a clean close.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// A frame on the SQL port, header excluded (COPY data is streamed in frames of at most this). One more byte: 54000, closed.
-pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// A frame on the SQL port, header excluded (COPY data of any length is streamed). One more byte: 54000, closed.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
 /// A startup packet; PostgreSQL's own MAX_STARTUP_PACKET_LENGTH.
 pub const STARTUP_BYTES_MAX: usize = 10_000;
 /// An HTTP request body. One more byte: 413.
 pub const HTTP_BODY_BYTES_MAX: usize = 10 << 20;
-/// A statement's text. It must fit the frame. One more byte: 54000.
-pub const STATEMENT_BYTES_MAX: usize = FRAME_BYTES_MAX;
-/// Tokens of one statement (a 1 MiB multi-row INSERT has about 500,000). One more: 54001.
-pub const STATEMENT_TOKENS_MAX: usize = 600_000;
-/// Length of a chain of binary operators at one level. The parser builds such chains as a left-deep tree without
-/// counting them as depth, and dropping that tree recurses. One more: 54001.
-pub const OPERATOR_CHAIN_MAX: usize = 1_000;
+/// A script's text. It must fit the frame, and each byte may become a token of about 90. One more byte: 54000.
+pub const STATEMENT_BYTES_MAX: usize = 8 << 20;
+/// Tokens of one statement, blanks not counted (a multi-row INSERT of 200,000 rows with four columns has about as many). One more:
+/// 54001.
+pub const STATEMENT_TOKENS_MAX: usize = 2_000_000;
+/// Length of a chain of binary operators, with the chains in its brackets. The parser builds such chains as a left-deep tree without
+/// counting them as depth, and walking or dropping that tree recurses: see `SHARD_STACK_BYTES`. One more: 54001.
+pub const OPERATOR_CHAIN_MAX: usize = 5_000;
 /// Nesting of expressions and subqueries that the parser accepts. One more: 54001.
-pub const STATEMENT_DEPTH_MAX: usize = 64;
+pub const STATEMENT_DEPTH_MAX: usize = 500;
+/// Stack of a shard's thread, of which the kernel gives what is touched. A level of nesting takes up to 32 KiB of it, a link of a
+/// chain 250 bytes.
+pub const SHARD_STACK_BYTES: usize = 64 << 20;
+/// Rows inside each other as values: what walks them recurses. One more: 54001.
+pub const RECORD_DEPTH_MAX: usize = 32;
 /// Bound parameters of a statement: a 16-bit count on the wire. One more: 54023.
 pub const PARAMETERS_MAX: usize = 65_535;
 /// Columns of a table, as PostgreSQL's MaxHeapAttributeNumber. One more: 54011.
@@ -91,3 +97,6 @@ const _: () = assert!(BATCH_BYTES_MAX < QUERY_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= PARTIAL_BYTES_MAX && PARTIAL_BYTES_MAX < QUERY_BYTES_MAX);
 const _: () = assert!(WORK_BYTES_MIN < QUERY_BYTES_MAX && QUERY_BYTES_MAX < TEMP_BYTES_MAX);
 const _: () = assert!(SHARDS_MAX <= 1 << 10);
+// Twice what the deepest statement takes.
+const _: () =
+    assert!((STATEMENT_DEPTH_MAX * (32 << 10) + OPERATOR_CHAIN_MAX * 250) * 2 <= SHARD_STACK_BYTES);

@@ -3,10 +3,10 @@
 //! Owns: SQL's comparison of two values of one type (or of one family: numbers; strings). Asked by: operators that sort,
 //! group and join, comparison functions, and the tests of `engine::codec::key`, whose bytes keep this order.
 //! Rules: NULL last; NaN above every number and equal to itself, -0 = 0; text by bytes (C collation); bpchar without
-//! its trailing blanks; jsonb and arrays as PostgreSQL orders them; intervals with months of 30 days of 24 hours.
+//! its trailing blanks; jsonb, arrays and rows as PostgreSQL orders them; intervals with months of 30 days of 24 hours.
 //! Never: converts with loss: an integer and a float compare exactly.
 
-use crate::{DataType, Interval, Json, Numeric, Value};
+use crate::{DataType, Interval, Json, Numeric, Record, Value};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
@@ -37,6 +37,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
             let bpchar = a.element == DataType::Bpchar;
             compare_items(&a.items, &b.items, bpchar)
         }
+        (Value::Record(a), Value::Record(b)) => compare_records(a, b),
         _ => match (number(a), number(b)) {
             (Some(a), Some(b)) => compare_numbers(&a, &b),
             _ => kind(a).cmp(&kind(b)),
@@ -73,6 +74,10 @@ pub fn hash(v: &Value, state: &mut impl Hasher) {
             for item in &a.items {
                 hash_as(a.element, item, state);
             }
+        }
+        Value::Record(r) => {
+            state.write_usize(r.values().len());
+            r.pairs().for_each(|(f, v)| hash_as(f.ty, v, state));
         }
         Value::Int2(_)
         | Value::Int4(_)
@@ -119,6 +124,15 @@ fn compare_items(a: &[Value], b: &[Value], bpchar: bool) -> Ordering {
         .map(|(a, b)| compare_as(ty, a, b))
         .find(|o| o.is_ne())
         .unwrap_or(a.len().cmp(&b.len()))
+}
+
+/// By their fields from the left, then the shorter first.
+fn compare_records(a: &Record, b: &Record) -> Ordering {
+    a.pairs()
+        .zip(b.values())
+        .map(|((field, a), b)| compare_as(field.ty, a, b))
+        .find(|o| o.is_ne())
+        .unwrap_or(a.values().len().cmp(&b.values().len()))
 }
 
 enum Number<'a> {
@@ -229,7 +243,8 @@ fn kind(v: &Value) -> u8 {
         Value::Array(_) => 11,
         Value::Json(_) => 12,
         Value::Enum(_) => 13,
-        Value::Null => 14,
+        Value::Record(_) => 14,
+        Value::Null => 15,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One SQL value in memory. The type is kept beside it (column, expression), not in it.
 
-use crate::{DataType, Json, Numeric};
+use crate::{DataType, Json, Numeric, Record};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ pub enum Value {
     /// json: valid, and kept as it was written.
     Json(Arc<str>),
     Enum(EnumValue),
+    Record(Arc<Record>),
 }
 
 /// A label of an enum, by its place: the label's text is in the catalog.
@@ -91,6 +92,7 @@ impl Value {
                 Value::Jsonb(j) => j.memory() + 16,
                 Value::Reg(r) => r.name.len() + 16,
                 Value::Array(a) => a.items.iter().map(Value::memory).sum::<usize>() + 48,
+                Value::Record(r) => r.memory(),
                 Value::Null
                 | Value::Bool(_)
                 | Value::Int2(_)

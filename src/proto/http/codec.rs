@@ -216,7 +216,8 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         | Value::Time(_)
         | Value::Interval(_)
         | Value::Uuid(_)
-        | Value::Enum(_) => push_string(&text_of(value, ty, zone), out),
+        | Value::Enum(_)
+        | Value::Record(_) => push_string(&text_of(value, ty, zone), out),
     }
 }
 

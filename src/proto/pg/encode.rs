@@ -284,11 +284,11 @@ impl Output {
             (b'H', error.hint()),
             (b'P', position.as_deref()),
             (b'W', error.context()),
-            // There is no other schema that has constraints.
-            (b's', error.table().map(|_| "public")),
+            (b's', error.schema()),
             (b't', error.table()),
             (b'c', error.column()),
             (b'n', error.constraint()),
+            (b'R', error.routine()),
         ];
         for (name, value) in rest {
             if let Some(value) = value {

@@ -279,7 +279,7 @@ pub fn violation(table: &Table, key: &ForeignKey) -> Error {
             table.name, key.name
         ),
     )
-    .with_table(&table.name)
+    .with_table(&table.schema, &table.name)
     .with_constraint(&key.name)
 }
 
@@ -292,6 +292,6 @@ fn needed(parent: &Table, child: &Table, key: &ForeignKey) -> Error {
             parent.name, key.name, child.name
         ),
     )
-    .with_table(&child.name)
+    .with_table(&child.schema, &child.name)
     .with_constraint(&key.name)
 }

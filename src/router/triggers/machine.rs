@@ -373,7 +373,8 @@ impl Machine<'_> {
                 RaiseOption::Hint => said.with_hint(value),
                 RaiseOption::Column => said.with_column(value),
                 RaiseOption::Constraint => said.with_constraint(value),
-                RaiseOption::Table => said.with_table(value),
+                RaiseOption::Table => said.with_table_name(value),
+                RaiseOption::Schema => said.with_schema(value),
                 RaiseOption::Errcode | RaiseOption::Message | RaiseOption::Unsent => said,
             };
         }

@@ -102,7 +102,10 @@ fn tuple(cursor: &mut Cursor<'_>, reader: &Reader) -> Result<Record, Stop> {
         values.push(match usize::try_from(len) {
             Ok(len) => {
                 let value = types::binary::decode(cursor.take(len)?, field.ty)?;
-                let value = reader.catalog.from_labels(value, field.ty)?;
+                let value = reader
+                    .ctx
+                    .catalog
+                    .from_labels(value, field.ty, &reader.ctx)?;
                 types::text::apply_typmod(value, field.ty, field.typmod, false)?
             }
             Err(_) if len == -1 => Value::Null,

@@ -16,6 +16,7 @@ use crate::service::CopyRows;
 use encode::Encoder;
 use engine::catalog::change::identity_value;
 use engine::catalog::{Catalog, Table};
+use engine::exec::Context;
 use engine::exec::eval::{self, Env};
 use engine::exec::operators::Rows;
 use engine::plan::{Expr, Query};
@@ -61,19 +62,17 @@ enum Record {
 struct Reader {
     relation: String,
     fields: Vec<Field>,
-    time_zone: jiff::tz::TimeZone,
-    now_micros: i64,
-    catalog: Arc<Catalog>,
+    ctx: Arc<Context>,
 }
 
 impl Reader {
     fn value(&self, field: &Field, text: &str) -> Result<Value> {
         let env = ParseEnv {
-            tz: &self.time_zone,
-            now_micros: self.now_micros,
+            tz: &self.ctx.session.time_zone,
+            now_micros: self.ctx.statement_micros,
         };
         types::text::parse(text, field.ty, field.typmod, &env)
-            .and_then(|v| self.catalog.from_labels(v, field.ty))
+            .and_then(|v| self.ctx.catalog.from_labels(v, field.ty, &self.ctx))
             .map_err(|e| e.with_context(format!("column {}: \"{}\"", field.name, shown(text))))
     }
 }
@@ -154,9 +153,7 @@ impl CopyIn {
         let reader = Reader {
             relation: table.name.clone(),
             fields: columns.iter().filter_map(field).collect(),
-            time_zone: session.time_zone(),
-            now_micros: work.ctx.statement_micros,
-            catalog: work.ctx.catalog.clone(),
+            ctx: work.ctx.clone(),
         };
         let decoder: Box<dyn Decoder> = match options.format {
             CopyFormat::Text => Box::new(text::Text::new(options)),

@@ -34,22 +34,10 @@ impl<'a> Binder<'a> {
     pub(super) fn aggregate(&mut self, w: Written<'_, 'a>, cx: &mut Cx) -> Result<Expr> {
         self.allows_aggregates(cx)?;
         let mut inner = Cx::new(cx.scope.clone(), Clause::Aggregate);
-        let mut rows = false;
-        let mut args = Vec::with_capacity(w.args.len());
-        for e in &w.args {
-            args.push(match self.row_argument(w.name, e, &mut inner)? {
-                Some(row) => {
-                    rows = true;
-                    row
-                }
-                None => self.expr(e, &mut inner)?,
-            });
-        }
+        let args = w.args.iter().map(|e| self.expr(e, &mut inner));
+        let args = args.collect::<Result<Vec<_>>>()?;
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
-        let mut found = resolve::aggregate(w.name, &types, w.star)?;
-        if rows && found.func == "json_agg" {
-            found.func = "json_agg_rows".into();
-        }
+        let found = resolve::aggregate(w.name, &types, w.star)?;
         let args = args
             .into_iter()
             .zip(&found.arg_types)

@@ -4,8 +4,10 @@
 //! each row. Asked by: name look-up, after the statement's own rows. Never: reads a body (`trigger` does).
 //! Source: PostgreSQL 15, `pl_comp.c` (`plpgsql_post_column_ref`), with `variable_conflict` at `error`.
 
-use super::scope::{Found, Relation};
+use super::scope::Relation;
 use super::{Binder, Cx, names};
+use crate::parse::star::STAR;
+use engine::exec::functions::records::made_of;
 use engine::plan::Expr;
 use sqlparser::ast;
 use types::{Error, Result, SqlState};
@@ -44,46 +46,35 @@ impl<'a> Binder<'a> {
         around.relations.iter().find(|r| r.alias == name)
     }
 
-    /// The columns of a row that is named as a whole: `t.*`, and NEW and OLD.
+    /// The columns of `t.*` where a list is written: of VALUES, or of a row.
     pub(super) fn columns_of_row(
         &mut self,
         e: &'a ast::Expr,
         cx: &Cx,
     ) -> Result<Option<Vec<Expr>>> {
         let (schema, alias) = match e {
-            ast::Expr::Nested(inner) => return self.columns_of_row(inner, cx),
             ast::Expr::QualifiedWildcard(name, _) => names::qualified(name)?,
-            ast::Expr::Identifier(i) => {
-                let name = names::ident(i);
-                if !matches!(cx.scope.unqualified(&name)?, Found::Nothing) {
-                    return Ok(None);
-                }
-                (None, name)
-            }
+            ast::Expr::CompoundIdentifier(parts) => match starred(parts) {
+                Some((schema, alias)) => (schema.map(names::ident), names::ident(alias)),
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
-        let columns = |r: &Relation| r.columns.iter().map(|e| e.expr.clone()).collect();
-        if let Some(relation) = cx.scope.relation(schema.as_deref(), &alias)? {
-            relation.columns.iter().for_each(|e| self.saw(e));
-            return Ok(Some(columns(relation)));
-        }
-        Ok(self.row_around(&alias).map(columns))
+        let columns = |e: Expr| made_of(&e).map(|(_, values)| values.to_vec());
+        Ok(self
+            .row_named(schema.as_deref(), &alias, cx)?
+            .and_then(columns))
     }
 }
 
-/// Whether the left operand of a node is a row by its form: `t.*`, and NEW and OLD where rows are told apart.
-pub(super) fn names_row(left: &ast::Expr, node: &ast::Expr) -> bool {
-    use ast::Expr as E;
-    match left {
-        E::Nested(inner) => matches!(**inner, E::QualifiedWildcard(..)),
-        E::QualifiedWildcard(..) => true,
-        E::Identifier(i) => {
-            let name = &i.value;
-            matches!(node, E::IsDistinctFrom(..) | E::IsNotDistinctFrom(..))
-                && i.quote_style.is_none()
-                && (name.eq_ignore_ascii_case("new") || name.eq_ignore_ascii_case("old"))
+/// `t.*` or `s.t.*` among the arguments of a call.
+pub(super) fn starred(parts: &[ast::Ident]) -> Option<(Option<&ast::Ident>, &ast::Ident)> {
+    match parts {
+        [alias, star] if star.value == STAR => Some((None, alias)),
+        [schema, alias, star] | [_, schema, alias, star] if star.value == STAR => {
+            Some((Some(schema), alias))
         }
-        _ => false,
+        _ => None,
     }
 }
 

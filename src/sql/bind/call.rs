@@ -9,6 +9,7 @@
 
 mod choose;
 mod opaque;
+pub(super) mod rows;
 
 use super::query::Rel;
 use super::user_type::Declared;
@@ -103,7 +104,7 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let f = call.function.clone();
-        if f.returns_rows() {
+        if !f.returns_value() {
             return Err(Error::unsupported(format!(
                 "function {} returns rows, which are not supported here",
                 f.name
@@ -234,12 +235,13 @@ impl<'a> Binder<'a> {
             return self.called_value(call);
         };
         let Call { function, args } = call;
-        let null = Expr::Const(Value::Null, function.returns.ty);
+        let ty = function.value_type();
+        let null = Expr::Const(Value::Null, ty);
         if function.strict && args.iter().any(is_null) {
             return Ok(null);
         }
-        if function.returns.ty != DataType::Void {
-            let cast = self.coerce(value, function.returns.ty, -1, CastContext::Assignment)?;
+        if ty != DataType::Void {
+            let cast = self.coerce(value, ty, -1, CastContext::Assignment)?;
             let cast = cast.ok_or_else(|| stale(&function))?;
             value = self.held(cast, function.returns.declared)?;
         }
@@ -269,7 +271,8 @@ impl<'a> Binder<'a> {
         values: Vec<Argument>,
         plain: bool,
     ) -> Result<Option<Expr>> {
-        let nothing = f.returns.ty == DataType::Void;
+        let wanted = f.value_type();
+        let nothing = wanted == DataType::Void;
         let value = self.in_body(f, values, |b, q| {
             if let (Some(e), false) = (only_expr(q), nothing) {
                 let mut cx = Cx::new(Rc::default(), Clause::Select);
@@ -277,15 +280,21 @@ impl<'a> Binder<'a> {
                     Ok(e) if eval::has_subquery(&e) && (plain || b.sees_changes(f)) => {
                         return Ok(None);
                     }
+                    Ok(e) if wanted.is_record() && !e.ty().is_record() => {
+                        return b.row_value(vec![e]).map(Some);
+                    }
                     Ok(e) => return b.settle_unknown(e).map(Some),
                     Err(e) if e.code() == SqlState::STATEMENT_TOO_COMPLEX => return Err(e),
                     // An aggregate, or what else only a query has.
                     Err(_) => {}
                 }
             }
-            let (rel, correlated) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (mut rel, correlated) = b.inside(Rc::default(), |b| b.query(q))?;
             if plain || rel.plan.is_volatile() || b.sees_changes(f) {
                 return Ok(None);
+            }
+            if wanted.is_record() {
+                rel = b.packed_rows(rel, f)?;
             }
             if nothing {
                 return Ok(Some(carried_out(rel.plan, correlated)));
@@ -319,7 +328,7 @@ impl<'a> Binder<'a> {
             false => self.body_rows(&call)?,
         };
         let Some((rel, crossed)) = body else {
-            return Ok(self.called_rows(call));
+            return self.called_rows(call);
         };
         let Call { function: f, args } = call;
         let Rel { plan, mut columns } = rel;
@@ -379,10 +388,11 @@ impl<'a> Binder<'a> {
             return Ok(None);
         }
         let rows = self.in_body(f, arguments_of(&call.args), |b, q| {
-            let (mut rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
             if b.sees_changes(f) {
                 return Ok(None);
             }
+            let mut rel = b.unpacked_rows(rel, f)?;
             if rel.columns.len() != wanted.len() {
                 return Err(stale(f));
             }

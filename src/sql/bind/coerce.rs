@@ -31,6 +31,9 @@ impl Binder<'_> {
                 Ok(Some(with_typmod(Expr::Param(n, to), to, typmod, explicit)))
             }
             _ if from == to => Ok(Some(with_typmod(e, to, typmod, explicit))),
+            _ if let (DataType::Record, DataType::Composite(oid)) = (from, to) => {
+                self.row_as(&e, oid, how)
+            }
             _ if !cast::can_cast(from, to, how) => Ok(None),
             Expr::Const(Value::Null, _) => Ok(Some(Expr::Const(Value::Null, to))),
             _ => Ok(Some(self.folded(Expr::Cast {

@@ -40,7 +40,7 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
         E::TypedString(t) => (type_name(&t.data_type), 1),
         E::Interval(_) => (Some("interval".into()), 1),
         E::Function(f) => {
-            if rows::items(e).is_some() {
+            if rows::is_row(e) {
                 return fixed("row");
             }
             if matches!(f.args, FunctionArguments::Subquery(_)) {

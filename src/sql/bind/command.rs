@@ -18,13 +18,13 @@ impl<'a> Binder<'a> {
             return Ok(statement);
         }
         Ok(match c {
-            Command::Begin { .. }
+            Command::Nothing { .. }
+            | Command::Begin { .. }
             | Command::Commit { .. }
             | Command::Rollback { .. }
             | Command::Savepoint { .. }
             | Command::Release { .. }
             | Command::RollbackTo { .. }
-            | Command::SetConstraints { .. }
             | Command::SetTransaction { .. }
             | Command::Set { .. }
             | Command::Show { .. }
@@ -39,6 +39,10 @@ impl<'a> Binder<'a> {
                 return Err(Error::internal("a command that names nothing"));
             }
             Command::Authorize { user, tag } => self.authorize(user.as_deref(), tag)?,
+            Command::SetConstraints { names, deferred } => Statement::SetConstraints {
+                names: names.clone(),
+                deferred: *deferred,
+            },
             Command::Prepare { name, types, text } => prepare(self, name, types, text)?,
             Command::Explain { statement, options } => self.explain(statement, *options)?,
             Command::Copy {
@@ -353,7 +357,7 @@ impl Binder<'_> {
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("role \"{user}\" does not exist"),
             )),
-            _ => Ok(Statement::Nothing { tag }),
+            _ => Ok(Statement::Nothing { tag, notice: None }),
         }
     }
 }
@@ -375,16 +379,18 @@ fn prepare(
 /// A command in which there is nothing to look up.
 fn as_written(c: &Command) -> Option<Statement> {
     Some(match c {
-        Command::SetConstraints { names, deferred } => Statement::SetConstraints {
-            names: names.clone(),
-            deferred: *deferred,
-        },
         Command::Begin {
+            start,
             isolation,
             read_only,
         } => Statement::Begin {
+            start: *start,
             isolation: *isolation,
             read_only: *read_only,
+        },
+        Command::Nothing { tag, notice } => Statement::Nothing {
+            tag,
+            notice: Some(notice.clone()),
         },
         Command::Commit { chain } => Statement::Commit { chain: *chain },
         Command::Rollback { chain } => Statement::Rollback { chain: *chain },
@@ -426,6 +432,7 @@ fn as_written(c: &Command) -> Option<Statement> {
             text: text.clone(),
         },
         Command::Prepare { .. }
+        | Command::SetConstraints { .. }
         | Command::Explain { .. }
         | Command::Copy { .. }
         | Command::Vacuum { .. }

@@ -5,6 +5,7 @@
 //! itself calls it a hint about free space in pages, and pages here choose their own. Source: `parse_utilcmd.c`.
 
 mod alter;
+mod composite;
 mod domain;
 mod draft;
 mod foreign;
@@ -43,6 +44,7 @@ impl<'a> Binder<'a> {
                 let labels = labels.clone();
                 Ok(Statement::Ddl(Ddl::CreateEnum { name, labels }))
             }
+            Definition::Composite { name, attributes } => self.create_composite(name, attributes),
             Definition::Function(f) => self.create_function(f),
             Definition::Trigger(t) => self.create_trigger(t),
             Definition::RenameTrigger { name, table, to } => self.rename_trigger(name, table, to),
@@ -77,7 +79,11 @@ impl<'a> Binder<'a> {
                 name,
                 concurrently,
             } => self.reindex(*what, name, *concurrently),
-            Definition::Refresh { name, with_data } => self.refresh(name, *with_data),
+            Definition::Refresh {
+                name,
+                with_data,
+                concurrently,
+            } => self.refresh(name, *with_data, *concurrently),
         }
     }
 

@@ -3,8 +3,11 @@
 //! Owns: `Binder::expr`. Never: recurses along a left spine: `a+b+c…` and `x::t::u…` are walked in a loop, because the
 //! caps let such a chain be a thousand long. Source: `parse_expr.c`.
 
+use super::composite::call;
 use super::{Binder, Cx, names, syntax, unsupported};
+use crate::parse::star::STAR;
 use engine::exec::cast::CastContext;
+use engine::exec::functions::records::{IS_NOT_NULL, IS_NULL};
 use engine::plan::Expr;
 use sqlparser::ast::{self, AccessExpr, Subscript, UnaryOperator};
 use types::{DataType, Error, Result, SqlState, Value};
@@ -57,6 +60,10 @@ impl<'a> Binder<'a> {
                 out.map_err(|e| self.at_literal(e, expr))
             }
             E::Collate { collation, .. } => self.collate(left, collation),
+            E::IsNull(_) if left.ty().is_record() => call(IS_NULL, vec![left], DataType::Bool),
+            E::IsNotNull(_) if left.ty().is_record() => {
+                call(IS_NOT_NULL, vec![left], DataType::Bool)
+            }
             E::IsNull(_) => Ok(Expr::IsNull(Box::new(left))),
             E::IsNotNull(_) => Ok(Expr::Not(Box::new(Expr::IsNull(Box::new(left))))),
             E::IsTrue(_) => self.is_bool(left, Some(true), false),
@@ -96,13 +103,13 @@ impl<'a> Binder<'a> {
     fn leaf(&mut self, node: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
         use ast::Expr as E;
         match node {
+            _ if super::rows::is_row(node) => {
+                let values = self.row(node, cx)?;
+                self.row_value(values)
+            }
             E::Identifier(i) => self.identifier(i, cx),
             E::CompoundIdentifier(parts) => self.compound(parts, cx),
-            E::CompoundFieldAccess { root, access_chain } => {
-                let (parts, rest) = dotted(root, access_chain);
-                let column = self.compound(&parts, cx)?;
-                self.access(column, rest, cx)
-            }
+            E::CompoundFieldAccess { root, access_chain } => self.path(root, access_chain, cx),
             E::Value(v) => self.value(v),
             E::TypedString(t) => self.typed_string(t),
             E::Interval(i) => self.interval(i),
@@ -139,15 +146,39 @@ impl<'a> Binder<'a> {
             E::IsNotDistinctFrom(left, right) => self.row_distinct(left, right, true, cx),
             E::IsNull(row) => self.row_is_null(row, false, cx),
             E::IsNotNull(row) => self.row_is_null(row, true, cx),
-            E::Tuple(_) => Err(unsupported("a row value here")),
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
                 Err(syntax("syntax error: grouping sets outside GROUP BY"))
             }
-            E::Wildcard(_) | E::QualifiedWildcard(..) => Err(unsupported("a whole-row reference")),
+            E::QualifiedWildcard(name, _) => {
+                let (schema, alias) = self.qualified(name)?;
+                let row = self.row_named(schema.as_deref(), &alias, cx)?;
+                row.ok_or_else(|| self.missing_from(&alias, cx))
+            }
+            E::Wildcard(_) => Err(syntax("syntax error at or near \"*\"")),
             E::IsJson { .. } => Err(unsupported("IS JSON")),
             E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
             _ => Err(unsupported("this expression")),
         }
+    }
+
+    /// `t.a[1]`, `(t).a`, `(e).a`
+    fn path(&mut self, root: &'a ast::Expr, chain: &'a [AccessExpr], cx: &mut Cx) -> Result<Expr> {
+        let (parts, rest) = dotted(root, chain);
+        if parts.len() > 1 {
+            let column = self.compound(&parts, cx)?;
+            return self.access(column, rest, cx);
+        }
+        // `(t).a` is a column of `t`, by the name that it has here.
+        if let (ast::Expr::Identifier(t), [AccessExpr::Dot(ast::Expr::Identifier(a)), rest @ ..]) =
+            (super::select::unnested(root), chain)
+            && a.value != STAR
+            && self.names_relation(t, cx)?
+        {
+            let column = self.compound(&[t.clone(), a.clone()], cx)?;
+            return self.access(column, rest, cx);
+        }
+        let root = self.expr(root, cx)?;
+        self.access(root, chain, cx)
     }
 
     fn identifier(&mut self, i: &'a ast::Ident, cx: &mut Cx) -> Result<Expr> {
@@ -281,7 +312,12 @@ impl<'a> Binder<'a> {
     }
 
     /// `a[1]`, `j['k']`, `(row).field`.
-    fn access(&mut self, mut value: Expr, chain: &'a [AccessExpr], cx: &mut Cx) -> Result<Expr> {
+    pub(super) fn access(
+        &mut self,
+        mut value: Expr,
+        chain: &'a [AccessExpr],
+        cx: &mut Cx,
+    ) -> Result<Expr> {
         for step in chain {
             let index = match step {
                 AccessExpr::Subscript(Subscript::Index { index }) => index,
@@ -297,8 +333,12 @@ impl<'a> Binder<'a> {
                 AccessExpr::Subscript(Subscript::Slice { .. }) => {
                     return Err(syntax("syntax error at or near \":\""));
                 }
+                AccessExpr::Dot(ast::Expr::Identifier(i)) => {
+                    value = self.field_of(value, &names::ident(i), cx)?;
+                    continue;
+                }
                 AccessExpr::Dot(_) => {
-                    return Err(unsupported("a field of a composite value"));
+                    return Err(syntax("syntax error in a field's name"));
                 }
             };
             let index = self.expr(index, cx)?;
@@ -325,8 +365,8 @@ impl<'a> Binder<'a> {
                     format!("array subscript must have type integer, not {from}"),
                 )
             })?;
-            // Of TG_ARGV the first is number 0.
-            let index = match self.is_argv(&value) {
+            // Of TG_ARGV and of vectors in system tables the first is number 0.
+            let index = match ty.is_vector() || self.is_argv(&value) {
                 true => self.infix("+", index, Expr::Const(Value::Int4(1), DataType::Int4))?,
                 false => index,
             };
@@ -439,11 +479,12 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         E::AnyOp { left, .. } | E::AllOp { left, .. } => return Some(left),
         E::AtTimeZone { timestamp, .. } => return Some(timestamp),
         E::CompoundFieldAccess { root, access_chain } => {
-            return (dotted(root, access_chain).0.len() < 2).then_some(&**root);
+            let name = matches!(super::select::unnested(root), E::Identifier(_));
+            return (!name || dotted(root, access_chain).0.len() == 1).then_some(&**root);
         }
         _ => return None,
     };
-    if super::rows::items(left).is_some() || super::around::names_row(left, e) {
+    if super::rows::is_row(left) && !matches!(e, E::Cast { .. } | E::Collate { .. }) {
         None
     } else {
         Some(left)

@@ -261,16 +261,16 @@ impl<'a> Binder<'a> {
         name: &str,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
-        let columns = columns.iter().enumerate().map(|(i, c)| Entry::of(c, i));
         let mut relation = Relation {
             alias: name.to_string(),
             schema: None,
             table: None,
-            columns: columns.collect(),
+            columns: self.entries(&plan, columns),
             key: Vec::new(),
             tableoid: None,
             padded: false,
             base: false,
+            row_type: DataType::Record,
         };
         if let Some(alias) = alias {
             apply_alias(&mut relation, alias)?;
@@ -293,6 +293,7 @@ impl<'a> Binder<'a> {
             tableoid: None,
             padded: false,
             base: false,
+            row_type: DataType::Record,
         };
         apply_alias(&mut relation, alias)?;
         let visible = relation.columns.clone();
@@ -345,6 +346,7 @@ pub(super) fn of_table(table: &engine::catalog::Table) -> Relation {
         key: table.primary_key.clone(),
         tableoid: Some(Entry::tableoid(table.id.0)),
         base: true,
+        row_type: DataType::Composite(table.id.0),
         ..named(&table.schema, &table.name, columns.collect())
     }
 }
@@ -359,6 +361,7 @@ pub(super) fn named(schema: &str, name: &str, columns: Vec<Entry>) -> Relation {
         tableoid: None,
         padded: false,
         base: false,
+        row_type: DataType::Record,
     }
 }
 

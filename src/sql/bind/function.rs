@@ -8,7 +8,7 @@ use super::{
     Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, walk, window,
 };
 use engine::exec::cast::{self, CastContext};
-use engine::exec::functions::system::{advisory, sequence_function};
+use engine::exec::functions::system::{advisory, observed, sequence_function};
 use engine::exec::resolve;
 use engine::plan::{Advise, Expr, FuncRef, Plan, SequenceCall, SubqueryKind, WindowFunc};
 use sqlparser::ast::{
@@ -175,6 +175,12 @@ impl<'a> Binder<'a> {
                 input: Box::new(input),
             });
         }
+        if let Some(what) = observed(name) {
+            return self.beside(name, args, cx, |input| Plan::Observe {
+                input: Box::new(input),
+                what,
+            });
+        }
         if let Some(function) = sequence_function(name) {
             return self.beside(name, args, cx, |input| {
                 Plan::Sequence(Box::new(SequenceCall { input, function }))
@@ -184,17 +190,8 @@ impl<'a> Binder<'a> {
             self.make_interval_args(args, cx)?
         } else {
             let list = positional(args, name)?;
-            if let Some(row) = self.row_call(name, &list, cx)? {
-                return Ok(row);
-            }
-            let mut args = Vec::with_capacity(list.len());
-            for e in list {
-                args.push(match self.row_argument(name, e, cx)? {
-                    Some(row) => row,
-                    None => self.expr(e, cx)?,
-                });
-            }
-            args
+            let args = list.into_iter().map(|e| self.expr(e, cx));
+            args.collect::<Result<Vec<_>>>()?
         };
         let args = match self.choice(name, args)? {
             Ok(e) => return Ok(e),
@@ -391,6 +388,9 @@ pub(super) fn function_name(name: &ast::ObjectName) -> Result<String> {
     let (schema, base) = names::qualified(name)?;
     match schema.as_deref() {
         None | Some("pg_catalog") => Ok(base),
+        Some("information_schema") if resolve::EXPAND_ARRAY.ends_with(&base) => {
+            Ok(resolve::EXPAND_ARRAY.to_owned())
+        }
         Some(schema) => Err(names::unknown_function_schema(schema, &base)),
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Binder<'a> {
         let mut items = Vec::with_capacity(values.len());
         for e in values {
             match self.columns_of_row(e, cx) {
-                Ok(Some(columns)) if matches!(e, ast::Expr::QualifiedWildcard(..)) => {
+                Ok(Some(columns)) => {
                     items.extend(columns.into_iter().map(Item::Column));
                 }
                 _ => items.push(Item::Written(e)),

@@ -13,6 +13,7 @@ mod case;
 mod coerce;
 mod colname;
 mod command;
+mod composite;
 mod conflict;
 mod datatype;
 mod ddl;
@@ -44,7 +45,6 @@ pub mod trigger;
 mod user_type;
 mod view;
 pub(super) mod walk;
-mod whole_row;
 mod window;
 mod with;
 
@@ -72,7 +72,7 @@ pub(super) const COPIED_NODES_MAX: usize = 200_000;
 pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let bound = bind_unplanned(parsed, env)?;
     Ok(Bound {
-        statement: planner::optimize(bound.statement, env.catalog),
+        statement: planner::optimize(bound.statement, env.catalog, env.context),
         ..bound
     })
 }

@@ -5,6 +5,7 @@
 //! FUNCTION, to say now what is wrong with a body. Never: runs anything.
 //! Bounds: those of a statement for each. Source: PostgreSQL 15, `functions.c` (`init_sql_fcache`, `check_sql_fn_retval`).
 
+use super::call::rows::row_of;
 use super::call::{Argument, Arguments};
 use super::{Binder, changed_by, columns_of, into_of, unplaced};
 use crate::parse::{self, Ast, Parsed};
@@ -22,7 +23,7 @@ use types::{Column, DataType, Error, Result, SqlState};
 pub struct Routine {
     pub name: Rc<str>,
     pub statements: Vec<Statement>,
-    /// What a call gives, over the rows of the last statement. Empty: nothing.
+    /// What a call gives, over the rows of the last statement; where that is a named type's row, it is one value. Empty: nothing.
     pub outputs: Vec<Expr>,
 }
 
@@ -34,7 +35,7 @@ pub fn compile(f: &Function, env: &BindEnv, defining: bool) -> Result<Routine> {
     for (at, one) in parsed.iter().enumerate() {
         let last = at + 1 == parsed.len();
         let (statement, gives) = within((f, defining), env, one, last).map_err(unplaced)?;
-        statements.push(planner::optimize(statement, env.catalog));
+        statements.push(planner::optimize(statement, env.catalog, env.context));
         outputs = gives;
     }
     if outputs.is_empty() && !f.result_types().is_empty() {
@@ -105,8 +106,10 @@ impl<'a> Binder<'a> {
                 if !wanted.is_empty() && changed_by(q).is_none() && into_of(q).is_none() =>
             {
                 let mut rel = self.query_in(q, true)?;
-                check_result(f, wanted, &rel.columns)?;
-                self.coerce_outputs(&mut rel, wanted, CastContext::Assignment)?;
+                if !is_row(f, &rel.columns) {
+                    check_result(f, wanted, &rel.columns)?;
+                    self.coerce_outputs(&mut rel, wanted, CastContext::Assignment)?;
+                }
                 Statement::Query(Query {
                     plan: rel.plan,
                     columns: Arc::new(rel.columns),
@@ -144,6 +147,9 @@ impl<'a> Binder<'a> {
         wanted: &[DataType],
         columns: &[Column],
     ) -> Result<Vec<Expr>> {
+        if let ([only], true) = (columns, is_row(f, columns)) {
+            return Ok(vec![Expr::Column(0, only.ty)]);
+        }
         check_result(f, wanted, columns)?;
         let mut out = Vec::with_capacity(wanted.len());
         for (at, (column, to)) in columns.iter().zip(wanted).enumerate() {
@@ -156,8 +162,16 @@ impl<'a> Binder<'a> {
                 false => e,
             });
         }
-        Ok(out)
+        match f.row_type() {
+            Some(ty) => Ok(vec![row_of(f, ty, out)?]),
+            None => Ok(out),
+        }
     }
+}
+
+/// One column: the very row that the function returns.
+fn is_row(f: &Function, columns: &[Column]) -> bool {
+    matches!(columns, [only] if Some(only.ty) == f.row_type())
 }
 
 /// 42P13 where the last statement does not give what the function returns.
@@ -197,10 +211,11 @@ fn check_result(f: &Function, wanted: &[DataType], columns: &[Column]) -> Result
 }
 
 pub(super) fn mismatch(f: &Function, detail: String) -> Error {
-    let shown = match f.returns.columns.as_slice() {
-        [] => f.returns.ty.to_string(),
-        [only] => only.ty.to_string(),
-        _ => "record".into(),
+    let shown = match (f.row_type(), f.returns.columns.as_slice()) {
+        (Some(row), _) => row.to_string(),
+        (None, []) => f.returns.ty.to_string(),
+        (None, [only]) => only.ty.to_string(),
+        (None, _) => "record".into(),
     };
     Error::new(
         SqlState::INVALID_FUNCTION_DEFINITION,

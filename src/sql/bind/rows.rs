@@ -1,6 +1,7 @@
 //! Row values: `(a, b) = (1, 2)`, expanded into comparisons of their fields.
 //!
-//! Owns: the expansion. Never: makes a composite value; there are none. Source: PostgreSQL 15 manual, 9.24.5.
+//! Owns: which expressions are rows that are written out, and the expansion. Never: makes a value of a row (`composite` does), but
+//! where one side of a comparison is no row that is written out. Source: PostgreSQL 15 manual, 9.24.5.
 
 use super::{Binder, Cx, operator, syntax, unsupported};
 use engine::plan::{Expr, Plan, SubqueryKind};
@@ -8,7 +9,12 @@ use sqlparser::ast::{self, BinaryOperator, FunctionArg, FunctionArgExpr, Functio
 use std::sync::Arc;
 use types::{DataType, Result};
 
-/// The fields of `(a, b)` or `ROW(a, b)`.
+/// Whether it is `(a, b)` or `ROW(a, b)`.
+pub(super) fn is_row(e: &ast::Expr) -> bool {
+    items(e).is_some()
+}
+
+/// What is written in `(a, b)` or `ROW(a, b)`.
 pub(super) fn items(e: &ast::Expr) -> Option<Vec<&ast::Expr>> {
     match e {
         ast::Expr::Nested(inner) => items(inner),
@@ -33,13 +39,21 @@ pub(super) fn items(e: &ast::Expr) -> Option<Vec<&ast::Expr>> {
 
 impl<'a> Binder<'a> {
     pub(super) fn row(&mut self, e: &'a ast::Expr, cx: &mut Cx) -> Result<Vec<Expr>> {
-        if let Some(list) = items(e) {
-            return list.into_iter().map(|e| self.expr(e, cx)).collect();
+        let list = items(e).ok_or_else(|| unsupported("a row of this expression"))?;
+        let mut out = Vec::with_capacity(list.len());
+        for e in list {
+            match self.columns_of_row(e, cx)? {
+                Some(columns) => out.extend(columns),
+                None => out.push(self.expr(e, cx)?),
+            }
         }
-        match self.columns_of_row(e, cx)? {
-            Some(columns) => Ok(columns),
-            None => Err(unsupported("comparing a row with this expression")),
-        }
+        Ok(out)
+    }
+
+    /// A row that is written out, beside what is not, or on both sides.
+    fn rows_apart(&mut self, left: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let values = self.row(left, cx)?;
+        self.row_value(values)
     }
 
     pub(super) fn row_binary(
@@ -49,10 +63,42 @@ impl<'a> Binder<'a> {
         right: &'a ast::Expr,
         cx: &mut Cx,
     ) -> Result<Expr> {
+        if let BinaryOperator::Overlaps = op {
+            let (left, right) = (self.row(left, cx)?, self.row(right, cx)?);
+            return self.overlaps(left, right);
+        }
+        let symbol = operator::symbol(op)?;
+        if let ast::Expr::Subquery(q) = right {
+            let left = self.row(left, cx)?;
+            let right = self.packed_subquery(q, left.len(), cx)?;
+            return self.compare_rows(symbol, left, right);
+        }
+        if !is_row(right) {
+            let left = self.rows_apart(left, cx)?;
+            return self.binary(left, op, right, cx);
+        }
         let left = self.row(left, cx)?;
         let right = self.row(right, cx)?;
-        let symbol = operator::symbol(op)?;
         self.compare_rows(symbol, left, right)
+    }
+
+    /// Of two spans; one may be given by its length.
+    fn overlaps(&mut self, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+        let mut ends = Vec::with_capacity(4);
+        for (side, mut span) in [("left", left), ("right", right)] {
+            let (Some(second), Some(first)) = (span.pop(), span.pop()) else {
+                return Err(wrong_span(side));
+            };
+            if !span.is_empty() {
+                return Err(wrong_span(side));
+            }
+            let end = match second.ty() {
+                DataType::Interval => self.infix("+", first.clone(), second)?,
+                _ => second,
+            };
+            ends.extend([first, end]);
+        }
+        self.call("overlaps", ends)
     }
 
     pub(super) fn compare_rows(
@@ -107,6 +153,10 @@ impl<'a> Binder<'a> {
         negated: bool,
         cx: &mut Cx,
     ) -> Result<Expr> {
+        if !list.iter().all(is_row) {
+            let left = self.rows_apart(left, cx)?;
+            return self.in_list(left, list, negated, cx);
+        }
         let left = self.row(left, cx)?;
         let mut tests = Vec::with_capacity(list.len());
         for item in list {
@@ -133,8 +183,8 @@ impl<'a> Binder<'a> {
         negated: bool,
         cx: &mut Cx,
     ) -> Result<Expr> {
-        if matches!(left, ast::Expr::Identifier(_)) && self.columns_of_row(left, cx)?.is_none() {
-            let left = self.expr(left, cx)?;
+        if !is_row(right) {
+            let left = self.rows_apart(left, cx)?;
             return self.distinct(left, right, negated, cx);
         }
         let left = self.row(left, cx)?;
@@ -237,4 +287,10 @@ impl<'a> Binder<'a> {
         self.copied += super::walk::size(&out);
         Ok(out)
     }
+}
+
+fn wrong_span(side: &str) -> types::Error {
+    syntax(format!(
+        "wrong number of parameters on {side} side of OVERLAPS expression"
+    ))
 }

@@ -4,7 +4,8 @@
 
 use super::names;
 use engine::plan::Expr;
-use types::{Column, DataType, Error, Result, SqlState, Value};
+use std::sync::Arc;
+use types::{Column, DataType, Error, RecordField, Result, SqlState, Value};
 
 /// A column in sight: what it is called and how to read it from the row.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Entry {
     pub typmod: i32,
     pub table: u32,
     pub attnum: i16,
+    /// Of records: what they are known to have.
+    pub fields: Option<Arc<[RecordField]>>,
 }
 
 /// A named item of FROM.
@@ -33,6 +36,8 @@ pub(super) struct Relation {
     pub padded: bool,
     /// A base table: asking for its system columns gets a clear refusal.
     pub base: bool,
+    /// The type of its rows as values.
+    pub row_type: DataType,
 }
 
 /// A row and the names of its columns.
@@ -85,6 +90,7 @@ impl Entry {
             typmod: column.typmod,
             table: column.table,
             attnum: column.attnum,
+            fields: None,
         }
     }
 
@@ -96,6 +102,7 @@ impl Entry {
             typmod: -1,
             table: 0,
             attnum: 0,
+            fields: None,
         }
     }
 

@@ -4,10 +4,11 @@
 //! for each of the functions', and dropped when there are none, as PostgreSQL's ProjectSet does. Never: runs one inside
 //! another (refused).
 
+use super::composite::row;
 use super::{Binder, Cx, unsupported, walk};
 use engine::exec::resolve;
 use engine::plan::{Expr, Join, JoinKind, Plan, TableFunction};
-use types::{Column, DataType, Error, Result};
+use types::{Column, DataType, Error, RecordField, Result};
 
 /// The columns from here on stand for functions' values until the row's width is known; below the aggregates' stand-ins.
 pub(super) const STAND_IN: usize = 1 << 31;
@@ -26,36 +27,46 @@ impl Binder<'_> {
                 cx.clause.name()
             )));
         };
-        let place = STAND_IN + found.len();
+        let place = STAND_IN + found.iter().map(|f| f.columns.len()).sum::<usize>();
         let inner = |e: &Expr| e.any(&mut |x| matches!(x, Expr::Column(i, _) if is_stand_in(*i)));
         if args.iter().any(inner) {
             return Err(unsupported("a set-returning function inside another"));
         }
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let (arg_types, columns) = resolve::table_function(name, &types)?;
-        let [(column, ty)] = columns.as_slice() else {
-            return Err(unsupported(
-                "a function of several columns in a select list",
-            ));
-        };
-        let column = Column::new(column.as_str(), *ty);
-        let ty = *ty;
-        let args = args
-            .into_iter()
-            .zip(arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, ty))
-            .collect::<Result<Vec<_>>>()?;
+        let columns: Vec<Column> = columns
+            .iter()
+            .map(|(name, ty)| Column::new(name.as_str(), *ty))
+            .collect();
+        let value = value_of(&columns, place)?;
+        let args = self.row_args(name, args, arg_types)?;
         if let Some(found) = &mut cx.series {
             found.push(TableFunction {
                 name: name.to_string(),
                 args,
-                columns: vec![column],
+                columns,
                 ordinality: false,
                 beside: Vec::new(),
             });
         }
-        Ok(Expr::Column(place, ty))
+        Ok(value)
     }
+}
+
+/// What a call gives whose columns begin at `place`: a row of them where they are several, NULL when it has no more.
+fn value_of(columns: &[Column], place: usize) -> Result<Expr> {
+    let at = |(i, c): (usize, &Column)| Expr::Column(place + i, c.ty);
+    let mut values: Vec<Expr> = columns.iter().enumerate().map(at).collect();
+    if values.len() == 1 {
+        return values
+            .pop()
+            .ok_or_else(|| Error::internal("a function of no column"));
+    }
+    let fields = columns.iter();
+    let fields = fields.map(|c| RecordField::new(c.name.as_str(), c.ty));
+    let missing = values.iter().map(|e| Expr::IsNull(Box::new(e.clone())));
+    let missing = Expr::And(missing.collect());
+    row(DataType::Record, fields.collect(), Some(missing), values)
 }
 
 /// The rows joined with the function's, and the stand-in replaced in the targets.
@@ -66,7 +77,7 @@ pub(super) fn joined<'e>(
     targets: impl Iterator<Item = &'e mut Expr>,
 ) -> Result<Plan> {
     let mut series = series;
-    let right_width = series.len();
+    let right_width = series.iter().map(|f| f.columns.len()).sum();
     let (mut reads_row, mut subquery) = (false, false);
     for arg in series.iter().flat_map(|f| &f.args) {
         arg.each(&mut |x| match x {

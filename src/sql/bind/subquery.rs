@@ -136,9 +136,6 @@ impl<'a> Binder<'a> {
                 self.saw(e);
                 Ok(Some(e.expr.clone()))
             }
-            _ if scope.relations.iter().any(|r| r.alias == name) => {
-                Err(unsupported("a whole-row reference"))
-            }
             _ => Ok(None),
         };
         if let Some(e) = self
@@ -153,8 +150,9 @@ impl<'a> Binder<'a> {
         if let Some(e) = self.variable(name) {
             return Ok(e);
         }
-        if self.row_around(name).is_some() {
-            return Err(unsupported("a whole-row reference"));
+        let row = self.row_named(None, name, cx);
+        if let Some(e) = row.map_err(|e| self.at(e, i.span))? {
+            return Ok(e);
         }
         if let Some(e) = self.argument_named(None, name) {
             return Ok(e);
@@ -171,6 +169,11 @@ impl<'a> Binder<'a> {
 
     /// `t.c` or `s.t.c`.
     pub(super) fn compound(&mut self, parts: &[ast::Ident], cx: &mut Cx) -> Result<Expr> {
+        if let Some((schema, alias)) = super::around::starred(parts) {
+            let (schema, name) = (schema.map(names::ident), names::ident(alias));
+            let row = self.row_named(schema.as_deref(), &name, cx)?;
+            return row.ok_or_else(|| self.at(self.missing_from(&name, cx), alias.span));
+        }
         let folded: Vec<String> = parts.iter().map(names::ident).collect();
         let (schema, table, name) = match folded.as_slice() {
             [t, c] => (None, t.as_str(), c.as_str()),
@@ -260,7 +263,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Looks in this row, then in the enclosing ones; what is found further out is marked as crossing.
-    fn look_outwards(
+    pub(super) fn look_outwards(
         &self,
         cx: &Cx,
         mut look: impl FnMut(&Scope) -> Result<Option<Expr>>,

@@ -3,9 +3,10 @@
 //! Owns: names, types and origins of output columns. Source: `transformTargetList`, `ExpandColumnRefStar`.
 
 use super::scope::Entry;
-use super::{Binder, Cx, colname, names, syntax, unsupported, walk};
+use super::{Binder, Cx, colname, names, syntax, walk};
+use crate::parse::star::STAR;
 use engine::plan::Expr;
-use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{self, AccessExpr, SelectItem, SelectItemQualifiedWildcardKind};
 use types::{Column, Result};
 
 /// An output column, or a hidden one that only sorting needs.
@@ -20,7 +21,10 @@ impl<'a> Binder<'a> {
         let mut out = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(e) => out.push(self.target(e, colname::of(e), cx)?),
+                SelectItem::UnnamedExpr(e) => match expansion(e) {
+                    Some((root, chain)) => self.fields(root, chain, cx, &mut out)?,
+                    None => out.push(self.target(e, colname::of(e), cx)?),
+                },
                 SelectItem::ExprWithAlias { expr, alias } => {
                     out.push(self.target(expr, names::ident(alias), cx)?);
                 }
@@ -35,7 +39,7 @@ impl<'a> Binder<'a> {
                 SelectItem::QualifiedWildcard(kind, options) => {
                     plain_wildcard(options)?;
                     let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-                        return Err(unsupported("a field of a composite value"));
+                        return Err(syntax("syntax error after \"*\""));
                     };
                     self.qualified_wildcard(name, cx, &mut out)?;
                 }
@@ -50,7 +54,10 @@ impl<'a> Binder<'a> {
     fn target(&mut self, e: &'a ast::Expr, name: String, cx: &mut Cx) -> Result<Target> {
         let expr = self.expr(e, cx)?;
         let mut column = Column::new(name, expr.ty());
-        column.typmod = self.typmod_of(&expr, cx);
+        column.typmod = match self.cast_typmod(e)? {
+            -1 => self.typmod_of(&expr, cx),
+            declared => declared,
+        };
         if let Expr::Column(i, _) = &expr {
             let all = cx.scope.relations.iter().flat_map(|r| &r.columns);
             let plain = |e: &&Entry| matches!(e.expr, Expr::Column(j, _) if j == *i);
@@ -59,6 +66,34 @@ impl<'a> Binder<'a> {
             }
         }
         Ok(Target { expr, column })
+    }
+
+    /// `(e).*`; of a row of FROM its columns, as they are called here.
+    fn fields(
+        &mut self,
+        root: &'a ast::Expr,
+        chain: &'a [AccessExpr],
+        cx: &mut Cx,
+        out: &mut Vec<Target>,
+    ) -> Result<()> {
+        if let (ast::Expr::Identifier(i), []) = (super::select::unnested(root), chain)
+            && self.names_relation(i, cx)?
+        {
+            return self.qualified_wildcard(&ast::ObjectName::from(vec![i.clone()]), cx, out);
+        }
+        let value = self.expr(root, cx)?;
+        let value = self.access(value, chain, cx)?;
+        out.extend(self.expanded(value, cx)?);
+        Ok(())
+    }
+
+    /// What a cast says of its type, which is not kept once the value of a literal is known; -1 for nothing.
+    fn cast_typmod(&self, e: &ast::Expr) -> Result<i32> {
+        Ok(match e {
+            ast::Expr::Nested(inner) => self.cast_typmod(inner)?,
+            ast::Expr::Cast { data_type, .. } => self.declared_type(data_type)?.typmod,
+            _ => -1,
+        })
     }
 
     fn qualified_wildcard(
@@ -105,6 +140,19 @@ impl Target {
             expr: e.expr.clone(),
             column: e.column(),
         }
+    }
+}
+
+/// What stands before `.*`, where that is more than a table's name.
+fn expansion(e: &ast::Expr) -> Option<(&ast::Expr, &[AccessExpr])> {
+    let ast::Expr::CompoundFieldAccess { root, access_chain } = e else {
+        return None;
+    };
+    match access_chain.split_last()? {
+        (AccessExpr::Dot(ast::Expr::Identifier(i)), chain) if i.value == STAR => {
+            Some((root, chain))
+        }
+        _ => None,
     }
 }
 

@@ -1,12 +1,11 @@
 //! Types that users have made, where a statement names them.
 //!
 //! Owns: their lookup along the search path, after the system's own; ALTER TYPE; what is said of an enum's type instead of by
-//! its values (`pg_typeof`, `enum_range`, labels in json). Source: PostgreSQL 15, `parse_type.c`, `typecmds.c`.
+//! its values (`pg_typeof`, `enum_range`). Source: PostgreSQL 15, `parse_type.c`, `typecmds.c`.
 
 use super::{Binder, datatype, names};
 use crate::parse::define::{self, Action};
 use engine::catalog::path;
-use engine::exec::cast::CastContext;
 use engine::exec::functions;
 use engine::exec::functions::domains::{TO_DOMAIN, cast_to_domain};
 use engine::plan::ddl::{AlterTarget, LabelPlace, QualifiedName, TypeAction};
@@ -139,15 +138,20 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn alter_type(&mut self, a: &'a define::Alter) -> Result<AlterTarget> {
-        let Some(DataType::Enum(oid)) = self.user_type(&a.name)? else {
+        let found = self.user_type(&a.name)?.filter(|t| !t.is_array());
+        let own = |oid: &u32| self.env.catalog.types.contains_key(oid);
+        let Some(oid) = found.and_then(DataType::user_oid).filter(own) else {
             let (_, base) = names::qualified(&a.name)?;
             return Err(Error::new(
                 SqlState::UNDEFINED_OBJECT,
                 format!("type \"{base}\" does not exist"),
             ));
         };
+        if let Some(action) = self.attribute_actions(&a.actions)? {
+            return Ok(AlterTarget::Type { oid, action });
+        }
         match a.actions.as_slice() {
-            [Action::Owner] => Ok(AlterTarget::Nothing),
+            [Action::Owner(_)] => Ok(AlterTarget::Nothing),
             [action] => {
                 let action = match self.domain_action(a.kind, oid, action)? {
                     Some(action) => TypeAction::Domain(action),
@@ -174,20 +178,6 @@ impl<'a> Binder<'a> {
             name: name.into(),
         };
         Some(Expr::Const(Value::Reg(reg), DataType::Regtype))
-    }
-
-    /// Json has labels, which its functions cannot find: enums become texts before.
-    pub(super) fn json_label(&mut self, function: &str, e: Expr) -> Result<Expr> {
-        let to = match e.ty() {
-            DataType::Enum(_) => DataType::Text,
-            DataType::EnumArray(_) => DataType::TextArray,
-            _ => return Ok(e),
-        };
-        if !function.contains("json") {
-            return Ok(e);
-        }
-        let cast = self.coerce(e, to, -1, CastContext::Assignment)?;
-        cast.ok_or_else(|| Error::internal("an enum without a text"))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns: tokens, nesting and operator chains. The parser builds `1+1+1…` as a left-deep tree without counting it as
 //! depth, and both dropping and walking such a tree recurse: so the depth of that tree is computed here, by the
-//! precedence classes of the operators, and refused before it exists.
+//! precedence classes of the operators, and refused before it exists. What brackets hold counts where they stand: chains within
+//! chains are as deep as all of them together.
 //! Bounds: memory is one small frame a nesting level, at most `STATEMENT_DEPTH_MAX` of them.
 
 use sqlparser::keywords::Keyword;
@@ -16,9 +17,17 @@ const CLASSES: usize = 9;
 #[derive(Clone, Copy, Default)]
 struct Level {
     depth: [u32; CLASSES],
+    /// Of what was ended at this level by a comma or its like.
+    ended: u32,
     /// Prefix operators waiting for their operand.
     prefixes: u32,
     opened: Opened,
+}
+
+impl Level {
+    fn deepest(&self) -> u32 {
+        self.depth.iter().copied().fold(self.ended, u32::max)
+    }
 }
 
 /// What opened a level.
@@ -90,6 +99,7 @@ impl Walk {
                     self.levels.pop();
                     let below = self.levels.last().map_or(0, |l| l.prefixes);
                     self.outer_prefixes = self.outer_prefixes.saturating_sub(below);
+                    self.holds(top.deepest() + 1);
                     if top.opened == Opened::Operator {
                         self.infix(5)?;
                         operand = false;
@@ -107,6 +117,7 @@ impl Walk {
             }
             Step::Separator => {
                 if let Some(l) = self.levels.last_mut() {
+                    l.ended = l.deepest();
                     (l.depth, l.prefixes) = ([0; CLASSES], 0);
                 }
             }
@@ -129,6 +140,13 @@ impl Walk {
             ..Level::default()
         });
         self.check_depth()
+    }
+
+    /// An operand that is so deep itself.
+    fn holds(&mut self, depth: u32) {
+        if let Some(own) = self.levels.last_mut().and_then(|l| l.depth.last_mut()) {
+            *own = depth.max(*own);
+        }
     }
 
     /// The tree so far becomes the left side of an operator: it closes everything that binds tighter.
@@ -263,8 +281,12 @@ mod tests {
     use super::super::parse;
     use types::{SqlState, limits};
 
+    /// As a shard does it, with half of its stack.
     fn code(sql: &str) -> Option<SqlState> {
-        parse(sql).err().map(|e| e.code())
+        let work = || parse(sql).err().map(|e| e.code());
+        let stack = limits::SHARD_STACK_BYTES / 2;
+        let thread = std::thread::Builder::new().stack_size(stack);
+        std::thread::scope(|s| thread.spawn_scoped(s, work).unwrap().join().unwrap())
     }
 
     #[test]
@@ -333,6 +355,44 @@ mod tests {
             ];
             assert!(refused.contains(&code), "{more}: {code:?}");
         }
+    }
+
+    #[test]
+    fn chains_within_brackets_count_where_the_brackets_stand() {
+        let half = limits::OPERATOR_CHAIN_MAX / 2;
+        let chain = |first: &str, n: usize| format!("{first}{}", "+1".repeat(n));
+        let over = Some(SqlState::STATEMENT_TOO_COMPLEX);
+        for (open, close) in [
+            ("(", ")"),
+            ("abs(", ")"),
+            ("f(1, ", ")"),
+            ("case when true then ", " end"),
+        ] {
+            let held = |n: usize| format!("{open}{}{close}", chain("1", n));
+            let sql = |n: usize| format!("select {}", chain(&held(half), n));
+            assert_eq!(code(&sql(half - 1)), None, "{open}");
+            assert_eq!(code(&sql(half + 1)), over, "{open}");
+            let behind = |n: usize| format!("select 1 + {} + 1", held(n));
+            assert_eq!(
+                code(&behind(limits::OPERATOR_CHAIN_MAX - 2)),
+                None,
+                "{open}"
+            );
+            assert_eq!(code(&behind(limits::OPERATOR_CHAIN_MAX)), over, "{open}");
+        }
+        let levels =
+            |n: usize| (0..n).fold("1".to_owned(), |e, _| format!("({e}{})", "+1".repeat(90)));
+        assert_eq!(code(&format!("select {}", levels(10))), None);
+        assert_eq!(
+            code(&format!(
+                "select {}",
+                levels(limits::OPERATOR_CHAIN_MAX / 90 + 1)
+            )),
+            over
+        );
+        // Side by side they are no deeper.
+        let beside = vec![levels(10); 100].join(",");
+        assert_eq!(code(&format!("select {beside}")), None);
     }
 
     #[test]

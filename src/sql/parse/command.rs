@@ -21,6 +21,9 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
     if let Some(refused) = refusal(&word, c) {
         return Ok(Some(Command::Refused(refused)));
     }
+    if word == "create" && c.second_is("extension") {
+        return extension(c).map(Some);
+    }
     if word == "create" {
         let Some(definition) = define::create(c, text)? else {
             return Ok(None);
@@ -108,7 +111,8 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
 }
 
 fn begin(c: &mut Cursor) -> Result<Command> {
-    if c.accept("start") {
+    let start = c.accept("start");
+    if start {
         c.expect("transaction")?;
     } else {
         c.expect("begin")?;
@@ -116,8 +120,39 @@ fn begin(c: &mut Cursor) -> Result<Command> {
     }
     let (isolation, read_only) = modes(c)?;
     Ok(Command::Begin {
+        start,
         isolation,
         read_only,
+    })
+}
+
+/// CREATE EXTENSION: there is the one that every database of PostgreSQL begins with.
+fn extension(c: &mut Cursor) -> Result<Command> {
+    c.expect("create")?;
+    c.expect("extension")?;
+    let if_not_exists = define::if_not_exists(c)?;
+    let name = c.name()?;
+    c.accept("with");
+    loop {
+        if c.accept("schema") || c.accept("version") {
+            c.next();
+        } else if !c.accept("cascade") {
+            break;
+        }
+    }
+    c.expect_end()?;
+    if name != engine::catalog::system::EXTENSION {
+        let missing = Error::unsupported(format!("extension \"{name}\" is not available"));
+        let hint = "There are no extensions here but the language of triggers.";
+        return Ok(Command::Refused(missing.with_hint(hint)));
+    }
+    let exists = format!("extension \"{name}\" already exists");
+    Ok(match if_not_exists {
+        true => Command::Nothing {
+            tag: "CREATE EXTENSION",
+            notice: Error::new(SqlState::DUPLICATE_OBJECT, format!("{exists}, skipping")),
+        },
+        false => Command::Refused(Error::new(SqlState::DUPLICATE_OBJECT, exists)),
     })
 }
 
@@ -245,7 +280,10 @@ fn prepare(c: &mut Cursor, text: &str) -> Result<Command> {
         c.expect_token(&Token::RParen)?;
     }
     c.expect("as")?;
-    if c.at_end() {
+    let may_be = [
+        "select", "values", "table", "with", "insert", "update", "delete", "merge",
+    ];
+    if c.peek() != Some(&Token::LParen) && !may_be.iter().any(|word| c.is(word)) {
         return Err(c.error());
     }
     let text = c.rest_of(text).into();

@@ -36,6 +36,11 @@ pub(crate) enum Definition {
         name: ObjectName,
         labels: Vec<String>,
     },
+    /// AS (…): a type that is a row.
+    Composite {
+        name: ObjectName,
+        attributes: Vec<ast::ColumnDef>,
+    },
     Function(Box<FunctionDef>),
     Trigger(Box<TriggerDef>),
     RenameTrigger {
@@ -73,6 +78,7 @@ pub(crate) enum Definition {
     Refresh {
         name: ObjectName,
         with_data: bool,
+        concurrently: bool,
     },
 }
 
@@ -205,8 +211,8 @@ pub(crate) enum Action {
         deferrable: bool,
         initially_deferred: bool,
     },
-    /// There is one user, who owns everything.
-    Owner,
+    /// There is one user, who owns everything: it has to be this one.
+    Owner(String),
     /// ALTER COLUMN … ADD GENERATED … AS IDENTITY
     AddIdentity {
         column: Ident,
@@ -229,9 +235,9 @@ pub(crate) enum Action {
     },
     /// ENABLE and DISABLE TRIGGER: its name, or all; `O`, `A`, `R` or `D`.
     FireTriggers(Which, char),
-    /// What only guides PostgreSQL's storage and planner: SET STATISTICS, SET STORAGE, CLUSTER ON.
-    Hint,
     Sequence(SequenceOptions),
+    /// ADD, DROP and RENAME ATTRIBUTE, of a composite type.
+    Attribute(AttributeAction),
     /// ADD VALUE, to an enum.
     AddValue {
         label: String,
@@ -247,6 +253,13 @@ pub(crate) enum Action {
     DomainDefault(Option<Box<ast::Expr>>),
     /// SET and DROP NOT NULL, of a domain.
     DomainNotNull(bool),
+}
+
+#[derive(Debug)]
+pub(crate) enum AttributeAction {
+    Add(Box<ast::ColumnDef>),
+    Drop { name: Ident, if_exists: bool },
+    Rename { from: Ident, to: Ident },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -319,7 +332,7 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     } else if c.accept("materialized") {
         materialized(c, text)?
     } else if c.accept("type") {
-        enumeration(c)?
+        new_type(c)?
     } else if c.accept("schema") {
         schema(c)?
     } else if c.accept("domain") {
@@ -460,14 +473,25 @@ fn schema(c: &mut Cursor) -> Result<Definition> {
     })
 }
 
-/// CREATE TYPE … AS ENUM (…)
-fn enumeration(c: &mut Cursor) -> Result<Definition> {
+/// CREATE TYPE … AS ENUM (…), or AS (…)
+fn new_type(c: &mut Cursor) -> Result<Definition> {
     let name = c.object_name()?;
-    if !c.accept("as") || !c.accept("enum") {
+    let is = c.accept("as");
+    if is && c.accept_token(&Token::LParen) {
+        let mut attributes = Vec::new();
+        while !c.accept_token(&Token::RParen) {
+            if !attributes.is_empty() {
+                c.expect_token(&Token::Comma)?;
+            }
+            attributes.push(alter::attribute(&mut c.element())?);
+        }
+        return Ok(Definition::Composite { name, attributes });
+    }
+    if !is || !c.accept("enum") {
         return Err(Error::unsupported(
-            "CREATE TYPE of composite, range, base and shell types is not supported",
+            "CREATE TYPE of range, base and shell types is not supported",
         )
-        .with_hint("CREATE TYPE … AS ENUM is."));
+        .with_hint("CREATE TYPE … AS ENUM and AS (…) are."));
     }
     c.expect_token(&Token::LParen)?;
     let mut labels = Vec::new();
@@ -571,7 +595,7 @@ fn if_exists(c: &mut Cursor) -> Result<bool> {
     Ok(found)
 }
 
-fn if_not_exists(c: &mut Cursor) -> Result<bool> {
+pub(super) fn if_not_exists(c: &mut Cursor) -> Result<bool> {
     let found = c.accept("if");
     if found {
         c.expect("not")?;
@@ -679,11 +703,19 @@ pub(super) fn refresh(c: &mut Cursor) -> Result<Definition> {
     c.next();
     c.expect("materialized")?;
     c.expect("view")?;
-    // Readers are never kept out here, which is all that CONCURRENTLY asks for.
-    c.accept("concurrently");
+    let concurrently = c.accept("concurrently");
     let name = c.object_name()?;
     let with_data = with_data(c)?;
-    Ok(Definition::Refresh { name, with_data })
+    if concurrently && !with_data {
+        return Err(syntax(
+            "REFRESH options CONCURRENTLY and WITH NO DATA cannot be used together",
+        ));
+    }
+    Ok(Definition::Refresh {
+        name,
+        with_data,
+        concurrently,
+    })
 }
 
 /// REINDEX [(CONCURRENTLY)] {INDEX | TABLE | SCHEMA | DATABASE} [CONCURRENTLY] name

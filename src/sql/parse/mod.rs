@@ -18,9 +18,11 @@ mod operators;
 pub(crate) mod plpgsql;
 mod portals;
 pub(crate) mod rename;
+mod respell;
 mod rewrite;
 mod settings;
 mod split;
+pub(crate) mod star;
 
 pub use split::Lines;
 
@@ -87,7 +89,14 @@ pub(super) enum Ast {
 /// Statements that the grammar crate does not know as PostgreSQL does.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// It is so already.
+    Nothing {
+        tag: &'static str,
+        notice: Error,
+    },
     Begin {
+        /// It was START TRANSACTION.
+        start: bool,
         isolation: Option<Isolation>,
         read_only: Option<bool>,
     },
@@ -346,7 +355,7 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
             Command::Lock { .. } => Kind::Lock,
-            Command::Define(_) => Kind::Ddl,
+            Command::Define(_) | Command::Nothing { .. } => Kind::Ddl,
             Command::Vacuum { .. }
             | Command::Analyze { .. }
             | Command::Checkpoint

@@ -3,7 +3,7 @@
 //! Owns: where an identifier is a column. Asked by: RENAME COLUMN, for the texts of checks and generated columns, and domains,
 //! whose VALUE is shown in capitals. Never: looks at what a name means; the expression has been bound.
 
-use super::{cursor, errors, split};
+use super::{cursor, errors, split, star};
 use sqlparser::tokenizer::Token;
 
 /// The text with column `from` (folded) written as `to`; unchanged where it is no expression. `table`: what the name may be
@@ -55,6 +55,7 @@ pub(crate) fn renamed(text: &str, table: &str, from: &str, to: &str) -> String {
 
 /// The text with the types behind `::` in small letters, as PostgreSQL shows them.
 pub(crate) fn types_folded(text: &str) -> String {
+    let text = &*star::shown(text);
     const MORE: [&str; 6] = ["with", "without", "time", "zone", "precision", "varying"];
     let Ok(tokens) = errors::tokenize(text) else {
         return text.to_owned();

@@ -1,10 +1,12 @@
 //! PostgreSQL's spellings that the grammar crate does not know, respelled on the token stream.
 //!
-//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `FROM ONLY t`, `TABLE t`, `mood 'ok'` of a user's type, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, strings continued on the next
+//! Owns: operators followed by a sign (`a>-1`), `x ISNULL`, `f(t.*)`, `FROM ONLY t`, `TABLE t`, `mood 'ok'` of a user's type, `BETWEEN SYMMETRIC`, `TRIM(BOTH FROM s)`, `FOR UPDATE OF a, b`, strings continued on the next
 //! line, and `SELECT 1 ON CONFLICT`, whose ON it would take for a name. Never: moves a token, so positions in errors stay those of the text. Source: PostgreSQL 15's `gram.y`, 4.1.2.1.
 
 use super::errors::Source;
 use super::frame;
+use super::respell::Respelling;
+use super::star::Calls;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 use types::Result;
@@ -15,15 +17,34 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
     let copy = matches!(tokens.first(), Some(t) if is(&t.token, Keyword::COPY));
     let function = makes_function(&tokens);
     let queries = matches!(tokens.first(), Some(t) if begins_query(&t.token));
+    let mut respelling = Respelling::of(tokens.first());
     // Index in `out` of the last token that is not blank.
     let mut last: Option<usize> = None;
+    let mut calls = Calls::default();
+    // In `out`: where the tables but the last of one locking clause end.
+    let mut locked: Vec<usize> = Vec::new();
     for mut token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             out.push(token);
             continue;
         }
+        if token.token == Token::DoubleEq {
+            // An operator that PostgreSQL has not.
+            token.token = Token::CustomBinaryOperator("==".into());
+        }
         weaker_lock(&token.token, &mut out);
+        let is_query = respelling.respell(&mut token, &mut out, last);
         frame::respell(&mut token.token, &mut out);
+        calls.respell(&mut token.token, &mut out);
+        let end = out.len();
+        if token.token == Token::Comma && locks_another(&mut out, token.span) {
+            locked.push(end);
+            last = Some(out.len() - 1);
+            continue;
+        }
+        if !locked.is_empty() {
+            locks_alike(&token, &mut out, &mut locked);
+        }
         if is(&token.token, Keyword::VALUES) && of_defaults(&mut out, token.span) {
             last = Some(out.len() - 1);
             continue;
@@ -54,7 +75,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
                 if w.keyword == Keyword::ONLY && matches!(before, Some(b) if names_follow(b)) {
                     continue;
                 }
-                if w.keyword == Keyword::TABLE && last.is_none() {
+                if w.keyword == Keyword::TABLE && (last.is_none() || is_query) {
                     let span = token.span;
                     out.extend(select_all(span));
                     token = keyword(Keyword::FROM, "FROM", span);
@@ -196,6 +217,49 @@ fn weaker_lock(token: &Token, out: &mut [TokenWithSpan]) {
     {
         key.token = gone();
         next.token = gone();
+    }
+}
+
+/// The comma of `FOR UPDATE OF a, b` becomes `FOR UPDATE OF`.
+fn locks_another(out: &mut Vec<TokenWithSpan>, span: sqlparser::tokenizer::Span) -> bool {
+    let seen = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut before = out.iter().rev().filter(seen);
+    if !matches!(before.next().map(|t| &t.token), Some(Token::Word(_))) {
+        return false;
+    }
+    let (Some(of), Some(lock), Some(locking)) = (before.next(), before.next(), before.next())
+    else {
+        return false;
+    };
+    let locks = is(&lock.token, Keyword::UPDATE) || is(&lock.token, Keyword::SHARE);
+    if !is(&of.token, Keyword::OF) || !locks || !is(&locking.token, Keyword::FOR) {
+        return false;
+    }
+    let mut words = vec![locking.token.clone(), lock.token.clone(), of.token.clone()];
+    words = words
+        .into_iter()
+        .flat_map(|word| [Token::Whitespace(Whitespace::Space), word])
+        .collect();
+    out.extend(words.into_iter().map(|word| TokenWithSpan::new(word, span)));
+    true
+}
+
+/// NOWAIT and SKIP LOCKED behind a list of tables are about each of them.
+fn locks_alike(token: &TokenWithSpan, out: &mut Vec<TokenWithSpan>, locked: &mut Vec<usize>) {
+    let span = token.span;
+    let words = match &token.token {
+        t if is(t, Keyword::NOWAIT) => vec![keyword(Keyword::NOWAIT, "NOWAIT", span)],
+        t if is(t, Keyword::LOCKED) => vec![
+            keyword(Keyword::SKIP, "SKIP", span),
+            blank(span),
+            keyword(Keyword::LOCKED, "LOCKED", span),
+        ],
+        t if is(t, Keyword::FOR) => return locked.clear(),
+        _ => return,
+    };
+    for at in std::mem::take(locked).into_iter().rev() {
+        let words = std::iter::once(blank(span)).chain(words.iter().cloned());
+        out.splice(at..at, words);
     }
 }
 

@@ -8,16 +8,19 @@
 //! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used. `HOMES_MAX` homes.
 
 use super::conjuncts::{join, split};
-use super::estimate::{Estimator, selectivity};
+use super::estimate::{DISTINCT, Estimator, selectivity};
 use super::implied::implies;
 use super::rename::{has_subquery, is_row_free};
 use super::{bitmap, cost};
 use crate::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
 use engine::exec::functions::ANY_ENUM;
-use engine::plan::{Access, Comparison, Expr, Homes, KeyRange, Scan};
+use engine::plan::{Access, Comparison, Each, Expr, FuncRef, Homes, KeyRange, Scan};
 use std::sync::Arc;
 use types::{DataType, Value};
+
+/// Elements of an array that is not known yet, as PostgreSQL supposes.
+const ELEMENTS: f64 = 10.0;
 
 /// Exact keys of one statement: each costs a lookup.
 const KEYS_MAX: usize = 1_024;
@@ -49,11 +52,7 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Fou
 /// `several`: sets of keys may be combined.
 fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> Found {
     let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
-    let bounds: Vec<Bound> = conditions
-        .iter()
-        .enumerate()
-        .filter_map(|(at, c)| bound(c, table, at))
-        .collect();
+    let bounds = bounds(table, &conditions);
     let homes = homes(table, &bounds);
     if let Some((keys, implied)) = exact_keys(table, &bounds) {
         let kept = conditions.into_iter().enumerate();
@@ -68,6 +67,12 @@ fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> F
         true => cheapest(table, &conditions, &bounds, on),
         false => longest(table, &conditions, &bounds, on),
     };
+    let mut least = least;
+    if let Some((each, cost)) = each(table, &conditions, several, on)
+        && (cost < least || matches!(access, Access::Full) && !on.knows(table))
+    {
+        (access, least) = (Access::Each(each), cost);
+    }
     if several
         && let Some((bitmap, cost)) = bitmap::choose(table, &conditions, on)
         && cost < least
@@ -81,18 +86,19 @@ fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> F
     }
 }
 
+/// What the conditions say of columns, and of expressions that indexes have.
+pub(super) fn bounds<'e>(table: &Table, conditions: &'e [Expr]) -> Vec<Bound<'e>> {
+    let numbered = conditions.iter().enumerate();
+    numbered.filter_map(|(at, c)| bound(c, table, at)).collect()
+}
+
 /// By what ANALYZE has found: the fewest rows to visit, where one found by an index counts for several of a full scan; and what
 /// that costs.
 fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator) -> (Access, f64) {
     let all = on.table(table);
+    let guessed = on.guessed(conditions.to_vec());
     let part = |range: &KeyRange, parts: &[KeyPart]| {
-        let used = parts.get(..=range.prefix.len()).unwrap_or(parts);
-        let counts = |b: &&Bound| used.iter().any(|p| b.of.is(p));
-        let of_range = bounds
-            .iter()
-            .filter(counts)
-            .map(|b| conditions[b.at].clone());
-        selectivity(&of_range.collect::<Vec<_>>(), &all) * all.rows
+        selectivity(&of_range(range, parts, bounds, &guessed), &all) * all.rows
     };
     let mut best = Access::Full;
     let mut least = all.rows * cost::VISIT;
@@ -123,7 +129,86 @@ fn cheapest(table: &Table, conditions: &[Expr], bounds: &[Bound], on: &Estimator
     (best, least)
 }
 
-fn is_bounded(range: &KeyRange) -> bool {
+/// The conditions that a range of these parts sees to.
+pub(super) fn of_range(
+    range: &KeyRange,
+    parts: &[KeyPart],
+    bounds: &[Bound],
+    conditions: &[Expr],
+) -> Vec<Expr> {
+    let used = parts.get(..=range.prefix.len()).unwrap_or(parts);
+    let counts = |b: &&Bound| used.iter().any(|p| b.of.is(p));
+    let seen_to = bounds.iter().filter(counts);
+    seen_to.map(|b| conditions[b.at].clone()).collect()
+}
+
+/// `key = ANY ($1)`: which elements there are is known when it runs.
+fn each(table: &Table, conditions: &[Expr], several: bool, on: &Estimator) -> Option<(Each, f64)> {
+    let all = on.table(table);
+    let mut best: Option<(Each, f64)> = None;
+    for c in conditions {
+        let Expr::ArrayQuantified {
+            left,
+            op,
+            array,
+            all: false,
+        } = c
+        else {
+            continue;
+        };
+        let Some((Comparison::Eq, left_ty, element)) = op.comparison_between() else {
+            continue;
+        };
+        let Some(of) = subject(left, settled(left_ty, left), table) else {
+            continue;
+        };
+        let given = is_row_free(array) && !array.is_volatile();
+        if !given || !is_settled_as(element, of.ty(table)) {
+            continue;
+        }
+        let elements = match &**array {
+            Expr::Array(items, _) => items.len() as f64,
+            _ => ELEMENTS,
+        };
+        let mut consider = |index: Option<&Arc<Index>>, cost: f64| {
+            if best.as_ref().is_none_or(|(_, least)| cost < *least) {
+                let array = (**array).clone();
+                let index = index.cloned();
+                best = Some((Each { index, array }, cost));
+            }
+        };
+        let key = ascending(&table.primary_key);
+        if let [part] = key.as_slice()
+            && of.is(part)
+        {
+            consider(None, elements * cost::LOOKUP);
+        }
+        for index in usable(table, conditions).filter(|i| several && !i.unique) {
+            if index.parts.first().is_some_and(|p| of.is(p)) {
+                let one = match of {
+                    Subject::Column(at) => all.columns.get(at).map_or(1.0, |c| 1.0 / c.distinct),
+                    Subject::Expr(_) => 1.0 / DISTINCT,
+                };
+                let rows = elements * one * all.rows;
+                consider(Some(index), rows * (cost::ENTRY + cost::FETCH_IN_ORDER));
+            }
+        }
+    }
+    best
+}
+
+/// Whether an array's element becomes a key of the column when it is known (`exec::operators::settle`).
+fn is_settled_as(element: DataType, column: DataType) -> bool {
+    use DataType::{Bytea, Date, Numeric, Timestamp, Timestamptz, Uuid};
+    let alike = element == column
+        && matches!(
+            column,
+            Bytea | Date | Numeric | Timestamp | Timestamptz | Uuid
+        );
+    alike || element.is_integer() && column.is_integer() || same_form(element, column)
+}
+
+pub(super) fn is_bounded(range: &KeyRange) -> bool {
     !range.prefix.is_empty() || range.lower.is_some() || range.upper.is_some()
 }
 
@@ -229,7 +314,8 @@ pub(super) enum BoundKind {
 pub(super) fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'e>> {
     match c {
         Expr::Call { func, args, .. } => {
-            let (comparison, left_ty, right_ty) = func.comparison_between()?;
+            let (comparison, left_ty, right_ty) =
+                func.comparison_between().or_else(|| of_moments(*func))?;
             let [left, right] = args.as_slice() else {
                 return None;
             };
@@ -263,25 +349,83 @@ pub(super) fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'
             let kind = BoundKind::Equal(items.collect::<Option<Vec<_>>>()?);
             Some(Bound { of, at, kind })
         }
-        // `a = 1 OR a = 2`.
-        Expr::Or(items) => {
-            let mut of: Option<Subject<'e>> = None;
-            let mut all = Vec::new();
-            for item in items {
-                let bound = bound(item, table, at)?;
-                let BoundKind::Equal(values) = bound.kind else {
-                    return None;
-                };
-                if !of.get_or_insert(bound.of).equals(&bound.of) {
-                    return None;
+        Expr::ArrayQuantified {
+            left,
+            op,
+            array,
+            all: false,
+        } => {
+            let (Comparison::Eq, ty, element) = op.comparison_between()? else {
+                return None;
+            };
+            let of = subject(left, settled(ty, left), table)?;
+            let to = of.ty(table);
+            let items = match &**array {
+                Expr::Array(items, _) => items.iter().map(|e| fitted(e, to)).collect(),
+                Expr::Const(Value::Array(known), _) => {
+                    let items = known.items.iter();
+                    let typed = items.map(|v| fitted(&Expr::Const(v.clone(), element), to));
+                    typed.collect::<Option<Vec<_>>>()
                 }
-                all.extend(values);
-            }
-            let kind = BoundKind::Equal(all);
-            Some(Bound { of: of?, at, kind })
+                _ => None,
+            };
+            let kind = BoundKind::Equal(items?);
+            Some(Bound { of, at, kind })
         }
+        Expr::Or(items) => any_equal(items, table, at).or_else(|| in_order(items, table, at)),
         _ => None,
     }
+}
+
+/// `a = 1 OR a = 2`.
+fn any_equal<'e>(items: &'e [Expr], table: &Table, at: usize) -> Option<Bound<'e>> {
+    let mut of: Option<Subject<'e>> = None;
+    let mut all = Vec::new();
+    for item in items {
+        let bound = bound(item, table, at)?;
+        let BoundKind::Equal(values) = bound.kind else {
+            return None;
+        };
+        if !of.get_or_insert(bound.of).equals(&bound.of) {
+            return None;
+        }
+        all.extend(values);
+    }
+    let kind = BoundKind::Equal(all);
+    Some(Bound { of: of?, at, kind })
+}
+
+/// `(a, b) > (1, 2)`, which the binder makes `a > 1 OR (a = 1 AND b > 2)` of: `a >= 1`.
+fn in_order<'e>(items: &'e [Expr], table: &Table, at: usize) -> Option<Bound<'e>> {
+    let mut found: Option<(Subject<'e>, Expr, bool)> = None;
+    for item in items {
+        let first = match item {
+            Expr::And(both) => both.first()?,
+            single => single,
+        };
+        let Bound { of, kind, .. } = bound(first, table, at)?;
+        let (value, lower) = match kind {
+            BoundKind::Lower(e, _) => (e, Some(true)),
+            BoundKind::Upper(e, _) => (e, Some(false)),
+            BoundKind::Equal(mut values) if values.len() == 1 => (values.pop()?, None),
+            BoundKind::Equal(_) => return None,
+        };
+        match &found {
+            None => found = Some((of, value, lower?)),
+            Some((known, limit, is_lower)) => {
+                let fits = known.equals(&of) && same(limit, &value);
+                if !fits || lower.is_some_and(|l| l != *is_lower) {
+                    return None;
+                }
+            }
+        }
+    }
+    let (of, limit, is_lower) = found?;
+    let kind = match is_lower {
+        true => BoundKind::Lower(limit, true),
+        false => BoundKind::Upper(limit, true),
+    };
+    Some(Bound { of, at, kind })
 }
 
 /// A comparison of enums is of the one that its operands are.
@@ -353,7 +497,7 @@ fn fitted(e: &Expr, ty: DataType) -> Option<Expr> {
         // int4 column, int4 parameter, compared as int8.
         Expr::Cast { expr, to, .. } if expr.ty() == ty && widens(ty, *to) => Some((**expr).clone()),
         Expr::Const(value, _) if ty.is_integer() => narrowed(value, ty).map(|v| Expr::Const(v, ty)),
-        e if widens(e.ty(), ty) => Some(Expr::Cast {
+        e if widens(e.ty(), ty) || is_moment_of(e.ty(), ty) => Some(Expr::Cast {
             expr: Box::new(e.clone()),
             to: ty,
             typmod: -1,
@@ -361,6 +505,25 @@ fn fitted(e: &Expr, ty: DataType) -> Option<Expr> {
         }),
         _ => None,
     }
+}
+
+/// A comparison of dates and times of two types.
+fn of_moments(func: FuncRef) -> Option<(Comparison, DataType, DataType)> {
+    let [left, right] = *func.0.args else {
+        return None;
+    };
+    let mixed = is_moment_of(left, right) || is_moment_of(right, left);
+    let comparison = Comparison::of_operator(func.0.operator)?;
+    mixed.then_some((comparison, left, right))
+}
+
+/// A date or a time without a zone, compared with one that has it, is the moment that it is in the session's zone.
+fn is_moment_of(from: DataType, to: DataType) -> bool {
+    use DataType::{Date, Timestamp, Timestamptz};
+    matches!(
+        (from, to),
+        (Date, Timestamp | Timestamptz) | (Timestamp, Timestamptz)
+    )
 }
 
 fn same_form(a: DataType, b: DataType) -> bool {
@@ -440,7 +603,7 @@ pub(super) fn fewest<'b>(bounds: &'b [Bound], part: &KeyPart) -> Option<(usize, 
 }
 
 /// Equalities on the first parts, then bounds on the next one.
-fn key_range(parts: &[KeyPart], bounds: &[Bound]) -> KeyRange {
+pub(super) fn key_range(parts: &[KeyPart], bounds: &[Bound]) -> KeyRange {
     let mut range = KeyRange::default();
     for part in parts {
         let single = fewest(bounds, part).filter(|(_, values)| values.len() == 1);

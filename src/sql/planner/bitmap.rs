@@ -5,7 +5,7 @@
 //! Bounds: `RANGES_MAX` ranges of one index, `LOOKS_MAX` indexes.
 //! Source: PostgreSQL 15, `choose_bitmap_and` in `indxpath.c`: the best look first, then others as long as each makes it cheaper.
 
-use super::access::{Bound, BoundKind, ascending, bound, fewest, usable};
+use super::access::{Bound, BoundKind, ascending, bounds, fewest, usable};
 use super::conjuncts::split;
 use super::cost;
 use super::estimate::{Estimator, Output, selectivity};
@@ -33,7 +33,8 @@ pub(super) fn choose(table: &Table, conditions: &[Expr], on: &Estimator) -> Opti
     let all = on.table(table);
     let ors = conditions.iter().filter_map(|c| any_of(table, c, &all));
     let mut candidates: Vec<Candidate> = ors.collect();
-    candidates.extend(looks(table, conditions, &all));
+    let guessed = on.guessed(conditions.to_vec());
+    candidates.extend(looks(table, conditions, &guessed, &all));
     let mut chosen: Vec<Candidate> = Vec::new();
     let mut least = f64::INFINITY;
     while chosen.len() < LOOKS_MAX {
@@ -86,7 +87,7 @@ fn any_of(table: &Table, condition: &Expr, all: &Output) -> Option<Candidate> {
     let (mut bitmaps, mut entries) = (Vec::new(), 0.0);
     for item in items {
         let own = split(item.clone());
-        let looks = looks(table, &own, all).into_iter();
+        let looks = looks(table, &own, &own, all).into_iter();
         let best = looks.min_by(|a, b| a.entries.total_cmp(&b.entries))?;
         entries += best.entries;
         bitmaps.push(best.bitmap);
@@ -98,13 +99,12 @@ fn any_of(table: &Table, condition: &Expr, all: &Output) -> Option<Candidate> {
     })
 }
 
-/// One for each index that the conditions bound, and for the primary key.
-fn looks(table: &Table, conditions: &[Expr], all: &Output) -> Vec<Candidate> {
-    let numbered = conditions.iter().enumerate();
-    let bounds: Vec<Bound> = numbered.filter_map(|(at, c)| bound(c, table, at)).collect();
+/// One for each index that the conditions bound, and for the primary key. `guessed`: the conditions to estimate by.
+fn looks(table: &Table, conditions: &[Expr], guessed: &[Expr], all: &Output) -> Vec<Candidate> {
+    let bounds = bounds(table, conditions);
     let look = |index: Option<&Arc<Index>>, parts: &[KeyPart]| {
         let (ranges, used) = ranges(parts, &bounds)?;
-        let conditions: Vec<Expr> = used.iter().map(|at| conditions[*at].clone()).collect();
+        let conditions: Vec<Expr> = used.iter().map(|at| guessed[*at].clone()).collect();
         let mut entries = selectivity(&conditions, all) * all.rows;
         if let Some(predicate) = index.and_then(|i| i.predicate.as_ref()) {
             entries *= selectivity(&split(predicate.expr.clone()), all);

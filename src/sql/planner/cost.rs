@@ -29,7 +29,7 @@ pub(super) const OUT: f64 = 0.4;
 /// A pair of rows held against each other.
 const PAIR: f64 = 0.3;
 /// A row looked up by its key, its call among it.
-const LOOKUP: f64 = 8.0;
+pub(super) const LOOKUP: f64 = 8.0;
 /// Left rows for which the executor looks the right ones up, instead of reading them all.
 pub(super) const LOOKUPS_MAX: f64 = 256.0;
 /// Left rows that the executor keeps, whatever the right side is.
@@ -50,11 +50,35 @@ pub(super) fn pairs(left: f64, right: f64, rows: f64) -> f64 {
     right * KEEP + left * right * PAIR + rows * OUT
 }
 
-/// For each left row, where the columns joined on are the primary key.
-pub(super) fn looked_up(scan: &Scan, joined: &dyn Fn(&usize) -> bool) -> Option<f64> {
-    let bare = matches!(scan.access, Access::Full) && scan.partial.is_none();
-    let key = &scan.table.primary_key;
-    (bare && !key.is_empty() && key.iter().all(joined)).then_some(LOOKUP)
+/// For each left row, where the columns joined on are the primary key, or the beginning of that or of an index.
+pub(super) fn looked_up(
+    scan: &Scan,
+    joined: &dyn Fn(&usize) -> bool,
+    on: &Estimator,
+) -> Option<f64> {
+    if !matches!(scan.access, Access::Full) || scan.partial.is_some() {
+        return None;
+    }
+    let table = &scan.table;
+    let key = &table.primary_key;
+    if !key.is_empty() && key.iter().all(joined) {
+        return Some(LOOKUP);
+    }
+    let all = on.table(table);
+    let rows = |columns: &[usize]| {
+        let used = columns.iter().take_while(|c| joined(c));
+        let distinct: f64 = used
+            .filter_map(|c| all.columns.get(*c))
+            .map(|c| c.distinct)
+            .product();
+        (columns.first().is_some_and(joined)).then(|| (all.rows / distinct.max(1.0)).max(1.0))
+    };
+    let plain = table
+        .valid_indexes()
+        .filter(|i| !i.unique && i.predicate.is_none());
+    let each = plain.filter_map(|i| rows(&i.columns()?)).chain(rows(key));
+    let least = each.min_by(f64::total_cmp)?;
+    Some(LOOKUP + least * (ENTRY + FETCH_IN_ORDER))
 }
 
 /// The scan of a table.
@@ -68,7 +92,10 @@ pub(super) fn access(table: &Table, by: &Access, filter: Option<&Expr>, on: &Est
         Access::Full => CALL + on.table(table).rows * VISIT,
         Access::Keys(keys) => keys.len() as f64 * LOOKUP,
         Access::KeyRange(_) => CALL + on.found(table, by, filter).rows * VISIT,
-        Access::Bitmap(_) => CALL + on.found(table, by, filter).rows * (ENTRY + FETCH_IN_ORDER),
+        Access::Each(each) if each.index.is_none() => on.found(table, by, filter).rows * LOOKUP,
+        Access::Bitmap(_) | Access::Each(_) => {
+            CALL + on.found(table, by, filter).rows * (ENTRY + FETCH_IN_ORDER)
+        }
         Access::Index { .. } => CALL + on.found(table, by, filter).rows * FETCH,
     }
 }
@@ -124,6 +151,7 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::Configure { .. }
             | Plan::Notify { .. }
             | Plan::Sleep { .. }
+            | Plan::Observe { .. }
             | Plan::Sequence(_)
             | Plan::Call(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,

@@ -13,6 +13,7 @@ use super::node::{Estimate, Node, millis, number};
 use super::placed;
 use crate::{ExplainOptions, Statement};
 use engine::catalog::{Catalog, Table};
+use engine::exec::Context;
 use engine::exec::fragment::wanted;
 use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
@@ -35,6 +36,7 @@ pub struct Took {
 pub struct Explained<'a> {
     pub statement: &'a Statement,
     pub catalog: &'a Catalog,
+    pub context: &'a Context,
     pub options: ExplainOptions,
     /// What its operators did.
     pub profile: Option<&'a Profile>,
@@ -75,7 +77,7 @@ impl Explained<'_> {
     fn shown(&self) -> Shown<'_> {
         Shown {
             inside: Cell::new(false),
-            on: Estimator::new(self.catalog),
+            on: Estimator::new(self.catalog, self.context),
             of: self,
         }
     }
@@ -193,6 +195,10 @@ impl Shown<'_> {
             Access::Full | Access::Bitmap(_) => None,
             Access::Keys(_) | Access::KeyRange(_) => Some(&table.primary_key_name),
             Access::Index { index, .. } => Some(&index.name),
+            Access::Each(each) => match &each.index {
+                Some(index) => Some(&index.name),
+                None => Some(&table.primary_key_name),
+            },
         };
         let conditions = found_by::access_texts(table, access, &printer);
         let plain_conditions = found_by::access_texts(table, access, &plain);
@@ -208,7 +214,7 @@ impl Shown<'_> {
                 let mut node = Node::new(kind);
                 let back = match access {
                     Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
-                    Access::Full | Access::Keys(_) | Access::Bitmap(_) => false,
+                    Access::Full | Access::Keys(_) | Access::Bitmap(_) | Access::Each(_) => false,
                 };
                 let way = if back { " Backward" } else { "" };
                 node.title = format!("{kind}{way} using {index} on {}", table.name);
@@ -358,6 +364,7 @@ impl Shown<'_> {
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
             Plan::Sleep { input } => self.over(Node::new("Sleep"), &[input]),
+            Plan::Observe { input, .. } => self.over(Node::new("Server State"), &[input]),
             Plan::Advise(advise) => self.over(Node::new("Advisory Lock"), &[&advise.input]),
             Plan::Sequence(call) => self.over(Node::new("Sequence"), &[&call.input]),
             Plan::Call(call) => named_scan("Function Scan", &call.name),

@@ -38,6 +38,17 @@ pub(super) fn access_texts(table: &Table, access: &Access, printer: &Printer) ->
             range_texts(index.parts.iter().map(name).collect(), range, printer)
         }
         Access::Bitmap(bitmap) => bitmap_texts(table, bitmap, printer),
+        Access::Each(each) => {
+            let array = printer.print(&each.array);
+            let name = match &each.index {
+                Some(index) => index.parts.first().map(|p| system::part_text(table, p)),
+                None => table
+                    .primary_key
+                    .first()
+                    .map(|c| quoted(&table.columns[*c])),
+            };
+            vec![format!("({} = ANY ({array}))", name.unwrap_or_default())]
+        }
     }
 }
 

@@ -1,21 +1,26 @@
 //! LIMIT known at planning bounds what is below it.
 //!
 //! Owns: `Sort::top`, `Scan::limit` and `Scan::top`: a sort that wants its first rows wants the first ones of each partition, and
-//! where a partition gives its rows in that order anyway it may stop after them; the same of what runs in the partitions. Asked by: `planner`, last. Never: removes the
+//! where a partition gives its rows in that order anyway, or an index does, it may stop after them; the same of what runs in the partitions,
+//! and of the left side of a left join. Asked by: `planner`, last. Never: removes the
 //! Limit or the Sort itself.
 //! Bounds: `TOP_MAX` rows are chosen where they are; more are sorted where all of them meet.
 
+use super::access::{ascending, bounds, key_range, of_range, usable};
+use super::conjuncts::split;
+use super::cost;
+use super::estimate::{Estimator, selectivity};
 use super::rename::{has_subquery, substitute};
 use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
-use engine::plan::{Access, Expr, KeyRange, Plan, Scan, SortKey, Top};
+use engine::plan::{Access, Expr, JoinKind, KeyRange, Plan, Scan, SortKey, Top};
 use types::{DataType, Value};
 
 /// First rows of a partition.
 const TOP_MAX: u64 = 10_000;
 
 /// Bounds what each constant LIMIT in the plan stands on.
-pub(super) fn bound(plan: &mut Plan) {
+pub(super) fn bound(plan: &mut Plan, on: &Estimator) {
     if let Plan::Limit {
         input,
         limit: Some(limit),
@@ -23,11 +28,20 @@ pub(super) fn bound(plan: &mut Plan) {
     } = plan
         && let Some(rows) = rows(limit, offset.as_ref())
     {
-        apply(input, rows);
+        apply(input, rows, on);
     }
     for input in plan.inputs_mut() {
-        bound(input);
+        bound(input, on);
     }
+}
+
+/// Has the first row of a sorted scan found without reading the others, if that can be.
+pub(super) fn is_found_first(sorted: &mut Plan, on: &Estimator) -> bool {
+    apply(sorted, 1, on);
+    let Plan::Sort { input, .. } = sorted else {
+        return false;
+    };
+    matches!(&**input, Plan::Scan(scan) if scan.limit == Some(1))
 }
 
 fn rows(limit: &Expr, offset: Option<&Expr>) -> Option<u64> {
@@ -46,16 +60,17 @@ fn constant(e: &Expr) -> Option<u64> {
     }
 }
 
-fn apply(plan: &mut Plan, rows: u64) {
+fn apply(plan: &mut Plan, rows: u64, on: &Estimator) {
     match plan {
-        Plan::Project { input, .. } => apply(input, rows),
+        Plan::Project { input, .. } => apply(input, rows, on),
         Plan::Sort { input, keys, top } => {
             *top = Some(top.map_or(rows, |t| t.min(rows)));
             match &mut **input {
-                Plan::Scan(scan) => first(scan, keys, rows),
+                Plan::Scan(scan) => first(scan, keys, rows, on),
                 Plan::Gather { input } if rows <= TOP_MAX && keys.iter().all(is_free) => {
                     sort_below(input, keys, rows);
                 }
+                below if rows <= TOP_MAX => first_of_left(below, keys, rows, on),
                 _ => {}
             }
         }
@@ -77,8 +92,8 @@ fn apply(plan: &mut Plan, rows: u64) {
             left,
             right,
         } => {
-            apply(left, rows);
-            apply(right, rows);
+            apply(left, rows, on);
+            apply(right, rows, on);
         }
         _ => {}
     }
@@ -86,6 +101,36 @@ fn apply(plan: &mut Plan, rows: u64) {
 
 fn is_free(key: &SortKey) -> bool {
     !has_subquery(&key.expr) && !key.expr.is_volatile()
+}
+
+/// A left join has each row of its left side at least once: the first rows by what is there come of the first ones there.
+fn first_of_left(plan: &mut Plan, keys: &[SortKey], rows: u64, on: &Estimator) {
+    match plan {
+        Plan::Project { input, exprs } => {
+            let key = |k: &SortKey| {
+                let expr = substitute(&k.expr, exprs)?;
+                Some(SortKey { expr, ..k.clone() })
+            };
+            if let Some(keys) = keys.iter().map(key).collect::<Option<Vec<_>>>() {
+                first_of_left(input, &keys, rows, on);
+            }
+        }
+        Plan::Join(join) if join.kind == JoinKind::Left => {
+            let width = join.left_width;
+            let of_left = |k: &SortKey| is_free(k) && k.expr.columns().iter().all(|c| *c < width);
+            if !keys.iter().all(of_left) {
+                return;
+            }
+            let input = Box::new(std::mem::take(&mut join.left));
+            join.left = Plan::Sort {
+                input,
+                keys: keys.to_vec(),
+                top: None,
+            };
+            apply(&mut join.left, rows, on);
+        }
+        _ => {}
+    }
 }
 
 /// The first rows of each partition.
@@ -98,7 +143,7 @@ fn sort_below(input: &mut Box<Plan>, keys: &[SortKey], rows: u64) {
 }
 
 /// The first rows of the scan in the order of these keys over its output.
-fn first(scan: &mut Scan, keys: &[SortKey], rows: u64) {
+fn first(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) {
     let free = scan.partial.is_none() && scan.limit.is_none() && !scan.addressed;
     if !free || rows > TOP_MAX {
         return;
@@ -106,7 +151,7 @@ fn first(scan: &mut Scan, keys: &[SortKey], rows: u64) {
     let Some(keys) = over_table(scan, keys) else {
         return;
     };
-    if comes_in_order(scan, &keys) {
+    if comes_in_order(scan, &keys) || by_index(scan, &keys, rows, on) {
         scan.limit = Some(rows);
     } else {
         scan.top = Some(Top { keys, rows });
@@ -127,24 +172,21 @@ fn over_table(scan: &Scan, keys: &[SortKey]) -> Option<Vec<SortKey>> {
     keys.iter().map(key).collect()
 }
 
-/// Whether the rows of a partition come in this order. Where an index has it, or its opposite, rows are found by that.
+/// Whether the rows of a partition come in this order, forward or backward.
 fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
     let table = scan.table.clone();
-    let ascending = |columns: &[usize]| -> Vec<KeyPart> {
-        columns.iter().map(|c| KeyPart::ascending(*c)).collect()
-    };
     let primary = ascending(&table.primary_key);
     match &mut scan.access {
         Access::Full => match direction(&table, &primary, 0, keys, true) {
-            Some(false) => true,
-            Some(true) => {
-                scan.access = Access::KeyRange(KeyRange {
-                    backward: true,
-                    ..KeyRange::default()
-                });
+            Some(backward) => {
+                if backward {
+                    scan.access = Access::KeyRange(KeyRange {
+                        backward: true,
+                        ..KeyRange::default()
+                    });
+                }
                 true
             }
-            None if scan.filter.is_none() => by_index(scan, &table, keys),
             None => false,
         },
         Access::KeyRange(range) => {
@@ -157,26 +199,57 @@ fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
             range.backward = way == Some(true);
             way.is_some()
         }
-        Access::Keys(_) | Access::Index { .. } | Access::Bitmap(_) => false,
+        Access::Keys(_) | Access::Index { .. } | Access::Bitmap(_) | Access::Each(_) => false,
     }
 }
 
-fn by_index(scan: &mut Scan, table: &Table, keys: &[SortKey]) -> bool {
-    for index in table.valid_indexes() {
-        if index.unique || index.predicate.is_some() {
-            continue;
-        }
-        if let Some(backward) = direction(table, &index.parts, 0, keys, false) {
-            let range = KeyRange {
-                backward,
-                ..KeyRange::default()
-            };
-            let index = index.clone();
-            scan.access = Access::Index { index, range };
-            return true;
+/// Finds the rows by the key or an index that has them in this order, or its opposite, where it is cheaper to read on until there
+/// are enough of them than to find all and choose.
+fn by_index(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) -> bool {
+    let table = scan.table.clone();
+    let conditions: Vec<Expr> = scan.filter.clone().into_iter().flat_map(split).collect();
+    let bounds = bounds(&table, &conditions);
+    let guessed = on.guessed(conditions.clone());
+    let all = on.table(&table);
+    let wanted = selectivity(&guessed, &all) * all.rows;
+    // What has to be passed to find so many, where those that are wanted lie anywhere among the others.
+    let cost = |range: &KeyRange, parts: &[KeyPart], each: f64| {
+        let found = selectivity(&of_range(range, parts, &bounds, &guessed), &all) * all.rows;
+        let passed = rows as f64 * found / wanted.max(1.0);
+        cost::CALL + passed.min(found) * each
+    };
+    let mut least = match scan.filter.is_none() && matches!(scan.access, Access::Full) {
+        true => f64::INFINITY,
+        false => cost::access(&table, &scan.access, scan.filter.as_ref(), on),
+    };
+    let mut best = None;
+    let primary = ascending(&table.primary_key);
+    let range = key_range(&primary, &bounds);
+    if table.has_key()
+        && let Some(backward) = direction(&table, &primary, range.prefix.len(), keys, true)
+        && cost(&range, &primary, cost::VISIT) < least
+    {
+        least = cost(&range, &primary, cost::VISIT);
+        best = Some(Access::KeyRange(KeyRange { backward, ..range }));
+    }
+    for index in usable(&table, &conditions).filter(|i| !i.unique) {
+        let range = key_range(&index.parts, &bounds);
+        let cost = cost(&range, &index.parts, cost::FETCH);
+        if cost < least
+            && let Some(backward) = direction(&table, &index.parts, range.prefix.len(), keys, false)
+        {
+            least = cost;
+            let (index, range) = (index.clone(), KeyRange { backward, ..range });
+            best = Some(Access::Index { index, range });
         }
     }
-    false
+    match best {
+        Some(access) => {
+            scan.access = access;
+            true
+        }
+        None => false,
+    }
 }
 
 /// Whether rows that lie in the order of these parts, of which the first `equal` are the same for all, come in the order of the

@@ -12,6 +12,7 @@ mod cost;
 mod decorrelate;
 mod estimate;
 mod explain;
+mod extremes;
 mod found_by;
 mod implied;
 mod join_order;
@@ -40,6 +41,7 @@ pub(super) use shape::types;
 use super::Statement;
 use access::Found;
 use engine::catalog::{Catalog, Table};
+use engine::exec::Context;
 use engine::exec::eval::fold;
 use engine::plan::{
     Access, Assignment, ConflictAction, Delete, Expr, Homes, Insert, Merge, Plan, Query, Returning,
@@ -49,8 +51,9 @@ use estimate::Estimator;
 use std::sync::Arc;
 
 /// The statement with every plan inside it refined.
-pub fn optimize(statement: Statement, catalog: &Catalog) -> Statement {
-    optimized(statement, &Estimator::new(catalog))
+/// `context`: what stable functions say now, to estimate by.
+pub fn optimize(statement: Statement, catalog: &Catalog, context: &Context) -> Statement {
+    optimized(statement, &Estimator::new(catalog, context))
 }
 
 fn optimized(statement: Statement, on: &Estimator) -> Statement {
@@ -106,10 +109,11 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     decorrelate::rewrite(&mut plan, on);
     optimize_subplans(&mut plan, on);
     let mut plan = prune::prune(push_filter::push(plan, Vec::new(), on));
+    extremes::rewrite(&mut plan, on);
     colocate::place(&mut plan, on);
     partial::split_aggregates(&mut plan);
     sides::choose(&mut plan, on);
-    limits::bound(&mut plan);
+    limits::bound(&mut plan, on);
     plan
 }
 

@@ -77,6 +77,7 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
         Plan::Window(window) => window_names(window),
         Plan::Notify { .. } => vec!["pg_notify".to_owned()],
         Plan::Sleep { .. } => vec!["pg_sleep".to_owned()],
+        Plan::Observe { .. } => vec!["pg_table_size".to_owned()],
         Plan::Given(given) => named_columns(&given.name, &given.columns),
         Plan::Sequence(call) => vec!["nextval".to_owned(); call.function.returns().len()],
         Plan::Call(call) => vec![call.name.clone(); call.types.len()],

@@ -352,7 +352,7 @@ impl<'g, 'a> Graph<'g, 'a> {
                 class.is_some_and(|(c, _)| c.iter().any(other))
             })
         };
-        cost::looked_up(scan, &joined)
+        cost::looked_up(scan, &joined, self.on)
     }
 
     fn assemble(&mut self, tree: &Tree) -> (Plan, Vec<usize>) {

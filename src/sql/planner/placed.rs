@@ -15,7 +15,7 @@ pub(super) fn asked_most(table: &Table, access: &Access, homes: &Homes, all: usi
         some => some,
     };
     let most = match access {
-        Access::Full | Access::Bitmap(_) => known,
+        Access::Full | Access::Bitmap(_) | Access::Each(_) => known,
         Access::Keys(keys) => places(table, keys),
         Access::KeyRange(range) if placed(&table.primary_key, range) => 1,
         Access::KeyRange(_) => known,

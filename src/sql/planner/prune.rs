@@ -81,6 +81,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         | Plan::Advise(_)
         | Plan::Notify { .. }
         | Plan::Sleep { .. }
+        | Plan::Observe { .. }
         | Plan::Configure { .. }
         | Plan::Gather { .. }
         | Plan::Sequence(_)

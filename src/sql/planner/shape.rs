@@ -64,6 +64,7 @@ pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
             types
         }
         Plan::Notify { .. } | Plan::Sleep { .. } => vec![DataType::Void],
+        Plan::Observe { what, .. } => vec![what.returns()],
         Plan::Given(given) => given.columns.iter().map(|c| c.ty).collect(),
         Plan::Sequence(call) => call.function.returns().to_vec(),
         Plan::Call(call) => call.types.clone(),

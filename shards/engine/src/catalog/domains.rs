@@ -26,7 +26,7 @@ impl UserType {
     pub fn domain_checks(&self) -> &[Check] {
         match &self.kind {
             UserTypeKind::Domain { checks, .. } => checks,
-            UserTypeKind::Enum { .. } => &[],
+            UserTypeKind::Enum { .. } | UserTypeKind::Composite { .. } => &[],
         }
     }
 }
@@ -54,7 +54,7 @@ impl Catalog {
     pub fn domain_base(&self, oid: u32) -> Option<(DataType, i32)> {
         match &self.domain_chain(oid).last()?.kind {
             UserTypeKind::Domain { base, typmod, .. } => Some((*base, *typmod)),
-            UserTypeKind::Enum { .. } => None,
+            UserTypeKind::Enum { .. } | UserTypeKind::Composite { .. } => None,
         }
     }
 
@@ -62,7 +62,7 @@ impl Catalog {
     pub fn domain_default(&self, oid: u32) -> Option<&SqlExpr> {
         match &self.types.get(&oid)?.kind {
             UserTypeKind::Domain { default, .. } => default.as_ref(),
-            UserTypeKind::Enum { .. } => None,
+            UserTypeKind::Enum { .. } | UserTypeKind::Composite { .. } => None,
         }
     }
 
@@ -93,7 +93,8 @@ impl Catalog {
             return Err(Error::new(
                 SqlState::NOT_NULL_VIOLATION,
                 format!("domain {} does not allow null values", name()),
-            ));
+            )
+            .with_schema(self.types.get(&oid).map_or("", |t| &t.schema)));
         }
         let chain: Vec<&UserType> = self.domain_chain(oid).collect();
         let row = [value.clone()];
@@ -109,6 +110,7 @@ impl Catalog {
                             check.name
                         ),
                     )
+                    .with_schema(&domain.schema)
                     .with_constraint(&check.name));
                 }
             }

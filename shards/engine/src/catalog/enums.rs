@@ -12,6 +12,7 @@ use crate::exec::Context;
 use crate::exec::functions::quote_identifier;
 use std::borrow::Cow;
 use std::sync::Arc;
+use types::datatype::COMPOSITE_ARRAY;
 use types::marks::{self, Mark};
 use types::{Array, DataType, EnumValue, Error, Result, Row, SqlState, Value};
 
@@ -45,7 +46,15 @@ impl UserType {
     pub fn labels(&self) -> &[EnumLabel] {
         match &self.kind {
             UserTypeKind::Enum { labels } => labels,
-            UserTypeKind::Domain { .. } => &[],
+            UserTypeKind::Domain { .. } | UserTypeKind::Composite { .. } => &[],
+        }
+    }
+
+    /// As values have it; of a domain, as its name is looked up.
+    pub fn data_type(&self) -> DataType {
+        match self.kind {
+            UserTypeKind::Composite { .. } => DataType::Composite(self.oid),
+            UserTypeKind::Enum { .. } | UserTypeKind::Domain { .. } => DataType::Enum(self.oid),
         }
     }
 }
@@ -80,15 +89,16 @@ impl Catalog {
             })
     }
 
-    /// A user's type by its name, or by that of its array.
+    /// A user's type by its name, or by that of its array; each relation's rows have the type of its name.
     pub fn user_type(&self, path: &[String], schema: Option<&str>, name: &str) -> Option<DataType> {
-        let within = |schema: &str| {
+        let own = |schema: &str, name: &str| {
             let mut types = self.types.values().filter(|t| t.schema == schema);
-            types.find_map(|t| match name.strip_prefix('_') {
-                _ if t.name == name => Some(DataType::Enum(t.oid)),
-                Some(element) if t.name == element => Some(DataType::EnumArray(t.oid)),
-                _ => None,
-            })
+            let own = types.find(|t| t.name == name).map(|t| t.data_type());
+            own.or_else(|| self.row_type(schema, name))
+        };
+        let within = |schema: &str| {
+            let array = || own(schema, name.strip_prefix('_')?)?.array();
+            own(schema, name).or_else(array)
         };
         match schema {
             Some(schema) => within(schema),
@@ -98,27 +108,39 @@ impl Catalog {
 
     /// The type of this oid, the system's or a user's.
     pub fn type_of_oid(&self, oid: u32) -> Option<DataType> {
-        DataType::from_oid(oid).or_else(|| {
-            if self.types.contains_key(&oid) {
-                return Some(DataType::Enum(oid));
-            }
-            let of = oid.checked_sub(1)?;
-            let array = self.types.get(&of).is_some_and(|t| t.array_oid == oid);
-            array.then_some(DataType::EnumArray(of))
-        })
+        let user = |oid: u32| match self.types.get(&oid) {
+            Some(t) => Some(t.data_type()),
+            None => self.attributes(oid).map(|_| DataType::Composite(oid)),
+        };
+        let array = || match oid & COMPOSITE_ARRAY {
+            0 => user(oid.checked_sub(1)?).filter(|t| !t.is_record()),
+            _ => user(oid ^ COMPOSITE_ARRAY).filter(|t| t.is_record()),
+        };
+        let found = DataType::from_oid(oid).or_else(|| user(oid));
+        found.or_else(|| array()?.array())
     }
 
     /// As `format_type` prints a user's type; `None` for another.
     pub fn user_type_name(&self, ty: DataType) -> Option<String> {
-        let found = self.types.get(&ty.user_oid()?)?;
-        let mut name = quote_identifier(&found.name).into_owned();
-        if found.schema != PUBLIC {
-            name = format!("{}.{name}", quote_identifier(&found.schema));
+        let (schema, name) = self.name_of_type(ty.user_oid()?)?;
+        let mut out = quote_identifier(name).into_owned();
+        if schema != PUBLIC {
+            out = format!("{}.{out}", quote_identifier(schema));
         }
         if ty.is_array() {
-            name.push_str("[]");
+            out.push_str("[]");
         }
-        Some(name)
+        Some(out)
+    }
+
+    /// The schema and name of a user's type, a relation's for its rows'.
+    pub fn name_of_type(&self, oid: u32) -> Option<(&str, &str)> {
+        let id = types::TableId(oid);
+        let own = self.types.get(&oid).map(|t| (&t.schema, &t.name));
+        let table = || self.tables.get(&id).map(|t| (&t.schema, &t.name));
+        let view = || self.views.get(&id).map(|v| (&v.schema, &v.name));
+        let (schema, name) = own.or_else(table).or_else(view)?;
+        Some((schema, name))
     }
 
     /// The text with names in the places of marks.
@@ -132,14 +154,25 @@ impl Catalog {
         })
     }
 
-    /// The value of an enum, or of an array of them, whose labels are texts yet.
-    pub fn from_labels(&self, v: Value, ty: DataType) -> Result<Value> {
+    /// The value of an enum whose label is a text yet, of a row that is bytes yet, or of an array of them.
+    pub fn from_labels(&self, v: Value, ty: DataType, ctx: &Context) -> Result<Value> {
         match (&v, ty) {
             (Value::Text(s), DataType::Enum(oid)) => self.enum_value(oid, s),
+            (Value::Text(_), DataType::Composite(_)) => {
+                crate::exec::cast::cast(v, DataType::Text, ty, -1, false, ctx)
+            }
             (Value::Array(a), DataType::EnumArray(oid)) => {
-                let item = |v: &Value| self.from_labels(v.clone(), DataType::Enum(oid));
+                let item = |v: &Value| self.from_labels(v.clone(), DataType::Enum(oid), ctx);
                 Ok(Value::Array(Arc::new(Array {
                     element: DataType::Enum(oid),
+                    items: a.items.iter().map(item).collect::<Result<_>>()?,
+                })))
+            }
+            (Value::Bytea(b), DataType::Composite(oid)) => self.record_of_bytes(b, oid, ctx),
+            (Value::Array(a), DataType::CompositeArray(oid)) => {
+                let item = |v: &Value| self.from_labels(v.clone(), DataType::Composite(oid), ctx);
+                Ok(Value::Array(Arc::new(Array {
+                    element: DataType::Composite(oid),
                     items: a.items.iter().map(item).collect::<Result<_>>()?,
                 })))
             }
@@ -170,12 +203,27 @@ impl Catalog {
                     text.into()
                 }
             }),
-            Value::Array(a) if matches!(a.element, DataType::Enum(_)) => {
+            Value::Array(a) if matches!(a.element, DataType::Enum(_)) || a.element.is_record() => {
                 let item = |v: &Value| self.labelled(v).unwrap_or_else(|| v.clone());
+                let element = match a.element.is_record() {
+                    true => a.element,
+                    false => DataType::Text,
+                };
                 Some(Value::Array(Arc::new(Array {
-                    element: DataType::Text,
+                    element,
                     items: a.items.iter().map(item).collect(),
                 })))
+            }
+            Value::Record(r) => {
+                let labels: Vec<Option<Value>> =
+                    r.values().iter().map(|v| self.labelled(v)).collect();
+                if labels.iter().all(Option::is_none) {
+                    return None;
+                }
+                let values = labels.into_iter().zip(r.values());
+                let values = values.map(|(label, v)| label.unwrap_or_else(|| v.clone()));
+                let record = r.with(values.collect()).ok()?;
+                Some(Value::Record(Arc::new(record)))
             }
             _ => None,
         }

@@ -36,7 +36,23 @@ impl Function {
         self.returns.set || !self.returns.columns.is_empty()
     }
 
-    /// The types of what a call gives; none: nothing.
+    /// A call may be a value.
+    pub fn returns_value(&self) -> bool {
+        !self.returns.set && (self.returns.row_of.is_some() || self.returns.columns.is_empty())
+    }
+
+    /// The named type whose rows it returns.
+    pub fn row_type(&self) -> Option<DataType> {
+        self.returns.row_of.map(|id| DataType::Composite(id.0))
+    }
+
+    /// The type of a call's value, `void` where there is none.
+    pub fn value_type(&self) -> DataType {
+        let row = self.row_type().filter(|_| !self.returns.set);
+        row.unwrap_or(self.returns.ty)
+    }
+
+    /// The types of what a call gives in FROM; none: nothing.
     pub fn result_types(&self) -> Vec<DataType> {
         match self.returns.columns.as_slice() {
             [] if self.returns.ty == DataType::Void => Vec::new(),
@@ -72,6 +88,9 @@ impl Function {
                 .extend(oid.filter(|oid| !self.body.uses.contains(oid)));
         }
         if let Some(relation) = self.returns.row_of {
+            if !self.body.uses.contains(&relation.0) {
+                self.body.uses.push(relation.0);
+            }
             // Under a name that no query can say.
             self.body.reads.push(super::objects::Reads {
                 relation,
@@ -175,9 +194,12 @@ impl Catalog {
         if f.is_of_triggers() {
             return "trigger".into();
         }
-        if let Some(relation) = r.row_of.and_then(|id| self.relation_by_oid(id.0)) {
-            let name = path::shown(relation.schema(), relation.name());
-            return format!("SETOF {name}");
+        if let Some(id) = r.row_of {
+            let name = self.argument_name(DataType::Composite(id.0), 0);
+            return match r.set {
+                true => format!("SETOF {name}"),
+                false => name,
+            };
         }
         if !r.columns.is_empty() && !f.written.is_empty() {
             return if r.set { "SETOF record" } else { "record" }.into();

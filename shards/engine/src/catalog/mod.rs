@@ -5,6 +5,7 @@
 //! `Arc<Catalog>` of its database that a statement started with. Never: holds rows.
 
 pub mod change;
+pub mod composites;
 pub mod databases;
 pub mod domains;
 pub mod enums;
@@ -29,6 +30,7 @@ pub use model::{
     Table, TableKind,
 };
 pub use objects::{
-    EnumLabel, Firing, ForeignKey, ForeignKeyAction, Function, FunctionArg, Language, Returns,
-    Schema, Sequence, Stated, Trigger, TriggerWhen, UserType, UserTypeKind, View, WrittenArg,
+    Attribute, EnumLabel, Firing, ForeignKey, ForeignKeyAction, Function, FunctionArg, Language,
+    Returns, Schema, Sequence, Stated, Trigger, TriggerWhen, UserType, UserTypeKind, View,
+    WrittenArg,
 };

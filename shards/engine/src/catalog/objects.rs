@@ -111,6 +111,20 @@ pub enum UserTypeKind {
         /// Over a row of one column: the value.
         checks: Vec<Check>,
     },
+    /// A row that no relation has. It is a relation of `pg_class` all the same, of the type's oid.
+    Composite { attributes: Vec<Attribute> },
+}
+
+/// A field of a composite type, or of a relation's rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attribute {
+    pub name: String,
+    pub ty: DataType,
+    pub typmod: i32,
+    /// Oid of the domain, enum or composite type; 0 for none.
+    pub declared: u32,
+    /// Its `attnum`.
+    pub number: i16,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -47,12 +47,13 @@ pub fn shown(ctx: &Context, text: &str, of: Option<&Stated>) -> String {
 
 /// As `format_type` prints a user's type: with its schema unless the path finds it.
 pub fn type_name(catalog: &Catalog, path: &[String], ty: DataType) -> Option<String> {
-    let own = catalog.types.get(&ty.user_oid()?)?;
-    let seen = catalog.user_type(path, None, &own.name);
-    let seen = seen.and_then(|t| t.user_oid()) == Some(own.oid);
-    let mut name = quote_identifier(&own.name).into_owned();
+    let oid = ty.user_oid()?;
+    let (schema, own) = catalog.name_of_type(oid)?;
+    let seen = catalog.user_type(path, None, own);
+    let seen = seen.and_then(|t| t.user_oid()) == Some(oid);
+    let mut name = quote_identifier(own).into_owned();
     if !seen {
-        name = format!("{}.{name}", quote_identifier(&own.schema));
+        name = format!("{}.{name}", quote_identifier(schema));
     }
     if ty.is_array() {
         name.push_str("[]");

@@ -9,8 +9,9 @@
 mod first;
 mod older;
 
+use super::databases;
 use super::objects::CommentKey;
-use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, databases};
+use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, UserType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ const TRIGGER_FORM_OF_ROWS: u8 = 4;
 
 /// That of databases: versions before it know one.
 const DATABASE_FORM: u8 = 5;
+
+/// That of composite types: columns of them have a type that versions before it do not know.
+const COMPOSITE_FORM: u8 = 6;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -131,7 +135,14 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let sequence = catalog.sequences.get(id);
                 cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
             }
-            Object::Type(oid) => cells.push(cell(TYPES, *oid, catalog.types.get(oid))?),
+            Object::Type(oid) => {
+                let ty = catalog.types.get(oid);
+                let form = |t: &Arc<UserType>| match t.data_type().is_record() {
+                    true => of_number(COMPOSITE_FORM, &**t),
+                    false => to_form(&**t),
+                };
+                cells.push((key(TYPES, *oid), ty.map(form).transpose()?));
+            }
             Object::Function(oid) => {
                 let function = catalog.functions.get(oid);
                 let value = function
@@ -262,7 +273,11 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             catalog.sequences.insert(id, object(value)?);
         }
         TYPES => {
-            catalog.types.insert(oid(rest)?, object(value)?);
+            let ty: UserType = match value.first() {
+                Some(&COMPOSITE_FORM) => form(value, COMPOSITE_FORM)?,
+                _ => of_form(value)?,
+            };
+            catalog.types.insert(oid(rest)?, Arc::new(ty));
         }
         FUNCTIONS => {
             let function = function(value)?;
@@ -523,8 +538,9 @@ mod tests {
         assert!(named("stamp").is_of_triggers());
         let all = named("all_t");
         assert_eq!(all.body.sql, "select * from t");
-        assert!(!all.fixed && all.body.path.is_empty() && all.body.uses.is_empty());
+        assert!(!all.fixed && all.body.path.is_empty());
         assert_eq!(all.body.reads.len(), 1, "its row type");
+        assert_eq!(all.body.uses, [all.body.reads[0].relation.0]);
         assert!(catalog.triggers.values().all(|t| !t.statement));
         assert_eq!(catalog.triggers.len(), 2);
     }

@@ -178,6 +178,7 @@ fn put_value(v: &Value, ty: DataType, out: &mut Vec<u8>) -> Result<(), CodecErro
             | DataType::Varchar
             | DataType::Name
             | DataType::InternalChar
+            | DataType::Jsonpath
             | DataType::Unknown,
             Value::Text(s),
         ) => put_bytes(s.as_bytes(), out),
@@ -335,6 +336,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
         | DataType::Bpchar
         | DataType::Name
         | DataType::InternalChar
+        | DataType::Jsonpath
         | DataType::Unknown => Value::Text(take_text(r)?.into()),
         DataType::Bytea => Value::Bytea(take_bytes(r)?.into()),
         DataType::Interval => {
@@ -345,7 +347,7 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
         DataType::Jsonb => Value::Jsonb(Arc::new(take_json(r)?)),
         DataType::Json => Value::Json(take_text(r)?.into()),
         DataType::Oid => Value::Oid(u32::from_be_bytes(r.array()?)),
-        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+        ty if ty.is_reg() => {
             let oid = u32::from_be_bytes(r.array()?);
             let name = Arc::from(oid.to_string());
             Value::Reg(Reg { oid, name })

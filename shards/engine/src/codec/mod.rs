@@ -15,6 +15,7 @@ pub mod tagged;
 mod bytes;
 mod key_json;
 mod key_number;
+mod record;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! Values that are not NULL follow in column order: bool 1 byte; integers, floats, dates and times in their width, little
 //! endian; an enum's place among its labels 8 bytes; interval 16 bytes (micros, days, months); uuid 16 bytes; everything else a varint length and its bytes. A
 //! numeric's bytes are one kind byte (0 finite, 1 NaN, 2 Infinity, 3 -Infinity), a varint scale and the mantissa as a
-//! signed little-endian integer. jsonb and arrays nest these forms.
+//! signed little-endian integer. jsonb, arrays and rows (`record`) nest these forms.
 //!
 //! Columns are stored by their numbers, so a dropped one keeps its place (NULL in rows written since). Rows written before a
 //! column was added have fewer columns than the table: the rest is what the column says rows have that miss it, or NULL.
@@ -15,6 +15,7 @@
 
 use super::CodecError;
 use super::bytes::{Reader, put_varint};
+use super::record;
 use crate::catalog::{ColumnDef, Table};
 use num_bigint::BigInt;
 use std::sync::Arc;
@@ -231,6 +232,7 @@ pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(r.name.as_bytes());
         }),
         Value::Array(a) => nested(out, |out| put_array(a, out)),
+        Value::Record(r) => nested(out, |out| record::put(r, out)),
     }
 }
 
@@ -371,6 +373,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
         | DataType::Bpchar
         | DataType::Name
         | DataType::InternalChar
+        | DataType::Jsonpath
         | DataType::Unknown => Value::Text(Arc::from(text(r.prefixed()?)?)),
         DataType::Bytea => Value::Bytea(Arc::from(r.prefixed()?)),
         DataType::Numeric => Value::Numeric(take_numeric(r.prefixed()?)?),
@@ -379,7 +382,7 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
             let mut inner = Reader::new(r.prefixed()?);
             Value::Jsonb(Arc::new(take_json(&mut inner, 0)?))
         }
-        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+        ty if ty.is_reg() => {
             let mut inner = Reader::new(r.prefixed()?);
             Value::Reg(Reg {
                 oid: u32::from_le_bytes(inner.array()?),
@@ -391,6 +394,9 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
             ty,
             order: i64::from_le_bytes(r.array()?),
         }),
+        DataType::Record | DataType::Composite(_) => {
+            record::take(&mut Reader::new(r.prefixed()?), 0)?
+        }
         array => take_array(r.prefixed()?, array)?,
     })
 }
@@ -437,8 +443,13 @@ fn take_numeric(bytes: &[u8]) -> Result<Numeric, CodecError> {
 
 fn take_array(bytes: &[u8], ty: DataType) -> Result<Value, CodecError> {
     let mut r = Reader::new(bytes);
-    let element = DataType::of_item(u32::from_le_bytes(r.array()?));
-    if Some(element) != ty.element() {
+    let element = ty.element().ok_or(CodecError::Corrupt {
+        what: "not an array",
+    })?;
+    if element.is_record() {
+        return record::take_array(&mut r, element, 0);
+    }
+    if u32::from_le_bytes(r.array()?) != element.oid() {
         return Err(CodecError::Corrupt {
             what: "an array of another type",
         });

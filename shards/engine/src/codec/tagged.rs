@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! | values: varint | value … |
-//! value = | tag: 1 byte | as in `row` |      array = | tag | element oid: 4 bytes | items: varint | value … |
+//! value = | tag: 1 byte | as in `row` |      array = | tag | type of the elements, as in `record` | items: varint | value … |
 //! ```
 //!
 //! Owns: the form. Asked by: `exec::spill`. Never: outlives the process that wrote it, so it has no version.
@@ -11,6 +11,7 @@
 
 use super::CodecError;
 use super::bytes::{Reader, put_varint};
+use super::record::{self, put_type, take_type};
 use super::row::{put_value, take_value};
 use std::sync::Arc;
 use types::{Array, DataType, EnumValue, Result, Row, Value};
@@ -50,6 +51,8 @@ const TYPES: [DataType; 17] = [
 const REG: u8 = FIRST + TYPES.len() as u8;
 /// An enum: the oid of its type, then its place.
 const ENUM: u8 = REG + 1;
+/// A row, behind its length.
+const RECORD: u8 = ENUM + 1;
 
 /// Appends the row.
 pub fn encode(row: &[Value], out: &mut Vec<u8>) {
@@ -73,7 +76,7 @@ fn put(v: &Value, out: &mut Vec<u8>) {
         Value::Bool(b) => return out.push(if *b { TRUE } else { FALSE }),
         Value::Array(a) => {
             out.push(ARRAY);
-            out.extend_from_slice(&a.element.oid().to_le_bytes());
+            put_type(a.element, out);
             return encode(&a.items, out);
         }
         Value::Int2(_) => 0,
@@ -100,6 +103,10 @@ fn put(v: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(&e.order.to_le_bytes());
             return;
         }
+        Value::Record(_) => {
+            out.push(RECORD);
+            return put_value(v, out);
+        }
     };
     out.push(FIRST + tag);
     put_value(v, out);
@@ -121,8 +128,7 @@ fn take(r: &mut Reader<'_>, depth: usize) -> Result<Value, CodecError> {
         TRUE => Ok(Value::Bool(true)),
         ARRAY if depth >= DEPTH_MAX => Err(corrupt("arrays nested too deep")),
         ARRAY => {
-            let oid = u32::from_le_bytes(r.array()?);
-            let element = DataType::of_item(oid);
+            let element = take_type(r)?;
             let items = take_values(r, depth + 1)?;
             Ok(Value::Array(Arc::new(Array { element, items })))
         }
@@ -130,6 +136,7 @@ fn take(r: &mut Reader<'_>, depth: usize) -> Result<Value, CodecError> {
             ty: u32::from_le_bytes(r.array()?),
             order: i64::from_le_bytes(r.array()?),
         })),
+        RECORD => record::take(&mut Reader::new(r.prefixed()?), 0),
         REG => take_value(r, DataType::Regclass),
         tag => match TYPES.get(usize::from(tag.wrapping_sub(FIRST))) {
             Some(ty) => take_value(r, *ty),
@@ -145,7 +152,12 @@ fn corrupt(what: &'static str) -> CodecError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use types::{Interval, Json, Numeric, Reg};
+    use types::{Interval, Json, Numeric, Record, RecordField, Reg};
+
+    fn record(ty: DataType, name: &str, of: DataType, value: Value) -> Value {
+        let fields = Arc::from([RecordField::new(name, of)]);
+        Value::Record(Arc::new(Record::new(ty, fields, vec![value]).unwrap()))
+    }
 
     fn samples() -> Row {
         let array = |element, items| Value::Array(Arc::new(Array { element, items }));
@@ -191,6 +203,19 @@ mod tests {
                 name: "t".into(),
             }),
             array(DataType::Int4, vec![Value::Int4(1), Value::Null]),
+            record(DataType::Record, "a", DataType::Text, "x y".into()),
+            array(
+                DataType::Composite(16500),
+                vec![
+                    record(
+                        DataType::Composite(16500),
+                        "",
+                        DataType::Enum(16400),
+                        Value::Null,
+                    ),
+                    Value::Null,
+                ],
+            ),
             array(
                 DataType::Unknown,
                 vec![
@@ -226,7 +251,7 @@ mod tests {
                 let _ = decode(&damaged);
             }
         }
-        let deep = [vec![1], [ARRAY, 23, 0, 0, 0, 1].repeat(1000)].concat();
+        let deep = [vec![1], [ARRAY, 0, 23, 0, 0, 0, 1].repeat(1000)].concat();
         assert!(decode(&deep).is_err());
     }
 }

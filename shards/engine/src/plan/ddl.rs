@@ -6,8 +6,8 @@
 use super::Expr;
 use crate::catalog::statistics::Statistics;
 use crate::catalog::{
-    Check, ColumnDef, Default, Firing, ForeignKeyAction, Function, Index, OnCommit, Sequence,
-    SqlExpr, Stated, Trigger, TriggerWhen, UserTypeKind, View,
+    Attribute, Check, ColumnDef, Default, Firing, ForeignKeyAction, Function, Index, OnCommit,
+    Sequence, SqlExpr, Stated, Trigger, TriggerWhen, UserTypeKind, View,
 };
 use std::sync::Arc;
 use types::{DataType, Error, TableId};
@@ -56,6 +56,11 @@ pub enum Ddl {
     CreateEnum {
         name: QualifiedName,
         labels: Vec<String>,
+    },
+    CreateComposite {
+        name: QualifiedName,
+        /// Numbered when it is carried out.
+        attributes: Vec<Attribute>,
     },
     CreateFunction {
         /// Its oid is given when it is carried out.
@@ -402,6 +407,15 @@ pub enum TypeAction {
         to: String,
     },
     Domain(DomainAction),
+    /// To a composite type.
+    Attributes(Vec<AttributeAction>),
+}
+
+#[derive(Clone, Debug)]
+pub enum AttributeAction {
+    Add(Attribute),
+    Drop { name: String, if_exists: bool },
+    Rename { from: String, to: String },
 }
 
 /// What ALTER DOMAIN alone can do.

@@ -6,6 +6,7 @@
 
 use super::{AggregateCall, Expr, SortKey, SubqueryKind};
 use crate::exec::functions::domains::cast_to_domain;
+use crate::exec::functions::records::{FIELD, made_of};
 use types::{DataType, Value};
 
 const DEPTH_MAX: usize = 200;
@@ -83,6 +84,19 @@ impl<'a> Printer<'a> {
                     out.push_str(&format!(")::{}", DataType::Enum(oid)));
                 }
             }
+            Expr::Call { func, args, .. } if func.0.name == FIELD => {
+                self.field(args, depth, out);
+            }
+            e if let Some((_, values)) = made_of(e) => {
+                out.push_str("ROW(");
+                for (i, value) in values.iter().enumerate() {
+                    if i > 0 {
+                        out.push_str(", ");
+                    }
+                    self.expr(value, depth, out);
+                }
+                out.push(')');
+            }
             Expr::Call { func, args, .. } => {
                 self.call(func.0.operator, func.0.sql, args, depth, out)
             }
@@ -118,6 +132,15 @@ impl<'a> Printer<'a> {
                 self.suffixed(expr, &format!(" IS {not}{word}"), depth, out);
             }
             e => self.rest(e, depth, out),
+        }
+    }
+
+    /// Its name is the catalog's, so its number stands for it.
+    fn field(&self, args: &[Expr], depth: usize, out: &mut String) {
+        if let [row, Expr::Const(Value::Int4(at), _)] = args {
+            out.push('(');
+            self.expr(row, depth, out);
+            out.push_str(&format!(").f{}", at + 1));
         }
     }
 

@@ -96,6 +96,11 @@ pub enum Plan {
     Sleep {
         input: Box<Plan>,
     },
+    /// What only the server as a whole knows or can do, of each row of arguments. Output: what the function answers.
+    Observe {
+        input: Box<Plan>,
+        what: Observe,
+    },
     /// A user's function that is called: for each input row, which are its arguments, what it returns.
     Call(Box<FunctionCall>),
 }
@@ -112,6 +117,36 @@ pub struct FunctionCall {
     /// Any number of rows for a call, rather than one.
     pub set: bool,
     pub volatile: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observe {
+    /// `pg_cancel_backend` and, with `end`, `pg_terminate_backend`.
+    Signal { end: bool },
+    /// `pg_relation_size` and its like.
+    Bytes(TreesOf),
+}
+
+impl Observe {
+    pub fn returns(self) -> DataType {
+        match self {
+            Observe::Signal { .. } => DataType::Bool,
+            Observe::Bytes(_) => DataType::Int8,
+        }
+    }
+}
+
+/// What of a relation is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreesOf {
+    /// Itself.
+    Relation,
+    /// A table's secondary indexes.
+    Indexes,
+    /// Both.
+    All,
+    /// All relations of a database.
+    Database,
 }
 
 /// Which of the statement's changes, and what its rows look like.
@@ -301,6 +336,16 @@ pub enum Access {
     },
     /// Several looks at indexes together, for a scan alone; the rows come in the order of their keys.
     Bitmap(Bitmap),
+    /// Equal to an element of an array that is known when it runs: `exec::operators::settle` makes `Keys` or a `Bitmap` of it, or
+    /// `Full` where there are too many. Nothing is sent to a shard before that.
+    Each(Each),
+}
+
+/// On the first column of an index that is not unique, for a scan alone, or on the primary key's only one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Each {
+    pub index: Option<Arc<Index>>,
+    pub array: Expr,
 }
 
 /// Row keys as entries have them. Rows that are found are checked by the scan's whole filter.

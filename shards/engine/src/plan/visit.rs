@@ -56,6 +56,7 @@ macro_rules! access_parts {
                 Access::Keys(keys) => keys.$iter().flatten().collect(),
                 Access::KeyRange(range) | Access::Index { range, .. } => $range(range).collect(),
                 Access::Bitmap(bitmap) => bitmap.$exprs(),
+                Access::Each(each) => vec![&$($mutable)? each.array],
             }
         }
     };
@@ -96,6 +97,7 @@ macro_rules! plan_parts {
                 | Plan::DistinctOn { input, .. }
                 | Plan::Notify { input }
                 | Plan::Sleep { input }
+                | Plan::Observe { input, .. }
                 | Plan::Configure { input }
                 | Plan::Gather { input }
                 | Plan::Expand { input, .. } => vec![input],
@@ -133,6 +135,7 @@ macro_rules! plan_parts {
                 | Plan::Given(_)
                 | Plan::Notify { .. }
                 | Plan::Sleep { .. }
+                | Plan::Observe { .. }
                 | Plan::With(_)
                 | Plan::Configure { .. }
                 | Plan::Gather { .. }
@@ -268,6 +271,7 @@ impl Plan {
                 | Plan::Configure { .. }
                 | Plan::Notify { .. }
                 | Plan::Sleep { .. }
+                | Plan::Observe { .. }
                 | Plan::Sequence(_)
         ) || matches!(self, Plan::Call(call) if call.volatile)
             || self.exprs().into_iter().any(Expr::is_volatile)

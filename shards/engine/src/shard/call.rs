@@ -35,6 +35,8 @@ pub enum ShardCall {
     /// A checkpoint of every partition.
     Checkpoint,
     Stats,
+    /// The pages of these trees in its partitions: `Count`.
+    TreePages(Vec<TreeId>),
     /// How much has been changed in each tree since the last such call: `Changed`.
     TakeChanged,
     /// Who waits for whose locks.
@@ -654,7 +656,7 @@ pub struct PartitionStats {
 
 /// The statement was planned against a table that has changed since: plan it again.
 pub fn stale(table: &Table) -> Error {
-    Error::new(types::SqlState::SERIALIZATION_FAILURE, STALE).with_table(&table.name)
+    Error::new(types::SqlState::SERIALIZATION_FAILURE, STALE).with_table(&table.schema, &table.name)
 }
 
 /// The message by which a stale plan is recognised.

@@ -22,7 +22,7 @@ pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
             );
             return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message)
                 .with_detail(failing(table, row, ctx))
-                .with_table(&table.name)
+                .with_table(&table.schema, &table.name)
                 .with_column(&column.name));
         }
     }
@@ -43,7 +43,7 @@ pub fn violated(table: &Table, check: &Check, row: &Row, ctx: &Context) -> Error
     );
     Error::new(SqlState::CHECK_VIOLATION, message)
         .with_detail(failing(table, row, ctx))
-        .with_table(&table.name)
+        .with_table(&table.schema, &table.name)
         .with_constraint(&check.name)
 }
 
@@ -89,7 +89,7 @@ pub fn duplicate(table: &Table, constraint: &str, detail: &str) -> Error {
         format!("duplicate key value violates unique constraint \"{constraint}\""),
     )
     .with_detail(format!("{detail} already exists."))
-    .with_table(&table.name)
+    .with_table(&table.schema, &table.name)
     .with_constraint(constraint)
 }
 

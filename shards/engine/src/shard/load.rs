@@ -116,7 +116,7 @@ impl Loader<'_> {
                 format!("could not create unique index \"{}\"", index.name),
             )
             .with_detail(format!("{detail} is duplicated."))
-            .with_table(&self.table.name)
+            .with_table(&self.table.schema, &self.table.name)
             .with_constraint(&index.name));
         }
         self.put(index.tree, &entry.key, &encode_address(&entry.row))

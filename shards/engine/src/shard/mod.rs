@@ -311,6 +311,16 @@ impl Shard {
                 let all = self.partitions.values();
                 Ok(Reply::Changed(all.flat_map(|p| p.take_changed()).collect()))
             }
+            ShardCall::TreePages(trees) => {
+                let mut pages = 0;
+                let partitions: Vec<_> = self.partitions.values().cloned().collect();
+                for p in partitions {
+                    for tree in &trees {
+                        pages += p.store.tree_pages(*tree).await?;
+                    }
+                }
+                Ok(Reply::Count(pages))
+            }
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
             ShardCall::Recovered => Ok(Reply::Recovered {
                 found: std::mem::take(&mut self.recovered.borrow_mut()),

@@ -11,7 +11,7 @@ use crate::exec::eval::{self, Env};
 use crate::plan::{Access, Bitmap, Expr, Homes, JoinKind, KeyRange, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use types::{DataType, PartitionId, Result, TreeId, Value};
+use types::{DataType, Error, PartitionId, Result, TreeId, Value};
 
 /// Where to look.
 pub enum Route {
@@ -37,6 +37,7 @@ pub fn route(
     let known = || homes_of(table, homes, ctx, partitions);
     match access {
         Access::Full | Access::Bitmap(_) => Ok(somewhere(known()?, partitions, &Reach::All)),
+        Access::Each(_) => Err(Error::internal("an array of keys was not settled")),
         Access::Keys(keys) => keys_route(table, keys, ctx, partitions),
         Access::KeyRange(range) => {
             let parts = key_parts(table);

@@ -39,7 +39,7 @@ impl Shard {
         let layout = table.layout();
         let backward = match &call.scan.access {
             Access::KeyRange(range) | Access::Index { range, .. } => range.backward,
-            Access::Full | Access::Keys(_) | Access::Bitmap(_) => false,
+            Access::Full | Access::Keys(_) | Access::Bitmap(_) | Access::Each(_) => false,
         };
         let mut reader = Reader {
             p,

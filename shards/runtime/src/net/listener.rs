@@ -6,6 +6,7 @@
 
 use super::socket::Connected;
 use super::spread::{Arrival, Spread};
+use super::unix::SocketFile;
 use super::{Stream, tcp_socket};
 use crate::executor::{current_shard, ring};
 use crate::ring::{Complete, Done, Key, Ring};
@@ -18,8 +19,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,16 +33,20 @@ const TAKEN_MAX: usize = 64;
 
 pub struct Listener {
     way: Way,
-    local: SocketAddr,
+    /// None where it is no TCP socket.
+    local: Option<SocketAddr>,
     /// With the shard that this is.
     spread: Option<(Arc<Spread>, ShardId)>,
+    /// Connections that others have accepted for this shard come out here.
+    takes: bool,
+    _file: Option<SocketFile>,
     closed: Cell<bool>,
     closing: Notify,
 }
 
 enum Way {
     Ring(Rc<Ring>, Rc<Accepting>),
-    Ready(Rc<PollableFd<TcpListener>>),
+    Ready(Rc<PollableFd<Socket>>),
 }
 
 impl Listener {
@@ -51,9 +57,12 @@ impl Listener {
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::from(addr))?;
+        Listener::listen(socket, backlog)
+    }
+
+    fn listen(socket: Socket, backlog: u32) -> io::Result<Listener> {
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        let socket = TcpListener::from(socket);
-        let local = socket.local_addr()?;
+        let local = socket.local_addr()?.as_socket();
         let way = match ring() {
             Some(ring) => Way::Ring(ring, Accepting::new(socket)),
             None => Way::Ready(Rc::new(PollableFd::new(socket)?)),
@@ -62,9 +71,21 @@ impl Listener {
             way,
             local,
             spread: None,
+            takes: false,
+            _file: None,
             closed: Cell::new(false),
             closing: Notify::new(),
         })
+    }
+
+    /// Listens at a path of this machine, which nobody else may be doing; the file goes with the listener. One shard binds it:
+    /// the others get their connections where they listen with `bind_spread` and the same `spread`.
+    pub fn bind_unix(path: &Path, backlog: u32, spread: Arc<Spread>) -> io::Result<Listener> {
+        let (socket, file) = super::unix::bind(path)?;
+        let mut listener = Listener::listen(socket, backlog)?;
+        listener.spread = Some((spread, current_shard()));
+        listener._file = Some(file);
+        Ok(listener)
     }
 
     /// As `bind`; connections go to the shard that has the fewest of those with the same `spread`.
@@ -84,10 +105,12 @@ impl Listener {
         };
         spread.begin(me, bell);
         listener.spread = Some((spread, me));
+        listener.takes = true;
         Ok(listener)
     }
 
-    pub fn local_addr(&self) -> SocketAddr {
+    /// None where it is no TCP socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local
     }
 
@@ -126,7 +149,7 @@ impl Listener {
 
     /// None when it went to another shard.
     fn take(&self) -> io::Result<Option<Arrival>> {
-        let handed = self.spread.as_ref().and_then(|(s, me)| s.take(*me));
+        let handed = self.taking().and_then(|(s, me)| s.take(*me));
         if handed.is_some() {
             return Ok(handed);
         }
@@ -135,7 +158,7 @@ impl Listener {
             Way::Ready(socket) => {
                 let (socket, peer) = socket.get_ref().accept()?;
                 socket.set_nonblocking(true)?;
-                (Socket::from(socket), peer)
+                (socket, peer.as_socket())
             }
         };
         Ok(match &self.spread {
@@ -150,8 +173,13 @@ impl Listener {
 
     /// Whether another shard has handed a connection over.
     fn was_handed(&self, cx: &Context<'_>) -> bool {
-        let spread = self.spread.as_ref();
-        spread.is_some_and(|(spread, me)| spread.poll(*me, cx))
+        self.taking()
+            .is_some_and(|(spread, me)| spread.poll(*me, cx))
+    }
+
+    /// Whose connections come out here.
+    fn taking(&self) -> Option<&(Arc<Spread>, ShardId)> {
+        self.spread.as_ref().filter(|_| self.takes)
     }
 
     async fn wait(&self) -> io::Result<()> {
@@ -187,7 +215,7 @@ impl Listener {
     }
 
     fn leave(&self) {
-        if let Some((spread, me)) = &self.spread {
+        if let Some((spread, me)) = self.taking() {
             spread.end(*me);
         }
     }
@@ -205,7 +233,7 @@ impl Drop for Listener {
 /// A multishot accept and what it has brought.
 struct Accepting {
     /// Open until the accept has ended.
-    socket: TcpListener,
+    socket: Socket,
     taken: RefCell<VecDeque<OwnedFd>>,
     error: Cell<Option<i32>>,
     waiting: Cell<Option<Key>>,
@@ -245,7 +273,7 @@ impl Complete for Accepting {
 }
 
 impl Accepting {
-    fn new(socket: TcpListener) -> Rc<Accepting> {
+    fn new(socket: Socket) -> Rc<Accepting> {
         Rc::new(Accepting {
             socket,
             taken: RefCell::default(),
@@ -257,12 +285,12 @@ impl Accepting {
         })
     }
 
-    fn take(&self) -> io::Result<(Socket, SocketAddr)> {
+    fn take(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         let taken = self.taken.borrow_mut().pop_front();
         if let Some(fd) = taken {
             let socket = Socket::from(fd);
             let peer = socket.peer_addr()?.as_socket();
-            return Ok((socket, peer.ok_or(io::ErrorKind::NotConnected)?));
+            return Ok((socket, peer));
         }
         match self.error.take() {
             Some(code) => Err(io::Error::from_raw_os_error(code)),

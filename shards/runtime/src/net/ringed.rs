@@ -1,13 +1,15 @@
 //! A socket whose bytes the kernel brings by itself.
 //!
-//! Owns: what has arrived and was not read yet, and the operations of one socket on the network's ring. Asked by:
-//! `socket`. Never: sends through the ring (a send that fits the socket's buffer is done when it returns); closes the
-//! descriptor before the last operation on it has ended; reads and receives at the same time.
-//! Bounds: `QUEUE_MAX` buffers that nobody has read, and what arrives while the receive is being cancelled, at most the
+//! Owns: what has arrived and was not read yet, what is being sent, and the operations of one socket on the network's ring. Asked
+//! by: `socket`. Never: closes the descriptor before the last operation on it has ended; reads and receives, or sends twice, at the
+//! same time.
+//! What fits a buffer of 4 KiB is sent by the ring's next turn, with what the turn's other requests had to say, in one system call;
+//! what is longer, or finds no buffer, is sent at once. A socket that is dropped meanwhile still sends what its peer has room for.
+//! Bounds: one such buffer a socket, `Extra` of the shard's pool; `QUEUE_MAX` buffers that nobody has read, and what arrives while the receive is being cancelled, at most the
 //! ring's stock. A socket that finds no buffer, or whose peer fills them, reads into its reader's own, whenever it is
 //! told that there is something: so one that waits holds nothing, and one that is not read from stops its peer.
 
-use crate::buffers::Buffer;
+use crate::buffers::{self, Buffer, Class, Share};
 use crate::ring::{Complete, Done, Key, Ring};
 use crate::sync::{store, wake};
 use socket2::{MsgHdr, Socket};
@@ -18,7 +20,7 @@ use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Buffers that wait for the reader, before the kernel is told to stop.
 const QUEUE_MAX: usize = 4;
@@ -134,16 +136,27 @@ impl Incoming {
     }
 }
 
-/// One that waits until it can be written, or until it is connected.
+/// One that is being sent from, or waits until it can be written, or until it is connected.
 struct Outgoing {
     socket: Rc<Socket>,
     waiting: Cell<Option<Key>>,
+    /// What the kernel sends from.
+    sending: RefCell<Option<Buffer>>,
+    failed: Cell<Option<i32>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Complete for Outgoing {
-    fn complete(&self, _: &Ring, _: Done) {
+    fn complete(&self, _: &Ring, done: Done) {
         self.waiting.set(None);
+        if let Some(sent) = self.sending.take() {
+            match usize::try_from(done.result) {
+                Ok(n) if n == sent.len() => {}
+                // The kernel goes on by itself until all is sent: only the connection's end stops it.
+                Ok(_) => self.failed.set(Some(libc::ECONNRESET)),
+                Err(_) => self.failed.set(Some(-done.result)),
+            }
+        }
         wake(&self.waker);
     }
 }
@@ -153,8 +166,39 @@ impl Outgoing {
         Rc::new(Outgoing {
             socket,
             waiting: Cell::new(None),
+            sending: RefCell::new(None),
+            failed: Cell::new(None),
             waker: RefCell::new(None),
         })
+    }
+
+    /// Whether nothing is being sent any more. What has failed is told once.
+    fn poll_sent(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.sending.borrow().is_some() {
+            store(&self.waker, cx);
+            return Poll::Pending;
+        }
+        match self.failed.take() {
+            Some(code) => Poll::Ready(Err(io::Error::from_raw_os_error(code))),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Has it sent with the ring's next turn. None when it is too long, or there is no buffer for it.
+    fn send(self: &Rc<Self>, ring: &Ring, bufs: &[IoSlice<'_>]) -> Option<usize> {
+        let len = bufs.iter().map(|part| part.len()).sum();
+        if len > Class::Kib4.bytes() {
+            return None;
+        }
+        let mut buffer = buffers::current().try_take(Share::Extra, Class::Kib4)?;
+        for part in bufs {
+            buffer.fill(part);
+        }
+        let fd = self.socket.as_raw_fd();
+        let key = ring.send(fd, &buffer, self.clone());
+        self.sending.replace(Some(buffer));
+        self.waiting.set(Some(key));
+        Some(len)
     }
 
     fn wait(self: &Rc<Self>, ring: &Ring, cx: &mut Context<'_>) {
@@ -229,6 +273,10 @@ impl RingSocket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.outgoing.poll_sent(cx))?;
+        if let Some(n) = self.outgoing.send(&self.ring, bufs) {
+            return Poll::Ready(Ok(n));
+        }
         loop {
             let sent = match bufs {
                 [one] => self.socket.send_with_flags(one, libc::MSG_NOSIGNAL),
@@ -248,8 +296,9 @@ impl RingSocket {
         }
     }
 
-    pub(super) fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
+    pub(super) fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.outgoing.poll_sent(cx))?;
+        Poll::Ready(self.socket.shutdown(Shutdown::Write))
     }
 
     pub(super) fn set_nodelay(&self, on: bool) -> io::Result<()> {

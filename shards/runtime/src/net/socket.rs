@@ -11,12 +11,12 @@ use socket2::Socket;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 pub(super) struct Connected {
     way: Way,
-    peer: SocketAddr,
-    local: SocketAddr,
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
     /// Among the connections of its endpoint.
     _place: Option<Place>,
 }
@@ -28,7 +28,7 @@ enum Way {
 
 impl Connected {
     /// Takes a socket that does not block.
-    pub(super) fn new(socket: Socket, peer: SocketAddr) -> io::Result<Connected> {
+    pub(super) fn new(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Connected> {
         let local = socket.local_addr()?.as_socket();
         let way = match ring() {
             Some(ring) => Way::Ring(RingSocket::new(ring, socket)),
@@ -37,7 +37,7 @@ impl Connected {
         Ok(Connected {
             way,
             peer,
-            local: local.ok_or(io::ErrorKind::InvalidInput)?,
+            local,
             _place: None,
         })
     }
@@ -55,14 +55,14 @@ impl Connected {
             Some(ring) => super::ringed::connect(ring, addr).await?,
             None => super::ready::connect(addr).await?,
         };
-        Connected::new(socket, addr)
+        Connected::new(socket, Some(addr))
     }
 
-    pub(super) fn peer(&self) -> SocketAddr {
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 
-    pub(super) fn local(&self) -> SocketAddr {
+    pub(super) fn local(&self) -> Option<SocketAddr> {
         self.local
     }
 
@@ -96,19 +96,22 @@ impl Connected {
     }
 
     /// Sends the end of the stream.
-    pub(super) fn shutdown(&self) -> io::Result<()> {
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = match &self.way {
-            Way::Ring(socket) => socket.shutdown(),
+            Way::Ring(socket) => ready!(socket.poll_shutdown(cx)),
             Way::Ready(socket) => socket.shutdown(),
         };
-        match ended {
+        Poll::Ready(match ended {
             // The other side was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             ended => ended,
-        }
+        })
     }
 
     pub(super) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        if self.local.is_none() {
+            return Ok(());
+        }
         match &self.way {
             Way::Ring(socket) => socket.set_nodelay(on),
             Way::Ready(socket) => socket.set_nodelay(on),

@@ -39,7 +39,7 @@ struct Seat {
 /// A connection and its place among the others of the shard that serves it.
 pub(super) struct Arrival {
     pub(super) socket: Socket,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Option<SocketAddr>,
     pub(super) place: Option<Place>,
 }
 
@@ -136,7 +136,7 @@ impl Spread {
         self: &Arc<Self>,
         me: ShardId,
         socket: Socket,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
     ) -> Option<Arrival> {
         let at = self.lowest(me);
         let mut arrival = Arrival {

@@ -10,6 +10,7 @@
 
 mod delete;
 mod drop;
+mod measure;
 mod put;
 mod read;
 mod relocate;

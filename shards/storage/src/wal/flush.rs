@@ -6,6 +6,7 @@
 //! earlier ones complete. Asked by: nobody; it waits for `Wal::work`. Never: retries.
 //! Bounds: one write is up to 512 KiB, from one of the shard's general buffers.
 
+use super::spare::Spare;
 use super::{Wal, record};
 use crate::error::StorageError;
 use crate::page::PAGE_BYTES;
@@ -14,6 +15,9 @@ use std::rc::Rc;
 use types::Lsn;
 
 const WRITE_BYTES_MAX: usize = runtime::IO_MAX;
+
+/// Into a segment whose blocks were not written before: each of them may wait for the file system's journal.
+const RAW_FLUSHES: u32 = 256;
 
 /// What one flush has to do, taken from the buffer in one go.
 struct Plan {
@@ -127,7 +131,20 @@ impl Wal {
             .set(c.written.get() + (plan.upto - plan.first) as u64);
         *open = Some((plan.start, file));
         self.settle(&plan);
+        self.leave_raw();
         Ok(())
+    }
+
+    /// A busy log goes on to a segment whose blocks exist, once there is one.
+    fn leave_raw(&self) {
+        let Some(flushes) = self.raw.get() else {
+            return;
+        };
+        self.raw.set(Some(flushes.saturating_add(1)));
+        if flushes >= RAW_FLUSHES && self.spare.get() == Spare::Here {
+            self.raw.set(None);
+            self.switch();
+        }
     }
 
     fn copy_front(&self, at: usize, out: &mut [u8]) {
@@ -153,7 +170,8 @@ impl Wal {
     async fn open_segment(self: &Rc<Self>, start: u64) -> Result<File, StorageError> {
         let name = record::segment_name(Lsn(start));
         let failed = |e| StorageError::io(format!("open {name}"), e);
-        self.take_spare(&name).await.map_err(failed)?;
+        let written_before = self.take_spare(&name).await.map_err(failed)?;
+        self.raw.set((!written_before).then_some(0));
         let mode = OpenMode {
             create: true,
             truncate: false,

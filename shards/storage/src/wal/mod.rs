@@ -113,6 +113,8 @@ pub(crate) struct Wal {
     moved: Notify,
     flusher: RefCell<Option<Task<()>>>,
     spare: Cell<Spare>,
+    /// The open segment's blocks were reserved and not written before: flushes into it.
+    raw: Cell<Option<u32>>,
     preparing: RefCell<Option<Task<()>>>,
     pub counters: WalCounters,
 }
@@ -143,6 +145,7 @@ impl Wal {
             moved: Notify::new(),
             flusher: RefCell::new(None),
             spare: Cell::new(Spare::None),
+            raw: Cell::new(None),
             preparing: RefCell::new(None),
             counters: WalCounters::default(),
         })

@@ -5,7 +5,7 @@
 //! background, or is an old segment that a checkpoint no longer needs: its records name positions that do not come
 //! again, so none of them is ever taken for a new one.
 //! Asked by: the flusher when it begins a segment, and the checkpoint when it ends one. Never: is needed: without a
-//! spare a segment is made on the spot. Bounds: one file of one segment's size.
+//! spare a segment is made on the spot, and ends after `RAW_FLUSHES` when there is one. Bounds: one file of one segment's size.
 
 use super::{Wal, record};
 use crate::error::StorageError;
@@ -62,15 +62,15 @@ impl Wal {
         });
     }
 
-    /// Makes the spare segment the one of that name, if it is there.
-    pub(super) async fn take_spare(&self, name: &str) -> io::Result<()> {
+    /// Makes the spare segment the one of that name, if it is there. Whether it was.
+    pub(super) async fn take_spare(&self, name: &str) -> io::Result<bool> {
         if self.spare.get() != Spare::Here {
-            return Ok(());
+            return Ok(false);
         }
         self.spare.set(Spare::Going);
         let taken = self.dir.rename(SPARE, name).await;
         self.spare.set(Spare::None);
-        taken
+        taken.map(|()| true)
     }
 
     async fn fill_spare(&self) -> io::Result<()> {

@@ -163,3 +163,28 @@ fn no_page_leaks_over_restarts() {
         assert_eq!(allocated[2], allocated[5], "{allocated:?}");
     });
 }
+
+#[test]
+fn a_tree_is_measured_to_the_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_path_buf();
+    runtime::block_on(async move {
+        let (store, _) = open_replayed(&path, small()).await;
+        assert_eq!(store.tree_pages(T).await.unwrap(), 0);
+        for (n, long) in [(1u32, 0), (300, 0), (20_000, 0), (20_400, 400)] {
+            let before = store.stats().pages_allocated - store.tree_pages(T).await.unwrap();
+            let from = store.tree_cells(T) as u32;
+            for i in from..n {
+                let bytes = if i >= n - long {
+                    9_000 + 100 * i as usize % 40_000
+                } else {
+                    60
+                };
+                let key = i.wrapping_mul(2_654_435_761).to_be_bytes();
+                store.put(T, &key, &vec![7; bytes]).await.unwrap();
+            }
+            let measured = store.tree_pages(T).await.unwrap();
+            assert_eq!(store.stats().pages_allocated - measured, before, "of {n}");
+        }
+    });
+}

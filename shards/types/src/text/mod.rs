@@ -10,6 +10,7 @@
 pub mod array;
 mod bytea;
 mod number;
+mod record;
 mod typmod;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use crate::time::parse::ParseEnv;
 pub use array::parse as parse_array;
 pub use number::{float4, float8};
+pub use record::parse as parse_record;
 pub use typmod::apply_typmod;
 
 /// Appends the text form. NULL appends nothing: its form is the caller's (the wire sends a length of -1).
@@ -54,6 +56,7 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
         Value::Enum(e) => {
             let _ = crate::marks::of_label(e.ty, e.order, out);
         }
+        Value::Record(r) => record::format(r, tz, out),
         Value::Array(a) if ty.is_vector() => array::format_vector(a, tz, out),
         Value::Array(a) => array::format(a, ty.element().unwrap_or(a.element), tz, out),
     }
@@ -97,13 +100,19 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
             json::raw::check(s)?;
             Value::Json(s.into())
         }
-        DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
-            reg(s, ty)?
-        }
+        DataType::Jsonpath => Value::from(json::path::JsonPath::parse(check_text(s)?)?.to_string()),
+        ty if ty.is_reg() => reg(s, ty)?,
         DataType::Void => Value::Null,
-        // Who has the catalog finds the label.
-        DataType::Enum(_) => Value::from(check_text(s)?),
-        DataType::EnumArray(_) => return array::parse(s, DataType::TextArray, -1, env),
+        // Who has the catalog finds the label, and the types of a row's fields.
+        DataType::Enum(_) | DataType::Composite(_) => Value::from(check_text(s)?),
+        DataType::EnumArray(_) | DataType::CompositeArray(_) => {
+            return array::parse(s, DataType::TextArray, -1, env);
+        }
+        DataType::Record => {
+            return Err(Error::unsupported(
+                "input of anonymous composite types is not implemented",
+            ));
+        }
         DataType::Int2vector | DataType::Oidvector => array::parse_vector(s, ty, env)?,
         array => return array::parse(s, array, typmod, env),
     };
@@ -115,10 +124,12 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
 
 /// 22P02 in PostgreSQL's words.
 pub(crate) fn invalid(s: &str, ty: DataType) -> Error {
-    Error::new(
-        SqlState::INVALID_TEXT_REPRESENTATION,
-        format!("invalid input syntax for type {ty}: \"{s}\""),
-    )
+    invalid_literal(format!("invalid input syntax for type {ty}: \"{s}\""))
+}
+
+/// 22P02.
+pub(crate) fn invalid_literal(message: String) -> Error {
+    Error::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
 }
 
 /// Text holds no zero byte.
@@ -207,7 +218,7 @@ fn reg(s: &str, ty: DataType) -> Result<Value> {
             }
             (SqlState::UNDEFINED_OBJECT, "type")
         }
-        DataType::Regproc => (SqlState::UNDEFINED_FUNCTION, "function"),
+        DataType::Regproc | DataType::Regprocedure => (SqlState::UNDEFINED_FUNCTION, "function"),
         DataType::Regnamespace => (SqlState::INVALID_SCHEMA_NAME, "schema"),
         _ => (SqlState::UNDEFINED_TABLE, "relation"),
     };

@@ -290,3 +290,40 @@ fn malformed_arrays_are_refused_in_postgresqls_words() {
     let e = read(DataType::TextArray, "{{1},{2}}").unwrap_err();
     assert_eq!(e.code(), SqlState::FEATURE_NOT_SUPPORTED);
 }
+
+proptest! {
+    #[test]
+    fn rows_read_back_as_they_were(texts in prop::collection::vec(prop::option::of("[ab\"\\\\,() \t\u{e9}]{0,5}"), 1..5)) {
+        let fields: Vec<_> = texts.iter().map(|_| crate::RecordField::new("f", DataType::Text)).collect();
+        let values = texts.iter().map(|t| t.as_deref().map_or(Value::Null, Value::from));
+        let record = crate::Record::new(DataType::Record, fields.into(), values.collect()).unwrap();
+        let printed = to_string(&Value::Record(Arc::new(record)), DataType::Record, &TimeZone::UTC);
+        prop_assert_eq!(parse_record(&printed, texts.len()).unwrap(), texts);
+    }
+
+    #[test]
+    fn any_text_is_a_row_or_refused(s in "[ -~]{0,20}|\\PC{0,10}", fields in 0usize..4) {
+        let _ = parse_record(&s, fields);
+    }
+
+    #[test]
+    fn any_bytes_are_a_row_or_refused(b in prop::collection::vec(any::<u8>(), 0..40)) {
+        let _ = crate::binary::record_items(&b, &[DataType::Int4, DataType::Text]);
+    }
+}
+
+#[test]
+fn malformed_rows_are_refused_in_postgresqls_words() {
+    for (text, detail) in [
+        ("1,2)", "Missing left parenthesis."),
+        ("(1)", "Too few columns."),
+        ("(1,2,3)", "Too many columns."),
+        ("(1,2", "Unexpected end of input."),
+        ("(1,\"2)", "Unexpected end of input."),
+        ("(1,2) x", "Junk after right parenthesis."),
+    ] {
+        let e = parse_record(text, 2).unwrap_err();
+        assert_eq!(e.message(), format!("malformed record literal: \"{text}\""));
+        assert_eq!(e.detail(), Some(detail), "{text}");
+    }
+}

@@ -36,7 +36,7 @@ impl Server {
             runtime::block_on(async move {
                 let loopback = "127.0.0.1:0".parse().unwrap();
                 let listener = runtime::Listener::bind(loopback, 128).unwrap();
-                tell.send(listener.local_addr()).unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
                 let door: Rc<dyn Door> = Rc::new(FakeDoor(theirs));
                 let http = Http::new(door.clone(), options);
                 let accept = {
@@ -45,8 +45,7 @@ impl Server {
                     runtime::spawn(async move {
                         loop {
                             let stream = listener.accept().await.unwrap();
-                            let (peer, local) =
-                                (Some(stream.peer_addr()), Some(stream.local_addr()));
+                            let (peer, local) = (stream.peer_addr(), stream.local_addr());
                             let served =
                                 conn::serve_stream(stream, door.slot(), peer, local, http.clone());
                             runtime::spawn(served).detach();

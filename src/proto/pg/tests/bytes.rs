@@ -307,7 +307,7 @@ fn an_independent_codec_reads_every_reply_and_writes_the_same_bytes() {
         .with_detail("d")
         .with_hint("h")
         .at(7)
-        .with_table("t")
+        .with_table("public", "t")
         .with_column("c")
         .with_constraint("n");
     let formats = Formats::new([Format::Text, Format::Binary]);

@@ -64,7 +64,7 @@ pub struct Server {
 impl Server {
     pub fn start(slots: usize, options: Options) -> Server {
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), 16).unwrap();
-        let address = listener.local_addr();
+        let address = listener.local_addr().unwrap();
         let door = FakeDoor::new(slots);
         let live = Live::new();
         let endpoint = Endpoint {

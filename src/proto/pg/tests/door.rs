@@ -339,7 +339,7 @@ impl FakeSession {
                 .with_detail("d")
                 .with_hint("h")
                 .at(15)
-                .with_table("t")
+                .with_table("public", "t")
                 .with_column("c")
                 .with_constraint("n"));
             }

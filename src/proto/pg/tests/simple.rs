@@ -4,7 +4,6 @@ use super::client::{message, parse, query, sync, tags, with_options, with_server
 use crate::proto::pg::Options;
 use futures_lite::io::AsyncWriteExt;
 use std::time::Duration;
-use types::limits::FRAME_BYTES_MAX;
 
 #[test]
 fn a_script_answers_each_statement_and_then_one_ready() {
@@ -82,9 +81,13 @@ fn invalid_utf8_in_a_query_is_22021_and_fails_the_transaction() {
 
 #[test]
 fn a_frame_over_the_limit_is_54000_and_the_end() {
-    with_server(4, |server| async move {
+    let options = Options {
+        frame_bytes_max: 1 << 20,
+        ..Options::default()
+    };
+    with_options(4, options, |server| async move {
         let mut client = server.connect().await;
-        let largest = "x".repeat(FRAME_BYTES_MAX - 1);
+        let largest = "x".repeat((1 << 20) - 1);
         assert_eq!(client.query(&largest).await[0].code(), "42601");
         client.send(&query(&format!("{largest}y"))).await;
         client.ends_with("FATAL", "54000").await;

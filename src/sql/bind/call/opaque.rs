@@ -5,6 +5,7 @@
 //! (`inline_function`), which leaves most functions calls.
 
 use super::super::Binder;
+use super::super::query::Rel;
 use super::{Call, is_correlated, lifted_by_one, refuse_stand_ins};
 use engine::catalog::Function;
 use engine::plan::{Expr, FunctionCall, Plan, SubqueryKind};
@@ -23,7 +24,7 @@ impl Binder<'_> {
         let (input, mut correlated) = lifted_row(args)?;
         let call = of(&f, input);
         correlated |= call.volatile;
-        let ty = f.returns.ty;
+        let ty = f.value_type();
         Ok(Expr::Subquery {
             plan: Arc::new(Plan::Call(Box::new(call))),
             kind: SubqueryKind::Scalar,
@@ -32,7 +33,7 @@ impl Binder<'_> {
         })
     }
 
-    pub(super) fn called_rows(&mut self, call: Call) -> (Plan, Vec<Column>) {
+    pub(super) fn called_rows(&mut self, call: Call) -> Result<(Plan, Vec<Column>)> {
         let Call { function: f, args } = call;
         let input = Plan::Project {
             input: Box::new(Plan::OneRow),
@@ -42,14 +43,17 @@ impl Binder<'_> {
         let columns = call.types.iter().enumerate();
         let columns = columns.map(|(at, ty)| Column::new(f.result_name(at), *ty));
         let columns = columns.collect();
-        (Plan::Call(Box::new(call)), columns)
+        let plan = Plan::Call(Box::new(call));
+        let rel = self.unpacked_rows(Rel { plan, columns }, &f)?;
+        Ok((rel.plan, rel.columns))
     }
 }
 
 fn of(f: &Function, input: Plan) -> FunctionCall {
-    let types = match f.result_types() {
-        none if none.is_empty() => vec![f.returns.ty],
-        types => types,
+    let types = match (f.row_type(), f.result_types()) {
+        (Some(row), _) => vec![row],
+        (None, none) if none.is_empty() => vec![f.returns.ty],
+        (None, types) => types,
     };
     FunctionCall {
         input,

@@ -24,11 +24,32 @@ impl<'a> Binder<'a> {
     pub(super) fn alter(&mut self, a: &'a Alter) -> Result<Statement> {
         let mut notices = Vec::new();
         let target = self.alter_target(a, &mut notices)?;
+        for action in &a.actions {
+            if let Action::Owner(role) = action {
+                self.may_own(role)?;
+            }
+        }
         Ok(Statement::Ddl(Ddl::Alter(ddl::Alter {
             kind: kind(a.kind),
             target,
             notices,
         })))
+    }
+
+    /// There are no roles but the session's own, and the one that owns the schema `public`.
+    fn may_own(&self, role: &str) -> Result<()> {
+        let user = &self.env.context.session.user;
+        let itself = ["current_role", "current_user", "session_user"];
+        if *role == **user || itself.contains(&role) {
+            return Ok(());
+        }
+        if role == "pg_database_owner" {
+            return Err(unsupported("another owner than the user"));
+        }
+        Err(Error::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("role \"{role}\" does not exist"),
+        ))
     }
 
     fn alter_target(&mut self, a: &'a Alter, notices: &mut Vec<Error>) -> Result<AlterTarget> {
@@ -45,7 +66,7 @@ impl<'a> Binder<'a> {
                     from: base,
                     to: names::ident(to),
                 }),
-                [Action::Owner] => Ok(AlterTarget::Nothing),
+                [Action::Owner(_)] => Ok(AlterTarget::Nothing),
                 _ => Err(syntax("syntax error in ALTER SCHEMA")),
             };
         }
@@ -71,7 +92,7 @@ impl<'a> Binder<'a> {
                         id: s.id,
                         action: ddl::SequenceAction::SetSchema(names::ident(to)),
                     }),
-                    [Action::Owner] => Ok(AlterTarget::Nothing),
+                    [Action::Owner(_)] => Ok(AlterTarget::Nothing),
                     [Action::Sequence(options)] => self.alter_sequence(&s, options),
                     _ => wrong("a table"),
                 }
@@ -158,7 +179,7 @@ impl<'a> Binder<'a> {
                 });
                 Ok(())
             }
-            Action::Owner | Action::Hint => Ok(()),
+            Action::Owner(_) => Ok(()),
             Action::AddIdentity {
                 column,
                 always,
@@ -172,6 +193,7 @@ impl<'a> Binder<'a> {
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
             Action::Sequence(_)
+            | Action::Attribute(_)
             | Action::AddValue { .. }
             | Action::RenameValue { .. }
             | Action::DomainDefault(_)
@@ -364,6 +386,7 @@ impl<'a> Binder<'a> {
             declared,
         } = self.declared_type(data_type)?;
         let old = d.table.columns[at].clone();
+        self.can_be_stored(&old.name, ty)?;
         if old.generated.is_some() {
             return Err(unsupported("changing the type of a generated column"));
         }
@@ -510,8 +533,9 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             TableConstraint::Check(c) => {
+                let inherited = super::table::inherited(c)?;
                 let (expr, sql) =
-                    self.bound_check(&d.table.columns.clone(), &d.table.name.clone(), &c.expr)?;
+                    self.bound_check(&d.table.columns.clone(), &d.table.name.clone(), inherited)?;
                 let name = c.name.as_ref().map(names::ident).unwrap_or_default();
                 d.add_check(Check { name, sql, expr }, !not_valid);
                 Ok(())
@@ -601,7 +625,7 @@ fn view_action(v: &Arc<View>, actions: &[Action]) -> Result<AlterTarget> {
                 to: names::ident(to),
             }
         }
-        [Action::Owner] => return Ok(AlterTarget::Nothing),
+        [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
         _ => return Err(unsupported("this ALTER VIEW")),
     };
     Ok(AlterTarget::View {

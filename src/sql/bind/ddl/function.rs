@@ -10,13 +10,13 @@ use crate::parse::{self, Ast};
 use crate::statement::{BindEnv, Statement};
 use engine::catalog::objects::ViewColumn;
 use engine::catalog::{
-    ColumnDef, Function, FunctionArg, Language, Relation as Found, Returns, Stated, WrittenArg,
+    Attribute, ColumnDef, Function, FunctionArg, Language, Returns, Stated, WrittenArg,
 };
 use engine::plan::QualifiedName;
 use engine::plan::ddl::{AlterTarget, Ddl, FunctionAction};
 use sqlparser::ast;
 use std::cell::RefCell;
-use types::{DataType, Error, Result, SqlState};
+use types::{DataType, Error, Result, SqlState, TableId};
 
 /// Arguments of one function, as in PostgreSQL.
 const ARGUMENTS_MAX: usize = 100;
@@ -103,6 +103,9 @@ impl<'a> Binder<'a> {
         }
         for arg in &def.args {
             let to = self.declared_type(&arg.ty)?;
+            if to.ty == DataType::Record {
+                return Err(returns_unnamed("record"));
+            }
             let name = arg.name.as_ref().map(names::ident);
             if name.is_some() && out.iter().any(|w| w.name == name) {
                 return Err(used_twice(&name.unwrap_or_default()));
@@ -150,7 +153,7 @@ impl<'a> Binder<'a> {
         let mut out: Vec<FunctionArg> = Vec::with_capacity(def.args.len());
         for written in def.args.iter().filter(|a| a.mode != 'o') {
             let to = self.declared_type(&written.ty)?;
-            if matches!(to.ty, DataType::Void | DataType::Unknown) {
+            if let DataType::Void | DataType::Unknown | DataType::Record = to.ty {
                 return Err(definition(format!(
                     "SQL functions cannot have arguments of type {}",
                     to.ty
@@ -283,45 +286,30 @@ impl<'a> Binder<'a> {
         Ok(returns(DataType::Void, 0, columns))
     }
 
-    /// SETOF a table or view: its columns, as they are now. 0A000 for rows as values.
+    /// A row, or rows, of a table, view or composite type: its columns, as they are now.
     fn row_of_relation(&self, ty: &ast::DataType, set: bool) -> Result<Option<Returns>> {
         let ast::DataType::Custom(name, _) = ty else {
             return Ok(None);
         };
         let (schema, base) = self.qualified(name)?;
         if schema.is_none() && matches!(base.as_str(), "record" | "event_trigger") {
-            return Err(Error::unsupported(format!(
-                "functions returning {base} are not supported"
-            ))
-            .with_hint("RETURNS TABLE (…) gives rows; triggers are of tables."));
+            return Err(returns_unnamed(&base));
         }
-        if self.user_type(name)?.is_some() {
+        let Some(DataType::Composite(id)) = self.user_type(name)? else {
             return Ok(None);
-        }
-        let (id, columns) = match self.find(schema.as_deref(), &base) {
-            Some(Found::Table(t)) => {
-                let column = |c: &ColumnDef| ViewColumn {
-                    name: c.name.clone(),
-                    ty: c.ty,
-                    typmod: c.typmod,
-                };
-                (t.id, t.columns.iter().map(column).collect())
-            }
-            Some(Found::View(v)) => (v.id, v.columns.clone()),
-            _ => return Ok(None),
         };
-        if !set {
-            return Err(Error::unsupported(
-                "functions returning a row as a value are not supported",
-            )
-            .with_hint("RETURNS SETOF gives it as a row of FROM."));
-        }
+        let attributes = self.env.catalog.attributes(id).unwrap_or_default();
+        let column = |a: Attribute| ViewColumn {
+            name: a.name,
+            ty: a.ty,
+            typmod: a.typmod,
+        };
         Ok(Some(Returns {
             ty: DataType::Void,
             declared: 0,
             set,
-            columns,
-            row_of: Some(id),
+            columns: attributes.into_iter().map(column).collect(),
+            row_of: Some(TableId(id)),
         }))
     }
 
@@ -360,7 +348,7 @@ impl<'a> Binder<'a> {
         let action = match actions {
             [Action::RenameTo(to)] => FunctionAction::RenameTo(names::ident(to)),
             [Action::SetSchema(to)] => FunctionAction::SetSchema(names::ident(to)),
-            [Action::Owner] => return Ok(AlterTarget::Nothing),
+            [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
             _ => return Err(super::super::syntax("syntax error in ALTER FUNCTION")),
         };
         Ok(AlterTarget::Function { oid, action })
@@ -433,6 +421,11 @@ fn body_text(def: &FunctionDef) -> Result<String> {
         Some(FunctionBody::Return(text)) => Ok(format!("SELECT {text}")),
         None => Err(definition("no function body specified")),
     }
+}
+
+fn returns_unnamed(what: &str) -> Error {
+    Error::unsupported(format!("functions returning {what} are not supported"))
+        .with_hint("RETURNS TABLE (…) gives rows; triggers are of tables.")
 }
 
 fn used_twice(name: &str) -> Error {

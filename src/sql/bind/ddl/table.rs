@@ -131,12 +131,7 @@ impl<'a> Binder<'a> {
         } = self
             .declared_type(&c.data_type)
             .map_err(|e| self.at(e, c.name.span))?;
-        if matches!(ty, DataType::Unknown | DataType::Void) {
-            return Err(Error::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                format!("column \"{name}\" has pseudo-type {ty}"),
-            ));
-        }
+        self.can_be_stored(&name, ty)?;
         let column = ColumnDef {
             typmod,
             declared,
@@ -268,7 +263,7 @@ impl<'a> Binder<'a> {
                 add_unique(table, given, vec![ordinal]);
                 Ok(())
             }
-            ColumnOption::Check(c) => self.check(table, given.or(c.name.as_ref()), &c.expr),
+            ColumnOption::Check(c) => self.check(table, given.or(c.name.as_ref()), inherited(c)?),
             ColumnOption::ForeignKey(k) => {
                 let columns = vec![column.name.clone()];
                 let referenced = self.referenced(&k.foreign_table, &own(table))?;
@@ -384,7 +379,7 @@ impl<'a> Binder<'a> {
                 add_unique(table, k.name.as_ref(), columns);
                 Ok(())
             }
-            TableConstraint::Check(c) => self.check(table, c.name.as_ref(), &c.expr),
+            TableConstraint::Check(c) => self.check(table, c.name.as_ref(), inherited(c)?),
             TableConstraint::ForeignKey(k) => {
                 let columns = k.columns.iter().map(names::ident).collect();
                 let referenced = self.referenced(&k.foreign_table, &own(table))?;
@@ -594,6 +589,7 @@ pub(super) fn columns_scope(columns: &[ColumnDef], table: &str) -> Scope {
         tableoid: None,
         padded: false,
         base: true,
+        row_type: DataType::Record,
     })
 }
 
@@ -772,4 +768,15 @@ fn identity_column(
         identity: Some(matches!(generated_as, GeneratedAs::Always)),
     });
     Ok(())
+}
+
+/// The expression of a CHECK that is as all are: tables do not inherit, and every check is enforced.
+pub(super) fn inherited(c: &ast::CheckConstraint) -> Result<&ast::Expr> {
+    if c.no_inherit {
+        return Err(unsupported("CHECK … NO INHERIT"));
+    }
+    match c.enforced {
+        Some(_) => Err(syntax("syntax error at or near \"ENFORCED\"")),
+        None => Ok(&c.expr),
+    }
 }

@@ -5,12 +5,13 @@
 use super::super::scope::{Entry, Relation, Scope};
 use super::super::{Binder, Clause, Cx, syntax, unsupported};
 use super::{Source, apply_alias, ordinality};
+use crate::bind::composite::field_at;
 use crate::bind::function::{function_name, positional};
 use engine::exec::resolve;
 use engine::plan::{Expr, Plan, TableFunction};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, TableAlias};
 use std::rc::Rc;
-use types::{Column, DataType, Result, SqlState, Value};
+use types::{Column, DataType, RecordField, Result, SqlState, Value};
 
 impl<'a> Binder<'a> {
     pub(super) fn table_function(
@@ -67,11 +68,7 @@ impl<'a> Binder<'a> {
     fn rows_of(&mut self, name: &str, args: Vec<Expr>) -> Result<TableFunction> {
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let (arg_types, columns) = resolve::table_function(name, &types)?;
-        let args = args
-            .into_iter()
-            .zip(arg_types)
-            .map(|(e, ty)| self.coerce_arg(e, ty))
-            .collect::<Result<Vec<_>>>()?;
+        let args = self.row_args(name, args, arg_types)?;
         let columns = columns.into_iter().map(|(n, ty)| Column::new(n, ty));
         Ok(TableFunction {
             name: name.to_string(),
@@ -80,6 +77,26 @@ impl<'a> Binder<'a> {
             ordinality: false,
             beside: Vec::new(),
         })
+    }
+
+    /// The arguments of a set-returning function as it takes them.
+    pub(in crate::bind) fn row_args(
+        &mut self,
+        name: &str,
+        args: Vec<Expr>,
+        types: Vec<DataType>,
+    ) -> Result<Vec<Expr>> {
+        // Values do not say that they are vectors, whose subscripts begin with 0.
+        let vector = name == "generate_subscripts"
+            && args.first().is_some_and(|array| array.ty().is_vector());
+        let args = args.into_iter().zip(types);
+        let mut args = args
+            .map(|(e, ty)| self.coerce_arg(e, ty))
+            .collect::<Result<Vec<_>>>()?;
+        if vector {
+            args.push(Expr::Const(Value::Int4(0), DataType::Int4));
+        }
+        Ok(args)
     }
 
     fn function_rows(
@@ -114,10 +131,12 @@ impl<'a> Binder<'a> {
         &mut self,
         name: &str,
         plan: Plan,
-        mut columns: Vec<Column>,
+        columns: Vec<Column>,
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
+        let name = name.strip_prefix("information_schema.").unwrap_or(name);
+        let (plan, mut columns) = self.spread(plan, columns)?;
         // A function of one column lends its alias to that column, unless the column has a name of its own.
         if let ([only], Some(alias)) = (columns.as_mut_slice(), alias)
             && only.name == name
@@ -125,6 +144,25 @@ impl<'a> Binder<'a> {
             only.name = crate::bind::names::ident(&alias.name);
         }
         self.function_relation(name, plan, columns, with_ordinality, alias)
+    }
+
+    /// A function whose one column is of a composite type gives that one's fields.
+    fn spread(&self, plan: Plan, columns: Vec<Column>) -> Result<(Plan, Vec<Column>)> {
+        let [only] = columns.as_slice() else {
+            return Ok((plan, columns));
+        };
+        let DataType::Composite(oid) = only.ty else {
+            return Ok((plan, columns));
+        };
+        let fields = self.env.catalog.fields(oid).unwrap_or_default();
+        let ordinal = Expr::Column(1, DataType::Int8);
+        let ordinal = matches!(&plan, Plan::Function(f) if f.ordinality).then_some(ordinal);
+        let row = |f: (usize, &RecordField)| field_at(Expr::Column(0, only.ty), f.0, f.1.ty);
+        let exprs = fields.iter().enumerate().map(row);
+        let exprs = exprs.chain(ordinal.map(Ok)).collect::<Result<_>>()?;
+        let input = Box::new(plan);
+        let columns = fields.iter().map(|f| Column::new(&*f.name, f.ty));
+        Ok((Plan::Project { input, exprs }, columns.collect()))
     }
 
     fn function_relation(
@@ -155,6 +193,7 @@ impl<'a> Binder<'a> {
             tableoid: None,
             padded: false,
             base: false,
+            row_type: DataType::Record,
         };
         if let Some(alias) = alias {
             apply_alias(&mut relation, alias)?;

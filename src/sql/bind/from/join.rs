@@ -131,6 +131,7 @@ impl<'a> Binder<'a> {
             typmod,
             table: 0,
             attnum: 0,
+            fields: None,
         };
         if kind == JoinKind::Full {
             let (items, ty) = self.unify(vec![l.expr, r.expr], "JOIN/USING")?;

@@ -77,6 +77,7 @@ impl<'a> Binder<'a> {
             tableoid: None,
             padded: false,
             base: false,
+            row_type: DataType::Record,
         };
         let input = Box::new(input);
         Ok((Plan::Project { input, exprs }, Scope::single(relation)))

@@ -217,6 +217,7 @@ fn around(columns: &[ColumnDef], slots: Slots, function: &str) -> Scope {
             typmod: c.typmod,
             table: 0,
             attnum: 0,
+            fields: None,
         })
     };
     let relation = |alias: &str, columns: Vec<Entry>| Relation {
@@ -228,6 +229,7 @@ fn around(columns: &[ColumnDef], slots: Slots, function: &str) -> Scope {
         tableoid: None,
         padded: true,
         base: false,
+        row_type: DataType::Record,
     };
     let visible: Vec<Entry> = (slots.found()..columns.len()).filter_map(entry).collect();
     Scope {

@@ -95,7 +95,7 @@ impl Place<'_> {
             }
             Computed::Query { query, value } => (query, value),
         };
-        match planner::optimize(Statement::Query(query), self.env.catalog) {
+        match planner::optimize(Statement::Query(query), self.env.catalog, self.env.context) {
             Statement::Query(query) => Computed::Query { query, value },
             // The planner leaves a query a query.
             _ => Computed::Expr(value),
@@ -143,7 +143,10 @@ impl Place<'_> {
             }
             Ok((statement, values))
         })?;
-        Ok((planner::optimize(statement, self.env.catalog), values))
+        Ok((
+            planner::optimize(statement, self.env.catalog, self.env.context),
+            values,
+        ))
     }
 
     /// PERFORM: a query without its SELECT.
@@ -155,7 +158,11 @@ impl Place<'_> {
             },
             Ast::Command(_) => Err(refused()),
         })?;
-        Ok(planner::optimize(statement, self.env.catalog))
+        Ok(planner::optimize(
+            statement,
+            self.env.catalog,
+            self.env.context,
+        ))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::super::cursor::Cursor;
 use super::{
-    Action, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence, table, trigger,
+    Action, AttributeAction, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence,
+    table, trigger,
 };
-use sqlparser::ast::AlterTableOperation;
+use sqlparser::ast::{AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 use types::{Error, Result, SqlState};
 
 pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
@@ -14,6 +16,15 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
         && let Some(action) = of_enum(c)?
     {
         return Ok(vec![action]);
+    }
+    if kind == ObjectKind::Type && c.second_is("attribute") {
+        let mut actions = Vec::new();
+        loop {
+            actions.push(of_attribute(c)?);
+            if !c.accept_token(&Token::Comma) {
+                return Ok(actions);
+            }
+        }
     }
     if let Some(action) = common(c)? {
         return Ok(vec![action]);
@@ -87,6 +98,50 @@ fn of_domain(c: &mut Cursor) -> Result<Action> {
     }
 }
 
+/// ADD, DROP and RENAME ATTRIBUTE.
+fn of_attribute(c: &mut Cursor) -> Result<Action> {
+    let action = if c.accept("rename") {
+        c.expect("attribute")?;
+        let from = c.ident()?;
+        c.expect("to")?;
+        let to = c.ident()?;
+        AttributeAction::Rename { from, to }
+    } else if c.accept("drop") {
+        c.expect("attribute")?;
+        let if_exists = if_exists(c)?;
+        let name = c.ident()?;
+        AttributeAction::Drop { name, if_exists }
+    } else if c.accept("add") {
+        c.expect("attribute")?;
+        AttributeAction::Add(Box::new(attribute(&mut c.element())?))
+    } else {
+        return Err(Error::unsupported(
+            "ALTER TYPE … ALTER ATTRIBUTE is not supported",
+        ));
+    };
+    super::cascade(c);
+    Ok(Action::Attribute(action))
+}
+
+/// A name and a type.
+pub(super) fn attribute(c: &mut Cursor) -> Result<ColumnDef> {
+    let mut tokens = c.rest().to_vec();
+    // What follows an attribute that is added is no part of it.
+    let is = |t: &TokenWithSpan| {
+        super::super::rewrite::is(&t.token, Keyword::CASCADE)
+            || super::super::rewrite::is(&t.token, Keyword::RESTRICT)
+    };
+    if let Some(at) = tokens.iter().skip(1).position(is) {
+        tokens.truncate(at + 1);
+    }
+    let column = c.whole(tokens, |p: &mut Parser<'static>| p.parse_column_def())?;
+    let plain = |o: &ColumnOptionDef| matches!(o.option, ColumnOption::Collation(_));
+    match column.options.iter().all(plain) {
+        true => Ok(column),
+        false => Err(c.error()),
+    }
+}
+
 /// ADD VALUE and RENAME VALUE; `None` when it is another action.
 fn of_enum(c: &mut Cursor) -> Result<Option<Action>> {
     if c.is("add") && c.second_is("value") {
@@ -126,8 +181,7 @@ fn common(c: &mut Cursor) -> Result<Option<Action>> {
     if c.is("owner") && c.second_is("to") {
         c.next();
         c.next();
-        c.name()?;
-        return Ok(Some(Action::Owner));
+        return c.name().map(|name| Some(Action::Owner(name)));
     }
     if !c.accept("rename") {
         return Ok(None);
@@ -170,13 +224,9 @@ fn of_table(c: &mut Cursor) -> Result<Action> {
         })));
     } else if let Some((name, how)) = trigger::firing(c)? {
         return Ok(Action::FireTriggers(name, how));
-    } else if c.accept("cluster") {
-        c.expect("on")?;
-        c.name()?;
-        return Ok(Action::Hint);
     }
     for word in [
-        "enable", "disable", "force", "inherit", "replica", "attach", "detach",
+        "enable", "disable", "force", "inherit", "replica", "attach", "detach", "cluster",
     ] {
         if c.is(word) {
             let shown = word.to_ascii_uppercase();
@@ -270,11 +320,13 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
         let if_exists = if_exists(&mut ahead)?;
         Action::DropExpression { column, if_exists }
     } else if ahead.is("set") && (ahead.second_is("statistics") || ahead.second_is("storage")) {
-        ahead.next();
-        ahead.next();
-        ahead.accept_token(&Token::Minus);
-        ahead.next();
-        Action::Hint
+        let what = match ahead.second_is("storage") {
+            true => "STORAGE",
+            false => "STATISTICS",
+        };
+        return Err(Error::unsupported(format!(
+            "ALTER COLUMN … SET {what} is not supported"
+        )));
     } else if ahead.is("restart") || ahead.is("set") && is_identity_option(&ahead) {
         let mut changed = None;
         let mut options = SequenceOptions::default();

@@ -35,6 +35,7 @@ pub enum RaiseOption {
     Column,
     Constraint,
     Table,
+    Schema,
     /// What errors here do not carry: their type and schema.
     Unsent,
 }
@@ -48,7 +49,7 @@ const OPTIONS: [(&str, RaiseOption); 9] = [
     ("constraint", RaiseOption::Constraint),
     ("table", RaiseOption::Table),
     ("datatype", RaiseOption::Unsent),
-    ("schema", RaiseOption::Unsent),
+    ("schema", RaiseOption::Schema),
 ];
 
 /// What stands between RAISE and its semicolon.

@@ -13,6 +13,9 @@ pub(in crate::planner) use selectivity::{join_fraction, selectivity};
 
 use super::conjuncts::split;
 use engine::catalog::{Catalog, Table};
+use engine::exec::Context;
+use engine::exec::eval::guess;
+use engine::exec::functions::Volatility;
 use engine::plan::{Access, Aggregate, Expr, Join, JoinKind, Plan, Scan, SetOp};
 use types::Value;
 
@@ -33,6 +36,7 @@ pub(super) const DISTINCT: f64 = 200.0;
 
 pub(in crate::planner) struct Estimator<'a> {
     catalog: &'a Catalog,
+    context: &'a Context,
 }
 
 /// What a plan gives.
@@ -61,8 +65,22 @@ impl Output<'_> {
 }
 
 impl<'a> Estimator<'a> {
-    pub(in crate::planner) fn new(catalog: &'a Catalog) -> Estimator<'a> {
-        Estimator { catalog }
+    pub(in crate::planner) fn new(catalog: &'a Catalog, context: &'a Context) -> Estimator<'a> {
+        Estimator { catalog, context }
+    }
+
+    /// The conditions as they would be if they were looked at now: `at > now() - interval '1 day'` is a bound like any other.
+    pub(in crate::planner) fn guessed(&self, conditions: Vec<Expr>) -> Vec<Expr> {
+        let stable = |e: &Expr| match e {
+            Expr::Call { func, .. } => func.0.volatility == Volatility::Stable,
+            Expr::Cast { expr, .. } => matches!(**expr, Expr::Const(..)),
+            _ => false,
+        };
+        let guessed = |c: Expr| match c.any(&mut |e| stable(e)) {
+            true => guess(c, self.context),
+            false => c,
+        };
+        conditions.into_iter().map(guessed).collect()
     }
 
     pub(in crate::planner) fn partitions(&self) -> usize {
@@ -103,12 +121,14 @@ impl<'a> Estimator<'a> {
         let mut rows = match access {
             Access::Keys(keys) => (keys.len() as f64).min(all.rows),
             // Their conditions are in the filter too.
-            Access::Full | Access::KeyRange(_) | Access::Index { .. } | Access::Bitmap(_) => {
-                all.rows
-            }
+            Access::Full
+            | Access::KeyRange(_)
+            | Access::Index { .. }
+            | Access::Bitmap(_)
+            | Access::Each(_) => all.rows,
         };
         if let Some(filter) = filter {
-            rows *= selectivity(&split(filter.clone()), &all);
+            rows *= selectivity(&self.guessed(split(filter.clone())), &all);
         }
         all.thinned(rows)
     }
@@ -137,7 +157,8 @@ impl<'a> Estimator<'a> {
             }
             Plan::Filter { input, predicate } => {
                 let input = self.output(input);
-                let rows = input.rows * selectivity(&split(predicate.clone()), &input);
+                let conditions = self.guessed(split(predicate.clone()));
+                let rows = input.rows * selectivity(&conditions, &input);
                 input.thinned(rows)
             }
             Plan::Project { input, exprs } => {
@@ -193,7 +214,7 @@ impl<'a> Estimator<'a> {
                 rows: GIVEN_ROWS,
                 columns: unknown(plan, GIVEN_ROWS),
             },
-            Plan::Notify { input } | Plan::Sleep { input } => {
+            Plan::Notify { input } | Plan::Sleep { input } | Plan::Observe { input, .. } => {
                 let rows = self.output(input).rows;
                 Output {
                     rows,

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use types::{DataType, Value};
 
 const RANGE: f64 = 1.0 / 3.0;
+/// A bound that a parameter gives. PostgreSQL plans such a statement again with its values; here the plan is made once, and an
+/// index that was not worth it costs less than a table read whole for a few rows.
+const GIVEN: f64 = 0.1;
 /// Between two bounds.
 const BETWEEN: f64 = 0.005;
 const PATTERN: f64 = 0.005;
@@ -43,10 +46,10 @@ pub(in crate::planner) fn selectivity(conditions: &[Expr], input: &Output) -> f6
             (Some(lower), Some(upper)) => {
                 let nulls = input.columns.get(column).map_or(0.0, |c| c.null_frac);
                 let both = lower + upper + nulls - 1.0;
-                if lower == RANGE && upper == RANGE {
-                    BETWEEN
-                } else {
-                    both.max(0.000_1)
+                let unknown = |part: f64| part == RANGE || part == GIVEN;
+                match unknown(lower) || unknown(upper) {
+                    true => BETWEEN,
+                    false => both.max(0.000_1),
                 }
             }
             (Some(part), None) | (None, Some(part)) => part,
@@ -74,7 +77,7 @@ fn bound(c: &Expr, input: &Output) -> Option<(usize, bool, f64)> {
         Comparison::Eq | Comparison::Ne => return None,
     };
     let Some(value) = value else {
-        return Some((at, lower, RANGE));
+        return Some((at, lower, if is_given(c) { GIVEN } else { RANGE }));
     };
     let part = match lower {
         true => column
@@ -106,6 +109,11 @@ fn compared(c: &Expr) -> Option<(usize, Comparison, Option<&Value>)> {
         return Some((at, comparison.flip(), constant(left)));
     }
     None
+}
+
+/// It waits for a parameter, or for a row of an enclosing query.
+fn is_given(c: &Expr) -> bool {
+    c.any(&mut |e| matches!(e, Expr::Param(..) | Expr::Outer { .. }))
 }
 
 /// The column under conversions.

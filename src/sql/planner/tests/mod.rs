@@ -10,6 +10,7 @@ use crate::bind::bind_unplanned;
 use crate::planner::{Explained, Took};
 use crate::{BindEnv, ExplainOptions, Statement, parse};
 use engine::catalog::{Catalog, ColumnDef, Index, KeyPart, Table};
+use engine::exec::eval::blank;
 use engine::exec::{Context, SessionInfo};
 use std::sync::Arc;
 use types::{DataType, TableId, TreeId};
@@ -156,6 +157,7 @@ pub(super) fn explained<'a>(statement: &'a Statement, catalog: &'a Catalog) -> E
     Explained {
         statement,
         catalog,
+        context: blank(),
         options: ExplainOptions {
             analyze: false,
             costs: false,

@@ -3,13 +3,14 @@
 use super::{bound, catalog, explained};
 use crate::Statement;
 use crate::planner::optimize;
+use engine::exec::eval::blank;
 use engine::plan::{Access, Expr, Plan};
 
 pub(super) fn check(cases: &[(&str, &str)]) {
     let catalog = catalog();
     let mut wrong = String::new();
     for (sql, expected) in cases {
-        let plan = optimize(bound(sql), &catalog);
+        let plan = optimize(bound(sql), &catalog, blank());
         let got = explained(&plan, &catalog).text().join("\n");
         let expected: Vec<&str> = expected
             .lines()
@@ -267,7 +268,7 @@ fn limits_reach_what_they_stand_on() {
 #[test]
 fn a_partition_stops_where_its_rows_come_in_the_wanted_order() {
     let limit = |sql: &str| {
-        let Statement::Query(query) = optimize(bound(sql), &catalog()) else {
+        let Statement::Query(query) = optimize(bound(sql), &catalog(), blank()) else {
             panic!("a query");
         };
         let mut plan = &query.plan;
@@ -342,7 +343,7 @@ fn changes_find_their_rows_as_queries_do() {
 
 #[test]
 fn a_change_keeps_its_whole_condition() {
-    let statement = optimize(bound("update t set b = 1 where a = 7"), &catalog());
+    let statement = optimize(bound("update t set b = 1 where a = 7"), &catalog(), blank());
     let Statement::Update(update) = statement else {
         panic!("an update");
     };
@@ -351,7 +352,9 @@ fn a_change_keeps_its_whole_condition() {
 
 #[test]
 fn a_scan_brings_only_the_columns_that_are_read() {
-    let Statement::Query(query) = optimize(bound("select s from t where b = 1"), &catalog()) else {
+    let Statement::Query(query) =
+        optimize(bound("select s from t where b = 1"), &catalog(), blank())
+    else {
         panic!("a query");
     };
     let Plan::Scan(scan) = query.plan else {
@@ -366,7 +369,7 @@ fn a_scan_brings_only_the_columns_that_are_read() {
 #[test]
 fn json_has_the_same_facts() {
     let catalog = catalog();
-    let plan = optimize(bound("select * from t where a = 3"), &catalog);
+    let plan = optimize(bound("select * from t where a = 3"), &catalog, blank());
     let json = explained(&plan, &catalog).json();
     let node = &json[0]["Plan"];
     assert_eq!(node["Node Type"], "Index Scan");

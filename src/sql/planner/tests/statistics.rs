@@ -4,6 +4,7 @@ use super::{bound, catalog, explained};
 use crate::planner::optimize;
 use engine::catalog::Catalog;
 use engine::catalog::statistics::Statistics;
+use engine::exec::eval::blank;
 use std::sync::Arc;
 use types::{Row, Value};
 
@@ -23,7 +24,7 @@ fn analyzed(tables: &[Filled]) -> Catalog {
 }
 
 fn plan(sql: &str, catalog: &Catalog) -> String {
-    let statement = optimize(bound(sql), catalog);
+    let statement = optimize(bound(sql), catalog, blank());
     explained(&statement, catalog).text().join("\n")
 }
 
@@ -128,7 +129,7 @@ fn a_subquery_for_each_row_becomes_groups_where_there_are_many_rows() {
 #[test]
 fn estimates_are_shown() {
     let catalog = analyzed(&[("t", 100_000, &t(2))]);
-    let statement = optimize(bound("select a from t where b = 1"), &catalog);
+    let statement = optimize(bound("select a from t where b = 1"), &catalog, blank());
     let mut explained = explained(&statement, &catalog);
     explained.options.costs = true;
     let text = explained.text().join("\n");

@@ -75,7 +75,10 @@ impl Change {
             ObjectKind::Type | ObjectKind::Domain => {
                 let ty = self.type_named(name)?;
                 match (kind, &ty.kind) {
-                    (ObjectKind::Domain, UserTypeKind::Enum { .. }) => Err(Error::new(
+                    (
+                        ObjectKind::Domain,
+                        UserTypeKind::Enum { .. } | UserTypeKind::Composite { .. },
+                    ) => Err(Error::new(
                         SqlState::WRONG_OBJECT_TYPE,
                         format!("\"{}\" is not a domain", name.name),
                     )),

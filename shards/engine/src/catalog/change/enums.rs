@@ -59,12 +59,14 @@ impl Change {
         match action {
             TypeAction::RenameTo(to) => {
                 self.free_type(&next.schema, to)?;
+                self.free_relation(&next, &next.schema, to)?;
                 next.name.clone_from(to);
             }
             TypeAction::SetSchema(to) => {
                 self.known_schema(to)?;
                 if *to != next.schema {
                     self.free_type(to, &next.name)?;
+                    self.free_relation(&next, to, &next.name)?;
                 }
                 next.schema.clone_from(to);
             }
@@ -100,6 +102,7 @@ impl Change {
                 next.kind = UserTypeKind::Enum { labels };
             }
             TypeAction::Domain(action) => return self.alter_domain(next, action),
+            TypeAction::Attributes(actions) => return self.alter_attributes(next, actions),
             TypeAction::RenameValue { from, to } => {
                 acceptable(to)?;
                 let mut labels = next.labels().to_vec();

@@ -52,9 +52,13 @@ pub(in crate::catalog) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Nod
                 out.extend(keys.map(|f| (Node::Constraint(t.id, f.name.clone()), Bond::Normal)));
             }
             readers(catalog, *id, None, &mut out);
+            users(catalog, id.0, &mut out);
             owned(catalog, *id, None, &mut out);
         }
-        Node::View(id) => readers(catalog, *id, None, &mut out),
+        Node::View(id) => {
+            readers(catalog, *id, None, &mut out);
+            users(catalog, id.0, &mut out);
+        }
         Node::Sequence(id) => {
             for t in catalog.tables.values() {
                 let uses = t.columns.iter().filter(|c| {
@@ -78,7 +82,7 @@ pub(in crate::catalog) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Nod
                 out.extend(of.map(|c| (Node::Column(t.id, c.number), Bond::Normal)));
                 naming_type(t, *oid, &mut out);
             }
-            let over = |t: &&Arc<UserType>| t.oid != *oid && is_domain_of(t, *oid);
+            let over = |t: &&Arc<UserType>| t.oid != *oid && is_made_of(t, *oid);
             let over = catalog.types.values().filter(over);
             out.extend(over.map(|t| (Node::Type(t.oid), Bond::Normal)));
             users(catalog, *oid, &mut out);
@@ -228,20 +232,22 @@ fn names_type(e: &Expr, oid: u32) -> bool {
     found
 }
 
-/// Whether a domain is over the type, or its expressions name it.
-fn is_domain_of(t: &UserType, oid: u32) -> bool {
-    let UserTypeKind::Domain {
-        base,
-        default,
-        checks,
-        ..
-    } = &t.kind
-    else {
-        return false;
-    };
-    base.user_oid() == Some(oid)
-        || default.as_ref().is_some_and(|d| names_type(&d.expr, oid))
-        || checks.iter().any(|c| names_type(&c.expr, oid))
+/// Whether a domain is over the type, or its expressions name it, or an attribute is of it.
+fn is_made_of(t: &UserType, oid: u32) -> bool {
+    match &t.kind {
+        UserTypeKind::Domain {
+            base,
+            default,
+            checks,
+            ..
+        } => {
+            base.user_oid() == Some(oid)
+                || default.as_ref().is_some_and(|d| names_type(&d.expr, oid))
+                || checks.iter().any(|c| names_type(&c.expr, oid))
+        }
+        UserTypeKind::Composite { attributes } => attributes.iter().any(|a| a.declared == oid),
+        UserTypeKind::Enum { .. } => false,
+    }
 }
 
 fn owned(catalog: &Catalog, table: TableId, column: Option<i16>, out: &mut Vec<(Node, Bond)>) {

@@ -6,6 +6,7 @@
 mod alter;
 mod columns;
 mod comment;
+mod composite;
 mod database;
 mod domain;
 mod drop;
@@ -130,6 +131,7 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
         }
         Ddl::Database(what) => change.of_database(what, all)?,
         Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
+        Ddl::CreateComposite { name, attributes } => change.create_composite(name, attributes)?,
         Ddl::CreateFunction {
             function,
             or_replace,

@@ -320,6 +320,11 @@ fn ordered(table: &Table, columns: &[usize]) -> Result<()> {
 }
 
 fn has_order(ty: DataType) -> Result<()> {
+    if ty.has_records() {
+        return Err(Error::unsupported(
+            "keys and indexes of composite values are not supported",
+        ));
+    }
     if ty.is_ordered() {
         return Ok(());
     }

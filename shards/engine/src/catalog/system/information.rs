@@ -19,7 +19,7 @@ pub(super) fn yes_no(v: bool) -> Value {
     text(if v { YES } else { NO })
 }
 
-fn database(ctx: &Context) -> Value {
+pub(super) fn database(ctx: &Context) -> Value {
     text(&ctx.session.database)
 }
 
@@ -81,7 +81,7 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
 }
 
 /// They are not of the standard, so they are not in `information_schema`.
-fn is_materialized(t: &Table) -> bool {
+pub(super) fn is_materialized(t: &Table) -> bool {
     matches!(t.kind, TableKind::Materialized { .. })
 }
 
@@ -178,7 +178,7 @@ fn datetime_precision(ty: DataType, typmod: i32) -> Value {
 pub(super) fn kind_of_type(ty: DataType) -> &'static str {
     match ty {
         ty if ty.is_array() => "ARRAY",
-        DataType::Enum(_) => "USER-DEFINED",
+        DataType::Enum(_) | DataType::Composite(_) => "USER-DEFINED",
         ty => ty.sql_name(),
     }
 }
@@ -186,12 +186,11 @@ pub(super) fn kind_of_type(ty: DataType) -> &'static str {
 /// `udt_catalog`, `udt_schema` and `udt_name`.
 pub(super) fn udt(ty: DataType, ctx: &Context) -> [Value; 3] {
     let own = ty.user_oid();
-    match own.and_then(|oid| ctx.catalog.types.get(&oid)) {
-        Some(t) if ty.is_array() => {
-            let name = format!("_{}", t.name);
-            [database(ctx), text(&t.schema), text(&name)]
+    match own.and_then(|oid| ctx.catalog.name_of_type(oid)) {
+        Some((schema, name)) if ty.is_array() => {
+            [database(ctx), text(schema), text(&format!("_{name}"))]
         }
-        Some(t) => [database(ctx), text(&t.schema), text(&t.name)],
+        Some((schema, name)) => [database(ctx), text(schema), text(name)],
         None => [database(ctx), text(PG_CATALOG), text(ty.name())],
     }
 }
@@ -205,7 +204,7 @@ fn domain_of(catalog: &Catalog, declared: u32) -> Option<&UserType> {
 fn directly_under(domain: &UserType) -> Option<(DataType, i32)> {
     match &domain.kind {
         UserTypeKind::Domain { base, typmod, .. } => Some((*base, *typmod)),
-        UserTypeKind::Enum { .. } => None,
+        UserTypeKind::Enum { .. } | UserTypeKind::Composite { .. } => None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! Never: reads a table's rows or counts them. Bounds: rows are linear in the number of relations and columns.
 //! Source: PostgreSQL 15, chapter 53 (System Catalogs) and chapter 37 (The Information Schema).
 
+pub mod activity;
 pub mod definitions;
 mod depend;
 mod describe;
@@ -15,6 +16,7 @@ mod indexes;
 mod information;
 mod listing;
 mod objects;
+mod privileges;
 mod procs;
 mod relations;
 mod routines;
@@ -41,7 +43,8 @@ pub use describe::{
 };
 pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
 pub use objects::{PUBLIC_COMMENT, definition, serial_sequence, view_query};
-pub use procs::{io_function, io_function_name};
+pub use procs::{io_function, io_function_name, signature_oid};
+pub use server::EXTENSION;
 pub use types::class_named;
 pub use values::{DATABASE_OWNER, OWNER};
 
@@ -65,6 +68,11 @@ pub fn columns(schema: &str, table: &str) -> Option<&'static [SystemColumn]> {
 /// Schema and name of every system relation.
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     all().iter().map(|r| (r.schema, r.name))
+}
+
+/// What has to be asked of the whole server before its rows can be made, and what makes them.
+pub fn asked(table: &SystemTable) -> Option<(activity::Asked, definitions::LiveSource)> {
+    find(&table.schema, &table.name)?.live
 }
 
 /// All rows, each with every column in order; none for a relation that does not exist.

@@ -3,6 +3,7 @@
 //! Source: PostgreSQL 15's `system_views.sql` and `information_schema.sql`.
 
 use super::definitions::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID};
+use super::server::{EXTENSION_COMMENT, EXTENSION_OID};
 use super::values::{DATABASE_OWNER, OWNER, array, int4, null, oid, text, yes};
 use crate::catalog::{Catalog, Sequence, Stated, TableKind};
 use crate::exec::Context;
@@ -120,6 +121,8 @@ pub(super) fn descriptions(ctx: &Context) -> Vec<Row> {
     if !said.any(|key| (key.class, key.object) == (schemas, PUBLIC_OID)) {
         rows.push(row(schemas, PUBLIC_OID, 0, PUBLIC_COMMENT));
     }
+    let extensions = super::class_oid("pg_extension");
+    rows.push(row(extensions, EXTENSION_OID, 0, EXTENSION_COMMENT));
     rows
 }
 

@@ -49,6 +49,24 @@ pub(super) const DOMAIN_IO: [(u32, &str); 4] =
 
 pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
     io(
+        2249,
+        [
+            (2290, "record_in"),
+            (2291, "record_out"),
+            (2402, "record_recv"),
+            (2403, "record_send"),
+        ],
+    ),
+    io(
+        2202,
+        [
+            (2212, "regprocedurein"),
+            (2213, "regprocedureout"),
+            (2446, "regprocedurerecv"),
+            (2447, "regproceduresend"),
+        ],
+    ),
+    io(
         16,
         [
             (1242, "boolin"),
@@ -359,6 +377,15 @@ pub(super) const IO_FUNCTIONS: &[IoFunctions] = &[
         ],
     ),
     io(
+        4072,
+        [
+            (4001, "jsonpath_in"),
+            (4003, "jsonpath_out"),
+            (4002, "jsonpath_recv"),
+            (4004, "jsonpath_send"),
+        ],
+    ),
+    io(
         4089,
         [
             (4084, "regnamespacein"),
@@ -388,7 +415,7 @@ pub fn io_function_name(oid: u32) -> Option<&'static str> {
 }
 
 /// The oid `pg_type` shows for a type in a signature.
-fn signature_oid(ty: DataType) -> u32 {
+pub fn signature_oid(ty: DataType) -> u32 {
     match ty {
         ANY_ELEMENT => 2283,
         ANY_ARRAY => 2277,

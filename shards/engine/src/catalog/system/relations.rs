@@ -7,8 +7,10 @@ use super::objects;
 use super::server::{BTREE, HEAP};
 use super::types::{alignment, by_value, collation, storage};
 use super::values::{OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
+use crate::catalog::model::FIRST_USER_OID;
 use crate::catalog::{
-    Catalog, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table, TableKind, View,
+    Catalog, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table, TableKind, UserType,
+    UserTypeKind, View,
 };
 use crate::exec::{Context, functions};
 use std::sync::LazyLock;
@@ -38,7 +40,11 @@ impl Class<'_> {
             oid(self.oid),
             text(self.name),
             oid(self.schema),
-            oid(0), // reltype: tables have no row type
+            // A row of a table or view has a type of the same oid.
+            oid(match self.kind {
+                "r" | "m" | "v" | "c" if self.oid >= FIRST_USER_OID => self.oid,
+                _ => 0,
+            }),
             oid(0),
             oid(OWNER),
             oid(self.access_method),
@@ -153,6 +159,27 @@ fn sequence_class(s: &Sequence, catalog: &Catalog) -> Row {
     class.row()
 }
 
+/// A composite type counts as a relation.
+fn composite_class(t: &UserType, catalog: &Catalog) -> Option<Row> {
+    let UserTypeKind::Composite { attributes } = &t.kind else {
+        return None;
+    };
+    let class = Class {
+        oid: t.oid,
+        name: &t.name,
+        schema: objects::schema(catalog, &t.schema),
+        access_method: 0,
+        file: 0,
+        indexed: false,
+        kind: "c",
+        columns: attributes.len(),
+        checks: 0,
+        triggers: false,
+        rows: -1.0,
+    };
+    Some(class.row())
+}
+
 const SEQUENCE_COLUMNS: [(&str, DataType); 3] = [
     ("last_value", DataType::Int8),
     ("log_cnt", DataType::Int8),
@@ -191,6 +218,8 @@ pub(super) fn class(ctx: &Context) -> Vec<Row> {
             .values()
             .map(|s| sequence_class(s, catalog)),
     );
+    let types = catalog.types.values();
+    rows.extend(types.filter_map(|t| composite_class(t, catalog)));
     rows.extend(indexes(catalog).map(|i| index_class(&i, catalog)));
     let temporary = catalog.schemas.values().filter(|s| s.temporary);
     let temporary: Vec<Value> = temporary.map(|s| oid(s.oid)).collect();
@@ -338,6 +367,20 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
     for v in ctx.catalog.views.values() {
         let columns = v.columns.iter().enumerate();
         rows.extend(columns.map(|(i, c)| plain(v.id.0, &c.name, (c.ty, c.typmod), i)));
+    }
+    for t in ctx.catalog.types.values() {
+        let UserTypeKind::Composite { attributes } = &t.kind else {
+            continue;
+        };
+        rows.extend(attributes.iter().map(|a| {
+            let at = a.number.max(1) as usize - 1;
+            let mut row = plain(t.oid, &a.name, (a.ty, a.typmod), at);
+            if ctx.catalog.is_domain(a.declared) {
+                row[ATTRIBUTE_TYPE] = oid(a.declared);
+                row[ATTRIBUTE_TYPMOD] = int4(-1);
+            }
+            row
+        }));
     }
     for s in ctx.catalog.sequences.values() {
         let columns = SEQUENCE_COLUMNS.iter().enumerate();

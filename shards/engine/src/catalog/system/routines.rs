@@ -28,6 +28,9 @@ fn return_oid(ctx: &Context, f: &Function) -> u32 {
     if f.is_of_triggers() {
         return TRIGGER;
     }
+    if let Some(id) = f.returns.row_of {
+        return id.0;
+    }
     match f.returns.columns.as_slice() {
         [] => type_oid(ctx, f.returns.ty, f.returns.declared),
         [only] if f.returns.row_of.is_none() && f.written.is_empty() => only.ty.oid(),

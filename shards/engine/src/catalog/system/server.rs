@@ -2,6 +2,7 @@
 //!
 //! There is one user: whoever the session is.
 
+use super::definitions::PG_CATALOG_OID;
 use super::values::{DATABASE_OWNER, OWNER, array, ch, int4, null, oid, proc, text, yes};
 use crate::catalog::Database;
 use crate::exec::{Context, CursorInfo};
@@ -72,6 +73,34 @@ pub(super) fn tablespaces(_: &Context) -> Vec<Row> {
         oid(OWNER),
         null(),
         null(),
+    ]]
+}
+
+/// The language that functions of triggers are written in is one in PostgreSQL.
+pub const EXTENSION: &str = "plpgsql";
+pub(super) const EXTENSION_OID: u32 = 13_569;
+pub(super) const EXTENSION_COMMENT: &str = "PL/pgSQL procedural language";
+const EXTENSION_VERSION: &str = "1.0";
+
+pub(super) fn extensions(_: &Context) -> Vec<Row> {
+    vec![vec![
+        oid(EXTENSION_OID),
+        text(EXTENSION),
+        oid(OWNER),
+        oid(PG_CATALOG_OID),
+        yes(false),
+        text(EXTENSION_VERSION),
+        null(),
+        null(),
+    ]]
+}
+
+pub(super) fn available_extensions(_: &Context) -> Vec<Row> {
+    vec![vec![
+        text(EXTENSION),
+        text(EXTENSION_VERSION),
+        text(EXTENSION_VERSION),
+        text(EXTENSION_COMMENT),
     ]]
 }
 

@@ -76,17 +76,33 @@ pub(super) fn types(ctx: &Context) -> Vec<Row> {
             rows.push(domain_row(t, schema, ctx));
             continue;
         }
-        for (ty, name) in [
-            (DataType::Enum(t.oid), t.name.clone()),
-            (DataType::EnumArray(t.oid), format!("_{}", t.name)),
-        ] {
-            let mut row = type_row(ty);
-            row[NAME] = text(&name);
-            row[NAMESPACE] = schema.clone();
-            rows.push(row);
-        }
+        rows.extend(named_rows(t.data_type(), &t.name, &schema));
+    }
+    for t in ctx.catalog.tables.values() {
+        let schema = oid(objects::schema(&ctx.catalog, &t.schema));
+        rows.extend(named_rows(DataType::Composite(t.id.0), &t.name, &schema));
+    }
+    for v in ctx.catalog.views.values() {
+        let schema = oid(objects::schema(&ctx.catalog, &v.schema));
+        rows.extend(named_rows(DataType::Composite(v.id.0), &v.name, &schema));
     }
     rows
+}
+
+/// A user's type and its array.
+fn named_rows(ty: DataType, name: &str, schema: &Value) -> impl Iterator<Item = Row> {
+    let array = ty.array().map(|array| (array, format!("_{name}")));
+    let schema = schema.clone();
+    let both = std::iter::once((ty, name.to_owned())).chain(array);
+    both.map(move |(ty, name)| {
+        let mut row = type_row(ty);
+        row[NAME] = text(&name);
+        row[NAMESPACE] = schema.clone();
+        if let DataType::Composite(relation) = ty {
+            row[RELATION] = oid(relation);
+        }
+        row
+    })
 }
 
 /// As the type under it, but for what a domain says itself. There are no arrays of domains.
@@ -130,9 +146,10 @@ fn domain_row(t: &UserType, schema: Value, ctx: &Context) -> Row {
     row
 }
 
-/// Places of `typname` and `typnamespace`.
+/// Places of `typname`, `typnamespace` and `typrelid`.
 const NAME: usize = 1;
 const NAMESPACE: usize = 2;
+const RELATION: usize = 11;
 
 pub(super) fn enums(ctx: &Context) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -235,8 +252,9 @@ fn type_row(ty: DataType) -> Row {
         len: ty.len(),
         by_value: by_value(ty),
         kind: match ty {
-            DataType::Unknown | DataType::Void => "p",
+            DataType::Unknown | DataType::Void | DataType::Record | DataType::RecordArray => "p",
             DataType::Enum(_) => "e",
+            DataType::Composite(_) => "c",
             _ => "b",
         },
         category: ty.category().to_string(),
@@ -249,6 +267,7 @@ fn type_row(ty: DataType) -> Row {
         } else {
             io_of(match ty {
                 DataType::Enum(_) => ANY_ENUM,
+                DataType::Composite(_) => DataType::Record.oid(),
                 other => other.oid(),
             })
         },

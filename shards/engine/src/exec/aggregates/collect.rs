@@ -19,7 +19,6 @@ pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
         "string_agg" => Box::new(Join::new(true)),
         "string_agg_bytea" => Box::new(Join::new(false)),
         "json_agg" => Box::new(JsonText::new(Form::Array)),
-        "json_agg_rows" => Box::new(JsonText::new(Form::Rows)),
         "json_object_agg" => Box::new(JsonText::new(Form::Object)),
         "jsonb_agg" => Box::new(JsonArray::default()),
         "jsonb_object_agg" => Box::new(JsonObject::default()),
@@ -276,8 +275,6 @@ struct JsonText {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Array,
-    /// Each item is an object made of a row.
-    Rows,
     Object,
 }
 
@@ -290,7 +287,7 @@ impl JsonText {
     fn open(&self) -> &'static str {
         match self.form {
             Form::Object => "{ ",
-            Form::Array | Form::Rows => "[",
+            Form::Array => "[",
         }
     }
 
@@ -327,8 +324,7 @@ impl Accumulator for JsonText {
         };
         // Rows and arrays have a line of their own.
         let apart = match self.form {
-            Form::Array => matches!(value, Value::Array(_)),
-            Form::Rows => !value.is_null(),
+            Form::Array => matches!(value, Value::Array(_) | Value::Record(_)),
             Form::Object => false,
         };
         if !first && apart {
@@ -364,7 +360,7 @@ impl Accumulator for JsonText {
         }
         let end = match self.form {
             Form::Object => " }",
-            Form::Array | Form::Rows => "]",
+            Form::Array => "]",
         };
         Ok(Value::Json(format!("{}{end}", self.text).into()))
     }

@@ -50,12 +50,14 @@ pub trait Accumulator {
 /// A fresh state, by the name that `resolve::aggregate` gave.
 pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
     if let Some(element) = func.strip_prefix("array_agg:") {
-        let element_oid = element.parse().ok();
         let by_name = |t: &&DataType| t.name() == element;
-        let element = DataType::ALL.iter().find(by_name).copied();
-        let own = || element_oid.map(DataType::Enum);
-        let element = element.or_else(own);
-        return element
+        let known = DataType::ALL.iter().find(by_name).copied();
+        let own = || match element.strip_prefix("row ") {
+            Some(oid) => oid.parse().ok().map(DataType::Composite),
+            None => element.parse().ok().map(DataType::Enum),
+        };
+        return known
+            .or_else(own)
             .map(|e| Box::new(collect::ArrayAgg::new(e)) as Box<dyn Accumulator>)
             .ok_or_else(|| unknown(func));
     }

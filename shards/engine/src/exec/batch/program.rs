@@ -3,11 +3,11 @@
 //! Owns: expressions as a list of operations, each over results of earlier ones and constants; what several of them need is there
 //! once. Asked by: `exec::fragment`, once it has seen that rows are many. Never: contains what looks at the session, at other
 //! rows, or at a value that kernels have no form for: `add` then gives nothing.
-//! Bounds: `OPS_MAX` operations, `DEPTH_MAX` calls deep, lists of `LIST_MAX`; expressions beyond are evaluated row by row.
+//! Bounds: `OPS_MAX` operations, `DEPTH_MAX` calls deep, lists of `LIST_MAX` of what is not searched; expressions beyond are evaluated row by row.
 
 use super::compare::compare;
 use super::kernels::{arithmetic, connective, negate, nulls_of};
-use super::texts::{Pattern, like, listed};
+use super::texts::{Pattern, like, listed, seen};
 use super::vector::{Data, Vector};
 use crate::codec::columns::{Columns, Decimals};
 use crate::exec::Context;
@@ -20,7 +20,9 @@ use types::{DataType, Numeric, Value};
 const OPS_MAX: usize = 256;
 /// Long chains of operators have no call stack.
 const DEPTH_MAX: usize = 64;
-/// Each item is compared with every row.
+/// Of lists whose items are each compared with every row: longer ones of integers are searched.
+const COMPARED_MAX: usize = 8;
+/// Of other numbers more are compared, and no more than these.
 const LIST_MAX: usize = 64;
 
 #[derive(Default)]
@@ -38,8 +40,9 @@ enum Op {
     Compare(Comparison, Kind, Arg, Arg),
     Arithmetic(Arithmetic, DataType, Arg, Arg),
     Like(usize, Pattern, bool),
-    /// Over the results of comparisons with each item, or of texts.
+    /// One of these, which are sorted.
     Listed(usize, Kind, Vec<Arc<str>>),
+    ListedInts(usize, Vec<i64>),
     Every(Vec<usize>),
     Any(Vec<usize>),
     Not(usize),
@@ -310,7 +313,9 @@ impl Program {
     ) -> Option<usize> {
         let (comparison, ty, other) = eq.comparison_between()?;
         let kind = Kind::of(ty).filter(|k| Kind::of(other) == Some(*k))?;
-        if comparison != Comparison::Eq || items.is_empty() || items.len() > LIST_MAX {
+        let searched = matches!(kind, Kind::Ints | Kind::Texts | Kind::Padded);
+        let too_long = items.len() > LIST_MAX && !searched;
+        if comparison != Comparison::Eq || items.is_empty() || too_long {
             return None;
         }
         let at = self.add(e, columns, ctx)?;
@@ -318,12 +323,9 @@ impl Program {
             .iter()
             .map(|e| self.arg(e, columns, ctx))
             .collect::<Option<_>>()?;
-        let text = |arg: &Arg| match arg {
-            Arg::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        let found = match items.iter().map(text).collect::<Option<Vec<_>>>() {
-            Some(texts) => self.op(Op::Listed(at, kind, texts)),
+        let found = match searched_list(at, kind, &items) {
+            Some(op) => self.op(op),
+            None if items.len() > LIST_MAX => return None,
             None => {
                 let equal = |arg| Op::Compare(comparison, kind, Arg::Of(at), arg);
                 let found = items.into_iter().map(|arg| self.op(equal(arg))).collect();
@@ -357,6 +359,7 @@ impl Program {
             }
             Op::Like(at, pattern, wanted) => like(&done[*at], pattern, *wanted, columns.bytes()),
             Op::Listed(at, kind, items) => listed(&done[*at], *kind, items, columns.bytes()),
+            Op::ListedInts(at, items) => listed_ints(&done[*at], items),
             Op::Every(items) => connective(items, false, done),
             Op::Any(items) => connective(items, true, done),
             Op::Not(at) => negate(&done[*at]),
@@ -371,6 +374,37 @@ impl Program {
             Op::Micros(at) => micros(&done[*at]),
         }
     }
+}
+
+/// A list of constants that is searched, not gone through.
+fn searched_list(at: usize, kind: Kind, items: &[Arg]) -> Option<Op> {
+    if kind == Kind::Ints {
+        let int = |arg: &Arg| match arg {
+            Arg::Int(v) => Some(*v),
+            _ => None,
+        };
+        let mut ints: Vec<i64> = items.iter().map(int).collect::<Option<_>>()?;
+        ints.sort_unstable();
+        return (ints.len() > COMPARED_MAX).then_some(Op::ListedInts(at, ints));
+    }
+    let text = |arg: &Arg| match arg {
+        Arg::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let mut texts: Vec<Arc<str>> = items.iter().map(text).collect::<Option<_>>()?;
+    texts.sort_unstable_by(|a, b| seen(kind, a.as_bytes()).cmp(seen(kind, b.as_bytes())));
+    Some(Op::Listed(at, kind, texts))
+}
+
+fn listed_ints(v: &Vector, items: &[i64]) -> Option<Vector> {
+    let Data::Ints(ints) = &v.data else {
+        return None;
+    };
+    let verdicts = ints.iter().map(|v| items.binary_search(v).is_ok());
+    Some(Vector {
+        data: Data::Bools(verdicts.collect()),
+        nulls: v.nulls.clone(),
+    })
 }
 
 /// Nothing where one of them is no timestamp.

@@ -148,7 +148,7 @@ fn condition(depth: u8, dice: &mut Dice) -> Expr {
             ]);
             Expr::InList {
                 expr: Box::new(leaf(ty, dice)),
-                items: (0..3)
+                items: (0..dice.of(&[3, 20]))
                     .map(|_| Expr::Const(value(ty, false, dice), ty))
                     .collect(),
                 eq: FuncRef(by_name(eq).unwrap()),
@@ -450,15 +450,23 @@ fn programs_have_ceilings() {
     let columns = Columns::new(&layout(), &[true; TYPES.len()]);
     let column = || Expr::Column(0, DataType::Int4);
     let added = |e: &Expr| Program::default().add(e, &columns, blank()).is_some();
-    let list = |items: i32| Expr::InList {
-        expr: Box::new(column()),
-        items: (0..items)
-            .map(|v| Expr::Const(Value::Int4(v), DataType::Int4))
-            .collect(),
-        eq: FuncRef(by_name("int4eq").unwrap()),
-        negated: false,
+    // Those of integers and texts are searched, and may be of any length.
+    let list = |ty: DataType, at: usize, eq: &str, items: i32| {
+        let item = |v: i32| match ty {
+            DataType::Int4 => Value::Int4(v),
+            _ => Value::Float8(f64::from(v)),
+        };
+        let items = (0..items).map(|v| Expr::Const(item(v), ty));
+        Expr::InList {
+            expr: Box::new(Expr::Column(at, ty)),
+            items: items.collect(),
+            eq: FuncRef(by_name(eq).unwrap()),
+            negated: false,
+        }
     };
-    assert!(added(&list(64)) && !added(&list(65)));
+    let floats = |items| list(DataType::Float8, 6, "float8eq", items);
+    assert!(added(&floats(64)) && !added(&floats(65)));
+    assert!(added(&list(DataType::Int4, 0, "int4eq", 30_000)));
     let chain = |length: i32| {
         let one = || Expr::Const(Value::Int4(1), DataType::Int4);
         (1..length).fold(column(), |e, _| call("int4pl", vec![e, one()]))

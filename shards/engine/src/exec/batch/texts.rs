@@ -78,19 +78,23 @@ pub(super) fn like(v: &Vector, pattern: &Pattern, wanted: bool, bytes: &[u8]) ->
     })
 }
 
-/// Whether each is one of `items`.
+/// The bytes of a text that count.
+pub(super) fn seen(kind: Kind, text: &[u8]) -> &[u8] {
+    match kind {
+        Kind::Padded => trimmed(text),
+        _ => text,
+    }
+}
+
+/// Whether each is one of `items`, which are sorted by what counts of them.
 pub(super) fn listed(v: &Vector, kind: Kind, items: &[Arc<str>], bytes: &[u8]) -> Option<Vector> {
     let Data::Texts(places) = &v.data else {
         return None;
     };
-    let seen = |text| match kind {
-        Kind::Padded => trimmed(text),
-        _ => text,
-    };
-    let items: Vec<&[u8]> = items.iter().map(|i| seen(i.as_bytes())).collect();
+    let items: Vec<&[u8]> = items.iter().map(|i| seen(kind, i.as_bytes())).collect();
     let verdict = |(from, n): &(u32, u32)| {
-        let text = seen(bytes.get(*from as usize..(*from + *n) as usize)?);
-        Some(items.contains(&text))
+        let text = seen(kind, bytes.get(*from as usize..(*from + *n) as usize)?);
+        Some(items.binary_search(&text).is_ok())
     };
     Some(Vector {
         data: Data::Bools(places.iter().map(verdict).collect::<Option<_>>()?),

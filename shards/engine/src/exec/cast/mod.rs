@@ -5,7 +5,9 @@
 //! Never: parses or prints a value itself; that is `types::text`.
 //! Source: PostgreSQL 15 manual, chapter 8 and CREATE CAST; `int.c`, `float.c`, `numeric.c`, `timestamp.c`, `regproc.c`.
 
+mod composite;
 mod numbers;
+mod procedure;
 mod reg;
 mod rules;
 mod temporal;
@@ -49,7 +51,12 @@ fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -
     }
     match (&v, to) {
         (Value::Text(s), Enum(oid)) => return ctx.catalog.enum_value(oid, s),
-        (Value::Enum(_), _) if to.category() != 'S' => return Err(cannot(from, to)),
+        (Value::Text(s), Composite(oid)) => return composite::read(s, oid, ctx),
+        (Value::Record(_), Record) => return Ok(v),
+        (Value::Record(r), Composite(oid)) => return composite::of_record(r, oid, ctx),
+        (Value::Record(_) | Value::Enum(_), _) if to.category() != 'S' => {
+            return Err(cannot(from, to));
+        }
         _ => {}
     }
     if to.is_reg() || from.is_reg() {
@@ -127,16 +134,21 @@ fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) ->
     let read = text::parse(s, to, typmod, &env)?;
     match to {
         EnumArray(oid) => array(read, Text, Enum(oid), ctx),
+        CompositeArray(oid) => array(read, Text, Composite(oid), ctx),
         _ => Ok(read),
     }
 }
 
 /// The text output of a value.
 pub fn print(v: &Value, ty: DataType, ctx: &Context) -> String {
-    if ty.user_oid().is_some()
+    if (ty.user_oid().is_some() || ty.has_records())
         && let Some(labels) = ctx.catalog.labelled(v)
     {
-        let ty = if ty.is_array() { TextArray } else { Text };
+        let ty = match (ty.has_records(), ty.is_array()) {
+            (true, _) => ty,
+            (false, true) => TextArray,
+            (false, false) => Text,
+        };
         return print_in(&labels, ty, &ctx.session.time_zone);
     }
     print_in(v, ty, &ctx.session.time_zone)

@@ -81,7 +81,7 @@ fn float(v: &Value, from: DataType, to: DataType) -> Result<f64> {
         Value::Float4(f) => Ok(f64::from(*f)),
         Value::Numeric(n) => {
             let f = n.to_f64();
-            if f.is_infinite() && n.is_finite() {
+            if f.is_infinite() && n.is_finite() || f == 0.0 && !n.is_zero() {
                 return Err(out_of_range_text(n, to));
             }
             Ok(f)

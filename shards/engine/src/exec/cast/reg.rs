@@ -1,10 +1,10 @@
-//! regclass, regtype, regproc, regnamespace: oids that read and print as names.
+//! regclass, regtype, regproc, regprocedure, regnamespace: oids that read and print as names.
 //!
 //! Asked by: `cast`. Looks names up in the statement's catalog snapshot, then among the system relations.
 
-use super::{cannot, cut_name, typename};
+use super::{cannot, cut_name, procedure, typename};
 use crate::catalog::enums;
-use crate::catalog::{Catalog, Relation, path, qualify, system};
+use crate::catalog::{Catalog, path, qualify, system};
 use crate::exec::{Context, functions};
 use DataType::*;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub fn convert(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<
     if from.is_reg() {
         return match (&v, to) {
             (Value::Reg(r), Oid) => Ok(Value::Oid(r.oid)),
+            (Value::Reg(r), Regproc | Regprocedure) => Ok(reg(r.oid, name_of(r.oid, to, ctx))),
             (Value::Reg(r), Int4) => Ok(Value::Int4(r.oid as i32)),
             (Value::Reg(r), Int8) => Ok(Value::Int8(i64::from(r.oid))),
             (Value::Reg(r), _) if to.category() == 'S' => Ok(Value::Text(r.name.clone())),
@@ -80,6 +81,10 @@ fn named(s: &str, to: DataType, ctx: &Context) -> Result<Value> {
     }
     if to == Regtype {
         return regtype(s, ctx);
+    }
+    if to == Regprocedure {
+        let oid = procedure::read(s, ctx)?;
+        return Ok(reg(oid, name_of(oid, to, ctx)));
     }
     let parts = split_name(s)?;
     let (schema, name) = match parts.as_slice() {
@@ -134,21 +139,25 @@ pub fn regclass_oid(schema: Option<&str>, name: &str, ctx: &Context) -> Option<u
     }
     let path = path::searched(ctx);
     let found = ctx.catalog.find(&path, schema, name);
-    found.map(|r| r.oid())
+    found.map(|r| r.oid()).or_else(|| {
+        let oid = ctx.catalog.user_type(&path, schema, name)?.user_oid()?;
+        ctx.catalog.composite(oid).map(|t| t.oid)
+    })
 }
 
 /// How a relation prints: without its schema where the search path finds it.
 pub fn regclass_name(oid: u32, ctx: &Context) -> Option<String> {
     let (schema, name) = match ctx.catalog.relation_by_oid(oid) {
         Some(r) => (r.schema().to_owned(), r.name().to_owned()),
-        None => {
-            let found = system::all().iter().find(|r| r.oid == oid)?;
-            (found.schema.to_owned(), found.name.to_owned())
-        }
+        None => match ctx.catalog.composite(oid) {
+            Some(t) => (t.schema.clone(), t.name.clone()),
+            None => {
+                let found = system::all().iter().find(|r| r.oid == oid)?;
+                (found.schema.to_owned(), found.name.to_owned())
+            }
+        },
     };
-    let path = path::searched(ctx);
-    let seen = |found: Option<Relation>| found.is_some_and(|r| r.oid() == oid);
-    let visible = schema == "pg_catalog" || seen(ctx.catalog.find(&path, None, &name));
+    let visible = schema == "pg_catalog" || regclass_oid(None, &name, ctx) == Some(oid);
     let name = functions::quote_identifier(&name).into_owned();
     if visible {
         Some(name)
@@ -169,6 +178,7 @@ fn name_of(oid: u32, to: DataType, ctx: &Context) -> Option<String> {
             Some(own.unwrap_or_else(|| ty.sql_name().to_owned()))
         }
         Regnamespace => schema_name(&ctx.catalog, oid).map(str::to_owned),
+        Regprocedure => procedure::shown(oid, ctx),
         _ => functions::by_oid(oid)
             .map(|f| f.sql)
             .or_else(|| system::io_function_name(oid))

@@ -46,6 +46,7 @@ fn listed(from: DataType, to: DataType) -> Option<CastContext> {
         return match to {
             Oid => Some(Implicit),
             Int4 | Int8 => Some(Assignment),
+            Regproc | Regprocedure if matches!(from, Regproc | Regprocedure) => Some(Implicit),
             _ => None,
         };
     }
@@ -70,6 +71,7 @@ fn listed(from: DataType, to: DataType) -> Option<CastContext> {
         (Interval, Time) => Assignment,
         (Jsonb, Bool | Int2 | Int4 | Int8 | Float4 | Float8 | Numeric) => Explicit,
         (Json, Jsonb) | (Jsonb, Json) => Assignment,
+        (Composite(_), Record) | (Record, Composite(_)) => Implicit,
         _ => return None,
     })
 }
@@ -80,7 +82,8 @@ pub fn is_immutable(from: DataType, to: DataType) -> bool {
     let moving = |d: DataType| matches!(d, Date | Time | Timestamp | Timestamptz) || d.is_reg();
     match (f == Timestamptz, t == Timestamptz) {
         _ if f == t => true,
-        // A label can be renamed.
+        // A label can be renamed, and a row may have one.
+        _ if f.is_record() || t.is_record() => false,
         _ if f.user_oid().is_some() || t.user_oid().is_some() => false,
         (true, _) | (_, true) => false,
         // 'now' and 'today' in text; names of relations.

@@ -7,9 +7,7 @@ use DataType::*;
 use types::DataType;
 
 /// Types that no value here is of, but which `pg_type`'s readers and functions' signatures name.
-const PSEUDO: [(u32, &str); 14] = [
-    (2249, "record"),
-    (2287, "record[]"),
+const PSEUDO: [(u32, &str); 12] = [
     (2275, "cstring"),
     (1263, "cstring[]"),
     (2276, "\"any\""),

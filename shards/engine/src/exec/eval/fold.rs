@@ -43,11 +43,16 @@ pub fn blank() -> &'static Context {
 /// `e` with its immutable constant parts computed.
 pub fn fold(e: Expr, ctx: Option<&Context>) -> Expr {
     let ctx = ctx.unwrap_or(&BLANK);
-    transform(e, &mut |e| fold_one(e, ctx))
+    transform(e, &mut |e| fold_one(e, ctx, Volatility::Immutable))
 }
 
-/// One expression whose children are folded already.
-fn fold_one(e: Expr, ctx: &Context) -> Expr {
+/// As `fold`, and what is stable as it is in `ctx`: for estimates only, as a plan is used again later.
+pub fn guess(e: Expr, ctx: &Context) -> Expr {
+    transform(e, &mut |e| fold_one(e, ctx, Volatility::Stable))
+}
+
+/// One expression whose children are folded already; `most`: what its functions may be.
+fn fold_one(e: Expr, ctx: &Context, most: Volatility) -> Expr {
     match e {
         Expr::And(items) => connective(items, false),
         Expr::Or(items) => connective(items, true),
@@ -56,7 +61,7 @@ fn fold_one(e: Expr, ctx: &Context) -> Expr {
             otherwise,
             ty,
         } => case(branches, otherwise, ty),
-        e if is_foldable(&e) => match eval(&e, &[], &Env { ctx, outer: &[] }) {
+        e if is_foldable(&e, most) => match eval(&e, &[], &Env { ctx, outer: &[] }) {
             Ok(v) => Expr::Const(v, e.ty()),
             Err(_) => e,
         },
@@ -116,14 +121,16 @@ fn case(branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>>, ty: DataType)
     }
 }
 
-fn is_foldable(e: &Expr) -> bool {
+fn is_foldable(e: &Expr, most: Volatility) -> bool {
     let constant = |e: &Expr| matches!(e, Expr::Const(..));
+    let stable = most == Volatility::Stable;
+    let fits = |of: Volatility| of == Volatility::Immutable || of == most;
     match e {
-        Expr::Call { func, args, .. } => {
-            func.0.volatility == Volatility::Immutable && args.iter().all(constant)
-        }
+        Expr::Call { func, args, .. } => fits(func.0.volatility) && args.iter().all(constant),
         Expr::Cast { expr, to, .. } => match &**expr {
-            Expr::Const(v, from) => cast::is_immutable(*from, *to) || cast::reads_alike(v, *to),
+            Expr::Const(v, from) => {
+                stable || cast::is_immutable(*from, *to) || cast::reads_alike(v, *to)
+            }
             _ => false,
         },
         Expr::Not(e) | Expr::IsNull(e) | Expr::IsBool { expr: e, .. } => constant(e),
@@ -135,18 +142,14 @@ fn is_foldable(e: &Expr) -> bool {
         }
         | Expr::NullIf {
             left, right, eq, ..
-        } => constant(left) && constant(right) && eq.0.volatility == Volatility::Immutable,
-        Expr::Extreme { items, less, .. } => {
-            items.iter().all(constant) && less.0.volatility == Volatility::Immutable
-        }
+        } => constant(left) && constant(right) && fits(eq.0.volatility),
+        Expr::Extreme { items, less, .. } => items.iter().all(constant) && fits(less.0.volatility),
         Expr::InList {
             expr, items, eq, ..
-        } => {
-            constant(expr) && items.iter().all(constant) && eq.0.volatility == Volatility::Immutable
-        }
+        } => constant(expr) && items.iter().all(constant) && fits(eq.0.volatility),
         Expr::ArrayQuantified {
             left, op, array, ..
-        } => constant(left) && constant(array) && op.0.volatility == Volatility::Immutable,
+        } => constant(left) && constant(array) && fits(op.0.volatility),
         _ => false,
     }
 }

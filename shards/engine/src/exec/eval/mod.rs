@@ -9,7 +9,7 @@ mod fold;
 mod lists;
 mod walk;
 
-pub use fold::{blank, fold};
+pub use fold::{blank, fold, guess};
 pub use walk::{columns_used, has_subquery, is_constant, transform, walk};
 
 use super::Context;

@@ -4,7 +4,7 @@
 //! Asked by: the function bodies. Never: converts; a mismatch is an internal error, not a panic.
 
 use std::sync::Arc;
-use types::{Array, Error, Interval, Json, Numeric, Result, Value, limits};
+use types::{Array, Error, Interval, Json, Numeric, Record, Result, Value, limits};
 
 #[cold]
 fn mismatch(args: &[Value], i: usize, wanted: &str) -> Error {
@@ -69,6 +69,7 @@ borrowers! {
     numeric -> Numeric, "numeric", Numeric;
     jsonb -> Json, "jsonb", Jsonb;
     array -> Array, "array", Array;
+    record -> Record, "record", Record;
 }
 
 pub fn make_numeric(n: Numeric) -> Value {

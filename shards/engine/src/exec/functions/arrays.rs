@@ -70,6 +70,36 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("array_lower", &[ANY_ARRAY, Int4], Int4, |_, a| {
         bound(a, |_| 1)
     }),
+    Function::new(
+        "array_upper_int2vector",
+        &[Int2vector, Int4],
+        Int4,
+        |_, a| bound(a, |n| n - 1),
+    )
+    .sql("array_upper"),
+    Function::new(
+        "array_lower_int2vector",
+        &[Int2vector, Int4],
+        Int4,
+        |_, a| bound(a, |_| 0),
+    )
+    .sql("array_lower"),
+    Function::new("array_dims_int2vector", &[Int2vector], Text, |_, a| {
+        Ok(dimensions(args::array(a, 0)?.items.len(), 0))
+    })
+    .sql("array_dims"),
+    Function::new("array_upper_oidvector", &[Oidvector, Int4], Int4, |_, a| {
+        bound(a, |n| n - 1)
+    })
+    .sql("array_upper"),
+    Function::new("array_lower_oidvector", &[Oidvector, Int4], Int4, |_, a| {
+        bound(a, |_| 0)
+    })
+    .sql("array_lower"),
+    Function::new("array_dims_oidvector", &[Oidvector], Text, |_, a| {
+        Ok(dimensions(args::array(a, 0)?.items.len(), 0))
+    })
+    .sql("array_dims"),
     Function::new("array_ndims", &[ANY_ARRAY], Int4, |_, a| {
         Ok(if args::array(a, 0)?.items.is_empty() {
             Value::Null
@@ -78,17 +108,28 @@ pub static FUNCTIONS: &[Function] = &[
         })
     }),
     Function::new("array_dims", &[ANY_ARRAY], Text, |_, a| {
-        let n = args::array(a, 0)?.items.len();
-        Ok(if n == 0 {
-            Value::Null
-        } else {
-            format!("[1:{n}]").into()
-        })
+        Ok(dimensions(args::array(a, 0)?.items.len(), 1))
     }),
     Function::new("array_cardinality", &[ANY_ARRAY], Int4, |_, a| {
         count(args::array(a, 0)?.items.len())
     })
     .sql("cardinality"),
+    Function::new(
+        "width_bucket_array",
+        &[ANY_ELEMENT, ANY_ARRAY],
+        Int4,
+        |_, a| {
+            let thresholds = &args::array(a, 1)?.items;
+            if thresholds.iter().any(Value::is_null) {
+                return Err(Error::new(
+                    SqlState::NULL_VALUE_NOT_ALLOWED,
+                    "thresholds array must not contain NULLs",
+                ));
+            }
+            count(thresholds.partition_point(|t| types::order::compare(t, &a[0]).is_le()))
+        },
+    )
+    .sql("width_bucket"),
     Function::new("array_position", &[ANY_ARRAY, ANY_ELEMENT], Int4, |_, a| {
         position(a, 1)
     })
@@ -227,6 +268,14 @@ fn contains(whole: &Array, part: &Array) -> bool {
 fn overlap(a: &Array, b: &Array) -> bool {
     let has = |v: &Value| !v.is_null() && b.items.iter().any(|w| !w.is_null() && same(w, v));
     a.items.iter().any(has)
+}
+
+/// NULL for an empty array. Vectors begin with 0.
+fn dimensions(n: usize, first: usize) -> Value {
+    match n {
+        0 => Value::Null,
+        n => format!("[{first}:{}]", n + first - 1).into(),
+    }
 }
 
 /// NULL for an empty array or any dimension but the first.

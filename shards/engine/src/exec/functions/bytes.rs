@@ -34,6 +34,18 @@ pub static FUNCTIONS: &[Function] = &[
         cut(a, None)
     })
     .sql("substring"),
+    Function::new("byteatrim", &[Bytea, Bytea], Bytea, |_, a| {
+        trimmed(a, true, true)
+    })
+    .sql("btrim"),
+    Function::new("bytealtrim", &[Bytea, Bytea], Bytea, |_, a| {
+        trimmed(a, true, false)
+    })
+    .sql("ltrim"),
+    Function::new("byteartrim", &[Bytea, Bytea], Bytea, |_, a| {
+        trimmed(a, false, true)
+    })
+    .sql("rtrim"),
     Function::new("byteapos", &[Bytea, Bytea], Int4, |_, a| {
         position(args::bytea(a, 0)?, args::bytea(a, 1)?)
     })
@@ -68,6 +80,23 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .sql("convert_to"),
 ];
+
+/// Without the bytes of the second that it begins and ends with.
+fn trimmed(a: &[Value], start: bool, end: bool) -> Result<Value> {
+    let (bytes, set) = (args::bytea(a, 0)?, args::bytea(a, 1)?);
+    let keeps = |b: &u8| !set.contains(b);
+    let from = match start {
+        true => bytes.iter().position(keeps).unwrap_or(bytes.len()),
+        false => 0,
+    };
+    let upto = match end {
+        true => bytes.iter().rposition(keeps).map_or(from, |last| last + 1),
+        false => bytes.len(),
+    };
+    Ok(make_bytes(
+        bytes.get(from..upto).unwrap_or_default().to_vec(),
+    ))
+}
 
 fn length(n: usize) -> Result<Value> {
     Ok(Value::Int4(i32::try_from(n).unwrap_or(i32::MAX)))

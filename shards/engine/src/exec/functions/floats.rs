@@ -139,6 +139,25 @@ pub static FUNCTIONS: &[Function] = &[
         one(a, |x| finite_angle(x, |x| sind(x) / sind(90.0 - x.abs())))
     })
     .sql("tand"),
+    Function::new("dcotd", &[Float8], Float8, |_, a| {
+        one(a, |x| finite_angle(x, |x| sind(90.0 - x.abs()) / sind(x)))
+    })
+    .sql("cotd"),
+    Function::new("dasind", &[Float8], Float8, |_, a| {
+        one(a, |x| unit(x, |x| asind(x.abs()).copysign(x)))
+    })
+    .sql("asind"),
+    Function::new("dacosd", &[Float8], Float8, |_, a| {
+        one(a, |x| {
+            unit(x, |x| if x < 0.0 { 90.0 + asind(-x) } else { acosd(x) })
+        })
+    })
+    .sql("acosd"),
+    Function::new("datand", &[Float8], Float8, |_, a| plain(a, atand)).sql("atand"),
+    Function::new("datan2d", &[Float8, Float8], Float8, |_, a| {
+        two(a, |y, x| Ok(y.atan2(x) / 1f64.atan() * 45.0))
+    })
+    .sql("atan2d"),
     Function::new("dsinh", &[Float8], Float8, |_, a| plain(a, f64::sinh)).sql("sinh"),
     Function::new("dcosh", &[Float8], Float8, |_, a| plain(a, f64::cosh)).sql("cosh"),
     Function::new("dtanh", &[Float8], Float8, |_, a| plain(a, f64::tanh)).sql("tanh"),
@@ -306,6 +325,25 @@ fn sind(x: f64) -> f64 {
         other => other.to_radians().sin(),
     };
     sign * sine
+}
+
+/// Of 0 to 1; exact at both ends and a half.
+fn asind(x: f64) -> f64 {
+    match x <= 0.5 {
+        true => x.asin() / 0.5f64.asin() * 30.0,
+        false => 90.0 - x.acos() / 0.5f64.acos() * 60.0,
+    }
+}
+
+fn acosd(x: f64) -> f64 {
+    match x <= 0.5 {
+        true => 90.0 - x.asin() / 0.5f64.asin() * 30.0,
+        false => x.acos() / 0.5f64.acos() * 60.0,
+    }
+}
+
+fn atand(x: f64) -> f64 {
+    x.atan() / 1f64.atan() * 45.0
 }
 
 /// 53 random bits over [0, 1).

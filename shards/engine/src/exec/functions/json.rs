@@ -11,8 +11,8 @@ use DataType::*;
 use types::json::{raw, write_string};
 use types::{Array, DataType, Error, Result, SqlState, Value};
 
-/// What the binder calls for a whole row: names and values by turns.
-pub const ROW: &str = "json_row";
+/// An object of names and values by turns: in definitions that were stored before rows were values.
+const ROW: &str = "json_row";
 
 pub static FUNCTIONS: &[Function] = &[
     Function::new("json_object_field", &[Json, Text], Json, |_, a| {
@@ -235,7 +235,8 @@ fn build_object(ctx: &Context, a: &[Value]) -> Result<Value> {
 }
 
 fn key<'a>(v: &'a Value, ctx: &Context) -> Result<std::borrow::Cow<'a, str>> {
-    if matches!(v, Value::Json(_) | Value::Jsonb(_)) || natural_type(v).is_array() {
+    let composed = matches!(v, Value::Json(_) | Value::Jsonb(_) | Value::Record(_));
+    if composed || natural_type(v).is_array() {
         return Err(refuse(
             "key value must be scalar, not array, composite, or json",
         ));

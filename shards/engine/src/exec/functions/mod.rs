@@ -21,6 +21,7 @@ mod integers;
 pub mod json;
 mod jsonb;
 mod numerics;
+pub mod records;
 pub mod rows;
 mod show;
 pub mod system;
@@ -36,7 +37,7 @@ pub use args::check_size;
 pub use datetime::clock_now;
 pub use inlined::{FROM_FUNCTION, is_from};
 pub use integers::{division_by_zero, out_of_range};
-pub use show::{json_subscript, json_text_of, natural_type, shown, to_json};
+pub use show::{json_subscript, json_text_of, natural_type, row_text_of, shown, to_json};
 pub use text::quote_identifier;
 
 /// One function of fixed argument types; overloads have several.
@@ -260,10 +261,12 @@ static TABLES: &[&[Function]] = &[
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,
     jsonb::FUNCTIONS,
+    jsonb::path_functions::FUNCTIONS,
     json::FUNCTIONS,
     enums::FUNCTIONS,
     domains::FUNCTIONS,
     inlined::FUNCTIONS,
+    records::FUNCTIONS,
 ];
 
 struct Registry {

@@ -3,9 +3,11 @@
 //! Asked by: `resolve::run_table_function`, which has the signatures.
 
 use super::args;
+use super::jsonb::path_functions;
 use super::show::{json_print, json_text};
 use super::text::{build, regex};
 use crate::exec::Context;
+use crate::exec::resolve::EXPAND_ARRAY;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use types::json::raw;
@@ -25,13 +27,24 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
         "generate_subscripts" => {
             let n = args::array(a, 0)?.items.len();
             let n = if args::int4(a, 1)? == 1 { n } else { 0 };
-            let last = i32::try_from(n).unwrap_or(i32::MAX);
-            Ok(column((1..=last).map(Value::Int4)))
+            // The binder says so of vectors.
+            let first = a.get(2).map_or(Ok(1), |_| args::int4(a, 2))?;
+            let end = i32::try_from(n).unwrap_or(i32::MAX).saturating_add(first);
+            Ok(column((first..end).map(Value::Int4)))
+        }
+        "jsonb_path_query" => {
+            let found = path_functions::all(a)?.into_iter();
+            Ok(column(found.map(|json| Value::Jsonb(Arc::new(json)))))
         }
         "unnest" => {
             let array = Arc::new(args::array(a, 0)?.items.clone());
             let n = array.len();
             Ok(column((0..n).map(move |i| array[i].clone())))
+        }
+        EXPAND_ARRAY => {
+            let items = args::array(a, 0)?.items.clone();
+            let numbered = items.into_iter().zip(1..);
+            Ok(Box::new(numbered.map(|(v, n)| Ok(vec![v, Value::Int4(n)]))))
         }
         "regexp_split_to_table" => {
             let flags = if a.len() > 2 { args::text(a, 2)? } else { "" };

@@ -36,6 +36,7 @@ pub fn natural_type(v: &Value) -> DataType {
         Value::Array(a) => a.element.array().unwrap_or(TextArray),
         Value::Json(_) => Json,
         Value::Enum(e) => Enum(e.ty),
+        Value::Record(r) => r.ty(),
     }
 }
 
@@ -47,7 +48,7 @@ pub fn shown<'a>(v: &'a Value, ctx: &Context) -> Cow<'a, str> {
     }
 }
 
-/// `to_jsonb`: numbers, booleans, arrays and json keep their kind, the rest becomes a string.
+/// `to_jsonb`: numbers, booleans, arrays, rows and json keep their kind, the rest becomes a string.
 pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
     use types::Json as J;
     Ok(match v {
@@ -64,6 +65,11 @@ pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
         Value::Array(a) => {
             let items: Result<Vec<J>> = a.items.iter().map(|i| to_json(i, tz)).collect();
             J::Array(items?)
+        }
+        Value::Record(r) => {
+            let pairs = r.pairs();
+            let pairs = pairs.map(|(f, v)| Ok((f.name.to_string(), to_json(v, tz)?)));
+            J::object(pairs.collect::<Result<_>>()?)
         }
         Value::Text(s) => J::String(s.to_string()),
         _ => J::String(json_string(v, tz)),
@@ -95,9 +101,25 @@ pub fn json_text_of(v: &Value, tz: &TimeZone, out: &mut String) {
             }
             out.push(']');
         }
+        Value::Record(r) => row_text_of(r, "", tz, out),
         Value::Text(s) => write_string(s, out),
         _ => write_string(&json_string(v, tz), out),
     }
+}
+
+/// A row as an object, with this behind each comma.
+pub fn row_text_of(r: &types::Record, apart: &str, tz: &TimeZone, out: &mut String) {
+    out.push('{');
+    for (i, (field, value)) in r.pairs().enumerate() {
+        if i > 0 {
+            out.push(',');
+            out.push_str(apart);
+        }
+        write_string(&field.name, out);
+        out.push(':');
+        json_text_of(value, tz, out);
+    }
+    out.push('}');
 }
 
 /// The text of what becomes a string: ISO 8601 with a T between date and time.

@@ -5,13 +5,28 @@
 //! Bounds: `LOOKUPS_MAX` different keys; with more the right table is read as planned.
 
 use super::rows::RowSet;
-use crate::plan::{Access, Expr, KeyRange, Scan};
+use crate::catalog::Index;
+use crate::catalog::statistics::Statistics;
+use crate::plan::{Access, Bitmap, Expr, KeyRange, Scan};
+use std::sync::Arc;
 use types::{DataType, Row, Value};
 
 pub(crate) const LOOKUPS_MAX: usize = 256;
 
+/// A row that an index has found costs as much as several that a scan passes.
+const FEW: f64 = 0.2;
+/// Different values of a column of which nothing is known.
+const UNKNOWN: f64 = 200.0;
+
 /// The scan reading only rows whose `right_keys` (over its output) may equal one of `keys`.
-pub(crate) fn narrow(scan: &Scan, right_keys: &[Expr], keys: &RowSet) -> Option<Scan> {
+///
+/// `known`: what ANALYZE has found, by which an index that has too many rows for them is left alone.
+pub(crate) fn narrow(
+    scan: &Scan,
+    right_keys: &[Expr],
+    keys: &RowSet,
+    known: Option<&Statistics>,
+) -> Option<Scan> {
     let bare = matches!(scan.access, Access::Full) && scan.partial.is_none();
     let cut = scan.limit.is_some() || scan.top.is_some();
     if !bare || cut || keys.len() == 0 || keys.len() > LOOKUPS_MAX {
@@ -29,7 +44,13 @@ pub(crate) fn narrow(scan: &Scan, right_keys: &[Expr], keys: &RowSet) -> Option<
             homes.extend(home(scan, keys.row(0), &place).filter(|_| homes.is_empty()));
             ranged(scan, keys.row(0), &place)?
         }
-        None => return None,
+        None => {
+            if homes.is_empty() {
+                let each = (0..keys.len()).map(|at| home(scan, keys.row(at), &place));
+                homes = each.collect::<Option<_>>().unwrap_or_default();
+            }
+            several(scan, keys, &place, known)?
+        }
     };
     Some(Scan {
         access,
@@ -114,13 +135,81 @@ fn ranged(scan: &Scan, row: &Row, place: &dyn Fn(&usize) -> Option<usize>) -> Op
     })
 }
 
-enum Fitted {
+/// Several keys: what the primary key, or an index that is not unique, has for them in its first columns.
+fn several(
+    scan: &Scan,
+    keys: &RowSet,
+    place: &dyn Fn(&usize) -> Option<usize>,
+    known: Option<&Statistics>,
+) -> Option<Access> {
+    let table = &scan.table;
+    // The part of all rows that they have, taken alone from the column that says most.
+    let is_few = |columns: &[usize]| {
+        let Some(known) = known else { return true };
+        let distinct = |c: &usize| match known.columns.get(*c).map(|k| f64::from(k.distinct)) {
+            Some(part) if part < 0.0 => -part * known.rows as f64,
+            Some(values) if values > 0.0 => values,
+            _ => UNKNOWN,
+        };
+        let most = columns.iter().map(distinct).fold(1.0, f64::max);
+        keys.len() as f64 / most <= FEW
+    };
+    let joined = |columns: &[usize]| -> Vec<(usize, DataType)> {
+        let each = columns.iter();
+        each.map_while(|c| Some((place(c)?, table.columns.get(*c)?.ty)))
+            .collect()
+    };
+    let ranges = |columns: &[(usize, DataType)]| -> Option<Vec<KeyRange>> {
+        let mut out = Vec::with_capacity(keys.len());
+        for at in 0..keys.len() {
+            let row = keys.row(at);
+            let typed = columns.iter().map(|(place, ty)| fitted(&row[*place], *ty));
+            match typed.collect::<Option<Vec<Fitted>>>()? {
+                key if key.iter().any(|f| matches!(f, Fitted::Never)) => {}
+                key => out.push(KeyRange {
+                    prefix: key.into_iter().filter_map(Fitted::constant).collect(),
+                    ..KeyRange::default()
+                }),
+            }
+        }
+        Some(out)
+    };
+    let few = |columns: &[usize]| {
+        let used = columns.iter().take_while(|c| place(c).is_some());
+        is_few(&used.copied().collect::<Vec<_>>())
+    };
+    let primary = match few(&table.primary_key) {
+        true => joined(&table.primary_key),
+        false => Vec::new(),
+    };
+    let plain = |i: &&Arc<Index>| !i.unique && i.predicate.is_none();
+    let indexes = table.valid_indexes().filter(plain);
+    let by_index = indexes.filter_map(|i| {
+        let columns = i.columns().filter(|c| few(c))?;
+        Some((Some(i), joined(&columns)))
+    });
+    let best = std::iter::once((None, primary)).chain(by_index);
+    let (index, columns) = best.max_by_key(|(i, columns)| (columns.len(), i.is_none()))?;
+    if columns.is_empty() {
+        return None;
+    }
+    let ranges = ranges(&columns)?;
+    Some(match ranges.is_empty() {
+        true => Access::Keys(Vec::new()),
+        false => Access::Bitmap(Bitmap::Entries {
+            index: index.cloned(),
+            ranges,
+        }),
+    })
+}
+
+pub(super) enum Fitted {
     Constant(Value, DataType),
     Never,
 }
 
 impl Fitted {
-    fn constant(self) -> Option<Expr> {
+    pub(super) fn constant(self) -> Option<Expr> {
         match self {
             Fitted::Constant(value, ty) => Some(Expr::Const(value, ty)),
             Fitted::Never => None,
@@ -129,7 +218,7 @@ impl Fitted {
 }
 
 /// The value in the form that the column stores; `None` where the forms are not known to agree.
-fn fitted(value: &Value, ty: DataType) -> Option<Fitted> {
+pub(super) fn fitted(value: &Value, ty: DataType) -> Option<Fitted> {
     let converted = match (ty, value) {
         (_, Value::Null) => None,
         (DataType::Int2, v) => i16::try_from(v.as_i64()?).ok().map(Value::Int2),

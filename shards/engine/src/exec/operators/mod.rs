@@ -20,6 +20,7 @@ mod limit;
 mod lock_rows;
 mod lookup;
 mod merge;
+pub mod observe;
 mod recursive;
 mod rows;
 mod scope;
@@ -42,9 +43,7 @@ pub use call::Called;
 pub use configure::Configure;
 pub use lock_rows::Locked;
 pub use scope::Rows;
-pub use settle::{
-    is_settled, keys_of_arrays, needs_settling, settle_access, settle_expr, settle_scan,
-};
+pub use settle::{is_settled, needs_settling, settle_access, settle_expr, settle_scan};
 pub use stash::Stash;
 pub use subquery::eval_row;
 
@@ -158,6 +157,8 @@ pub struct Exec {
     pub one_by_one: Cell<bool>,
     /// What set_config() does.
     configure: Option<Rc<Configure>>,
+    /// Who asks all shards.
+    observer: Option<Rc<dyn observe::Observer>>,
     /// What the changes in WITH have returned, by their numbers.
     given: RefCell<BTreeMap<usize, Rc<Stash>>>,
     answers: Answers,
@@ -180,6 +181,7 @@ impl Exec {
             profile: None,
             one_by_one: Cell::default(),
             configure: None,
+            observer: None,
             given: RefCell::default(),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -203,6 +205,12 @@ impl Exec {
         self
     }
 
+    /// What the server as a whole knows is asked of it.
+    pub fn with_observer(mut self, observer: Rc<dyn observe::Observer>) -> Exec {
+        self.observer = Some(observer);
+        self
+    }
+
     /// The rows of a change in WITH.
     pub fn give(&self, slot: usize, rows: Stash) {
         self.given.borrow_mut().insert(slot, Rc::new(rows));
@@ -219,6 +227,7 @@ impl Exec {
             profile: None,
             one_by_one: Cell::default(),
             configure: self.configure.clone(),
+            observer: self.observer.clone(),
             given: RefCell::default(),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -240,6 +249,7 @@ impl Exec {
             profile: self.profile.clone(),
             one_by_one: self.one_by_one.clone(),
             configure: self.configure.clone(),
+            observer: self.observer.clone(),
             given: RefCell::new(self.given.borrow().clone()),
             answers: Answers::default(),
             shared: with::Shared::default(),
@@ -333,6 +343,9 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::Given(given) => given_rows(given, exec)?,
         Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
         Plan::Sleep { input } => Box::new(sleep::Sleep::new(scope, below(input)?)),
+        Plan::Observe { input, what } => {
+            Box::new(observe::Observed::new(scope, below(input)?, *what))
+        }
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),

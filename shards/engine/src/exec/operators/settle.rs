@@ -6,11 +6,12 @@
 //! Bounds: `KEYS_MAX` exact keys.
 
 use super::Exec;
+use super::lookup::fitted;
 use super::rows::RowSet;
 use super::subquery::{all_values, eval_row, subquery};
-use crate::catalog::Table;
+use crate::catalog::{Index, Table};
 use crate::exec::eval::{Env, eval};
-use crate::plan::{Access, Comparison, Expr, Plan, Scan, SubqueryKind};
+use crate::plan::{Access, Bitmap, Comparison, Each, Expr, KeyRange, Plan, Scan, SubqueryKind};
 use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -97,7 +98,11 @@ pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<
     };
     scan.access = match std::mem::replace(&mut scan.access, Access::Full) {
         Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec)?,
-        access => keys_of_arrays(&scan.table, access, scan.filter.as_ref(), exec)?,
+        Access::Each(each) => keys_of_each(&scan.table, &each, exec)?,
+        Access::Full => {
+            keys_of_filter(&scan.table, scan.filter.as_ref(), true, exec)?.unwrap_or(Access::Full)
+        }
+        access => access,
     };
     Ok(Arc::new(*scan))
 }
@@ -133,6 +138,7 @@ pub fn is_settled(scan: &Scan) -> bool {
     let access = match &scan.access {
         Access::Keys(keys) => keys.len() == 1,
         Access::KeyRange(_) | Access::Index { .. } | Access::Bitmap(_) => true,
+        Access::Each(_) => false,
         Access::Full => !scan.filter.iter().any(|f| f.any(&mut is_any_of_array)),
     };
     let expr = |e: &Expr| !needs_settling(e);
@@ -148,8 +154,14 @@ fn is_any_of_array(e: &Expr) -> bool {
     matches!(e, Expr::ArrayQuantified { all: false, .. })
 }
 
-/// As `settle_scan`, for how an UPDATE or DELETE finds its rows.
-pub async fn settle_access(access: &Access, exec: &Rc<Exec>, outer: &[Row]) -> Result<Access> {
+/// As `settle_scan`, for how an UPDATE or DELETE finds its rows; its filter is settled.
+pub async fn settle_access(
+    table: &Table,
+    access: &Access,
+    filter: Option<&Expr>,
+    exec: &Rc<Exec>,
+    outer: &[Row],
+) -> Result<Access> {
     let mut access = access.clone();
     for e in access.exprs_mut() {
         if needs_settling(e) {
@@ -158,6 +170,8 @@ pub async fn settle_access(access: &Access, exec: &Rc<Exec>, outer: &[Row]) -> R
     }
     match access {
         Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec),
+        Access::Each(each) => keys_of_each(table, &each, exec),
+        Access::Full => Ok(keys_of_filter(table, filter, false, exec)?.unwrap_or(Access::Full)),
         access => Ok(access),
     }
 }
@@ -182,26 +196,42 @@ fn distinct_keys(keys: Vec<Vec<Expr>>, exec: &Exec) -> Result<Access> {
     Ok(Access::Keys(out))
 }
 
-/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys.
-pub fn keys_of_arrays(
+fn keys_of_each(table: &Table, each: &Each, exec: &Exec) -> Result<Access> {
+    let Some(values) = elements(&each.array, exec)? else {
+        return Ok(Access::Full);
+    };
+    let access = keyed(table, each.index.as_ref(), &values);
+    Ok(access.unwrap_or(Access::Full))
+}
+
+/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys, or, for a scan
+/// (`several`), what an index that is not unique has for them.
+fn keys_of_filter(
     table: &Table,
-    access: Access,
     filter: Option<&Expr>,
+    several: bool,
     exec: &Exec,
-) -> Result<Access> {
-    let (Access::Full, Some(filter)) = (&access, filter) else {
-        return Ok(access);
-    };
-    let env = Env {
-        ctx: &exec.ctx,
-        outer: &[],
-    };
-    for condition in conditions(filter) {
-        if let Some(keys) = listed_keys(table, condition, &env)? {
-            return distinct_keys(keys, exec);
+) -> Result<Option<Access>> {
+    for condition in filter.map(conditions).unwrap_or_default() {
+        let Some((column, array)) = any_of(condition) else {
+            continue;
+        };
+        let is_key = *table.primary_key == [column];
+        let first = |i: &&Arc<Index>| {
+            let part = i.parts.first().and_then(|p| p.column());
+            part == Some(column) && !i.unique && i.predicate.is_none()
+        };
+        let index = table.valid_indexes().find(first).filter(|_| several);
+        if !is_key && index.is_none() {
+            continue;
+        }
+        if let Some(values) = elements(array, exec)?
+            && let Some(access) = keyed(table, index.filter(|_| !is_key), &values)
+        {
+            return Ok(Some(access));
         }
     }
-    Ok(access)
+    Ok(None)
 }
 
 fn conditions(filter: &Expr) -> &[Expr] {
@@ -211,8 +241,8 @@ fn conditions(filter: &Expr) -> &[Expr] {
     }
 }
 
-/// The keys of `key = ANY (array)` over a primary key of one column of exactly the array's type.
-fn listed_keys(table: &Table, condition: &Expr, env: &Env) -> Result<Option<Vec<Vec<Expr>>>> {
+/// A column, and the array of which it has to be an element.
+fn any_of(condition: &Expr) -> Option<(usize, &Expr)> {
     let Expr::ArrayQuantified {
         left,
         op,
@@ -220,23 +250,70 @@ fn listed_keys(table: &Table, condition: &Expr, env: &Env) -> Result<Option<Vec<
         all: false,
     } = condition
     else {
-        return Ok(None);
+        return None;
     };
-    let (Expr::Column(column, ty), Some((Comparison::Eq, operand))) = (&**left, op.comparison())
-    else {
-        return Ok(None);
+    let (Comparison::Eq, ..) = op.comparison_between()? else {
+        return None;
     };
-    let is_key = *table.primary_key == [*column];
-    let known = array.columns().is_empty() && !array.is_volatile();
-    if !is_key || !known || operand != *ty || array.ty().element() != Some(*ty) {
+    match &**left {
+        Expr::Column(column, _) => Some((*column, array)),
+        // An integer, or text, is compared as a wider one: what its column cannot hold matches nothing.
+        Expr::Cast { expr, to, .. } => match &**expr {
+            Expr::Column(column, from) if from.is_integer() && to.is_integer() => {
+                Some((*column, array))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What an array of no row holds; `None` where that is not to be known here.
+fn elements(array: &Expr, exec: &Exec) -> Result<Option<Vec<Value>>> {
+    if !array.columns().is_empty() || array.is_volatile() {
         return Ok(None);
     }
-    Ok(match eval(array, &[], env)? {
-        Value::Array(array) if array.items.len() <= KEYS_MAX => {
-            let key = |v: &Value| vec![Expr::Const(v.clone(), *ty)];
-            Some(array.items.iter().map(key).collect())
-        }
+    let env = Env {
+        ctx: &exec.ctx,
+        outer: &[],
+    };
+    Ok(match eval(array, &[], &env)? {
+        Value::Array(array) => Some(array.items.clone()),
         Value::Null => Some(Vec::new()),
         _ => None,
+    })
+}
+
+/// Rows whose key, or whose first column of an index, is one of these; `None` where there are too many, or of another form.
+fn keyed(table: &Table, index: Option<&Arc<Index>>, values: &[Value]) -> Option<Access> {
+    let ty = match index {
+        Some(index) => index.parts.first()?.ty(table),
+        None => table.columns.get(*table.primary_key.first()?)?.ty,
+    };
+    let (mut seen, mut keys) = (RowSet::default(), Vec::new());
+    for value in values {
+        let fitted = fitted(value, ty)?;
+        let Some(key) = fitted.constant() else {
+            continue;
+        };
+        if let Expr::Const(value, _) = &key
+            && seen.intern(std::slice::from_ref(value)).1
+        {
+            keys.push(vec![key]);
+        }
+        if keys.len() > KEYS_MAX {
+            return None;
+        }
+    }
+    let range = |prefix| KeyRange {
+        prefix,
+        ..KeyRange::default()
+    };
+    Some(match index {
+        Some(index) if !keys.is_empty() => Access::Bitmap(Bitmap::Entries {
+            index: Some(index.clone()),
+            ranges: keys.into_iter().map(range).collect(),
+        }),
+        _ => Access::Keys(keys),
     })
 }

@@ -111,9 +111,20 @@ impl RowSource for SystemRows {
         Box::pin(async {
             let ctx = &self.scope.exec.ctx;
             (self.scope.exec.check)()?;
-            let rows = self
-                .rows
-                .get_or_insert_with(|| Batches::new(system::rows(&self.table, ctx)));
+            let rows = match &mut self.rows {
+                Some(rows) => rows,
+                none => {
+                    let found = match system::asked(&self.table) {
+                        Some((what, rows)) => {
+                            let observer = self.scope.exec.observer.as_ref();
+                            let observer = observer.ok_or_else(super::observe::not_here)?;
+                            rows(ctx, &observer.look(what).await?)
+                        }
+                        None => system::rows(&self.table, ctx),
+                    };
+                    none.insert(Batches::new(found))
+                }
+            };
             Ok(rows.take())
         })
     }

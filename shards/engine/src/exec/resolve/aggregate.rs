@@ -54,6 +54,7 @@ pub fn aggregate(name: &str, args: &[DataType], star: bool) -> Result<ResolvedAg
         Choice::One(r) => Ok(ResolvedAggregate {
             func: match (r.func.name, r.arg_types.first()) {
                 ("array_agg", Some(DataType::Enum(oid))) => format!("array_agg:{oid}"),
+                ("array_agg", Some(DataType::Composite(oid))) => format!("array_agg:row {oid}"),
                 ("array_agg", Some(element)) => format!("array_agg:{}", element.name()),
                 (name, _) => name.to_owned(),
             },

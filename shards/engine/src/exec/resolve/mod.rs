@@ -12,7 +12,7 @@ mod table;
 mod window;
 
 pub use aggregate::{ResolvedAggregate, aggregate, is_aggregate};
-pub use table::{is_table_function, run_table_function, table_function};
+pub use table::{EXPAND_ARRAY, is_table_function, run_table_function, table_function};
 pub use window::{ResolvedWindow, window_function, window_functions};
 
 use super::cast::{CastContext, can_cast, is_preferred};

@@ -24,6 +24,9 @@ const fn set(
     })
 }
 
+/// Each item of an array with its number. Of `information_schema`, so its name has the schema in it.
+pub const EXPAND_ARRAY: &str = "information_schema._pg_expandarray";
+
 /// `ret` is the type of the (last) column.
 static SIGNATURES: &[Function] = &[
     set(
@@ -80,7 +83,26 @@ static SIGNATURES: &[Function] = &[
         &[ANY_ARRAY, Int4],
         Int4,
     ),
+    set(
+        "jsonb_path_query",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath],
+        Jsonb,
+    ),
+    set(
+        "jsonb_path_query_vars",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath, Jsonb],
+        Jsonb,
+    ),
+    set(
+        "jsonb_path_query_silent",
+        "jsonb_path_query",
+        &[Jsonb, Jsonpath, Jsonb, Bool],
+        Jsonb,
+    ),
     set("unnest", "unnest", &[ANY_ARRAY], ANY_ELEMENT),
+    set("_pg_expandarray", EXPAND_ARRAY, &[ANY_ARRAY], ANY_ELEMENT),
     set(
         "regexp_split_to_table",
         "regexp_split_to_table",
@@ -173,6 +195,7 @@ pub fn table_function(name: &str, args: &[DataType]) -> Result<Signature> {
                     let column = |name: &str| (name.to_owned(), r.ret);
                     vec![column("option_name"), column("option_value")]
                 }
+                EXPAND_ARRAY => vec![("x".to_owned(), r.ret), ("n".to_owned(), Int4)],
                 other => vec![(other.to_owned(), r.ret)],
             };
             Ok((r.arg_types, columns))

@@ -242,7 +242,7 @@ fn chain() -> Expr {
 }
 
 #[test]
-fn the_longest_chain_needs_little_stack() {
+fn the_longest_chain_fits_half_of_a_shards_stack() {
     let work = || {
         let ctx = context();
         let e = fold(chain(), Some(&ctx));
@@ -264,7 +264,7 @@ fn the_longest_chain_needs_little_stack() {
         let sum = 5 + types::limits::OPERATOR_CHAIN_MAX as i64;
         assert_eq!(v, Ok(Value::Int8(sum)));
     };
-    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let thread = std::thread::Builder::new().stack_size(types::limits::SHARD_STACK_BYTES / 2);
     thread
         .spawn(work)
         .expect("starts")

@@ -3,7 +3,7 @@
 //! Source: PostgreSQL 15's `information_schema.sql`.
 
 use super::{Definition, information, none};
-use crate::catalog::system::{information as rows, objects, routines, triggers};
+use crate::catalog::system::{information as rows, objects, privileges, routines, triggers};
 
 pub(super) const INFORMATION: &[Definition] = &[
     information(
@@ -200,5 +200,77 @@ pub(super) const INFORMATION: &[Definition] = &[
         "table_catalog name, table_schema name, table_name name, view_definition varchar, check_option \
          varchar, is_updatable varchar, is_insertable_into varchar, is_trigger_updatable varchar, \
          is_trigger_deletable varchar, is_trigger_insertable_into varchar",
+    ),
+];
+
+const TABLE_GRANTS: &str = "grantor name, grantee name, table_catalog name, table_schema name, table_name name, \
+     privilege_type varchar, is_grantable varchar, with_hierarchy varchar";
+
+const COLUMN_GRANTS: &str = "grantor name, grantee name, table_catalog name, table_schema name, table_name name, \
+     column_name name, privilege_type varchar, is_grantable varchar";
+
+/// What may be done with relations, what is in their arrays, what views read.
+pub(super) const PRIVILEGES: &[Definition] = &[
+    information(
+        13285,
+        "column_privileges",
+        privileges::of_columns,
+        COLUMN_GRANTS,
+    ),
+    information(
+        13344,
+        "role_column_grants",
+        privileges::of_columns,
+        COLUMN_GRANTS,
+    ),
+    information(
+        13416,
+        "table_privileges",
+        privileges::of_tables,
+        TABLE_GRANTS,
+    ),
+    information(
+        13421,
+        "role_table_grants",
+        privileges::of_tables,
+        TABLE_GRANTS,
+    ),
+    information(
+        13463,
+        "user_defined_types",
+        none,
+        "user_defined_type_catalog name, user_defined_type_schema name, user_defined_type_name name, \
+         user_defined_type_category varchar, is_instantiable varchar, is_final varchar, ordering_form varchar, \
+         ordering_category varchar, ordering_routine_catalog name, ordering_routine_schema name, \
+         ordering_routine_name name, reference_type varchar, data_type varchar, character_maximum_length int4, \
+         character_octet_length int4, character_set_catalog name, character_set_schema name, character_set_name \
+         name, collation_catalog name, collation_schema name, collation_name name, numeric_precision int4, \
+         numeric_precision_radix int4, numeric_scale int4, datetime_precision int4, interval_type varchar, \
+         interval_precision int4, source_dtd_identifier name, ref_dtd_identifier name",
+    ),
+    information(
+        13468,
+        "view_column_usage",
+        privileges::view_columns,
+        "view_catalog name, view_schema name, view_name name, table_catalog name, table_schema name, table_name \
+         name, column_name name",
+    ),
+    information(
+        13478,
+        "view_table_usage",
+        privileges::view_tables,
+        "view_catalog name, view_schema name, view_name name, table_catalog name, table_schema name, table_name name",
+    ),
+    information(
+        13493,
+        "element_types",
+        privileges::element_types,
+        "object_catalog name, object_schema name, object_name name, object_type varchar, collection_type_identifier \
+         name, data_type varchar, character_maximum_length int4, character_octet_length int4, character_set_catalog \
+         name, character_set_schema name, character_set_name name, collation_catalog name, collation_schema name, \
+         collation_name name, numeric_precision int4, numeric_precision_radix int4, numeric_scale int4, \
+         datetime_precision int4, interval_type varchar, interval_precision int4, domain_default varchar, udt_catalog \
+         name, udt_schema name, udt_name name, scope_catalog name, scope_schema name, scope_name name, \
+         maximum_cardinality int4, dtd_identifier name",
     ),
 ];

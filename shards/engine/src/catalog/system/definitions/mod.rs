@@ -4,9 +4,11 @@
 
 mod information;
 mod tables;
+mod tools;
 mod views;
 
 use super::SystemColumn;
+use super::activity::{Asked, Live};
 use crate::exec::Context;
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -23,6 +25,9 @@ pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 /// Makes all rows of a relation.
 pub(super) type Source = fn(&Context) -> Vec<Row>;
 
+/// Makes all rows of one that needs more than the session knows.
+pub(super) type LiveSource = fn(&Context, &Live) -> Vec<Row>;
+
 /// As it is written down: columns as `name type, …`.
 pub(super) struct Definition {
     oid: u32,
@@ -30,6 +35,8 @@ pub(super) struct Definition {
     name: &'static str,
     view: bool,
     rows: Source,
+    /// Where its rows are of the whole server's state.
+    live: Option<(Asked, LiveSource)>,
     columns: &'static str,
 }
 
@@ -40,6 +47,7 @@ const fn table(oid: u32, name: &'static str, rows: Source, columns: &'static str
         name,
         view: false,
         rows,
+        live: None,
         columns,
     }
 }
@@ -48,6 +56,18 @@ const fn view(oid: u32, name: &'static str, rows: Source, columns: &'static str)
     Definition {
         view: true,
         ..table(oid, name, rows, columns)
+    }
+}
+
+const fn live(
+    oid: u32,
+    name: &'static str,
+    live: (Asked, LiveSource),
+    columns: &'static str,
+) -> Definition {
+    Definition {
+        live: Some(live),
+        ..view(oid, name, none, columns)
     }
 }
 
@@ -76,6 +96,7 @@ pub struct Relation {
     pub view: bool,
     pub columns: Vec<SystemColumn>,
     pub(super) rows: Source,
+    pub(super) live: Option<(Asked, LiveSource)>,
 }
 
 impl Relation {
@@ -111,7 +132,13 @@ struct Registry {
 
 /// Made once; read-only afterwards.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let lists = [tables::TABLES, views::VIEWS, information::INFORMATION];
+    let lists = [
+        tables::TABLES,
+        views::VIEWS,
+        tools::TOOLS,
+        information::INFORMATION,
+        information::PRIVILEGES,
+    ];
     let all: Vec<Relation> = lists.into_iter().flatten().map(parse).collect();
     let names = all
         .iter()
@@ -136,6 +163,7 @@ fn parse(d: &Definition) -> Relation {
         view: d.view,
         columns: d.columns.split(',').map(column).collect(),
         rows: d.rows,
+        live: d.live,
     }
 }
 
@@ -154,9 +182,15 @@ mod tests {
 
     #[test]
     fn every_column_type_is_one_that_exists() {
-        for d in [tables::TABLES, views::VIEWS, information::INFORMATION]
-            .into_iter()
-            .flatten()
+        for d in [
+            tables::TABLES,
+            views::VIEWS,
+            tools::TOOLS,
+            information::INFORMATION,
+            information::PRIVILEGES,
+        ]
+        .into_iter()
+        .flatten()
         {
             for column in d.columns.split(',') {
                 let ty = column.trim().split_once(' ').expect("a name and a type").1;

@@ -291,7 +291,7 @@ pub(super) const TABLES: &[Definition] = &[
     table(
         3079,
         "pg_extension",
-        none,
+        server::extensions,
         "oid oid, extname name, extowner oid, extnamespace oid, extrelocatable bool, extversion text, \
          extconfig oid[], extcondition text[]",
     ),

@@ -127,7 +127,7 @@ pub(super) const VIEWS: &[Definition] = &[
     view(
         12081,
         "pg_available_extensions",
-        none,
+        server::available_extensions,
         "name name, default_version text, installed_version text, comment text",
     ),
     view(

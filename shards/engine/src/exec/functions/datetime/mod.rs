@@ -6,6 +6,7 @@
 
 mod numbers;
 mod operators;
+mod overlaps;
 mod parts;
 mod pattern;
 
@@ -19,4 +20,5 @@ pub static FUNCTIONS: &[&[Function]] = &[
     parts::NOW,
     pattern::FUNCTIONS,
     numbers::FUNCTIONS,
+    overlaps::FUNCTIONS,
 ];

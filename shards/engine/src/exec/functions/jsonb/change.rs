@@ -117,6 +117,40 @@ pub fn set(a: &[Value], create: bool) -> Result<Value> {
     Ok(make_json(j))
 }
 
+/// What becomes of a NULL is the last argument's to say.
+pub fn set_lax(a: &[Value]) -> Result<Value> {
+    let create = a.get(3).map_or(Ok(true), |_| args::boolean(a, 3));
+    if a.iter().take(2).chain(a.get(3)).any(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    let treatment = match a.get(4) {
+        None => "use_json_null",
+        Some(_) => args::text(a, 4).unwrap_or_default(),
+    };
+    if !a[2].is_null() {
+        return set(a, create?);
+    }
+    match treatment {
+        "raise_exception" => Err(Error::new(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            "JSON value must not be null",
+        )
+        .with_detail(
+            "Exception was raised because null_value_treatment is \"raise_exception\".",
+        )
+        .with_hint("To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed.")),
+        "return_target" => Ok(a[0].clone()),
+        "delete_key" => delete_path(&a[..2]),
+        "use_json_null" => {
+            let null = make_json(Json::Null);
+            set(&[a[0].clone(), a[1].clone(), null], create?)
+        }
+        _ => Err(refuse(
+            "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+        )),
+    }
+}
+
 pub fn insert(a: &[Value], after: bool) -> Result<Value> {
     let path = path_of(args::array(a, 1)?)?;
     let new = args::jsonb(a, 2)?;
@@ -199,12 +233,13 @@ fn edit(
             None => Ok(()),
         },
         Json::Array(items) => {
-            let index: i64 = step.trim().parse().map_err(|_| {
+            let index: i32 = step.trim().parse().map_err(|_| {
                 Error::new(
                     SqlState::INVALID_TEXT_REPRESENTATION,
                     format!("path element at position {position} is not an integer: \"{step}\""),
                 )
             })?;
+            let index = i64::from(index);
             if rest.is_empty() {
                 return f(Place::Item(items, index));
             }

@@ -1,10 +1,12 @@
 //! jsonb functions and operators.
 //!
-//! Owns: their signatures; `change` has what makes new documents, `find` what looks into one.
+//! Owns: their signatures; `change` has what makes new documents, `find` what looks into one, `path` what evaluates a jsonpath.
 //! Source: PostgreSQL 15 manual, section 9.16; `jsonfuncs.c`, `jsonb_op.c`.
 
 mod change;
 mod find;
+mod path;
+pub mod path_functions;
 
 use super::args::{self, make_json};
 use super::show::{json_at, json_print, json_text, json_value, to_json};
@@ -122,6 +124,29 @@ pub static FUNCTIONS: &[Function] = &[
         Jsonb,
         |_, a| change::set(a, args::boolean(a, 3)?),
     ),
+    Function::new(
+        "jsonb_set_lax_plain",
+        &[Jsonb, TextArray, Jsonb],
+        Jsonb,
+        |_, a| change::set_lax(a),
+    )
+    .sql("jsonb_set_lax")
+    .lax(),
+    Function::new(
+        "jsonb_set_lax_create",
+        &[Jsonb, TextArray, Jsonb, Bool],
+        Jsonb,
+        |_, a| change::set_lax(a),
+    )
+    .sql("jsonb_set_lax")
+    .lax(),
+    Function::new(
+        "jsonb_set_lax",
+        &[Jsonb, TextArray, Jsonb, Bool, Text],
+        Jsonb,
+        |_, a| change::set_lax(a),
+    )
+    .lax(),
     Function::new(
         "jsonb_insert_before",
         &[Jsonb, TextArray, Jsonb],

@@ -134,12 +134,6 @@ absent! {
     "pg_get_ruledef_ext" "pg_get_ruledef" [Oid Bool] Text Value::Null;
     "pg_get_function_sqlbody" "pg_get_function_sqlbody" [Oid] Text Value::Null;
     "pg_tablespace_location" "pg_tablespace_location" [Oid] Text "".into();
-    "pg_table_size" "pg_table_size" [Regclass] Int8 Value::Null;
-    "pg_indexes_size" "pg_indexes_size" [Regclass] Int8 Value::Null;
-    "pg_relation_size" "pg_relation_size" [Regclass] Int8 Value::Null;
-    "pg_total_relation_size" "pg_total_relation_size" [Regclass] Int8 Value::Null;
-    "pg_database_size_oid" "pg_database_size" [Oid] Int8 Value::Null;
-    "pg_database_size_name" "pg_database_size" [Name] Int8 Value::Null;
     "pg_tablespace_size_oid" "pg_tablespace_size" [Oid] Int8 Value::Null;
     "pg_tablespace_size_name" "pg_tablespace_size" [Name] Int8 Value::Null;
 }
@@ -165,11 +159,12 @@ visible! {
 fn table_is_visible(ctx: &Context, oid: u32) -> bool {
     match system::all().iter().find(|r| r.oid == oid) {
         Some(r) => r.schema_oid() == system::PG_CATALOG_OID,
-        None => ctx.catalog.relation_by_oid(oid).is_some_and(|r| {
-            let path = path::searched(ctx);
-            let seen = ctx.catalog.find(&path, None, r.name());
-            seen.is_some_and(|s| s.oid() == oid)
-        }),
+        None => {
+            let relation = ctx.catalog.relation_by_oid(oid);
+            let composite = || ctx.catalog.composite(oid).map(|t| t.name.clone());
+            let name = relation.map(|r| r.name().to_owned()).or_else(composite);
+            name.is_some_and(|name| cast::regclass_oid(None, &name, ctx) == Some(oid))
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod types;
 
 use super::Function;
 
-pub use advisory::advisory;
+pub use advisory::{advisory, observed};
 pub use sequences::sequence_function;
 pub use types::{cast_function, type_name};
 

@@ -61,6 +61,8 @@ per_type! {
     UuidArray "pg_typeof__uuid" "cast_to__uuid";
     Jsonb "pg_typeof_jsonb" "cast_to_jsonb";
     JsonbArray "pg_typeof__jsonb" "cast_to__jsonb";
+    Jsonpath "pg_typeof_jsonpath" "cast_to_jsonpath";
+    JsonpathArray "pg_typeof__jsonpath" "cast_to__jsonpath";
     Json "pg_typeof_json" "cast_to_json";
     JsonArray "pg_typeof__json" "cast_to__json";
     Int2vector "pg_typeof_int2vector" "cast_to_int2vector";
@@ -77,6 +79,10 @@ per_type! {
     RegprocArray "pg_typeof__regproc" "cast_to__regproc";
     Regnamespace "pg_typeof_regnamespace" "cast_to_regnamespace";
     RegnamespaceArray "pg_typeof__regnamespace" "cast_to__regnamespace";
+    Regprocedure "pg_typeof_regprocedure" "cast_to_regprocedure";
+    RegprocedureArray "pg_typeof__regprocedure" "cast_to__regprocedure";
+    Record "pg_typeof_record" "cast_to_record";
+    RecordArray "pg_typeof__record" "cast_to__record";
     Unknown "pg_typeof_unknown" "cast_to_unknown";
     UnknownArray "pg_typeof__unknown" "cast_to__unknown";
     Void "pg_typeof_void" "cast_to_void";
@@ -93,6 +99,10 @@ pub static FUNCTIONS: &[Function] = &[
     .stable(),
     Function::new("to_regtype", &[Text], Regtype, |c, a| to_reg(c, a, Regtype)).stable(),
     Function::new("to_regproc", &[Text], Regproc, |c, a| to_reg(c, a, Regproc)).stable(),
+    Function::new("to_regprocedure", &[Text], Regprocedure, |c, a| {
+        to_reg(c, a, Regprocedure)
+    })
+    .stable(),
     Function::new("to_regnamespace", &[Text], Regnamespace, |c, a| {
         to_reg(c, a, Regnamespace)
     })

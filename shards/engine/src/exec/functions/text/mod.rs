@@ -23,6 +23,7 @@ pub static FUNCTIONS: &[&[Function]] = &[
     like::FUNCTIONS,
     regex::MATCHERS,
     regex::FUNCTIONS,
+    regex::counted::FUNCTIONS,
     slice::FUNCTIONS,
     build::FUNCTIONS,
     hash::FUNCTIONS,

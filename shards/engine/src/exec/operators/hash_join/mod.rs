@@ -145,7 +145,9 @@ impl HashJoin {
                 return Ok(None);
             }
         }
-        Ok(lookup::narrow(scan, &spec.kept_keys.list, &keys))
+        let known = spec.scope.exec.ctx.catalog.statistics.get(&scan.table.id);
+        let known = known.map(|s| &**s);
+        Ok(lookup::narrow(scan, &spec.kept_keys.list, &keys, known))
     }
 
     async fn begin(&mut self, kept: Box<dyn RowSource>, probe: Box<dyn RowSource>) -> Result<()> {

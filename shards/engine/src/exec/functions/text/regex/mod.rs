@@ -7,6 +7,7 @@
 //! Bounds: 64 compiled expressions a thread, each of at most 2 MiB.
 //! Source: PostgreSQL 15 manual, section 9.7.3; `regexp.c`.
 
+pub mod counted;
 mod syntax;
 
 use super::{Function, args, text_array};
@@ -74,13 +75,6 @@ pub static FUNCTIONS: &[Function] = &[
     .sql("regexp_count"),
     Function::new("regexp_count", &[Text, Text, Int4, Text], Int4, |_, a| {
         count(a, args::int4(a, 2)?, args::text(a, 3)?)
-    }),
-    Function::new("regexp_substr_no_start", &[Text, Text], Text, |_, a| {
-        whole_match(a)
-    })
-    .sql("regexp_substr"),
-    Function::new("regexp_instr", &[Text, Text], Int4, |_, a| {
-        position_of_match(a)
     }),
     Function::new(
         "textregexreplace_noopt",
@@ -159,20 +153,6 @@ pub fn substring(s: &str, pattern: &str) -> Result<Value> {
         part.map(|m| m.as_str())
     });
     Ok(found.map_or(Value::Null, Value::from))
-}
-
-fn whole_match(a: &[Value]) -> Result<Value> {
-    let regex = compile(args::text(a, 1)?, "")?;
-    let found = regex.find(args::text(a, 0)?);
-    Ok(found.map_or(Value::Null, |m| m.as_str().into()))
-}
-
-/// 1-based character position of the first match, 0 without one.
-fn position_of_match(a: &[Value]) -> Result<Value> {
-    let s = args::text(a, 0)?;
-    let found = compile(args::text(a, 1)?, "")?.find(s);
-    let at = found.map_or(0, |m| s[..m.start()].chars().count() + 1);
-    Ok(Value::Int4(i32::try_from(at).unwrap_or(i32::MAX)))
 }
 
 /// The captures of one match, or the whole of it where there are none.

@@ -251,7 +251,10 @@ impl Translator<'_> {
         }
         let mut letters = name.chars();
         match (kind, letters.next(), letters.next()) {
-            (':', ..) => self.out.push_str(&format!("[:{name}:]")),
+            (':', ..) => match of_letters(&name) {
+                Some(class) => self.out.push_str(class),
+                None => self.out.push_str(&format!("[:{name}:]")),
+            },
             (_, Some(c), None) => self.literal(c),
             _ => return Err(invalid("invalid collating element")),
         }
@@ -352,4 +355,16 @@ pub fn similar(pattern: &str, escape: Option<&str>) -> Result<String> {
     }
     out.push_str(")$");
     Ok(out)
+}
+
+/// Classes that know letters of all scripts, as `\w` and upper() do.
+fn of_letters(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "alpha" => r"\p{Alphabetic}",
+        "alnum" => r"\p{Alphabetic}\p{Nd}",
+        "upper" => r"\p{Uppercase}",
+        "lower" => r"\p{Lowercase}",
+        "word" => r"\w",
+        _ => return None,
+    })
 }
