@@ -1,6 +1,6 @@
 //! Ceilings from outside: what fits works, one more gets its error, and room comes back.
 
-use crate::support::{Server, client_runtime, code, on_server};
+use crate::support::{Server, client_runtime, code, on_server, value};
 use std::io::{Read, Write};
 use std::time::Duration;
 use types::limits::{OPERATOR_CHAIN_MAX, STATEMENT_BYTES_MAX, STATEMENT_DEPTH_MAX};

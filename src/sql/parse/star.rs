@@ -43,11 +43,7 @@ impl Calls {
                     *call = false;
                 }
             }
-            Token::Mul => {
-                if self.is_field(out) {
-                    *token = field();
-                }
-            }
+            Token::Mul if self.is_field(out) => *token = field(),
             _ => {}
         }
     }
