@@ -180,14 +180,14 @@ impl Observer for Session {
 
     fn bytes(&self, trees: Vec<TreeId>) -> LocalBoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let ask = || ShardCall::TreePages(trees.clone());
-            let mut pages = 0;
+            let ask = || ShardCall::TreeBytes(trees.clone());
+            let mut bytes = 0;
             for reply in self.node.router.ask_all(ask).await? {
                 if let Reply::Count(n) = reply {
-                    pages += n;
+                    bytes += n;
                 }
             }
-            Ok(pages * storage::PAGE_BYTES as u64)
+            Ok(bytes)
         })
     }
 }

@@ -35,8 +35,8 @@ pub enum ShardCall {
     /// A checkpoint of every partition.
     Checkpoint,
     Stats,
-    /// The pages of these trees in its partitions: `Count`.
-    TreePages(Vec<TreeId>),
+    /// The bytes of these trees in its partitions: `Count`.
+    TreeBytes(Vec<TreeId>),
     /// How much has been changed in each tree since the last such call: `Changed`.
     TakeChanged,
     /// Who waits for whose locks.

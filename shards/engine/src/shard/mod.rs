@@ -311,7 +311,7 @@ impl Shard {
                 let all = self.partitions.values();
                 Ok(Reply::Changed(all.flat_map(|p| p.take_changed()).collect()))
             }
-            ShardCall::TreePages(trees) => {
+            ShardCall::TreeBytes(trees) => {
                 let mut pages = 0;
                 let partitions: Vec<_> = self.partitions.values().cloned().collect();
                 for p in partitions {
@@ -319,7 +319,7 @@ impl Shard {
                         pages += p.store.tree_pages(*tree).await?;
                     }
                 }
-                Ok(Reply::Count(pages))
+                Ok(Reply::Count(pages * storage::PAGE_BYTES as u64))
             }
             ShardCall::Stats => Ok(Reply::Stats(Box::new(self.stats()))),
             ShardCall::Recovered => Ok(Reply::Recovered {
