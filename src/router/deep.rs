@@ -3,12 +3,13 @@
 //! Owns: the ceilings. Asked by: `triggers` and `functions`, before each call. Bounds: `TRIGGERS_MAX`, `CALLS_MAX` and `STACK_BYTES_MAX`
 //! (54001).
 
+use types::limits::SHARD_STACK_BYTES;
 use types::{Error, Result, SqlState};
 
 const TRIGGERS_MAX: u32 = 64;
 const CALLS_MAX: u32 = 256;
-/// Half of a thread's.
-const STACK_BYTES_MAX: usize = 1 << 20;
+/// A quarter of a thread's: what is around the first call, and what the last one evaluates, nest as well.
+const STACK_BYTES_MAX: usize = SHARD_STACK_BYTES / 4;
 
 /// What a statement is inside of.
 #[derive(Clone, Copy, Default)]

@@ -148,7 +148,7 @@ fn statements_nest_and_chain_as_deep_as_the_ceilings_say() {
             Box::new(|n| nested("coalesce(null, ", ")", n)),
             deep,
         ),
-        ("abs", Box::new(|n| nested("abs(a + ", ") from t", n)), deep),
+        ("abs", Box::new(|n| nested("abs(1 + ", ")", n)), deep),
         (
             "case",
             Box::new(|n| nested("case when true then ", " end", n)),

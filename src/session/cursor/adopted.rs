@@ -11,6 +11,7 @@ use super::{Cursor, State, unknown};
 use engine::exec::CursorInfo;
 use engine::exec::operators::Stash;
 use engine::exec::operators::stash::Place;
+use engine::plan::Query;
 use engine::txn::Stop;
 use sql::{Scroll, Statement};
 use std::cell::{Cell, RefCell};
@@ -96,11 +97,10 @@ impl Session {
             alone: false,
             calls: planned.calls,
         };
-        let (left, running, ended) = match progress {
+        match progress {
             Progress::New if self.is_current(&planned, &work.ctx) => {
-                return self
-                    .opened(name, query, Scroll::No, false, &parsed.text, &work)
-                    .await;
+                self.opened(name, query, Scroll::No, false, &parsed.text, &work)
+                    .await
             }
             Progress::New => {
                 let again = self.plan(&parsed, &planned.types(), &work.ctx)?;
@@ -114,17 +114,29 @@ impl Session {
                     calls: again.calls,
                     ..work
                 };
-                return self
-                    .opened(name, query, Scroll::No, false, &parsed.text, &work)
-                    .await;
+                self.opened(name, query, Scroll::No, false, &parsed.text, &work)
+                    .await
             }
+            begun => Ok(self.going_on(name, &parsed.text, query, (given, begun), &work)),
+        }
+    }
+
+    /// What has given out so many rows, or is done.
+    fn going_on(
+        &self,
+        name: &str,
+        text: &str,
+        query: &Query,
+        (given, begun): (u64, Progress),
+        work: &Work<'_>,
+    ) -> Cursor {
+        let (mut pulled, running, ended) = match begun {
             Progress::Open { left, running } => (left.rows, running, false),
-            Progress::Done => (Vec::new(), None, true),
+            Progress::New | Progress::Done => (Vec::new(), None, true),
         };
+        pulled.reverse();
         let number = self.declared.get() + 1;
         self.declared.set(number);
-        let mut pulled = left;
-        pulled.reverse();
         let state = State {
             running,
             failed: None,
@@ -137,10 +149,10 @@ impl Session {
             keeps: false,
             place: Place::default(),
         };
-        Ok(Cursor {
+        Cursor {
             info: CursorInfo {
                 name: name.to_string(),
-                statement: parsed.text.to_string(),
+                statement: text.to_string(),
                 is_holdable: false,
                 is_scrollable: false,
                 micros: work.ctx.statement_micros,
@@ -151,7 +163,7 @@ impl Session {
             of: Cell::new(Some(work.txn.xid)),
             number,
             state: RefCell::new(Some(Box::new(state))),
-        })
+        }
     }
 
     /// CLOSE, and the protocol's Close: whether there was one of that name.

@@ -64,40 +64,49 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             last = Some(out.len() - 1);
             continue;
         }
-        match &token.token {
-            Token::DoubleExclamationMark => return Err(source.at_token(Some(&token))),
-            Token::Word(w) if w.quote_style.is_none() => {
-                if w.value.eq_ignore_ascii_case("isnull") && last.is_some() {
-                    out.extend(is_null(token.span));
-                    last = Some(out.len() - 1);
-                    continue;
-                }
-                if w.keyword == Keyword::ONLY && matches!(before, Some(b) if names_follow(b)) {
-                    continue;
-                }
-                if w.keyword == Keyword::TABLE && (last.is_none() || is_query) {
-                    let span = token.span;
-                    out.extend(select_all(span));
-                    token = keyword(Keyword::FROM, "FROM", span);
-                } else if w.value.eq_ignore_ascii_case("symmetric")
-                    && matches!(before, Some(b) if is(b, Keyword::BETWEEN))
-                {
-                    // No operator of PostgreSQL 15 is spelled so; the binder takes it for the word it replaces.
-                    token.token = Token::DoubleExclamationMark;
-                } else if w.keyword == Keyword::FROM && matches!(before, Some(b) if trims(b)) {
-                    out.push(TokenWithSpan::new(
-                        Token::SingleQuotedString(" ".into()),
-                        token.span,
-                    ));
-                    out.push(blank(token.span));
-                }
-            }
-            _ => {}
+        if token.token == Token::DoubleExclamationMark {
+            return Err(source.at_token(Some(&token)));
         }
+        let begins = last.is_none() || is_query;
+        if matches!(before, Some(b) if names_follow(b)) && is(&token.token, Keyword::ONLY) {
+            continue;
+        }
+        if last.is_some() && is_word(&token.token, "isnull") {
+            out.extend(is_null(token.span));
+            last = Some(out.len() - 1);
+            continue;
+        }
+        word(&mut token, &mut out, last, begins);
         last = Some(out.len());
         out.push(token);
     }
     Ok(out)
+}
+
+/// TABLE as a query, SYMMETRIC, and FROM behind what is trimmed. `begins`: a query may begin here.
+fn word(
+    token: &mut TokenWithSpan,
+    out: &mut Vec<TokenWithSpan>,
+    last: Option<usize>,
+    begins: bool,
+) {
+    let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
+    let span = token.span;
+    if is(&token.token, Keyword::TABLE) && begins {
+        out.extend(select_all(span));
+        *token = keyword(Keyword::FROM, "FROM", span);
+    } else if is_word(&token.token, "symmetric")
+        && matches!(before, Some(b) if is(b, Keyword::BETWEEN))
+    {
+        // No operator of PostgreSQL 15 is spelled so; the binder takes it for the word it replaces.
+        token.token = Token::DoubleExclamationMark;
+    } else if is(&token.token, Keyword::FROM) && matches!(before, Some(b) if trims(b)) {
+        out.push(TokenWithSpan::new(
+            Token::SingleQuotedString(" ".into()),
+            span,
+        ));
+        out.push(blank(span));
+    }
 }
 
 /// CREATE [OR REPLACE] FUNCTION, or PROCEDURE.
@@ -378,6 +387,11 @@ fn continued(
         _ => return Err(source.at_token(Some(&token))),
     }
     Ok(())
+}
+
+/// Of words that are none of the grammar crate's.
+fn is_word(token: &Token, word: &str) -> bool {
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 
 pub(super) fn is(token: &Token, keyword: Keyword) -> bool {

@@ -136,12 +136,8 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
             }
             Object::Type(oid) => {
-                let ty = catalog.types.get(oid);
-                let form = |t: &Arc<UserType>| match t.data_type().is_record() {
-                    true => of_number(COMPOSITE_FORM, &**t),
-                    false => to_form(&**t),
-                };
-                cells.push((key(TYPES, *oid), ty.map(form).transpose()?));
+                let ty = catalog.types.get(oid).map(type_cell).transpose()?;
+                cells.push((key(TYPES, *oid), ty));
             }
             Object::Function(oid) => {
                 let function = catalog.functions.get(oid);
@@ -186,6 +182,13 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
         }
     }
     Ok(cells)
+}
+
+fn type_cell(ty: &Arc<UserType>) -> Result<Vec<u8>> {
+    match ty.data_type().is_record() {
+        true => of_number(COMPOSITE_FORM, &**ty),
+        false => to_form(&**ty),
+    }
 }
 
 fn cell<T: Serialize>(kind: u8, oid: u32, object: Option<&Arc<T>>) -> Result<Cell> {

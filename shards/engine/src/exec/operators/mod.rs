@@ -55,6 +55,7 @@ use super::spill::Space;
 use crate::catalog::Catalog;
 use crate::plan::{Advise, FunctionCall, Given, LockRows, Plan, Scan, SequenceFunction};
 use futures_util::future::LocalBoxFuture;
+use observe::Observed;
 use runtime::TempDir;
 use scope::Scope;
 use std::cell::{Cell, RefCell};
@@ -343,9 +344,7 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
         Plan::Given(given) => given_rows(given, exec)?,
         Plan::Notify { input } => advise::announce(scope, input, exec, outer)?,
         Plan::Sleep { input } => Box::new(sleep::Sleep::new(scope, below(input)?)),
-        Plan::Observe { input, what } => {
-            Box::new(observe::Observed::new(scope, below(input)?, *what))
-        }
+        Plan::Observe { input, what } => Box::new(Observed::new(scope, below(input)?, *what)),
         Plan::Advise(spec) => advise::build(scope, spec, exec, outer)?,
         Plan::With(with) => Box::new(with::WithAll::new(with, &scope)?),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => Box::new(with::WithRows::new(scope, scan)?),

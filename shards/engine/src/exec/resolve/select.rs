@@ -78,7 +78,11 @@ fn is_exact(c: &Candidate, args: &[DataType]) -> bool {
 }
 
 fn accepts(c: &Candidate, args: &[DataType]) -> bool {
-    let fits = |(to, from): (&DataType, &DataType)| can_cast(*from, *to, CastContext::Implicit);
+    // An array is no vector here: what has an overload for vectors has one for arrays.
+    let vector = |to: DataType, from: DataType| to.is_vector() && from.is_array() && from != to;
+    let fits = |(to, from): (&DataType, &DataType)| {
+        !vector(*to, *from) && can_cast(*from, *to, CastContext::Implicit)
+    };
     c.slots.declared.len() == args.len() && c.slots.declared.iter().zip(args).all(fits)
 }
 
