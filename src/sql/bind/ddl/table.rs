@@ -436,7 +436,12 @@ impl<'a> Binder<'a> {
         while let ast::Expr::Nested(x) = inner {
             inner = x;
         }
-        Ok((expr, rename::types_folded(&format!("({inner})"))))
+        // As PostgreSQL prints it: a call alone is in no parentheses of its own.
+        let text = match inner {
+            ast::Expr::Function(_) => inner.to_string(),
+            _ => format!("({inner})"),
+        };
+        Ok((expr, rename::types_folded(&text)))
     }
 
     /// GENERATED ALWAYS AS (…): over the other columns of the row.

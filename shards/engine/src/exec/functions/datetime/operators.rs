@@ -190,28 +190,6 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .sql("age")
     .stable(),
-    Function::new(
-        "overlaps_timestamp",
-        &[Timestamp, Timestamp, Timestamp, Timestamp],
-        Bool,
-        |_, a| overlaps(a),
-    )
-    .sql("overlaps"),
-    Function::new(
-        "overlaps_timestamptz",
-        &[Timestamptz, Timestamptz, Timestamptz, Timestamptz],
-        Bool,
-        |_, a| overlaps(a),
-    )
-    .sql("overlaps"),
-    Function::new("overlaps_date", &[Date, Date, Date, Date], Bool, |_, a| {
-        overlaps(a)
-    })
-    .sql("overlaps"),
-    Function::new("overlaps_time", &[Time, Time, Time, Time], Bool, |_, a| {
-        overlaps(a)
-    })
-    .sql("overlaps"),
 ];
 
 fn days(a: &[Value], date: usize, count: usize, sign: i64) -> Result<Value> {
@@ -286,24 +264,4 @@ fn age(x: i64, y: i64) -> Result<Value> {
 fn today(ctx: &Context) -> i64 {
     let local = zone::to_local(&ctx.session.time_zone, ctx.transaction_micros);
     local - types::time::split(local).1
-}
-
-/// (start, end) OVERLAPS (start, end): half-open, each pair put in order; a point is within if it is the start.
-fn overlaps(a: &[Value]) -> Result<Value> {
-    let at = |i: usize| match a.get(i) {
-        Some(Value::Date(d)) => Ok(i64::from(*d)),
-        Some(Value::Time(t)) => Ok(*t),
-        _ => args::timestamp(a, i),
-    };
-    let pair = |i: usize| -> Result<(i64, i64)> {
-        let (x, y) = (at(i)?, at(i + 1)?);
-        Ok((x.min(y), x.max(y)))
-    };
-    let (first, second) = (pair(0)?, pair(2)?);
-    let (early, late) = if first.0 <= second.0 {
-        (first, second)
-    } else {
-        (second, first)
-    };
-    Ok((early.0 == late.0 || late.0 < early.1).into())
 }
