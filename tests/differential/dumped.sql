@@ -41,7 +41,7 @@ create table counted (what text, n int);
 insert into a_stock values (1, 5), (2, 7);
 create function z_second(i int) returns int language sql stable as 'select n from public.a_stock where id = i';
 create function a_first(i int) returns int language sql as 'select public.z_second(i) * 10';
-create function in_stock(i int) returns boolean language sql as 'select exists (select 1 from public.a_stock where id = i and n > 0)';
+create function in_stock(i int) returns boolean language sql as 'select not exists (select 1 from public.a_stock where id = i and n < 0)';
 set check_function_bodies = off;
 create function next_sale() returns int language sql as 'select coalesce(max(id), 0) + 1 from public.z_sales';
 reset check_function_bodies;
