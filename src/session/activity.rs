@@ -115,6 +115,12 @@ impl Session {
             () if block.is_explicit() => Doing::InTransaction,
             () => Doing::Idle,
         };
+        let query_micros = self.activity.query_micros.get();
+        // A statement by itself is a transaction that begins with it.
+        let transaction_micros = match block.is_explicit() {
+            true => block.started_micros(),
+            false => query_micros.filter(|_| block.started_micros().is_some()),
+        };
         SessionState {
             pid: self.key.pid,
             database: self.database,
@@ -126,8 +132,8 @@ impl Session {
                 .unwrap_or_default(),
             client: self.hello.peer,
             started_micros: self.activity.started_micros,
-            transaction_micros: block.started_micros(),
-            query_micros: self.activity.query_micros.get(),
+            transaction_micros,
+            query_micros,
             changed_micros: self.activity.changed_micros.get(),
             doing,
             query: self.activity.query.borrow().to_string(),
