@@ -69,41 +69,18 @@ impl<T> Programs<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::exec::SessionInfo;
-
-    fn context() -> Context {
-        Context {
-            params: Vec::new(),
-            catalog: Arc::new(Catalog::empty(1)),
-            transaction_micros: 0,
-            statement_micros: 0,
-            session: Arc::new(SessionInfo {
-                user: "rustydb".into(),
-                database: "rustydb".into(),
-                backend_pid: 1,
-                client_addr: None,
-                server_port: 5433,
-                server_start_micros: 0,
-                time_zone: jiff::tz::TimeZone::UTC,
-                settings: Arc::default(),
-                cursors: None,
-            }),
-            backup: None,
-            building: Vec::new(),
-            triggers_deep: 0,
-        }
-    }
+    use engine::exec::eval::blank;
 
     #[test]
     fn with_one_more_than_the_ceiling_the_cache_begins_anew() {
-        let ctx = context();
+        let ctx = blank();
         let programs = Programs::default();
         for oid in 0..KEPT_MAX as u32 {
-            programs.under(&ctx, oid, || Ok(oid)).unwrap();
+            programs.under(ctx, oid, || Ok(oid)).unwrap();
         }
-        let kept = |oid: u32| *programs.under(&ctx, oid, || Ok(0)).unwrap();
+        let kept = |oid: u32| *programs.under(ctx, oid, || Ok(0)).unwrap();
         assert_eq!((kept(1), programs.kept.borrow().len()), (1, KEPT_MAX));
-        programs.under(&ctx, u32::MAX, || Ok(7)).unwrap();
+        programs.under(ctx, u32::MAX, || Ok(7)).unwrap();
         assert_eq!((kept(u32::MAX), programs.kept.borrow().len()), (7, 1));
     }
 }

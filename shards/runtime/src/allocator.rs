@@ -2,8 +2,8 @@
 //!
 //! Owns: how a layout is asked for. Asked by: `main`, which makes it the global one. Never: counts, or keeps anything.
 //! The crate `mimalloc` asks for every layout as an aligned one. mimalloc then takes a slow way, from another class of sizes, for
-//! whatever is longer than 1 KiB or finds no free block at once, though all its blocks are aligned to 16 bytes anyway; a read makes
-//! two such allocations. So only layouts that want more are asked for so here.
+//! whatever is longer than 1 KiB or finds no free block at once, though all its blocks are aligned to 16 bytes anyway: two
+//! places on a read's way did so. So only layouts that want more are asked for so here.
 //! Source: mimalloc's alloc-aligned.c, `mi_malloc_is_naturally_aligned`; `MI_MAX_ALIGN_SIZE` in its types.h.
 
 #![allow(unsafe_code)]

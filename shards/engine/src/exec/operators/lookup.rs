@@ -1,6 +1,6 @@
 //! Narrowing the right side of a join to the rows that a few left rows can match.
 //!
-//! Owns: turning the left rows' keys into exact keys or an index range of the right table's scan. Asked by: `hash_join`,
+//! Owns: turning the left rows' keys into exact keys, or ranges of the key or an index, of the right table's scan. Asked by: `hash_join`,
 //! once it has seen all left rows and they are few. Never: changes which rows join; the join compares keys all the same.
 //! Bounds: `LOOKUPS_MAX` different keys; with more the right table is read as planned.
 

@@ -1,7 +1,7 @@
 //! Making what is sent to shards self-contained.
 //!
 //! Owns: replacing enclosing rows and subqueries by constants in a scan, or in an UPDATE's or DELETE's filter and access,
-//! and turning `key = ANY (array)` into exact keys once the array is known. Asked by: `ShardRows`, and by the session before
+//! and turning `key = ANY (array)` into exact keys, or ranges of an index, once the array is known. Asked by: `ShardRows`, and by the session before
 //! it sends a change. Never: touches a subquery that reads the expression's own row.
 //! Bounds: `KEYS_MAX` exact keys.
 
