@@ -144,6 +144,7 @@ fn bind(f: &Function, ctx: &Context) -> Result<Routine> {
         catalog: &ctx.catalog,
         param_types: &[],
         context: ctx,
+        rows: &[],
     };
     let routine = routine::compile(f, &env, false)?;
     let change = routine.statements.iter().find(|s| s.changes_rows());

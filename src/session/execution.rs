@@ -513,6 +513,8 @@ impl Execution {
             Source::Single { .. } | Source::Portal { .. } | Source::Cursor { .. } => true,
         };
         self.events.push_back(Event::Complete { tag });
+        let told = self.session.told.take();
+        self.events.extend(told.into_iter().map(parameter));
         Ok(())
     }
 

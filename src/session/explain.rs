@@ -28,6 +28,7 @@ impl Session {
             };
             let ctx = self.context(params);
             let planned = self.plan(&parsed, &types, &ctx)?;
+            let planned = self.for_rows(planned, &ctx.params, &ctx)?;
             let work = Work {
                 ctx,
                 txn: work.txn.clone(),

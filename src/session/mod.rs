@@ -21,6 +21,7 @@ mod once;
 mod plans;
 mod point;
 mod portal;
+mod row_counts;
 mod savepoint;
 mod settings;
 mod shapes;
@@ -49,6 +50,7 @@ use hashbrown::HashMap;
 use listen::Listening;
 use point::Point;
 use portal::Portal;
+use row_counts::RowCounts;
 use settings::Settings;
 use sql::{Bound, Parsed};
 use std::cell::{Cell, RefCell};
@@ -89,6 +91,8 @@ pub struct Session {
     activity: activity::Activity,
     advisory: Rc<Advisory>,
     announcements: Rc<Announcements>,
+    /// Parameters that the running statement has changed with set_config().
+    told: RefCell<assigned::Told>,
     /// What its running statement says.
     notices: Rc<Notices>,
     listening: Listening,
@@ -129,6 +133,8 @@ pub struct Planned {
     point: Option<Point>,
     /// The shortest way to change its row.
     edit: Option<Arc<Edit>>,
+    /// Its plans for numbers of rows that are parameters.
+    row_counts: RowCounts,
 }
 
 impl Session {

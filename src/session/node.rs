@@ -168,6 +168,7 @@ impl Node {
             advisory: Advisory::new(self.router.clone()),
             announcements: Rc::default(),
             notices: Rc::default(),
+            told: RefCell::default(),
             listening: Listening::default(),
             sequences: Rc::default(),
             temporary: Temporary::default(),

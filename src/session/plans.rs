@@ -4,7 +4,7 @@
 //! do, takes no place and drives none out: `SEEN` remembers those that came. Never: keeps a plan whose literals depend on the moment
 //! (`'now'`, `'today'` …), or one of a transaction's own catalog.
 
-use super::Planned;
+use super::{Planned, row_counts};
 use hashbrown::{Equivalent, HashMap};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
@@ -77,8 +77,12 @@ const BYTES_MAX: usize = 128 << 20;
 
 /// About what a plan takes with its text and syntax tree. By the resident memory of a server, 2026-11-29: 22 KiB for a text of
 /// 58 bytes, 53 KiB for a join of seven in 186, 127 and 136 KiB for an IN list and for many columns in 1.2 and 1.0 KiB.
-fn bytes_of(key: &PlanKey) -> usize {
-    (16 << 10) + key.text.len() * 128
+fn bytes_of(key: &PlanKey, plan: &Planned) -> usize {
+    let plans = match plan.row_counts.is_empty() {
+        true => 1,
+        false => 1 + row_counts::PLANS_MAX,
+    };
+    ((16 << 10) + key.text.len() * 128) * plans
 }
 
 /// Keys that are remembered as having come once.
@@ -157,12 +161,12 @@ impl PlanCache {
     }
 
     pub fn put(&mut self, key: PlanKey, plan: Rc<Planned>) {
-        if bytes_of(&key) > BYTES_MAX / 16 {
+        if bytes_of(&key, &plan) > BYTES_MAX / 16 {
             return;
         }
         self.forget(&key);
         self.uses += 1;
-        self.bytes += bytes_of(&key);
+        self.bytes += bytes_of(&key, &plan);
         self.order.push_back((key.clone(), self.uses));
         self.plans.insert(key, (plan, self.uses));
         while self.plans.len() > self.max
@@ -179,8 +183,8 @@ impl PlanCache {
     }
 
     fn forget<K: std::hash::Hash + Equivalent<PlanKey>>(&mut self, key: &K) {
-        if let Some((key, _)) = self.plans.remove_entry(key) {
-            self.bytes -= bytes_of(&key);
+        if let Some((key, (plan, _))) = self.plans.remove_entry(key) {
+            self.bytes -= bytes_of(&key, &plan);
         }
     }
 
@@ -253,7 +257,7 @@ mod tests {
             ..key(0).to_key()
         };
         let (of_all, of_one) = (BYTES_MAX, BYTES_MAX / 16);
-        let most = (of_one - bytes_of(&long(0, 2))) / 128 + 2;
+        let most = (of_one - bytes_of(&long(0, 2), &plan(1))) / 128 + 2;
         for n in 0..16 {
             cache.put(long(n, most), plan(1));
         }

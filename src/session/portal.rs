@@ -4,6 +4,7 @@ use super::execution::Execution;
 use super::once::Once;
 use super::plans::{PlanRef, cacheable};
 use super::point::Point;
+use super::row_counts::RowCounts;
 use super::statement::Running;
 use super::{Planned, Prepared, Session, edit};
 use crate::service::{Answer, Reply};
@@ -63,7 +64,7 @@ impl Session {
             return Ok(hit);
         }
         metrics.plan_cache_misses.inc();
-        let planned = self.bound(parsed, types, ctx)?;
+        let planned = self.bound(parsed, types, ctx, &[])?;
         if let Some(key) = key
             && !matches!(planned.statement(), Statement::Fetch { .. })
         {
@@ -80,12 +81,14 @@ impl Session {
         parsed: &Rc<Parsed>,
         types: &[Option<DataType>],
         ctx: &Context,
+        rows: &[Option<u64>],
     ) -> Result<Rc<Planned>> {
         let began = runtime::Instant::now();
         let env = BindEnv {
             catalog: &ctx.catalog,
             param_types: types,
             context: ctx,
+            rows,
         };
         let mut bound = sql::bind(parsed, &env)?;
         if let Statement::Fetch {
@@ -397,6 +400,7 @@ impl Planned {
         Planned {
             calls: bound.statement.calls(),
             point: Point::of(&bound.statement),
+            row_counts: RowCounts::of(&bound.statement),
             edit: None,
             took,
             version,

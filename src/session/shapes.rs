@@ -49,7 +49,7 @@ impl Session {
                 return None;
             };
             let ctx = self.context(Vec::new());
-            self.bound(&Rc::new(parsed), &shape.types, &ctx).ok()
+            self.bound(&Rc::new(parsed), &shape.types, &ctx, &[]).ok()
         });
         self.with_key(&shape.text, &shape.types, |key| {
             let mut plans = self.node.plans.borrow_mut();

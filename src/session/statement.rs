@@ -407,6 +407,7 @@ impl Session {
                 Some(p) => self.plan(parsed, &p.types(), &ctx)?,
                 None => self.plan(parsed, types, &ctx)?,
             };
+            let plan = self.for_rows(plan, params, &ctx)?;
             if plan.bound.params.len() > params.len() {
                 return Err(Error::new(
                     SqlState::UNDEFINED_PARAMETER,

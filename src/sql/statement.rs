@@ -19,6 +19,8 @@ pub struct BindEnv<'a> {
     pub param_types: &'a [Option<DataType>],
     /// User, database, settings and time zone: what literals may depend on.
     pub context: &'a Context,
+    /// For a parameter that is a LIMIT or OFFSET, the most that it is in this plan (`Statement::row_parameters`).
+    pub rows: &'a [Option<u64>],
 }
 
 /// A bound statement, its parameters and what it returns.
@@ -393,6 +395,26 @@ impl Statement {
         )
     }
 
+    /// The parameters of a query that are a LIMIT or an OFFSET, each once.
+    pub fn row_parameters(&self) -> Vec<u16> {
+        let mut found = Vec::new();
+        if let Statement::Query(query)
+        | Statement::Declare { query, .. }
+        | Statement::CopyTo { query, .. } = self
+        {
+            query.plan.any(&mut |p| {
+                if let Plan::Limit { limit, offset, .. } = p {
+                    let both = limit.iter().chain(offset).filter_map(row_parameter);
+                    found.extend(both);
+                }
+                false
+            });
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// It calls functions, which may change rows.
     pub fn calls(&self) -> bool {
         let plan = |p: &Plan| p.any(&mut |p| matches!(p, Plan::Call(call) if call.volatile));
@@ -469,5 +491,14 @@ impl Statement {
             Statement::Explain { statement, options } => options.analyze && statement.writes(),
             _ => false,
         }
+    }
+}
+
+/// The parameter that a number of rows is.
+pub(crate) fn row_parameter(e: &Expr) -> Option<u16> {
+    match e {
+        Expr::Param(n, _) => Some(*n),
+        Expr::Cast { expr, .. } => row_parameter(expr),
+        _ => None,
     }
 }

@@ -100,6 +100,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
         catalog: &catalog,
         param_types: types,
         context: &context,
+        rows: &[],
     };
     let mut parsed = parse(sql)?;
     let Some(statement) = parsed.pop() else {

@@ -187,3 +187,53 @@ fn a_transaction_is_told_what_it_is_like_before_its_first_query() {
         }
     });
 }
+
+/// A LIMIT that is a parameter is as good as one that is written.
+#[test]
+fn a_limit_that_is_a_parameter_stops_what_is_below_it() {
+    on_server(2, &[], async |_, client| {
+        client
+            .batch_execute(
+                "create table t (id int primary key, at int); create index on t (at);
+                 insert into t select g, g * 7919 % 10007 from generate_series(1, 5000) g; analyze t;
+                 prepare page as select id, at from t order by at desc limit $1 offset $2",
+            )
+            .await
+            .unwrap();
+        let rows = client
+            .query("explain execute page (10, 20)", &[])
+            .await
+            .unwrap();
+        let plan: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+        assert!(
+            plan.iter()
+                .any(|l| l.contains("Index Scan Backward using t_at_idx")),
+            "{plan:?}"
+        );
+        let sql = "select id from t order by at desc limit $1 offset $2";
+        let page = client.prepare(sql).await.unwrap();
+        let all = client
+            .query("select id from t order by at desc", &[])
+            .await
+            .unwrap();
+        let all: Vec<i32> = all.iter().map(|r| r.get(0)).collect();
+        // More kinds than there are plans kept, and back to the first.
+        let numbers = [
+            0_i64, 1, 2, 3, 8, 9, 64, 100, 1000, 4999, 5000, 6000, 20_000, 3,
+        ];
+        for limit in numbers {
+            for offset in [0_i64, 5, 4096] {
+                let rows = client.query(&page, &[&limit, &offset]).await.unwrap();
+                let ids: Vec<i32> = rows.iter().map(|r| r.get(0)).collect();
+                let (from, n) = (offset as usize, limit as usize);
+                let expected: Vec<i32> = all.iter().skip(from).take(n).copied().collect();
+                assert_eq!(ids, expected, "limit {limit} offset {offset}");
+            }
+        }
+        let none: Option<i64> = None;
+        let rows = client.query(&page, &[&none, &none]).await.unwrap();
+        assert_eq!(rows.len(), 5000);
+        let failed = client.query(&page, &[&-1_i64, &0_i64]).await.unwrap_err();
+        assert_eq!(code(&failed), "2201W");
+    });
+}

@@ -324,6 +324,7 @@ fn arm(trigger: &Arc<Trigger>, table: &Arc<Table>, ctx: &Context) -> Result<Arme
         catalog: &ctx.catalog,
         param_types: &[],
         context: ctx,
+        rows: &[],
     };
     let program = bound::compile(function, table, &env).map_err(|e| {
         let place = format!("compilation of PL/pgSQL function \"{}\"", function.name);

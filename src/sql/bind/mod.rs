@@ -72,7 +72,7 @@ pub(super) const COPIED_NODES_MAX: usize = 200_000;
 pub fn bind(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
     let bound = bind_unplanned(parsed, env)?;
     Ok(Bound {
-        statement: planner::optimize(bound.statement, env.catalog, env.context),
+        statement: planner::optimize_for(bound.statement, env),
         ..bound
     })
 }

@@ -221,6 +221,11 @@ impl<'a> Binder<'a> {
     }
 
     /// `(a, b) IN (SELECT x, y)`: true when a row matches, NULL when none does but one might, else false.
+    fn some_null(&self, of: &[Expr]) -> Result<Expr> {
+        let null = |e: &Expr| Ok(Expr::IsNull(Box::new(self.copy(e)?)));
+        Ok(Expr::Or(of.iter().map(null).collect::<Result<_>>()?))
+    }
+
     pub(super) fn row_in_subquery(
         &mut self,
         left: &'a ast::Expr,
@@ -244,9 +249,12 @@ impl<'a> Binder<'a> {
             .map(|e| self.as_outer(e))
             .collect::<Result<Vec<_>>>()?;
         let columns = rel.columns.iter().enumerate();
-        let columns = columns.map(|(i, c)| Expr::Column(i, c.ty)).collect();
+        let columns: Vec<Expr> = columns.map(|(i, c)| Expr::Column(i, c.ty)).collect();
+        let (left_null, right_null) = (self.some_null(&left)?, self.some_null(&columns)?);
         let equal = self.compare_rows("=", fields, columns)?;
         let unknown = Expr::IsNull(Box::new(self.copy(&equal)?));
+        // Where the row has no NULL, only those rows can be neither equal nor different that have one: mostly few.
+        let beside_null = Expr::And(vec![right_null, self.copy(&unknown)?]);
         let exists = |predicate| Expr::Subquery {
             plan: Arc::new(Plan::Filter {
                 input: Box::new(rel.plan.clone()),
@@ -256,13 +264,12 @@ impl<'a> Binder<'a> {
             correlated: true,
             ty: DataType::Bool,
         };
+        let null = || Expr::Const(types::Value::Null, DataType::Bool);
         let found = Expr::Case {
             branches: vec![
                 (exists(equal), super::expr::boolean(true)),
-                (
-                    exists(unknown),
-                    Expr::Const(types::Value::Null, DataType::Bool),
-                ),
+                (exists(beside_null), null()),
+                (Expr::And(vec![left_null, exists(unknown)]), null()),
             ],
             otherwise: Some(Box::new(super::expr::boolean(false))),
             ty: DataType::Bool,

@@ -122,6 +122,9 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
     if let Plan::Gather { input } = plan {
         return in_partitions(input, on) + on.rows(input) * MOVE;
     }
+    if let Plan::FirstRows { first, .. } = plan {
+        return of(first, on);
+    }
     let inputs: f64 = plan.inputs().into_iter().map(|p| of(p, on)).sum();
     let first = |on: &Estimator| plan.inputs().first().map_or(0.0, |p| on.rows(p));
     inputs
@@ -156,7 +159,9 @@ pub(super) fn of(plan: &Plan, on: &Estimator) -> f64 {
             | Plan::Call(_) => first(on) * LOOKUP,
             Plan::Window(_) => first(on) * KEEP,
             Plan::Recursive(_) => on.rows(plan) * KEEP,
-            Plan::Limit { .. } | Plan::With(_) | Plan::Gather { .. } => 0.0,
+            Plan::Limit { .. } | Plan::With(_) | Plan::Gather { .. } | Plan::FirstRows { .. } => {
+                0.0
+            }
             Plan::Expand { .. }
             | Plan::System(_)
             | Plan::Values { .. }

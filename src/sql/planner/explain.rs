@@ -360,6 +360,11 @@ impl Shown<'_> {
             Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
             Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
             Plan::Gather { input } => self.gather(input),
+            Plan::FirstRows { first, whole, rows } => {
+                let mut node = Node::new("First Rows");
+                node.detail("Rows Wanted", rows.to_string());
+                self.over(node, &[first, whole])
+            }
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),

@@ -1,4 +1,4 @@
-//! LIMIT known at planning bounds what is below it.
+//! LIMIT known at planning, or what it is at most, bounds what is below it.
 //!
 //! Owns: `Sort::top`, `Scan::limit` and `Scan::top`: a sort that wants its first rows wants the first ones of each partition, and
 //! where a partition gives its rows in that order anyway, or an index does, it may stop after them; the same of what runs in the partitions,
@@ -10,6 +10,7 @@ use super::access::{ascending, bounds, key_range, of_range, usable};
 use super::conjuncts::split;
 use super::cost;
 use super::estimate::{Estimator, selectivity};
+use super::first_rows;
 use super::rename::{has_subquery, substitute};
 use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
@@ -17,16 +18,16 @@ use engine::plan::{Access, Expr, JoinKind, KeyRange, Plan, Scan, SortKey, Top};
 use types::{DataType, Value};
 
 /// First rows of a partition.
-const TOP_MAX: u64 = 10_000;
+pub(super) const TOP_MAX: u64 = 10_000;
 
-/// Bounds what each constant LIMIT in the plan stands on.
+/// Bounds what each LIMIT in the plan stands on.
 pub(super) fn bound(plan: &mut Plan, on: &Estimator) {
     if let Plan::Limit {
         input,
         limit: Some(limit),
         offset,
     } = plan
-        && let Some(rows) = rows(limit, offset.as_ref())
+        && let Some(rows) = rows(limit, offset.as_ref(), on)
     {
         apply(input, rows, on);
     }
@@ -44,20 +45,12 @@ pub(super) fn is_found_first(sorted: &mut Plan, on: &Estimator) -> bool {
     matches!(&**input, Plan::Scan(scan) if scan.limit == Some(1))
 }
 
-fn rows(limit: &Expr, offset: Option<&Expr>) -> Option<u64> {
+fn rows(limit: &Expr, offset: Option<&Expr>, on: &Estimator) -> Option<u64> {
     let offset = match offset {
         None => 0,
-        Some(e) => constant(e)?,
+        Some(e) => on.row_count(e)?,
     };
-    constant(limit)?.checked_add(offset)
-}
-
-fn constant(e: &Expr) -> Option<u64> {
-    match e {
-        Expr::Const(Value::Null, _) => None,
-        Expr::Const(value, _) => u64::try_from(value.as_i64()?).ok(),
-        _ => None,
-    }
+    on.row_count(limit)?.checked_add(offset)
 }
 
 fn apply(plan: &mut Plan, rows: u64, on: &Estimator) {
@@ -69,11 +62,16 @@ fn apply(plan: &mut Plan, rows: u64, on: &Estimator) {
                 Plan::Scan(scan) => first(scan, keys, rows, on),
                 Plan::Gather { input } if rows <= TOP_MAX && keys.iter().all(is_free) => {
                     sort_below(input, keys, rows);
+                    first_rows::rewrite(input, rows, on);
                 }
-                below if rows <= TOP_MAX => first_of_left(below, keys, rows, on),
+                below if rows <= TOP_MAX => {
+                    first_of_left(below, keys, rows, on);
+                    first_rows::rewrite(plan, rows, on);
+                }
                 _ => {}
             }
         }
+        Plan::Join(_) | Plan::Filter { .. } => first_rows::rewrite(plan, rows, on),
         Plan::Gather { input } => {
             let rows = i64::try_from(rows).unwrap_or(i64::MAX);
             let limit = Expr::Const(Value::Int8(rows), DataType::Int8);
@@ -99,7 +97,7 @@ fn apply(plan: &mut Plan, rows: u64, on: &Estimator) {
     }
 }
 
-fn is_free(key: &SortKey) -> bool {
+pub(super) fn is_free(key: &SortKey) -> bool {
     !has_subquery(&key.expr) && !key.expr.is_volatile()
 }
 
@@ -143,7 +141,7 @@ fn sort_below(input: &mut Box<Plan>, keys: &[SortKey], rows: u64) {
 }
 
 /// The first rows of the scan in the order of these keys over its output.
-fn first(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) {
+pub(super) fn first(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) {
     let free = scan.partial.is_none() && scan.limit.is_none() && !scan.addressed;
     if !free || rows > TOP_MAX {
         return;

@@ -13,6 +13,7 @@ mod decorrelate;
 mod estimate;
 mod explain;
 mod extremes;
+mod first_rows;
 mod found_by;
 mod implied;
 mod join_order;
@@ -38,7 +39,7 @@ pub(super) use implied::implies;
 pub(super) use rename::renamed;
 pub(super) use shape::types;
 
-use super::Statement;
+use super::{BindEnv, Statement};
 use access::Found;
 use engine::catalog::{Catalog, Table};
 use engine::exec::Context;
@@ -54,6 +55,12 @@ use std::sync::Arc;
 /// `context`: what stable functions say now, to estimate by.
 pub fn optimize(statement: Statement, catalog: &Catalog, context: &Context) -> Statement {
     optimized(statement, &Estimator::new(catalog, context))
+}
+
+/// The same, knowing what its LIMIT and OFFSET are at most.
+pub(super) fn optimize_for(statement: Statement, env: &BindEnv) -> Statement {
+    let on = Estimator::new(env.catalog, env.context);
+    optimized(statement, &on.with_rows(env.rows))
 }
 
 fn optimized(statement: Statement, on: &Estimator) -> Statement {

@@ -65,6 +65,7 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => names(input),
         Plan::SetOp { left, .. } => names(left),
+        Plan::FirstRows { whole, .. } => names(whole),
         Plan::With(with) => names(&with.input),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => {
             let column = |i| format!("{}.column{i}", scan.name);

@@ -76,6 +76,7 @@ fn narrow(plan: Plan, needed: &Columns) -> (Plan, Layout) {
         Plan::Window(window) => narrow_window(*window, needed),
         // Whole rows are compared, or locked by: every column is read.
         mut plan @ (Plan::Distinct { .. }
+        | Plan::FirstRows { .. }
         | Plan::SetOp { .. }
         | Plan::LockRows(_)
         | Plan::Advise(_)

@@ -1,7 +1,7 @@
 //! EXISTS and IN as joins.
 //!
 //! Owns: turning `EXISTS (…)`, `NOT EXISTS (…)` and `x IN (…)` that a WHERE demands into Semi and Anti joins, so that the
-//! subquery runs once instead of once a row. Asked by: `planner`, before filters move. Never: touches NOT IN, whose NULLs
+//! subquery runs once instead of once a row; `(a, b) IN (…)` and its NOT are such. Asked by: `planner`, before filters move. Never: touches NOT IN, whose NULLs
 //! an anti join would get wrong, nor a subquery that reads the outer row anywhere but in its own WHERE.
 
 use super::conjuncts::{as_hashable, equal, filtered, join, split};
@@ -9,11 +9,12 @@ use super::rename::{has_subquery, leave_level, renamed};
 use super::shape::types;
 use engine::plan::{Expr, Join, JoinKind, Plan, SubqueryKind};
 use std::sync::Arc;
+use types::Value;
 
 /// Rewrites every WHERE of the plan, outermost first.
 pub(super) fn rewrite(plan: &mut Plan) {
     if let Plan::Filter { input, predicate } = plan {
-        let conditions = split(predicate.clone());
+        let conditions = split(predicate.clone()).into_iter().flat_map(demanded);
         let mut rest = Vec::new();
         let mut below = std::mem::take(&mut **input);
         for condition in conditions {
@@ -29,6 +30,56 @@ pub(super) fn rewrite(plan: &mut Plan) {
     }
     for input in plan.inputs_mut() {
         rewrite(input);
+    }
+}
+
+/// What has to be true for the condition to be: `(a, b) IN (…)` is a CASE that tells false from NULL, and WHERE drops both.
+fn demanded(condition: Expr) -> Vec<Expr> {
+    let constant = |e: &Expr, wanted: bool| matches!(e, Expr::Const(Value::Bool(b), _) if *b == wanted);
+    let null = |e: &Expr| matches!(e, Expr::Const(Value::Null, _));
+    let (case, negated) = match &condition {
+        Expr::Not(inner) => (&**inner, true),
+        e => (e, false),
+    };
+    let Expr::Case {
+        branches,
+        otherwise: Some(otherwise),
+        ..
+    } = case
+    else {
+        return vec![condition];
+    };
+    let Some(((first, found), others)) = branches.split_first() else {
+        return vec![condition];
+    };
+    let known = branches.iter().all(|(when, _)| is_certain(when));
+    let refused = others.iter().all(|(_, then)| null(then));
+    if !known || !refused || !constant(found, true) || !constant(otherwise, false) {
+        return vec![condition];
+    }
+    match negated {
+        false => vec![first.clone()],
+        true => branches.iter().flat_map(|(when, _)| refuted(when)).collect(),
+    }
+}
+
+/// Conditions that hold together where this one does not.
+fn refuted(when: &Expr) -> Vec<Expr> {
+    let not = |e: &Expr| Expr::Not(Box::new(e.clone()));
+    match when {
+        Expr::And(items) => vec![Expr::Or(items.iter().map(not).collect())],
+        e => vec![not(e)],
+    }
+}
+
+/// Never NULL.
+fn is_certain(e: &Expr) -> bool {
+    match e {
+        Expr::IsNull(_) => true,
+        Expr::Subquery { kind, .. } => matches!(kind, SubqueryKind::Exists),
+        Expr::And(items) | Expr::Or(items) => items.iter().all(is_certain),
+        Expr::Not(inner) => is_certain(inner),
+        _ => false,
     }
 }
 

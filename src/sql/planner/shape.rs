@@ -43,6 +43,7 @@ pub(crate) fn types(plan: &Plan) -> Vec<DataType> {
         | Plan::Distinct { input }
         | Plan::DistinctOn { input, .. } => types(input),
         Plan::SetOp { left, .. } => types(left),
+        Plan::FirstRows { whole, .. } => types(whole),
         Plan::With(with) => types(&with.input),
         Plan::WithScan(scan) | Plan::WorkTable(scan) => scan.types.clone(),
         Plan::Recursive(recursive) => types(&recursive.base),

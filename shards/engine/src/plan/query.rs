@@ -43,6 +43,12 @@ pub enum Plan {
         limit: Option<Expr>,
         offset: Option<Expr>,
     },
+    /// Enough rows are taken from `first`; where it has fewer than so many, all of them from `whole` instead.
+    FirstRows {
+        first: Box<Plan>,
+        whole: Box<Plan>,
+        rows: u64,
+    },
     /// Whole rows compared.
     Distinct {
         input: Box<Plan>,

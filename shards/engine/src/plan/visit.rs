@@ -121,6 +121,7 @@ macro_rules! plan_parts {
                 Plan::Sequence(call) => vec![&$($mutable)? call.input],
                 Plan::Call(call) => vec![&$($mutable)? call.input],
                 Plan::SetOp { left, right, .. } => vec![left, right],
+                Plan::FirstRows { first, whole, .. } => vec![first, whole],
             }
         }
 
@@ -131,6 +132,7 @@ macro_rules! plan_parts {
                 | Plan::OneRow
                 | Plan::Distinct { .. }
                 | Plan::SetOp { .. }
+                | Plan::FirstRows { .. }
                 | Plan::Advise(_)
                 | Plan::Given(_)
                 | Plan::Notify { .. }

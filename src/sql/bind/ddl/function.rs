@@ -75,6 +75,7 @@ impl<'a> Binder<'a> {
             let context = engine::catalog::path::set(self.env.context, &function.settings);
             let env = BindEnv {
                 context: context.as_ref().unwrap_or(env.context),
+                rows: &[],
                 ..env
             };
             let place = || format!("SQL function \"{}\"", function.name);

@@ -12,6 +12,7 @@ pub(in crate::planner) use column::Column;
 pub(in crate::planner) use selectivity::{join_fraction, selectivity};
 
 use super::conjuncts::split;
+use crate::statement::row_parameter;
 use engine::catalog::{Catalog, Table};
 use engine::exec::Context;
 use engine::exec::eval::guess;
@@ -37,6 +38,8 @@ pub(super) const DISTINCT: f64 = 200.0;
 pub(in crate::planner) struct Estimator<'a> {
     catalog: &'a Catalog,
     context: &'a Context,
+    /// What parameters that are a LIMIT or OFFSET are at most, by their numbers.
+    rows: &'a [Option<u64>],
 }
 
 /// What a plan gives.
@@ -66,7 +69,27 @@ impl Output<'_> {
 
 impl<'a> Estimator<'a> {
     pub(in crate::planner) fn new(catalog: &'a Catalog, context: &'a Context) -> Estimator<'a> {
-        Estimator { catalog, context }
+        Estimator {
+            catalog,
+            context,
+            rows: &[],
+        }
+    }
+
+    pub(in crate::planner) fn with_rows(self, rows: &'a [Option<u64>]) -> Estimator<'a> {
+        Estimator { rows, ..self }
+    }
+
+    /// What a LIMIT or OFFSET is, or is at most.
+    pub(in crate::planner) fn row_count(&self, e: &Expr) -> Option<u64> {
+        match e {
+            Expr::Const(Value::Null, _) => None,
+            Expr::Const(value, _) => u64::try_from(value.as_i64()?).ok(),
+            e => {
+                let parameter = row_parameter(e)?;
+                *self.rows.get(usize::from(parameter))?
+            }
+        }
     }
 
     /// The conditions as they would be if they were looked at now: `at > now() - interval '1 day'` is a bound like any other.
@@ -178,12 +201,10 @@ impl<'a> Estimator<'a> {
                 offset,
             } => {
                 let input = self.output(input);
-                let offset = offset.as_ref().and_then(number).unwrap_or(0.0);
+                let count = |e: &Expr| self.row_count(e).map(|n| n as f64);
+                let offset = offset.as_ref().and_then(count).unwrap_or(0.0);
                 let left = (input.rows - offset).max(0.0);
-                let rows = limit
-                    .as_ref()
-                    .and_then(number)
-                    .map_or(left, |n| left.min(n));
+                let rows = limit.as_ref().and_then(count).map_or(left, |n| left.min(n));
                 input.thinned(rows)
             }
             Plan::Distinct { input } => {
@@ -263,6 +284,7 @@ impl<'a> Estimator<'a> {
                 out
             }
             Plan::Gather { input } => self.output(input),
+            Plan::FirstRows { whole, .. } => self.output(whole),
             Plan::With(with) => self.output(&with.input),
             Plan::WithScan(_) | Plan::WorkTable(_) => Output {
                 rows: WITH_ROWS,

@@ -145,6 +145,7 @@ pub(super) fn bound(sql: &str) -> Statement {
         catalog: &catalog,
         param_types: &[],
         context: &context,
+        rows: &[],
     };
     let mut parsed = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
     let statement = parsed.pop().expect("a statement");

@@ -1,12 +1,16 @@
 //! LATERAL joins: the right side is opened anew for each left row, which it sees as its nearest enclosing row.
 //!
-//! Owns: the current left row and the open right side. Asked by: `build`. Never: keeps the right side's rows.
+//! Owns: the current left row and the open right side, and those of the rows that follow, whose first batches are asked for at the same
+//! time: they wait for shards, each for itself. Asked by: `build`. Never: keeps more of a right side than a batch; opens several where
+//! something else than rows comes of it. Bounds: `AT_ONCE` open right sides, one more after each row than before.
 //! RIGHT and FULL do not exist for LATERAL, as in PostgreSQL.
 
-use super::scope::{Exprs, Scope};
+use super::scope::{AT_ONCE, Exprs, Scope};
 use super::{RowSource, build, is_full};
 use crate::plan::{Join, JoinKind, Plan};
 use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{self, StreamExt};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use types::{Error, Result, Row, RowBatch, Value};
 
@@ -21,6 +25,12 @@ pub(crate) struct Lateral {
     filter: Exprs,
     current: std::vec::IntoIter<Row>,
     open: Option<Open>,
+    /// Those of the next rows.
+    ready: VecDeque<Result<Open>>,
+    /// So many are opened together, the next time.
+    together: usize,
+    /// Nothing comes of a right side but its rows.
+    free: bool,
 }
 
 /// One left row and its right side.
@@ -49,29 +59,50 @@ impl Lateral {
             filter: Exprs::new(&join.filter),
             current: Vec::new().into_iter(),
             open: None,
+            ready: VecDeque::new(),
+            together: 1,
+            free: !join.right.is_volatile() && !join.right.locks_rows(),
         }
     }
 
     async fn open_next(&mut self) -> Result<Option<Open>> {
-        let row = loop {
-            if let Some(row) = self.current.next() {
-                break row;
-            }
+        if let Some(open) = self.ready.pop_front() {
+            return open.map(Some);
+        }
+        while self.current.len() == 0 {
             let Some(batch) = self.left.next().await? else {
                 return Ok(None);
             };
             self.current = batch.rows.into_iter();
-        };
+        }
         (self.scope.exec.check)()?;
         runtime::yield_if_needed().await;
+        let together = match self.free && !self.scope.exec.one_by_one.get() {
+            true => self.together,
+            false => 1,
+        };
+        // A LIMIT may want no more than the first.
+        self.together = (self.together * 2).min(AT_ONCE);
+        let rows: Vec<Row> = self.current.by_ref().take(together).collect();
+        let opened = stream::iter(rows).map(|row| self.opened(row));
+        let mut opened: VecDeque<Result<Open>> = opened.buffered(together).collect().await;
+        let first = opened.pop_front();
+        self.ready = opened;
+        first.transpose()
+    }
+
+    async fn opened(&self, row: Row) -> Result<Open> {
         let outer = Rc::new(self.scope.inside(&row));
-        Ok(Some(Open {
-            keys: self.scope.row(&self.left_keys, &row).await?,
-            rows: build(&self.right, &self.scope.exec, &outer)?,
-            batch: Vec::new().into_iter(),
-            matched: false,
+        let keys = self.scope.row(&self.left_keys, &row).await?;
+        let mut rows = build(&self.right, &self.scope.exec, &outer)?;
+        let batch = rows.next().await?.map(|b| b.rows).unwrap_or_default();
+        Ok(Open {
             row,
-        }))
+            keys,
+            rows,
+            batch: batch.into_iter(),
+            matched: false,
+        })
     }
 
     /// The next output row for this left row; `None` when it has no more.

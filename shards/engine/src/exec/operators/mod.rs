@@ -12,6 +12,7 @@ mod call;
 mod configure;
 mod distinct;
 mod expand;
+mod first_rows;
 pub(crate) mod groups;
 mod hash_join;
 mod kept;
@@ -331,6 +332,10 @@ fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dy
             limit,
             offset,
         } => Box::new(limit::Limit::new(scope, below(input)?, limit, offset)),
+        Plan::FirstRows { first, whole, rows } => {
+            let (first, whole) = (below(first)?, below(whole)?);
+            Box::new(first_rows::FirstRows::new(&scope, first, whole, *rows))
+        }
         Plan::Distinct { input } => Box::new(distinct::Distinct::new(scope, below(input)?)),
         Plan::DistinctOn { input, keys } => {
             Box::new(distinct::DistinctOn::new(scope, below(input)?, keys))

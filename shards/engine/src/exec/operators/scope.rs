@@ -7,6 +7,7 @@ use super::Exec;
 use super::subquery::eval_row;
 use crate::exec::eval::{Env, eval, eval_bool};
 use crate::plan::Expr;
+use futures_util::stream::{self, StreamExt};
 use smallvec::SmallVec;
 use std::rc::Rc;
 use types::{Result, Row, Value};
@@ -26,7 +27,12 @@ pub(crate) struct Exprs {
     /// Which columns of the input they are, if they are some and nothing else.
     pub(crate) columns: Option<Rc<[usize]>>,
     subqueries: bool,
+    /// Its subqueries all read the row, and nothing comes of them but what they answer: those of several rows may run at once.
+    apart: bool,
 }
+
+/// Rows whose subqueries run at the same time: they wait for shards, each for itself.
+pub(crate) const AT_ONCE: usize = 32;
 
 impl Exprs {
     pub(crate) fn len(&self) -> usize {
@@ -36,6 +42,11 @@ impl Exprs {
     pub(crate) fn new<'a>(list: impl IntoIterator<Item = &'a Expr>) -> Exprs {
         let list: Rc<[Expr]> = list.into_iter().cloned().collect();
         let subqueries = list.iter().any(has_subquery);
+        let alone = |e: &Expr| matches!(e, Expr::Subquery { plan, correlated, .. } if !correlated || plan.locks_rows());
+        let apart = subqueries
+            && !list
+                .iter()
+                .any(|e| e.is_volatile() || e.any(&mut |e| alone(e)));
         let column = |e: &Expr| match e {
             Expr::Column(i, _) => Some(*i),
             _ => None,
@@ -45,6 +56,7 @@ impl Exprs {
             columns: columns.filter(|c| !c.is_empty()),
             list,
             subqueries,
+            apart,
         }
     }
 
@@ -107,6 +119,64 @@ impl Scope {
         let mut out = Row::with_capacity(exprs.list.len());
         for e in exprs.list.iter() {
             out.push(eval_row(e, row, &self.exec, &self.outer).await?);
+        }
+        Ok(out)
+    }
+
+    /// The values over each of the rows.
+    pub(crate) async fn rows(&self, exprs: &Exprs, rows: Vec<Row>) -> Result<Vec<Row>> {
+        if exprs.subqueries {
+            let one = |row: Row| async move { self.row(exprs, &row).await };
+            return self.each(exprs.apart, rows, one).await;
+        }
+        let mut out = Vec::with_capacity(rows.len());
+        for row in rows {
+            out.push(self.row_now(exprs, &row)?);
+            if out.len().is_multiple_of(256) {
+                runtime::yield_if_needed().await;
+            }
+        }
+        Ok(out)
+    }
+
+    /// The rows for which all conditions hold.
+    pub(crate) async fn kept(&self, conditions: &Exprs, rows: Vec<Row>) -> Result<Vec<Row>> {
+        if conditions.subqueries {
+            let one =
+                |row: Row| async move { Ok(self.test(conditions, &row).await?.then_some(row)) };
+            let kept = self.each(conditions.apart, rows, one).await?;
+            return Ok(kept.into_iter().flatten().collect());
+        }
+        let mut out = Vec::new();
+        for (i, row) in rows.into_iter().enumerate() {
+            if self.test(conditions, &row).await? {
+                out.push(row);
+            }
+            if i % 256 == 255 {
+                runtime::yield_if_needed().await;
+            }
+        }
+        Ok(out)
+    }
+
+    /// What `f` makes of each row, in their order.
+    async fn each<T, F: Future<Output = Result<T>>>(
+        &self,
+        apart: bool,
+        rows: Vec<Row>,
+        f: impl Fn(Row) -> F,
+    ) -> Result<Vec<T>> {
+        let at_once = match apart && !self.exec.one_by_one.get() {
+            true => AT_ONCE,
+            false => 1,
+        };
+        let mut out = Vec::with_capacity(rows.len());
+        let mut made = stream::iter(rows).map(f).buffered(at_once);
+        while let Some(made) = made.next().await {
+            out.push(made?);
+            if out.len().is_multiple_of(256) {
+                runtime::yield_if_needed().await;
+            }
         }
         Ok(out)
     }

@@ -36,17 +36,9 @@ impl RowSource for Filter {
         Box::pin(async {
             while let Some(batch) = self.input.next().await? {
                 (self.scope.exec.check)()?;
-                let mut out = RowBatch::new();
-                for (i, row) in batch.rows.into_iter().enumerate() {
-                    if self.scope.test(&self.predicate, &row).await? {
-                        out.push(row);
-                    }
-                    if i % 256 == 255 {
-                        runtime::yield_if_needed().await;
-                    }
-                }
-                if !out.is_empty() {
-                    return Ok(Some(out));
+                let kept = self.scope.kept(&self.predicate, batch.rows).await?;
+                if !kept.is_empty() {
+                    return Ok(Some(RowBatch::from(kept)));
                 }
             }
             Ok(None)
@@ -109,17 +101,15 @@ impl RowSource for Project {
                 return Ok(None);
             };
             (self.scope.exec.check)()?;
-            let mut out = RowBatch::new();
-            for (i, mut row) in batch.rows.into_iter().enumerate() {
-                out.push(match &self.moves {
-                    Some(moves) => moves.iter().map(|c| std::mem::take(&mut row[*c])).collect(),
-                    None => self.scope.row(&self.exprs, &row).await?,
-                });
-                if i % 256 == 255 {
-                    runtime::yield_if_needed().await;
-                }
-            }
-            Ok(Some(out))
+            let Some(moves) = &self.moves else {
+                let rows = self.scope.rows(&self.exprs, batch.rows).await?;
+                return Ok(Some(RowBatch::from(rows)));
+            };
+            let moved = |mut row: Row| -> Row {
+                moves.iter().map(|c| std::mem::take(&mut row[*c])).collect()
+            };
+            let rows: Vec<Row> = batch.rows.into_iter().map(moved).collect();
+            Ok(Some(RowBatch::from(rows)))
         })
     }
 }

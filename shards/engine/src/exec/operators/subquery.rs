@@ -1,18 +1,20 @@
 //! Expressions with subqueries.
 //!
 //! Owns: when a subquery runs and what is remembered of it. One that reads no enclosing row runs once a statement; one
-//! that does runs once for each different combination of the outer values it reads, as far as the memo reaches.
+//! that does runs once for each different combination of the outer values it reads, as far as the memo reaches; several rows may
+//! wait for one run.
 //! Asked by: `Scope` for every operator, and `settle` for what is sent to shards.
 //! Never: evaluates what AND, OR, CASE and COALESCE would not reach.
 //! Bounds: `MEMO_MAX` results a correlated subquery; what is remembered counts against the query's memory.
 
-use super::rows::RowSet;
+use super::rows::{RowSet, same};
 use super::scope::{frames, has_subquery};
 use super::{Exec, build};
 use crate::exec::eval::{Env, eval};
 use crate::exec::memory::Reservation;
 use crate::plan::{Expr, FuncRef, Plan, SubqueryKind};
 use futures_util::future::LocalBoxFuture;
+use runtime::Notify;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -34,12 +36,31 @@ struct Answer {
     /// Computed anew each time: the plan is correlated and volatile, or reads what each round of a recursion changes.
     fresh: bool,
     memo: RefCell<Memo>,
+    /// Some result has been computed, or will not be.
+    moved: Notify,
 }
 
 struct Memo {
     keys: RowSet,
     results: Vec<Rc<Outcome>>,
     reservation: Reservation,
+    /// What is being computed for other rows.
+    under_way: Vec<Row>,
+}
+
+/// A result that is being computed.
+struct UnderWay<'a> {
+    of: &'a Answer,
+    key: &'a Row,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut memo = self.of.memo.borrow_mut();
+        memo.under_way.retain(|key| !same(key, self.key));
+        drop(memo);
+        self.of.moved.notify_all();
+    }
 }
 
 /// What running a subquery gave.
@@ -186,20 +207,44 @@ async fn answer(
                 .ok_or_else(|| Error::internal("an outer column is missing"))?,
         );
     }
-    if !entry.fresh {
-        let memo = entry.memo.borrow();
-        if let Some(at) = memo.keys.find(&key) {
-            return Ok(memo.results[at].clone());
-        }
-    }
     let mut inner: Vec<Row> = outer.to_vec();
     inner.push(row.to_vec());
+    if entry.fresh {
+        let (outcome, _) = run(&entry.plan, kind, ty, exec, inner).await?;
+        return Ok(Rc::new(outcome));
+    }
+    if let Some(known) = entry.known(&key).await {
+        return Ok(known);
+    }
+    let under_way = UnderWay {
+        of: &entry,
+        key: &key,
+    };
     let (outcome, bytes) = run(&entry.plan, kind, ty, exec, inner).await?;
     let outcome = Rc::new(outcome);
-    if !entry.fresh {
-        entry.memo.borrow_mut().remember(key, &outcome, bytes)?;
-    }
+    entry.memo.borrow_mut().remember(&key, &outcome, bytes)?;
+    drop(under_way);
     Ok(outcome)
+}
+
+impl Answer {
+    /// What is remembered for these values; one who does not find it is the only one who computes it.
+    async fn known(&self, key: &Row) -> Option<Rc<Outcome>> {
+        loop {
+            let moved = self.moved.notified();
+            {
+                let mut memo = self.memo.borrow_mut();
+                if let Some(at) = memo.keys.find(key) {
+                    return memo.results.get(at).cloned();
+                }
+                if !memo.under_way.iter().any(|other| same(other, key)) {
+                    memo.under_way.push(key.clone());
+                    return None;
+                }
+            }
+            moved.await;
+        }
+    }
 }
 
 fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
@@ -219,7 +264,9 @@ fn entry(plan: &Arc<Plan>, exec: &Rc<Exec>) -> Rc<Answer> {
                     keys: RowSet::default(),
                     results: Vec::new(),
                     reservation: exec.memory.consumer("SubPlan"),
+                    under_way: Vec::new(),
                 }),
+                moved: Notify::new(),
             })
         });
     entry.clone()
@@ -239,14 +286,14 @@ fn is_work_table(plan: &Plan) -> bool {
 
 impl Memo {
     /// Keeps a result where there is room; the only result of an uncorrelated subquery must have room.
-    fn remember(&mut self, key: Row, outcome: &Rc<Outcome>, bytes: usize) -> Result<()> {
+    fn remember(&mut self, key: &Row, outcome: &Rc<Outcome>, bytes: usize) -> Result<()> {
         let correlated = !key.is_empty();
-        if self.results.len() >= MEMO_MAX || self.keys.find(&key).is_some() {
+        if self.results.len() >= MEMO_MAX || self.keys.find(key).is_some() {
             return Ok(());
         }
-        match self.reservation.grow(bytes + row_bytes(&key)) {
+        match self.reservation.grow(bytes + row_bytes(key)) {
             Ok(()) => {
-                self.keys.intern(&key);
+                self.keys.intern(key);
                 self.results.push(outcome.clone());
                 Ok(())
             }
