@@ -77,8 +77,9 @@ impl Router {
             snapshot: snapshot.ts,
             ..by
         };
-        self.carry_out(env, &by, &change).await?;
+        // Before rows are given values of them.
         self.forget_states(&change).await?;
+        self.carry_out(env, &by, &change).await?;
         self.within_limits(&base, &change).await?;
         let mut cells = stored::encode(&change.catalog, &change.changed)?;
         if let Some(gone) = &change.gone {

@@ -29,7 +29,7 @@ impl TxnSource {
         self.txn.stop.check()?;
         runtime::yield_if_needed().await;
         self.deep.one_more()?;
-        let f = exec.ctx.catalog.functions.get(&call.function).cloned();
+        let f = exec.ctx.catalog.function(call.function);
         let f = f.ok_or_else(|| {
             Error::new(
                 SqlState::UNDEFINED_FUNCTION,

@@ -148,7 +148,10 @@ impl Router {
             && !matches!(conflict, Conflict::Lock)
             && table.foreign_keys.is_empty()
             && out.inserts.is_none();
-        for (partition, rows) in parts {
+        if parts.len() > 1 {
+            out.begins_order();
+        }
+        for (partition, Part { places, rows }) in parts {
             let call = InsertCall {
                 txn: env.by.clone(),
                 ctx: env.ctx.clone(),
@@ -158,9 +161,10 @@ impl Router {
                 on_conflict: conflict.clone(),
                 commit: fuse,
             };
-            self.send_insert(env, partition, call, on_conflict, out)
+            self.send_insert(env, (partition, &places), call, on_conflict, out)
                 .await?;
         }
+        out.ends_order(env).await?;
         if fuse {
             env.txn.committed_by_call();
         }
@@ -210,14 +214,14 @@ impl Router {
             on_conflict: action,
             commit: false,
         };
-        self.send_insert(env, partition, call, on_conflict, out)
+        self.send_insert(env, (partition, &[0]), call, on_conflict, out)
             .await
     }
 
     async fn send_insert(
         &self,
         env: &WriteEnv,
-        partition: PartitionId,
+        (partition, places): (PartitionId, &[usize]),
         call: InsertCall,
         on_conflict: Option<&OnTaken>,
         out: &mut Outcome,
@@ -229,7 +233,8 @@ impl Router {
         };
         let mut delta = UniqueDelta::default();
         let mut taken = Vec::new();
-        for row in rows {
+        for (row, place) in rows.into_iter().zip(places) {
+            out.at(*place);
             match row {
                 Inserted::Skipped => {}
                 Inserted::Row { key, row } => {
@@ -251,7 +256,7 @@ impl Router {
                     out.took(env, row).await?;
                 }
                 Inserted::Taken { key, old, excluded } => {
-                    taken.push((Address { partition, key }, (old, excluded)));
+                    taken.push((*place, Address { partition, key }, (old, excluded)));
                 }
                 Inserted::Updated(change) => {
                     let address = Address {
@@ -273,7 +278,8 @@ impl Router {
         if !delta.is_empty() {
             self.settle_unique(&env.txn, &env.by, &table, delta).await?;
         }
-        for (at, rows) in taken {
+        for (place, at, rows) in taken {
+            out.at(place);
             if let Some(on) = on_conflict {
                 self.update_taken(env, &table, on, at, rows, out).await?;
             }
@@ -289,7 +295,7 @@ impl Router {
         rows: Vec<Row>,
     ) -> Result<u64> {
         let parts = self.by_key(table, rows)?;
-        let calls = parts.into_iter().map(|(partition, rows)| {
+        let calls = parts.into_iter().map(|(partition, Part { rows, .. })| {
             env.txn.takes_part(partition);
             let what = Load::Rows {
                 rows,
@@ -312,13 +318,12 @@ impl Router {
         Ok(count)
     }
 
-    fn by_key(&self, table: &Table, rows: Vec<Row>) -> Result<BTreeMap<PartitionId, Vec<Row>>> {
-        let mut parts: BTreeMap<PartitionId, Vec<Row>> = BTreeMap::new();
-        for row in rows {
-            parts
-                .entry(self.partition_of(table, &row)?)
-                .or_default()
-                .push(row);
+    fn by_key(&self, table: &Table, rows: Vec<Row>) -> Result<BTreeMap<PartitionId, Part>> {
+        let mut parts: BTreeMap<PartitionId, Part> = BTreeMap::new();
+        for (place, row) in rows.into_iter().enumerate() {
+            let part = parts.entry(self.partition_of(table, &row)?).or_default();
+            part.places.push(place);
+            part.rows.push(row);
         }
         Ok(parts)
     }
@@ -331,6 +336,13 @@ impl Router {
             Ok(self.shard.home())
         }
     }
+}
+
+/// A partition's share of rows, and which of them these are.
+#[derive(Default)]
+struct Part {
+    places: Vec<usize>,
+    rows: Vec<Row>,
 }
 
 /// Whether a plan reads the table, itself or in a subquery.

@@ -20,6 +20,7 @@ use engine::shard::call::{
 use engine::shard::route::{Route, route};
 use engine::txn::{TxnRef, WITHIN};
 use sql::Statement;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use types::{PartitionId, Result, Row};
@@ -87,8 +88,17 @@ pub struct Outcome {
     /// What RETURNING says of the rows.
     pub rows: Option<Stash>,
     returning: Option<Returning>,
+    order: Option<Order>,
     /// What an inserted row fires.
     pub(super) inserts: Option<Rc<Fires>>,
+}
+
+/// Rows that were written by partition, until RETURNING says them in the order in which they came.
+#[derive(Default)]
+struct Order {
+    /// Of the next one.
+    place: usize,
+    rows: BTreeMap<usize, Row>,
 }
 
 impl Outcome {
@@ -97,6 +107,7 @@ impl Outcome {
             count: 0,
             rows: None,
             returning,
+            order: None,
             inserts: None,
         }
     }
@@ -104,6 +115,14 @@ impl Outcome {
     /// Counts a row and evaluates RETURNING over it.
     pub async fn took(&mut self, env: &WriteEnv, row: Row) -> Result<()> {
         self.count += 1;
+        if let Some(order) = &mut self.order {
+            order.rows.insert(order.place, row);
+            return Ok(());
+        }
+        self.says(env, row).await
+    }
+
+    async fn says(&mut self, env: &WriteEnv, row: Row) -> Result<()> {
         let Some(returning) = &self.returning else {
             return Ok(());
         };
@@ -115,6 +134,30 @@ impl Outcome {
             .rows
             .get_or_insert_with(|| Stash::new(&env.exec, "RETURNING"));
         rows.push(out).await
+    }
+
+    /// The next rows are taken out of their order.
+    pub(super) fn begins_order(&mut self) {
+        self.order = self.returning.is_some().then(Order::default);
+    }
+
+    /// The next row is the one of this number.
+    pub(super) fn at(&mut self, place: usize) {
+        if let Some(order) = &mut self.order {
+            order.place = place;
+        }
+    }
+
+    pub(super) async fn ends_order(&mut self, env: &WriteEnv) -> Result<()> {
+        for row in self
+            .order
+            .take()
+            .into_iter()
+            .flat_map(|o| o.rows.into_values())
+        {
+            self.says(env, row).await?;
+        }
+        Ok(())
     }
 
     pub fn wants_rows(&self) -> bool {

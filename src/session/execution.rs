@@ -401,6 +401,11 @@ impl Execution {
                 self.events.extend(notices.into_iter().map(Event::Notice));
                 if let Some(columns) = columns {
                     self.events.push_back(Event::Columns(columns));
+                    if self.source.is_portal() {
+                        // It may take fewer of the rows at once.
+                        let running = Running::of(rows, &self.stop).called(tag);
+                        return self.rows(running).await;
+                    }
                     if !rows.is_empty() {
                         self.events.push_back(Event::Rows(rows));
                     }
@@ -460,10 +465,6 @@ impl Execution {
                 self.count(&mut running, batch.len());
                 if !batch.is_empty() {
                     self.events.push_back(Event::Rows(batch));
-                }
-                if running.is_at_end().await? {
-                    let tag = running.tag(self.kind);
-                    return self.complete(tag).await;
                 }
                 portal.borrow_mut().progress = running.suspend();
                 self.suspended();

@@ -124,6 +124,8 @@ pub struct Planned {
     version: u64,
     /// Bound against the own catalog of this transaction, after so many rollbacks to savepoints; others may have the version too.
     own: Option<(Xid, u32)>,
+    /// The search path that its names were looked up in.
+    path: Rc<str>,
     /// What it was bound from; `None` for the empty statement.
     parsed: Option<Rc<Parsed>>,
     bound: Bound,

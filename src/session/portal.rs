@@ -100,6 +100,7 @@ impl Session {
         let (version, own) = (ctx.catalog.version, self.own_catalog());
         let (parsed, took) = (Some(parsed.clone()), began.elapsed());
         let mut planned = Planned::new(version, own, parsed, bound, took);
+        planned.path = self.planning().1;
         planned.edit = edit::of(
             planned.statement(),
             &ctx.catalog,
@@ -196,21 +197,23 @@ impl Session {
         planned.version == ctx.catalog.version && planned.own == self.own_catalog()
     }
 
-    /// The statement's plan for the catalog as it is; planned again when that has changed.
-    fn current_plan(&self, prepared: &Prepared) -> Result<Rc<Planned>> {
+    /// The statement's plan for the catalog and the search path as they are; planned again when one has changed.
+    pub(super) fn current_plan(&self, prepared: &Prepared) -> Result<Rc<Planned>> {
         let planned = prepared.bound.borrow().clone();
         let Some(parsed) = &prepared.parsed else {
             return Ok(planned);
         };
         let shard = &self.node.router.shard;
-        if planned.own.is_none()
+        let same_path = planned.path == self.planning().1;
+        if same_path
+            && planned.own.is_none()
             && self.own_catalog().is_none()
             && planned.version == shard.catalog_version(self.database)
         {
             return Ok(planned);
         }
         let ctx = self.context(Vec::new());
-        if self.is_current(&planned, &ctx) {
+        if same_path && self.is_current(&planned, &ctx) {
             return Ok(planned);
         }
         let again = self.plan(parsed, &planned.types(), &ctx)?;
@@ -405,6 +408,7 @@ impl Planned {
             took,
             version,
             own,
+            path: Rc::default(),
             parsed,
             bound,
         }

@@ -4,220 +4,17 @@
 //! exist takes only the value that is true; asked for another it answers 0A000 rather than pretend.
 //! Source: PostgreSQL 15 manual, chapter 20.
 
+mod known;
+mod zone;
+
+pub use known::SERVER_VERSION;
+
+use known::{DEFINITIONS, Definition, OFF, ON, Rule};
 use sql::Isolation;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use types::{Error, Result, SqlState, limits};
-
-/// What a parameter may be set to.
-enum Rule {
-    /// Told, never set.
-    Fixed,
-    /// Only this is supported; it may be written in any of these ways.
-    Only(&'static [&'static str]),
-    /// One of these has no further effect than to be shown.
-    OneOf(&'static [&'static str]),
-    Any,
-    Milliseconds,
-    /// Memory, shown in the largest unit that divides it.
-    Kilobytes,
-    TimeZone,
-    SearchPath,
-    Bool,
-    Isolation,
-}
-
-struct Definition {
-    name: &'static str,
-    default: &'static str,
-    rule: Rule,
-    /// Told to the client whenever it changes (ParameterStatus).
-    reported: bool,
-}
-
-const fn def(name: &'static str, default: &'static str, rule: Rule, reported: bool) -> Definition {
-    Definition {
-        name,
-        default,
-        rule,
-        reported,
-    }
-}
-
-const ON: &[&str] = &["on", "true", "yes", "1"];
-const OFF: &[&str] = &["off", "false", "no", "0"];
-const C_LOCALE: &[&str] = &["c", "posix", "c.utf-8", "c.utf8", ""];
-/// Some drivers put the name in quotes.
-const UTF8: &[&str] = &["utf8", "utf-8", "unicode", "'utf8'", "'utf-8'"];
-const LEVELS: &[&str] = &[
-    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
-];
-
-/// Names as PostgreSQL spells them; looked up without regard to case.
-static DEFINITIONS: &[Definition] = &[
-    def("application_name", "", Rule::Any, true),
-    def("bytea_output", "hex", Rule::Only(&["hex"]), false),
-    def("check_function_bodies", "on", Rule::Bool, false),
-    def("client_encoding", "UTF8", Rule::Only(UTF8), true),
-    def("client_min_messages", "notice", Rule::OneOf(LEVELS), false),
-    def(
-        "DateStyle",
-        "ISO, MDY",
-        Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]),
-        true,
-    ),
-    def(
-        "default_table_access_method",
-        "heap",
-        Rule::Only(&["heap"]),
-        false,
-    ),
-    def("default_tablespace", "", Rule::Only(&[""]), false),
-    def(
-        "default_transaction_isolation",
-        "read committed",
-        Rule::Isolation,
-        false,
-    ),
-    def("default_transaction_read_only", "off", Rule::Bool, true),
-    def(
-        "extra_float_digits",
-        "1",
-        Rule::OneOf(&["1", "2", "3"]),
-        false,
-    ),
-    def(
-        "idle_in_transaction_session_timeout",
-        "0",
-        Rule::Milliseconds,
-        false,
-    ),
-    def("in_hot_standby", "off", Rule::Fixed, true),
-    def("integer_datetimes", "on", Rule::Fixed, true),
-    def("IntervalStyle", "postgres", Rule::Only(&["postgres"]), true),
-    def("is_superuser", "on", Rule::Fixed, true),
-    def("jit", "off", Rule::Only(OFF), false),
-    def("lc_collate", "C", Rule::Fixed, false),
-    def("lc_ctype", "C", Rule::Fixed, false),
-    def("lock_timeout", "0", Rule::Milliseconds, false),
-    def("max_identifier_length", "63", Rule::Fixed, false),
-    def("max_index_keys", "32", Rule::Fixed, false),
-    def("row_security", "on", Rule::Bool, false),
-    def("search_path", "\"$user\", public", Rule::SearchPath, false),
-    def("server_encoding", "UTF8", Rule::Fixed, true),
-    def("server_version", SERVER_VERSION, Rule::Fixed, true),
-    def("server_version_num", "150000", Rule::Fixed, false),
-    def("session_authorization", "", Rule::Fixed, true),
-    def("standard_conforming_strings", "on", Rule::Only(ON), true),
-    def("statement_timeout", "0", Rule::Milliseconds, false),
-    def("synchronous_commit", "on", Rule::Only(ON), false),
-    def("TimeZone", "UTC", Rule::TimeZone, true),
-    def(
-        "transaction_isolation",
-        "read committed",
-        Rule::Fixed,
-        false,
-    ),
-    def("transaction_read_only", "off", Rule::Fixed, false),
-    // Every scan begins where its partition does.
-    def("synchronize_seqscans", "off", Rule::Only(OFF), false),
-    // Its default and its most are the server's `query_bytes_max`.
-    def("work_mem", "64MB", Rule::Kilobytes, false),
-    def(
-        "xmloption",
-        "content",
-        Rule::OneOf(&["content", "document"]),
-        false,
-    ),
-    // Nobody can tell the planner what not to do, nor what things cost.
-    def("enable_async_append", "on", Rule::Only(ON), false),
-    def("enable_bitmapscan", "on", Rule::Only(ON), false),
-    def("enable_gathermerge", "on", Rule::Only(ON), false),
-    def("enable_hashagg", "on", Rule::Only(ON), false),
-    def("enable_hashjoin", "on", Rule::Only(ON), false),
-    def("enable_incremental_sort", "on", Rule::Only(ON), false),
-    def("enable_indexonlyscan", "on", Rule::Only(ON), false),
-    def("enable_indexscan", "on", Rule::Only(ON), false),
-    def("enable_material", "on", Rule::Only(ON), false),
-    def("enable_memoize", "on", Rule::Only(ON), false),
-    def("enable_mergejoin", "on", Rule::Only(ON), false),
-    def("enable_nestloop", "on", Rule::Only(ON), false),
-    def("enable_parallel_append", "on", Rule::Only(ON), false),
-    def("enable_parallel_hash", "on", Rule::Only(ON), false),
-    def("enable_partition_pruning", "on", Rule::Only(ON), false),
-    def("enable_seqscan", "on", Rule::Only(ON), false),
-    def("enable_sort", "on", Rule::Only(ON), false),
-    def("enable_tidscan", "on", Rule::Only(ON), false),
-    def(
-        "cpu_index_tuple_cost",
-        "0.005",
-        Rule::Only(&["0.005"]),
-        false,
-    ),
-    def(
-        "cpu_operator_cost",
-        "0.0025",
-        Rule::Only(&["0.0025"]),
-        false,
-    ),
-    def("cpu_tuple_cost", "0.01", Rule::Only(&["0.01"]), false),
-    def("cursor_tuple_fraction", "0.1", Rule::Only(&["0.1"]), false),
-    def(
-        "default_statistics_target",
-        "100",
-        Rule::Only(&["100"]),
-        false,
-    ),
-    def("geqo", "off", Rule::Only(OFF), false),
-    def("plan_cache_mode", "auto", Rule::Only(&["auto"]), false),
-    def("random_page_cost", "4", Rule::Only(&["4", "4.0"]), false),
-    def("seq_page_cost", "1", Rule::Only(&["1", "1.0"]), false),
-    // There is one process, one language, one role, and nobody to replicate to.
-    def("array_nulls", "on", Rule::Only(ON), false),
-    def(
-        "default_transaction_deferrable",
-        "off",
-        Rule::Only(OFF),
-        false,
-    ),
-    def("escape_string_warning", "off", Rule::Only(OFF), false),
-    def("idle_session_timeout", "0", Rule::Only(&["0"]), false),
-    def("lc_messages", "C", Rule::Only(C_LOCALE), false),
-    def("lc_monetary", "C", Rule::Only(C_LOCALE), false),
-    def("lc_numeric", "C", Rule::Only(C_LOCALE), false),
-    def("lc_time", "C", Rule::Only(C_LOCALE), false),
-    def("log_statement", "none", Rule::Only(&["none"]), false),
-    def(
-        "max_parallel_maintenance_workers",
-        "0",
-        Rule::Only(&["0"]),
-        false,
-    ),
-    def("max_parallel_workers", "0", Rule::Only(&["0"]), false),
-    def(
-        "max_parallel_workers_per_gather",
-        "0",
-        Rule::Only(&["0"]),
-        false,
-    ),
-    def("quote_all_identifiers", "off", Rule::Only(OFF), false),
-    def("role", "none", Rule::Only(&["none"]), false),
-    def(
-        "session_replication_role",
-        "origin",
-        Rule::Only(&["origin"]),
-        false,
-    ),
-    def("transform_null_equals", "off", Rule::Only(OFF), false),
-    def("fsync", "on", Rule::Fixed, false),
-    def("max_prepared_transactions", "0", Rule::Fixed, false),
-    def("ssl", "off", Rule::Fixed, false),
-    def("transaction_deferrable", "off", Rule::Fixed, false),
-];
-
-/// The version whose protocol, catalogs and error codes this server follows. Drivers parse the number.
-pub const SERVER_VERSION: &str = concat!("15.0 (RustyDB Shard ", env!("CARGO_PKG_VERSION"), ")");
 
 pub struct Settings {
     values: BTreeMap<&'static str, String>,
@@ -325,7 +122,7 @@ impl Settings {
         let d = find(name)?;
         let value = d.accept(value)?;
         match d.name {
-            "TimeZone" => self.zone = zone(&value)?,
+            "TimeZone" => self.zone = zone::read(&value)?,
             "work_mem" => self.check_work(&value)?,
             _ => {}
         }
@@ -365,7 +162,10 @@ impl Settings {
 
     pub fn reset(&mut self, name: &str) -> Result<Option<(String, String)>> {
         if name.contains('.') {
-            self.custom.remove(&name.to_lowercase());
+            // It has been there, and stays without a value.
+            if let Some(value) = self.custom.get_mut(&name.to_lowercase()) {
+                value.clear();
+            }
             return Ok(None);
         }
         let d = find(name)?;
@@ -377,14 +177,14 @@ impl Settings {
         self.read();
         let after = self.value(d);
         if d.name == "TimeZone" {
-            self.zone = zone(&after)?;
+            self.zone = zone::read(&after)?;
         }
         Ok((d.reported && before != after).then(|| (d.name.to_string(), after)))
     }
 
     /// Answers the reported ones that changed.
     pub fn reset_all(&mut self) -> Result<Vec<(String, String)>> {
-        self.custom.clear();
+        self.custom.values_mut().for_each(String::clear);
         let names: Vec<&str> = self.values.keys().copied().collect();
         let mut told = Vec::new();
         for name in names {
@@ -569,8 +369,9 @@ impl Definition {
                     "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
                 )
             }),
-            Rule::TimeZone => zone(value).map(|_| canonical_zone(value)),
+            Rule::TimeZone => zone::canonical(value),
             Rule::SearchPath => Ok(value.to_string()),
+            Rule::Hint(kind) => kind.accept(&lower).ok_or_else(|| self.invalid(value)),
         }
     }
 
@@ -587,18 +388,6 @@ impl Definition {
             format!("parameter \"{}\" cannot be changed", self.name),
         )
     }
-}
-
-fn canonical_zone(value: &str) -> String {
-    match value.to_ascii_lowercase().as_str() {
-        "utc" | "z" => "UTC".into(),
-        "local" | "default" => "UTC".into(),
-        _ => value.to_string(),
-    }
-}
-
-fn zone(value: &str) -> Result<jiff::tz::TimeZone> {
-    types::time::zone::parse_setting(&canonical_zone(value))
 }
 
 /// `30s`, `500`, `1min`: milliseconds without a unit.
@@ -749,12 +538,9 @@ mod tests {
     fn what_postgresql_has_is_known_and_takes_only_what_is_so() {
         let mut s = settings();
         for (name, so, other) in [
-            ("enable_seqscan", "on", "off"),
-            ("max_parallel_workers_per_gather", "0", "4"),
+            ("quote_all_identifiers", "off", "on"),
             ("session_replication_role", "origin", "replica"),
-            ("plan_cache_mode", "auto", "force_generic_plan"),
             ("lc_messages", "C", "de_DE"),
-            ("random_page_cost", "4", "1.1"),
         ] {
             assert_eq!(s.show(name).unwrap(), so);
             s.set(name, so).unwrap();
@@ -762,6 +548,58 @@ mod tests {
             assert_eq!(refused.code(), SqlState::FEATURE_NOT_SUPPORTED, "{name}");
         }
         assert_eq!(s.show("ssl").unwrap(), "off");
+    }
+
+    #[test]
+    fn what_is_only_advice_is_kept_and_shown() {
+        let mut s = settings();
+        for (name, value, shown) in [
+            ("enable_seqscan", "FALSE", "off"),
+            ("random_page_cost", "1.1", "1.1"),
+            ("plan_cache_mode", "force_custom_plan", "force_custom_plan"),
+            ("synchronous_commit", "off", "off"),
+            ("maintenance_work_mem", "1GB", "1GB"),
+            ("max_parallel_workers_per_gather", "4", "4"),
+        ] {
+            s.set(name, value).unwrap();
+            assert_eq!(s.show(name).unwrap(), shown);
+        }
+        for (name, wrong) in [
+            ("enable_seqscan", "never"),
+            ("random_page_cost", "cheap"),
+            ("plan_cache_mode", "generic"),
+            ("join_collapse_limit", "0.5"),
+        ] {
+            let error = s.set(name, wrong).unwrap_err();
+            assert_eq!(error.code(), SqlState::INVALID_PARAMETER_VALUE, "{name}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_zones_and_show_as_in_postgresql() {
+        let mut s = settings();
+        for (value, shown) in [
+            ("INTERVAL '+05:30'", "<+05:30>-05:30"),
+            ("interval '-03:00:30'", "<-03:00:30>+03:00:30"),
+            ("3", "<+03>-03"),
+            ("-3.5", "<-03:30>+03:30"),
+            ("INTERVAL '00:00'", "<+00>-00"),
+            ("<+05:30>-05:30", "<+05:30>-05:30"),
+        ] {
+            s.set("timezone", value).unwrap();
+            assert_eq!(s.show("TimeZone").unwrap(), shown);
+        }
+        let east = s.time_zone().to_offset(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(east.seconds(), 5 * 3600 + 1800);
+        for wrong in [
+            "interval '1 day'",
+            "interval '1 month'",
+            "interval '200 hours'",
+            "interval 'x'",
+        ] {
+            let error = s.set("timezone", wrong).unwrap_err();
+            assert_eq!(error.code(), SqlState::INVALID_PARAMETER_VALUE, "{wrong}");
+        }
     }
 
     #[test]

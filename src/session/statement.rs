@@ -95,6 +95,12 @@ impl Running {
         }
     }
 
+    /// Its end is known.
+    pub fn called(mut self, tag: String) -> Running {
+        self.end = End::Known(tag);
+        self
+    }
+
     /// Its end tells its rows under this name.
     pub fn counted(source: Box<dyn RowSource>, stop: &Arc<Stop>, name: &'static str) -> Running {
         let mut running = Running::new(source, stop);
@@ -161,16 +167,6 @@ impl Running {
 
     pub fn count(&mut self, rows: usize) {
         self.rows += rows as u64;
-    }
-
-    /// Whether nothing follows; looks one batch ahead.
-    pub async fn is_at_end(&mut self) -> Result<bool> {
-        if self.left.is_empty()
-            && let Some(batch) = self.next().await?
-        {
-            self.left = batch;
-        }
-        Ok(self.left.is_empty())
     }
 
     pub fn suspend(mut self) -> Progress {
@@ -451,9 +447,20 @@ impl Session {
                     self.settle_implicit();
                     runtime::sleep(REPLAN_PAUSE).await;
                 }
+                // Nothing has come of a query, and the next look at the tables is as good.
+                Err(e) if is_stale(&e) && self.looks_again(&plan) && attempt < REPLANS_MAX => {
+                    attempt += 1;
+                    runtime::sleep(REPLAN_PAUSE).await;
+                }
                 other => return other,
             }
         }
+    }
+
+    fn looks_again(&self, planned: &Planned) -> bool {
+        matches!(planned.statement(), Statement::Query(_))
+            && !planned.calls
+            && self.block.borrow().isolation() == "read committed"
     }
 
     async fn carry_out(&self, planned: &Rc<Planned>, work: &Work<'_>) -> Result<Started> {
@@ -603,8 +610,7 @@ impl Session {
                 None => {
                     stash.seal().await?;
                     let source = Box::new(Stashed::new(Rc::new(stash)));
-                    let mut running = Running::new(source, work.stop);
-                    running.end = End::Known(tag);
+                    let running = Running::new(source, work.stop).called(tag);
                     return Ok(Started::Query {
                         kind,
                         running,

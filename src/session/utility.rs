@@ -288,7 +288,7 @@ impl Session {
         work: &Work<'_>,
     ) -> Result<Option<WithParameters>> {
         let prepared = self.statement(name)?;
-        let wanted = prepared.bound.borrow().bound.params.clone();
+        let wanted = self.current_plan(&prepared)?.bound.params.clone();
         if wanted.len() != args.len() {
             return Err(Error::new(
                 SqlState::SYNTAX_ERROR,

@@ -345,34 +345,37 @@ impl<'a> Binder<'a> {
             },
         };
         let known = |e: &Expr| matches!(e, Expr::Const(..)) && !is_null(e);
-        if !crossed && (!f.strict || args.iter().all(known)) {
+        if !crossed && f.returns.set && (!f.strict || args.iter().all(known)) {
             return Ok((plan, columns));
         }
         let row = Plan::Project {
             input: Box::new(Plan::OneRow),
             exprs: args.clone(),
         };
-        // NULL where it is known to be one: no row then.
+        // NULL where it is known to be one: the body is not run then.
         let present: Vec<Expr> = args.iter().enumerate().filter_map(present).collect();
-        let row = match f.strict && !present.is_empty() {
-            true => Plan::Filter {
-                input: Box::new(row),
-                predicate: Expr::And(present),
-            },
-            false => row,
+        let wanted = (f.strict && !present.is_empty()).then(|| Expr::And(present));
+        // No row of its query is no row of a set, and otherwise a row of NULLs.
+        let (kind, left, filter) = match (f.returns.set, wanted) {
+            (true, Some(predicate)) => {
+                let input = Box::new(row);
+                (JoinKind::Inner, Plan::Filter { input, predicate }, None)
+            }
+            (true, None) => (JoinKind::Inner, row, None),
+            (false, wanted) => (JoinKind::Left, row, wanted),
         };
         let width = args.len();
         let exprs = columns.iter().enumerate();
         let exprs = exprs.map(|(i, c)| Expr::Column(width + i, c.ty)).collect();
         let join = Plan::Join(Box::new(Join {
-            kind: JoinKind::Inner,
-            left: row,
+            kind,
+            left,
             right: plan,
             left_width: width,
             right_width: columns.len(),
             left_keys: Vec::new(),
             right_keys: Vec::new(),
-            filter: None,
+            filter,
             lateral: crossed,
             keep_left: false,
         }));

@@ -3,6 +3,7 @@
 //! Owns: PostgreSQL's `FigureColname`. Source: `parse_target.c`.
 
 use super::{datatype, names, rows};
+use crate::parse::star::STAR;
 use sqlparser::ast::{self, FunctionArguments, SelectItem, SetExpr};
 
 /// The name of an output column.
@@ -17,10 +18,16 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
     match e {
         E::Nested(x) | E::Collate { expr: x, .. } => figure(x),
         E::Identifier(i) => (Some(names::ident(i)), 2),
-        E::CompoundIdentifier(parts) => (parts.last().map(names::ident), 2),
+        E::CompoundIdentifier(parts) => {
+            // `t.*` as a value is called as the table.
+            let mut named = parts.iter().rev().filter(|i| i.value != STAR);
+            (named.next().map(names::ident), 2)
+        }
         E::CompoundFieldAccess { root, access_chain } => {
             let last = access_chain.iter().rev().find_map(|a| match a {
-                ast::AccessExpr::Dot(ast::Expr::Identifier(i)) => Some(names::ident(i)),
+                ast::AccessExpr::Dot(ast::Expr::Identifier(i)) if i.value != STAR => {
+                    Some(names::ident(i))
+                }
                 _ => None,
             });
             match last {

@@ -5,6 +5,7 @@
 
 use super::composite::call;
 use super::{Binder, Cx, names, syntax, unsupported};
+use crate::parse::respell::is_collation;
 use crate::parse::star::STAR;
 use engine::exec::cast::CastContext;
 use engine::exec::functions::records::{IS_NOT_NULL, IS_NULL};
@@ -142,6 +143,7 @@ impl<'a> Binder<'a> {
                 subquery,
                 negated,
             } => self.row_in_subquery(expr, subquery, *negated, cx),
+            E::AnyOp { .. } | E::AllOp { .. } => self.row_quantified(node, cx),
             E::IsDistinctFrom(left, right) => self.row_distinct(left, right, false, cx),
             E::IsNotDistinctFrom(left, right) => self.row_distinct(left, right, true, cx),
             E::IsNull(row) => self.row_is_null(row, false, cx),
@@ -199,8 +201,7 @@ impl<'a> Binder<'a> {
 
     pub(super) fn collate(&mut self, left: Expr, collation: &ast::ObjectName) -> Result<Expr> {
         let (schema, name) = names::qualified(collation)?;
-        let known = matches!(name.as_str(), "default" | "C" | "POSIX" | "ucs_basic");
-        if !known || schema.is_some_and(|s| s != "pg_catalog") {
+        if !is_collation(&name) || schema.is_some_and(|s| s != "pg_catalog") {
             return Err(Error::new(
                 SqlState::UNDEFINED_OBJECT,
                 format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
@@ -476,7 +477,10 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         E::Like { expr, .. } | E::ILike { expr, .. } | E::SimilarTo { expr, .. } => {
             return Some(expr);
         }
-        E::AnyOp { left, .. } | E::AllOp { left, .. } => return Some(left),
+        E::AnyOp { left, right, .. } | E::AllOp { left, right, .. } => {
+            let row = super::rows::is_row(left) && super::rows::subquery_of(right).is_some();
+            return (!row).then_some(left);
+        }
         E::AtTimeZone { timestamp, .. } => return Some(timestamp),
         E::CompoundFieldAccess { root, access_chain } => {
             let name = matches!(super::select::unnested(root), E::Identifier(_));

@@ -7,7 +7,7 @@ use super::{Binder, Cx, operator, syntax, unsupported};
 use engine::plan::{Expr, Plan, SubqueryKind};
 use sqlparser::ast::{self, BinaryOperator, FunctionArg, FunctionArgExpr, FunctionArguments};
 use std::sync::Arc;
-use types::{DataType, Result};
+use types::{DataType, Error, Result};
 
 /// Whether it is `(a, b)` or `ROW(a, b)`.
 pub(super) fn is_row(e: &ast::Expr) -> bool {
@@ -281,6 +281,29 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// `(a, b) = ANY (query)` and `(a, b) <> ALL (query)`, which are IN and NOT IN.
+    pub(super) fn row_quantified(&mut self, node: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let (left, op, right, all) = match node {
+            ast::Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => (left, compare_op, right, false),
+            ast::Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => (left, compare_op, right, true),
+            _ => return Err(Error::internal("not a quantified comparison")),
+        };
+        match (subquery_of(right), op, all) {
+            (Some(q), ast::BinaryOperator::Eq, false)
+            | (Some(q), ast::BinaryOperator::NotEq, true) => self.row_in_subquery(left, q, all, cx),
+            _ => Err(unsupported("this comparison of a row with a subquery")),
+        }
+    }
+
     /// An expression over this row, seen from inside one of its subqueries.
     fn as_outer(&mut self, e: &Expr) -> Result<Expr> {
         let out = super::walk::lift(e, 1);
@@ -300,4 +323,13 @@ fn wrong_span(side: &str) -> types::Error {
     syntax(format!(
         "wrong number of parameters on {side} side of OVERLAPS expression"
     ))
+}
+
+/// The query in these brackets.
+pub(super) fn subquery_of(e: &ast::Expr) -> Option<&ast::Query> {
+    match e {
+        ast::Expr::Nested(inner) => subquery_of(inner),
+        ast::Expr::Subquery(query) => Some(query),
+        _ => None,
+    }
 }

@@ -226,6 +226,12 @@ impl<'a> Binder<'a> {
             Ok(None) => {}
             Err(e) => return Err(position(self, e)),
         }
+        if !relation_seen
+            && let Some(row) = self.argument_named(schema, table)
+            && let Ok(field) = self.field_of(row, name, cx)
+        {
+            return Ok(field);
+        }
         if relation_seen && base && is_system_column(name) {
             return Err(unsupported(&format!("system column {name}")));
         }

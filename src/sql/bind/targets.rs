@@ -126,6 +126,10 @@ impl<'a> Binder<'a> {
             out.extend(r.columns.iter().map(Target::of));
             return Ok(());
         }
+        if let (Some(row), None) = (self.argument_named(None, &alias), &schema) {
+            out.extend(self.expanded(row, cx)?);
+            return Ok(());
+        }
         let e = self.missing_from(&alias, cx);
         Err(match names::first_ident(name) {
             Some(i) => self.at(e, i.span),

@@ -7,7 +7,7 @@
 use engine::plan::{AggregateCall, Expr, Plan, SortKey};
 use std::mem::discriminant;
 use std::sync::Arc;
-use types::Result;
+use types::{Result, Value};
 
 /// The direct parts of an expression. Of a subquery only its left operand: the plan is another row's business.
 pub(super) fn parts(e: &mut Expr, f: &mut dyn FnMut(&mut Expr) -> Result<()>) -> Result<()> {
@@ -119,7 +119,7 @@ fn same_node(a: &Expr, b: &Expr) -> bool {
         return false;
     }
     match (a, b) {
-        (E::Const(x, _), E::Const(y, _)) => x == y,
+        (E::Const(x, _), E::Const(y, _)) => same_value(x, y),
         (E::Param(x, _), E::Param(y, _)) => x == y,
         (E::Column(x, _), E::Column(y, _)) => x == y,
         (
@@ -176,6 +176,27 @@ fn same_node(a: &Expr, b: &Expr) -> bool {
         (E::Subquery { plan, .. }, E::Subquery { plan: p, .. }) => Arc::ptr_eq(plan, p),
         _ => true,
     }
+}
+
+/// The very same value: a NaN is itself, while 0 is not -0, and 1.0 not 1.00, since what is computed from them differs.
+fn same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float4(x), Value::Float4(y)) => x.to_bits() == y.to_bits(),
+        (Value::Float8(x), Value::Float8(y)) => x.to_bits() == y.to_bits(),
+        (Value::Numeric(x), Value::Numeric(y)) => x == y && x.scale() == y.scale(),
+        (Value::Array(x), Value::Array(y)) => {
+            x.element == y.element && same_values(&x.items, &y.items)
+        }
+        (Value::Record(x), Value::Record(y)) => {
+            x.ty() == y.ty() && x.fields() == y.fields() && same_values(x.values(), y.values())
+        }
+        (Value::Jsonb(x), Value::Jsonb(y)) => x == y && x.to_string() == y.to_string(),
+        (x, y) => x == y,
+    }
+}
+
+fn same_values(a: &[Value], b: &[Value]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
 }
 
 /// Same aggregate over the same rows.

@@ -211,6 +211,8 @@ pub(crate) enum Action {
         deferrable: bool,
         initially_deferred: bool,
     },
+    /// Storage parameters and their like, of the table or a column.
+    Storage(Option<Ident>),
     /// There is one user, who owns everything: it has to be this one.
     Owner(String),
     /// ALTER COLUMN … ADD GENERATED … AS IDENTITY

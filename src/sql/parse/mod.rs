@@ -18,7 +18,7 @@ mod operators;
 pub(crate) mod plpgsql;
 mod portals;
 pub(crate) mod rename;
-mod respell;
+pub(crate) mod respell;
 mod rewrite;
 mod settings;
 mod split;

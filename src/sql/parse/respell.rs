@@ -1,6 +1,7 @@
 //! Spellings that mean something else by what is around them.
 //!
-//! Owns: `TABLE t` as the query of WITH and INSERT, `LIKE ALL (…)`, `substring(s SIMILAR p ESCAPE e)`. Asked by: `rewrite`, token by token.
+//! Owns: `TABLE t` as the query of WITH and INSERT, `LIKE ANY (…)`, `substring(s SIMILAR p ESCAPE e)`, `ALTER COLUMN c TYPE t COLLATE "C"`,
+//! `THEN interval END`. Asked by: `rewrite`, token by token.
 //! Never: looks ahead. Bounds: a place for each open parenthesis, which `caps` has counted.
 //! Source: PostgreSQL 15's `gram.y`.
 
@@ -19,7 +20,15 @@ enum Inside {
 pub(super) struct Respelling {
     /// The statement begins with WITH or INSERT, and its query has not come.
     query_comes: bool,
+    alters: bool,
+    /// In ALTER, behind TYPE: the new type of a column.
+    typed: bool,
     open: Vec<Inside>,
+}
+
+/// Text is compared by its bytes, as these collations do.
+pub(crate) fn is_collation(name: &str) -> bool {
+    matches!(name, "default" | "C" | "POSIX" | "ucs_basic")
 }
 
 impl Respelling {
@@ -27,6 +36,8 @@ impl Respelling {
         let begins = |w| matches!(first, Some(t) if is(&t.token, w));
         Respelling {
             query_comes: begins(Keyword::WITH) || begins(Keyword::INSERT),
+            alters: begins(Keyword::ALTER),
+            typed: false,
             open: Vec::new(),
         }
     }
@@ -66,6 +77,12 @@ impl Respelling {
             Token::RParen => {
                 self.open.pop();
             }
+            Token::Comma if self.open.is_empty() => self.typed = false,
+            Token::Word(w) if self.typed && self.open.is_empty() && is_collation(&w.value) => {
+                if drop_collate(out) {
+                    token.token = blank();
+                }
+            }
             Token::Word(w) if w.quote_style.is_none() => match (w.keyword, self.open.last_mut()) {
                 (Keyword::SIMILAR, Some(inside @ Inside::Substring)) => {
                     *inside = Inside::Pattern;
@@ -74,7 +91,12 @@ impl Respelling {
                 (Keyword::ESCAPE, Some(Inside::Pattern)) => {
                     *token = keyword(Keyword::FOR, "FOR", span);
                 }
-                (Keyword::ALL, _) => like(out, before),
+                (Keyword::ALL | Keyword::ANY | Keyword::SOME, _) => like(out, before),
+                (Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END, _) => {
+                    column_interval(out, before);
+                }
+                (Keyword::TYPE, None) => self.typed = self.alters,
+                (Keyword::USING, None) => self.typed = false,
                 _ => {}
             },
             _ => {}
@@ -83,7 +105,45 @@ impl Respelling {
     }
 }
 
-/// `[NOT] LIKE` before ALL becomes the operator that it stands for.
+/// `THEN interval END`: no literal, but a column of that name.
+fn column_interval(out: &mut [TokenWithSpan], before: Option<usize>) {
+    let Some((last, rest)) = before.and_then(|at| out.get_mut(..=at)?.split_last_mut()) else {
+        return;
+    };
+    let seen = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let begins = [Keyword::CASE, Keyword::WHEN, Keyword::THEN, Keyword::ELSE];
+    let begun = rest.iter().rev().find(seen);
+    if is(&last.token, Keyword::INTERVAL)
+        && begun.is_some_and(|t| begins.iter().any(|w| is(&t.token, *w)))
+        && let Token::Word(w) = &mut last.token
+    {
+        w.value = w.value.to_lowercase();
+        w.quote_style = Some('"');
+        w.keyword = Keyword::NoKeyword;
+    }
+}
+
+/// COLLATE, and the schema behind it, go from the end of the tokens; whether they were there.
+fn drop_collate(out: &mut [TokenWithSpan]) -> bool {
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut last = out.iter_mut().rev().filter(seen).take(3);
+    let mut gone = Vec::new();
+    while let Some(t) = last.next() {
+        let collate = is(&t.token, Keyword::COLLATE);
+        gone.push(t);
+        if collate {
+            gone.into_iter().for_each(|t| t.token = blank());
+            return true;
+        }
+    }
+    false
+}
+
+fn blank() -> Token {
+    Token::Whitespace(Whitespace::Space)
+}
+
+/// `[NOT] LIKE` before ALL, ANY or SOME becomes the operator that it stands for.
 fn like(out: &mut [TokenWithSpan], before: Option<usize>) {
     let Some(at) = before else { return };
     let case = match out.get(at) {
@@ -96,7 +156,7 @@ fn like(out: &mut [TokenWithSpan], before: Option<usize>) {
     let not = not.filter(|t| is(&t.token, Keyword::NOT));
     let negated = not.is_some();
     if let Some(not) = not {
-        not.token = Token::Whitespace(Whitespace::Space);
+        not.token = blank();
     }
     out[at].token = match (case, negated) {
         (true, false) => Token::DoubleTilde,

@@ -147,10 +147,13 @@ fn special_setting(c: &mut Cursor, local: bool) -> Result<Option<Command>> {
         if c.accept("local") || c.accept("default") {
             return set("timezone", None);
         }
-        if c.is("interval") {
-            return Err(Error::unsupported(
-                "SET TIME ZONE INTERVAL is not supported",
-            ));
+        if c.accept("interval") {
+            let value = format!("INTERVAL '{}'", c.string()?);
+            // Of an offset there are no others.
+            if c.accept("hour") && c.accept("to") {
+                c.expect("minute")?;
+            }
+            return set("timezone", Some(value));
         }
         let value = setting_value(c, "timezone")?;
         return set("timezone", value);
@@ -244,7 +247,12 @@ fn quoted(name: &str) -> String {
 pub(super) fn show(c: &mut Cursor) -> Result<Command> {
     c.next();
     let name = named_setting(c)?;
-    Ok(Command::Show { name })
+    // The column is called so.
+    let spelt = ["TimeZone", "DateStyle", "IntervalStyle"];
+    let spelt = spelt.iter().find(|s| s.eq_ignore_ascii_case(&name));
+    Ok(Command::Show {
+        name: spelt.map_or(name, |s| (*s).to_owned()),
+    })
 }
 
 fn named_setting(c: &mut Cursor) -> Result<String> {

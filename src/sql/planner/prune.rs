@@ -1,7 +1,7 @@
 //! Columns that nobody reads are not brought.
 //!
 //! Owns: which columns of each operator are read above it, down to the scans, which then project only those; and moving a
-//! projection into the scan under it. Asked by: `planner`, after filters are where they belong. Never: changes the rows or
+//! projection into the scan under it. What is volatile is computed though nobody reads it, as in PostgreSQL. Asked by: `planner`, after filters are where they belong. Never: changes the rows or
 //! the columns of the whole plan.
 
 use super::rename::{has_subquery, rename, rename_outer, substitute};
@@ -144,15 +144,11 @@ fn narrow_scan(mut scan: Scan, needed: &Columns) -> (Plan, Layout) {
 }
 
 fn narrow_project(input: Plan, exprs: Vec<Expr>, needed: &Columns) -> (Plan, Layout) {
-    let kept: Vec<usize> = needed
-        .iter()
-        .copied()
-        .filter(|i| *i < exprs.len())
-        .collect();
-    let shrinks = kept.len() < exprs.len();
-    let wanted = |(i, _): &(usize, Expr)| needed.contains(i);
+    let width = exprs.len();
+    let wanted = |(i, e): &(usize, Expr)| needed.contains(i) || e.is_volatile();
     let exprs = exprs.into_iter().enumerate().filter(wanted);
-    let exprs: Vec<Expr> = exprs.map(|(_, e)| e).collect();
+    let (kept, exprs): (Vec<usize>, Vec<Expr>) = exprs.unzip();
+    let shrinks = kept.len() < width;
     let layout = if shrinks {
         Layout(Some(kept))
     } else {
@@ -254,13 +250,13 @@ fn narrow_join(mut join: Join, needed: &Columns) -> (Plan, Layout) {
 
 fn narrow_aggregate(mut aggregate: Aggregate, needed: &Columns) -> (Plan, Layout) {
     let groups = aggregate.groups.len();
-    let kept: Vec<usize> = (0..groups + aggregate.aggregates.len())
-        .filter(|i| *i < groups || needed.contains(i))
-        .collect();
+    let mut kept: Vec<usize> = (0..groups).collect();
     let mut at = groups;
-    aggregate.aggregates.retain(|_| {
+    aggregate.aggregates.retain(|call| {
+        let wanted = needed.contains(&at) || call.exprs().any(Expr::is_volatile);
+        kept.extend(wanted.then_some(at));
         at += 1;
-        needed.contains(&(at - 1))
+        wanted
     });
     let mut plan = Plan::Aggregate(Box::new(aggregate));
     let read = plan.exprs().into_iter().flat_map(|e| e.columns()).collect();
@@ -289,15 +285,17 @@ fn narrow_with(mut with: With, needed: &Columns) -> (Plan, Layout) {
 fn narrow_window(mut window: Window, needed: &Columns) -> (Plan, Layout) {
     let width = super::shape::width(&window.input);
     let mut at = width;
-    window.calls.retain(|_| {
+    let mut kept_calls = Vec::new();
+    window.calls.retain(|call| {
+        let wanted = needed.contains(&at) || call.exprs().any(Expr::is_volatile);
+        kept_calls.extend(wanted.then_some(at));
         at += 1;
-        needed.contains(&(at - 1))
+        wanted
     });
     let below = needed.iter().copied().filter(|i| *i < width).collect();
     if window.calls.is_empty() {
         return narrow(window.input, &below);
     }
-    let calls: Vec<usize> = needed.iter().copied().filter(|i| *i >= width).collect();
     let mut plan = Plan::Window(Box::new(window));
     let read: Columns = plan.exprs().into_iter().flat_map(|e| e.columns()).collect();
     let mut layout = Layout::SAME;
@@ -311,7 +309,7 @@ fn narrow_window(mut window: Window, needed: &Columns) -> (Plan, Layout) {
         layout.apply(e);
     }
     let mut kept = layout.0.unwrap_or_else(|| (0..width).collect());
-    kept.extend(calls);
+    kept.extend(kept_calls);
     (plan, Layout(Some(kept)))
 }
 

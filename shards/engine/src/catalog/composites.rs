@@ -16,6 +16,14 @@ impl Attribute {
     pub fn field(&self) -> RecordField {
         RecordField::new(self.name.as_str(), self.ty)
     }
+
+    pub fn into_column(self) -> ViewColumn {
+        ViewColumn {
+            name: self.name,
+            ty: self.ty,
+            typmod: self.typmod,
+        }
+    }
 }
 
 impl Catalog {

@@ -3,7 +3,7 @@
 //! Owns: names of arguments' and results' types. Asked by: calls (`sql::bind::call`), definitions, `pg_proc`.
 //! Source: PostgreSQL 15, `ruleutils.c`.
 
-use super::objects::Function;
+use super::objects::{Attribute, Function, ViewColumn};
 use super::{Catalog, path};
 use crate::exec::functions::quote_identifier;
 use crate::exec::functions::system::type_name;
@@ -115,7 +115,7 @@ impl Catalog {
             let all = self.functions.values();
             for f in all.filter(|f| f.name == name && f.schema == schema) {
                 if !out.iter().any(|other| other.same_arguments(f)) {
-                    out.push(f.clone());
+                    out.push(self.with_its_columns(f));
                 }
             }
         };
@@ -125,6 +125,34 @@ impl Catalog {
             None => path.iter().for_each(|schema| within(schema)),
         }
         out
+    }
+
+    /// As it will be with a function that is about to be made, in the place of one with its name and arguments.
+    pub fn with_function(&self, f: &Function) -> Catalog {
+        let mut own = self.clone();
+        let other = |o: &Function| o.schema != f.schema || o.name != f.name || !o.same_arguments(f);
+        own.functions.retain(|_, o| other(o));
+        own.functions.insert(f.oid, Arc::new(f.clone()));
+        own
+    }
+
+    pub fn function(&self, oid: u32) -> Option<Arc<Function>> {
+        self.functions.get(&oid).map(|f| self.with_its_columns(f))
+    }
+
+    /// The function, returning the columns that its relation has now.
+    fn with_its_columns(&self, f: &Arc<Function>) -> Arc<Function> {
+        let Some(attributes) = f.returns.row_of.and_then(|id| self.attributes(id.0)) else {
+            return f.clone();
+        };
+        let now = attributes.into_iter().map(Attribute::into_column);
+        let now: Vec<ViewColumn> = now.collect();
+        if now == f.returns.columns {
+            return f.clone();
+        }
+        let mut own = Function::clone(f);
+        own.returns.columns = now;
+        Arc::new(own)
     }
 
     /// A type as signatures name it: the domain, where it is one; a mark in the place of a user's.

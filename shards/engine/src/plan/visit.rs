@@ -4,7 +4,9 @@
 //! queries a plan reads. Asked by: exec (subqueries), the planner, EXPLAIN. Never: changes anything by itself.
 //! A subquery's plan is not a part of the expression that holds it: who cares about those descends by `Expr::Subquery`.
 
-use super::{Access, AggregateCall, Bitmap, Expr, KeyRange, Plan, SortKey, SubqueryKind, Window};
+use super::{
+    Access, AggregateCall, Bitmap, Expr, KeyRange, Plan, SortKey, SubqueryKind, Window, WindowCall,
+};
 use crate::exec::functions::Volatility;
 use std::collections::BTreeSet;
 
@@ -77,7 +79,7 @@ macro_rules! bitmap_parts {
 }
 
 macro_rules! plan_parts {
-    ($inputs:ident, $exprs:ident, $call:ident, $window:ident, $iter:ident, $($mutable:tt)?) => {
+    ($inputs:ident, $exprs:ident, $window:ident, $iter:ident, $($mutable:tt)?) => {
         /// The operators that feed this one, left first.
         pub fn $inputs(&$($mutable)? self) -> Vec<&$($mutable)? Plan> {
             match self {
@@ -155,7 +157,7 @@ macro_rules! plan_parts {
                     parts.extend((&$($mutable)? scan.project).into_iter().flatten());
                     if let Some(partial) = &$($mutable)? scan.partial {
                         parts.extend(&$($mutable)? partial.groups);
-                        parts.extend(partial.aggregates.$iter().flat_map($call));
+                        parts.extend(partial.aggregates.$iter().flat_map(AggregateCall::$exprs));
                     }
                     parts
                 }
@@ -175,7 +177,7 @@ macro_rules! plan_parts {
                 }
                 Plan::Aggregate(aggregate) => {
                     let aggregate = &$($mutable)? **aggregate;
-                    let calls = aggregate.aggregates.$iter().flat_map($call);
+                    let calls = aggregate.aggregates.$iter().flat_map(AggregateCall::$exprs);
                     aggregate.groups.$iter().chain(calls).collect()
                 }
                 Plan::Sort { keys, .. } => keys.$iter().map(|k| &$($mutable)? k.expr).collect(),
@@ -255,15 +257,8 @@ impl Bitmap {
 }
 
 impl Plan {
-    plan_parts!(inputs, exprs, call_exprs, window_exprs, iter,);
-    plan_parts!(
-        inputs_mut,
-        exprs_mut,
-        call_exprs_mut,
-        window_exprs_mut,
-        iter_mut,
-        mut
-    );
+    plan_parts!(inputs, exprs, window_exprs, iter,);
+    plan_parts!(inputs_mut, exprs_mut, window_exprs_mut, iter_mut, mut);
 
     /// Some expression in it may differ from one run to the next.
     pub fn is_volatile(&self) -> bool {
@@ -322,14 +317,22 @@ fn range_exprs_mut(range: &mut KeyRange) -> impl Iterator<Item = &mut Expr> {
     range.prefix.iter_mut().chain(bounds.map(|(e, _)| e))
 }
 
-fn call_exprs(call: &AggregateCall) -> impl Iterator<Item = &Expr> {
-    let order = call.order.iter().map(|k: &SortKey| &k.expr);
-    call.args.iter().chain(&call.filter).chain(order)
+impl AggregateCall {
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let order = self.order.iter().map(|k: &SortKey| &k.expr);
+        self.args.iter().chain(&self.filter).chain(order)
+    }
+
+    fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let order = self.order.iter_mut().map(|k: &mut SortKey| &mut k.expr);
+        self.args.iter_mut().chain(&mut self.filter).chain(order)
+    }
 }
 
-fn call_exprs_mut(call: &mut AggregateCall) -> impl Iterator<Item = &mut Expr> {
-    let order = call.order.iter_mut().map(|k: &mut SortKey| &mut k.expr);
-    call.args.iter_mut().chain(&mut call.filter).chain(order)
+impl WindowCall {
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.args.iter().chain(&self.filter)
+    }
 }
 
 fn window_exprs(w: &Window) -> Vec<&Expr> {
@@ -340,7 +343,7 @@ fn window_exprs(w: &Window) -> Vec<&Expr> {
         .offset()
         .into_iter()
         .chain(w.frame.end.offset());
-    let calls = w.calls.iter().flat_map(|c| c.args.iter().chain(&c.filter));
+    let calls = w.calls.iter().flat_map(WindowCall::exprs);
     w.partition
         .iter()
         .chain(order)

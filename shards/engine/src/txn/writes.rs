@@ -112,6 +112,7 @@ impl WriteSet {
     ) -> impl Iterator<Item = (&'a Vec<u8>, &'a Payload)> {
         self.trees
             .get(&tree)
+            .filter(|_| !ends_before_it_begins(lower, upper))
             .into_iter()
             .flat_map(move |t| t.range::<[u8], _>((lower, upper)))
     }
@@ -169,6 +170,15 @@ fn too_much(max: usize) -> Error {
         .with_hint("Split it into several transactions.")
 }
 
+/// Such a range has nothing in it, and is none to a map.
+fn ends_before_it_begins(lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> bool {
+    match (lower, upper) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Excluded(l), Bound::Excluded(u)) => l >= u,
+        (Bound::Included(l) | Bound::Excluded(l), Bound::Included(u) | Bound::Excluded(u)) => l > u,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +211,17 @@ mod tests {
         let e = w.put(TreeId(1), vec![2], None).unwrap_err();
         assert_eq!(e.code(), SqlState::OUT_OF_MEMORY);
         assert_eq!(w.len(), 1);
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_begins_is_empty() {
+        let mut w = WriteSet::default();
+        w.put(TreeId(1), vec![3], None).unwrap();
+        let (five, one): (&[u8], &[u8]) = (&[5], &[1]);
+        let count = |lower, upper| w.range(TreeId(1), lower, upper).count();
+        assert_eq!(count(Bound::Included(five), Bound::Excluded(one)), 0);
+        assert_eq!(count(Bound::Excluded(five), Bound::Excluded(five)), 0);
+        assert_eq!(count(Bound::Included(one), Bound::Excluded(five)), 1);
     }
 
     #[test]

@@ -59,13 +59,7 @@ pub(super) fn choose(
 ) -> Result<Option<Candidate>, ()> {
     let mut left: Vec<Candidate> = candidates.into_iter().filter(|c| c.takes(types)).collect();
     type Score = fn(&Candidate, &[DataType]) -> usize;
-    let scores: [Score; 4] = [
-        Candidate::hits,
-        Candidate::preferred,
-        Candidate::strings,
-        // With the fewest defaults.
-        |c, _| usize::MAX - c.places.len(),
-    ];
+    let scores: [Score; 3] = [Candidate::hits, Candidate::preferred, Candidate::strings];
     for score in scores {
         if left.len() < 2 {
             break;

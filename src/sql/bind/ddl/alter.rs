@@ -179,7 +179,8 @@ impl<'a> Binder<'a> {
                 });
                 Ok(())
             }
-            Action::Owner(_) => Ok(()),
+            Action::Owner(_) | Action::Storage(None) => Ok(()),
+            Action::Storage(Some(column)) => d.column(column).map(|_| ()),
             Action::AddIdentity {
                 column,
                 always,

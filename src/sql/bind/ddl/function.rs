@@ -16,6 +16,7 @@ use engine::plan::QualifiedName;
 use engine::plan::ddl::{AlterTarget, Ddl, FunctionAction};
 use sqlparser::ast;
 use std::cell::RefCell;
+use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState, TableId};
 
 /// Arguments of one function, as in PostgreSQL.
@@ -70,6 +71,12 @@ impl<'a> Binder<'a> {
             let env = BindEnv {
                 param_types: &[],
                 ..*self.env
+            };
+            // It may call itself.
+            let catalog = Arc::new(env.catalog.with_function(&function));
+            let env = BindEnv {
+                catalog: &catalog,
+                ..env
             };
             // As where it is called.
             let context = engine::catalog::path::set(self.env.context, &function.settings);
@@ -300,16 +307,11 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let attributes = self.env.catalog.attributes(id).unwrap_or_default();
-        let column = |a: Attribute| ViewColumn {
-            name: a.name,
-            ty: a.ty,
-            typmod: a.typmod,
-        };
         Ok(Some(Returns {
             ty: DataType::Void,
             declared: 0,
             set,
-            columns: attributes.into_iter().map(column).collect(),
+            columns: attributes.into_iter().map(Attribute::into_column).collect(),
             row_of: Some(TableId(id)),
         }))
     }

@@ -219,7 +219,7 @@ fn mutable(what: &str) -> Error {
 }
 
 /// Whether it depends on its row alone.
-fn is_immutable(e: &Expr) -> bool {
+pub(super) fn is_immutable(e: &Expr) -> bool {
     !e.any(&mut |e| match e {
         Expr::Call { func, .. } => func.0.volatility != Volatility::Immutable,
         Expr::Cast { expr, to, .. } => !cast::is_immutable(expr.ty(), *to),

@@ -8,6 +8,7 @@ use super::super::user_type::Declared;
 use super::super::walk;
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::foreign::foreign_key;
+use super::index::is_immutable;
 use super::index_columns;
 use super::placement;
 use super::sequence::{identity_sequence, new_sequence};
@@ -19,7 +20,6 @@ use engine::catalog::{
     Table, path, system,
 };
 use engine::exec::eval::has_subquery;
-use engine::exec::functions::Volatility;
 use engine::plan::ddl::{NewIndex, OwnedSequence};
 use engine::plan::{CreateTable, Ddl, Expr, Key, Plan, QualifiedName};
 use sqlparser::ast::{
@@ -198,6 +198,8 @@ impl<'a> Binder<'a> {
                 table.sequences.push(OwnedSequence {
                     column: ordinal,
                     sequence: Sequence {
+                        // Called after the new table.
+                        name: String::new(),
                         first: sequence.start,
                         first_given: false,
                         ..Sequence::clone(sequence)
@@ -470,11 +472,7 @@ impl<'a> Binder<'a> {
             )
             .with_detail("A generated column cannot reference another generated column."));
         }
-        let unstable = bound.any(&mut |e| match e {
-            Expr::Call { func, .. } => func.0.volatility != Volatility::Immutable,
-            _ => false,
-        });
-        if unstable {
+        if !is_immutable(&bound) {
             return Err(Error::new(
                 SqlState::INVALID_OBJECT_DEFINITION,
                 "generation expression is not immutable",
@@ -709,7 +707,7 @@ pub(super) fn refuse_characteristics(c: Option<&ast::ConstraintCharacteristics>)
     }
 }
 
-/// Only `fillfactor`, 10 to 100.
+/// `fillfactor`, 10 to 100, and what is said of a machinery that is not there.
 fn storage_parameter(o: &SqlOption) -> Result<()> {
     let SqlOption::KeyValue { key, value } = o else {
         return Err(unsupported("this storage parameter"));
@@ -719,6 +717,17 @@ fn storage_parameter(o: &SqlOption) -> Result<()> {
 
 pub(super) fn storage_value(key: &ast::Ident, value: &ast::Expr) -> Result<()> {
     let name = names::ident(key);
+    let elsewhere = [
+        "toast_tuple_target",
+        "parallel_workers",
+        "log_autovacuum_min_duration",
+        "vacuum_index_cleanup",
+        "vacuum_truncate",
+        "user_catalog_table",
+    ];
+    if name.starts_with("autovacuum_") || elsewhere.contains(&name.as_str()) {
+        return Ok(());
+    }
     if name != "fillfactor" {
         return Err(Error::new(
             SqlState::INVALID_PARAMETER_VALUE,

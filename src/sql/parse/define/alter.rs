@@ -222,11 +222,14 @@ fn of_table(c: &mut Cursor) -> Result<Action> {
             column_def,
             column_position: None,
         })));
+    } else if is_storage(c) {
+        c.skip_all();
+        return Ok(Action::Storage(None));
     } else if let Some((name, how)) = trigger::firing(c)? {
         return Ok(Action::FireTriggers(name, how));
     }
     for word in [
-        "enable", "disable", "force", "inherit", "replica", "attach", "detach", "cluster",
+        "enable", "disable", "force", "inherit", "attach", "detach", "cluster",
     ] {
         if c.is(word) {
             let shown = word.to_ascii_uppercase();
@@ -319,14 +322,9 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
         ahead.next();
         let if_exists = if_exists(&mut ahead)?;
         Action::DropExpression { column, if_exists }
-    } else if ahead.is("set") && (ahead.second_is("statistics") || ahead.second_is("storage")) {
-        let what = match ahead.second_is("storage") {
-            true => "STORAGE",
-            false => "STATISTICS",
-        };
-        return Err(Error::unsupported(format!(
-            "ALTER COLUMN … SET {what} is not supported"
-        )));
+    } else if is_storage(&ahead) {
+        ahead.skip_all();
+        Action::Storage(Some(column))
     } else if ahead.is("restart") || ahead.is("set") && is_identity_option(&ahead) {
         let mut changed = None;
         let mut options = SequenceOptions::default();
@@ -350,6 +348,22 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
     };
     *c = ahead;
     Ok(Some(action))
+}
+
+/// How rows are stored, sampled or told to replicas: nothing of it can be another way here.
+fn is_storage(c: &Cursor) -> bool {
+    let seen = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let last = c.rest().iter().rev().find(seen);
+    let in_parentheses =
+        c.peek_second() == Some(&Token::LParen) && last.is_some_and(|t| t.token == Token::RParen);
+    if c.is("reset") {
+        return in_parentheses;
+    }
+    let words = ["statistics", "storage", "compression", "logged", "without"];
+    c.is("set") && (in_parentheses || words.iter().any(|w| c.second_is(w)))
+        || c.is("replica") && c.second_is("identity")
+        // Whoever may do everything is bound by no policy, and there is nobody else.
+        || (c.is("enable") || c.is("disable")) && c.second_is("row")
 }
 
 fn is_identity_option(c: &Cursor) -> bool {

@@ -133,12 +133,18 @@ pub(super) fn as_identity(o: &SequenceOptions) -> Result<Vec<ast::SequenceOption
             false => value,
         }
     };
-    if o.ty.is_some() || o.restart.is_some() || o.owned_by.is_some() || o.name.is_some() {
+    if o.ty.is_some() || o.restart.is_some() || o.owned_by.is_some() {
         return Err(Error::unsupported(
             "this option of an identity column is not supported",
         ));
     }
     let mut out = Vec::new();
+    if let Some(name) = &o.name {
+        // The grammar crate has no place for it.
+        let parts = name.0.iter().filter_map(|p| p.as_ident().cloned());
+        let name = ast::Expr::CompoundIdentifier(parts.collect());
+        out.push(ast::SequenceOptions::StartWith(name, false));
+    }
     out.extend(
         o.increment
             .map(|n| ast::SequenceOptions::IncrementBy(number(n), true)),
@@ -165,6 +171,9 @@ pub(crate) fn of_identity(given: &[ast::SequenceOptions]) -> Result<SequenceOpti
             }
             ast::SequenceOptions::MaxValue(e) => {
                 once(&mut o.max, e.as_ref().map(literal).transpose()?)?;
+            }
+            ast::SequenceOptions::StartWith(ast::Expr::CompoundIdentifier(parts), false) => {
+                once(&mut o.name, ast::ObjectName::from(parts.clone()))?;
             }
             ast::SequenceOptions::StartWith(e, _) => once(&mut o.start, literal(e)?)?,
             ast::SequenceOptions::Cache(e) => once(&mut o.cache, literal(e)?)?,

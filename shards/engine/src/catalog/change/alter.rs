@@ -283,7 +283,8 @@ impl Change {
             return Err(Error::internal("not a change of a type"));
         };
         let at = ordinal(d, *number)?;
-        self.refuse_type_change(d, at)?;
+        let kept = (using.is_none(), d.table.columns[at].ty == *ty);
+        self.refuse_type_change(d, at, kept)?;
         if let Some(using) = using {
             d.row[at] = over(using, &d.row);
             d.rewrite = true;
@@ -315,8 +316,9 @@ impl Change {
             .with_detail(format!("{trigger} depends on column \"{}\"", column.name))
     }
 
-    /// 0A000 where something else holds the column to its type.
-    fn refuse_type_change(&self, d: &Draft, at: usize) -> Result<()> {
+    /// 0A000 where something else holds the column to its type. `kept`: values stay as they are stored, and the type as it is but for
+    /// its length.
+    fn refuse_type_change(&self, d: &Draft, at: usize, (stored, kept): (bool, bool)) -> Result<()> {
         let (id, column) = (d.table.id, &d.table.columns[at]);
         let node = Node::Column(id, column.number);
         for (dependent, _) in super::graph::dependents(&self.catalog, &node) {
@@ -346,7 +348,7 @@ impl Change {
                     let table = self.catalog.tables.get(table);
                     let is_foreign =
                         |t: &Arc<Table>| t.foreign_keys.iter().any(|f| f.name == *name);
-                    if table.is_some_and(is_foreign) {
+                    if !stored && table.is_some_and(is_foreign) {
                         return Err(Error::unsupported(
                             "changing the type of a column of a foreign key is not supported",
                         )
@@ -375,7 +377,9 @@ impl Change {
             let parts = i.parts.iter().filter(|p| p.column().is_none()).count();
             (parts > 0 || i.predicate.is_some()) && super::graph::index_columns(i).contains(&at)
         };
-        if let Some(index) = d.table.indexes.iter().find(reads) {
+        if let Some(index) = d.table.indexes.iter().find(reads)
+            && !(stored && kept)
+        {
             return Err(Error::unsupported(format!(
                 "changing the type of a column that the expressions of index \"{}\" use is not supported",
                 index.name

@@ -53,8 +53,22 @@ pub fn parse(s: &str) -> Option<DataType> {
     if let Some(bare) = name.strip_prefix("pg_catalog.") {
         name = bare.to_owned();
     }
-    let base = base(&name)?;
+    let base = match name.contains('"') {
+        true => quoted(&name).or_else(|| base(&name))?,
+        false => base(&name)?,
+    };
     if array { base.array() } else { Some(base) }
+}
+
+/// A name in quotes is the one that `pg_type` has.
+fn quoted(name: &str) -> Option<DataType> {
+    let parts = super::split_name(name).ok()?;
+    let name = match parts.as_slice() {
+        [name] => name,
+        [schema, name] if schema == "pg_catalog" => name,
+        _ => return None,
+    };
+    DataType::ALL.iter().copied().find(|t| t.name() == name)
 }
 
 fn base(name: &str) -> Option<DataType> {
@@ -100,6 +114,10 @@ mod tests {
         assert_eq!(parse("timestamp(3) with time zone"), Some(Timestamptz));
         assert_eq!(parse("numeric(10,2)[]"), Some(NumericArray));
         assert_eq!(parse("_int4"), Some(Int4Array));
+        assert_eq!(parse("\"pg_catalog\".\"uuid\""), Some(Uuid));
+        assert_eq!(parse("pg_catalog.\"_int4\""), Some(Int4Array));
+        assert_eq!(parse("\"char\""), Some(InternalChar));
+        assert_eq!(parse("\"public\".\"uuid\""), None);
         assert_eq!(parse("nonsense"), None);
     }
 }

@@ -291,7 +291,7 @@ fn position(a: &[Value], start: i32) -> Result<Value> {
     let (Value::Array(array), Some(wanted)) = (&a[0], a.get(1)) else {
         return Ok(Value::Null);
     };
-    let skip = usize::try_from(start - 1).unwrap_or(0);
+    let skip = usize::try_from(i64::from(start) - 1).unwrap_or(0);
     let at = array.items.iter().skip(skip).position(|v| same(v, wanted));
     at.map_or(Ok(Value::Null), |i| count(skip + i + 1))
 }

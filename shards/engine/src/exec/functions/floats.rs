@@ -242,8 +242,9 @@ fn quotient(x: f64, y: f64) -> Result<f64> {
 }
 
 fn sign(x: f64) -> f64 {
+    // Of NaN too.
     if x == 0.0 || x.is_nan() {
-        x.abs()
+        0.0
     } else {
         x.signum()
     }

@@ -89,7 +89,7 @@ fn matches(a: &[Value]) -> Result<Rows> {
     let flags = if a.len() > 2 { args::text(a, 2)? } else { "" };
     let regex = regex::compile(args::text(a, 1)?, &flags.replace('g', ""))?;
     let limit = if flags.contains('g') { usize::MAX } else { 1 };
-    let found = regex.captures_iter(args::text(a, 0)?).take(limit);
+    let found = regex::each(&regex, args::text(a, 0)?, 0).take(limit);
     let found: Vec<Value> = found.map(|c| regex::groups(&c)).collect();
     Ok(column(found.into_iter()))
 }

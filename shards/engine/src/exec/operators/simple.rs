@@ -15,15 +15,34 @@ pub(crate) struct Filter {
     scope: Scope,
     input: Box<dyn RowSource>,
     predicate: Exprs,
+    /// What of it is the same for every row, until that is known to be true: nothing is asked of the input before.
+    gate: Option<Exprs>,
 }
 
 impl Filter {
     pub(crate) fn new(scope: Scope, input: Box<dyn RowSource>, predicate: &Expr) -> Filter {
+        let all = match predicate {
+            Expr::And(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let alike = |e: &&Expr| e.columns().is_empty() && !e.is_volatile();
+        let gate: Vec<Expr> = all.iter().filter(alike).cloned().collect();
         Filter {
             scope,
             input,
             predicate: Exprs::new([predicate]),
+            gate: (!gate.is_empty()).then(|| Exprs::new(&gate)),
         }
+    }
+
+    async fn opens(&mut self) -> Result<bool> {
+        if let Some(gate) = &self.gate {
+            if !self.scope.test(gate, &Row::new()).await? {
+                return Ok(false);
+            }
+            self.gate = None;
+        }
+        Ok(true)
     }
 }
 
@@ -34,6 +53,9 @@ impl RowSource for Filter {
 
     fn next(&mut self) -> LocalBoxFuture<'_, Result<Option<RowBatch>>> {
         Box::pin(async {
+            if !self.opens().await? {
+                return Ok(None);
+            }
             while let Some(batch) = self.input.next().await? {
                 (self.scope.exec.check)()?;
                 let kept = self.scope.kept(&self.predicate, batch.rows).await?;

@@ -14,6 +14,12 @@ const TABLE_USE: &str = "relid oid, schemaname name, relname name, seq_scan int8
 const INDEX_USE: &str = "relid oid, indexrelid oid, schemaname name, relname name, indexrelname name, idx_scan int8, \
      idx_tup_read int8, idx_tup_fetch int8";
 
+const TABLE_IO: &str = "relid oid, schemaname name, relname name, heap_blks_read int8, heap_blks_hit int8, idx_blks_read int8, \
+     idx_blks_hit int8, toast_blks_read int8, toast_blks_hit int8, tidx_blks_read int8, tidx_blks_hit int8";
+
+const INDEX_IO: &str = "relid oid, indexrelid oid, schemaname name, relname name, indexrelname name, idx_blks_read int8, \
+     idx_blks_hit int8";
+
 pub(super) const TOOLS: &[Definition] = &[
     view(
         12068,
@@ -48,6 +54,24 @@ pub(super) const TOOLS: &[Definition] = &[
         TABLE_USE,
     ),
     view(
+        12170,
+        "pg_statio_all_tables",
+        activity::all_tables_io,
+        TABLE_IO,
+    ),
+    view(
+        12175,
+        "pg_statio_sys_tables",
+        activity::system_tables_io,
+        TABLE_IO,
+    ),
+    view(
+        12179,
+        "pg_statio_user_tables",
+        activity::user_tables_io,
+        TABLE_IO,
+    ),
+    view(
         12183,
         "pg_stat_all_indexes",
         activity::user_indexes,
@@ -59,6 +83,19 @@ pub(super) const TOOLS: &[Definition] = &[
         "pg_stat_user_indexes",
         activity::user_indexes,
         INDEX_USE,
+    ),
+    view(
+        12196,
+        "pg_statio_all_indexes",
+        activity::user_indexes_io,
+        INDEX_IO,
+    ),
+    view(12201, "pg_statio_sys_indexes", none, INDEX_IO),
+    view(
+        12205,
+        "pg_statio_user_indexes",
+        activity::user_indexes_io,
+        INDEX_IO,
     ),
     live(
         12222,

@@ -214,16 +214,23 @@ fn serial(ctx: &Context, table: &str, column: &str) -> Result<Value> {
         _ => return Err(no_table(table)),
     };
     let path = path::searched(ctx);
-    let Some(Relation::Table(found)) = ctx.catalog.find(&path, schema, name) else {
-        return Err(no_table(table));
-    };
-    let at = found.column(column).and_then(|at| found.columns.get(at));
-    let Some(at) = at else {
-        return Err(Error::new(
+    let no_column = || {
+        Error::new(
             SqlState::UNDEFINED_COLUMN,
             format!("column \"{column}\" of relation \"{name}\" does not exist"),
-        ));
+        )
     };
+    let found = match ctx.catalog.find(&path, schema, name) {
+        Some(Relation::Table(found)) => found,
+        // Of a view no column has one.
+        Some(Relation::View(v)) if v.columns.iter().any(|c| c.name == column) => {
+            return Ok(Value::Null);
+        }
+        Some(Relation::View(_)) => return Err(no_column()),
+        _ => return Err(no_table(&parts.join("."))),
+    };
+    let at = found.column(column).and_then(|at| found.columns.get(at));
+    let at = at.ok_or_else(no_column)?;
     let sequence = system::serial_sequence(&ctx.catalog, found.id.0, at.number);
     Ok(sequence.map_or(Value::Null, |s| {
         let (schema, name) = (quote_identifier(&s.schema), quote_identifier(&s.name));

@@ -2,9 +2,8 @@
 //!
 //! Source: PostgreSQL 15, `regexp.c`.
 
-use super::{Function, args, check_size, compile, expand, no_global};
+use super::{Function, args, check_size, compile, each, expand, no_global};
 use DataType::*;
-use regex::{Captures, Regex};
 use types::{DataType, Error, Result, SqlState, Value};
 
 /// With ever more of their arguments, all but the first two of which may be left out.
@@ -67,27 +66,6 @@ fn begin(s: &str, start: i32) -> Result<Option<usize>> {
     let before = at_least(1, "start", start)? - 1;
     let ends = s.char_indices().map(|(i, _)| i).chain([s.len()]);
     Ok(ends.into_iter().nth(before))
-}
-
-/// From the match that begins at or behind `from` on, each behind the one before.
-fn each<'r, 's>(
-    regex: &'r Regex,
-    s: &'s str,
-    from: usize,
-) -> impl Iterator<Item = Captures<'s>> + use<'r, 's> {
-    let mut at = Some(from);
-    std::iter::from_fn(move || {
-        let found = regex.captures_at(s, at?)?;
-        let whole = found.get(0)?;
-        at = match whole.is_empty() {
-            false => Some(whole.end()),
-            true => {
-                let next = s.get(whole.end()..).and_then(|rest| rest.chars().next());
-                next.map(|c| whole.end() + c.len_utf8())
-            }
-        };
-        Some(found)
-    })
 }
 
 /// Where the part of a match lies that is asked for.

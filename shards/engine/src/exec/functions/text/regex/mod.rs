@@ -13,7 +13,7 @@ mod syntax;
 use super::{Function, args, text_array};
 use crate::exec::functions::check_size;
 use DataType::*;
-use regex::Regex;
+use regex::{Captures, Regex};
 use std::cell::RefCell;
 use types::{DataType, Error, Result, SqlState, Value};
 
@@ -155,8 +155,29 @@ pub fn substring(s: &str, pattern: &str) -> Result<Value> {
     Ok(found.map_or(Value::Null, Value::from))
 }
 
+/// From the match that begins at or behind `from` on, each behind the one before: an empty one may be right behind another.
+pub fn each<'r, 's>(
+    regex: &'r Regex,
+    s: &'s str,
+    from: usize,
+) -> impl Iterator<Item = Captures<'s>> + use<'r, 's> {
+    let mut at = Some(from);
+    std::iter::from_fn(move || {
+        let found = regex.captures_at(s, at?)?;
+        let whole = found.get(0)?;
+        at = match whole.is_empty() {
+            false => Some(whole.end()),
+            true => {
+                let next = s.get(whole.end()..).and_then(|rest| rest.chars().next());
+                next.map(|c| whole.end() + c.len_utf8())
+            }
+        };
+        Some(found)
+    })
+}
+
 /// The captures of one match, or the whole of it where there are none.
-pub fn groups(captures: &regex::Captures) -> Value {
+pub fn groups(captures: &Captures) -> Value {
     let first = usize::from(captures.len() > 1);
     text_array((first..captures.len()).map(|i| captures.get(i).map(|m| m.as_str().to_owned())))
 }
@@ -185,9 +206,8 @@ fn count(a: &[Value], start: i32, flags: &str) -> Result<Value> {
     let Some(from) = from else {
         return Ok(Value::Int4(0));
     };
-    let hits = compile(args::text(a, 1)?, flags)?
-        .find_iter(&s[from..])
-        .count();
+    let regex = compile(args::text(a, 1)?, flags)?;
+    let hits = each(&regex, s, from).count();
     Ok(Value::Int4(i32::try_from(hits).unwrap_or(i32::MAX)))
 }
 
@@ -198,7 +218,7 @@ fn replace(a: &[Value], flags: &str) -> Result<Value> {
     let regex = compile(args::text(a, 1)?, &flags.replace('g', ""))?;
     let mut out = String::with_capacity(s.len());
     let mut last = 0;
-    for captures in regex.captures_iter(s) {
+    for captures in each(&regex, s, 0) {
         let Some(whole) = captures.get(0) else {
             continue;
         };
@@ -214,7 +234,7 @@ fn replace(a: &[Value], flags: &str) -> Result<Value> {
     Ok(out.into())
 }
 
-fn expand(template: &str, captures: &regex::Captures, out: &mut String) {
+fn expand(template: &str, captures: &Captures, out: &mut String) {
     let mut chars = template.chars();
     while let Some(c) = chars.next() {
         if c != '\\' {
