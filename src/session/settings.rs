@@ -7,6 +7,7 @@
 mod known;
 mod zone;
 
+#[cfg(test)]
 pub use known::SERVER_VERSION;
 
 use known::{DEFINITIONS, Definition, OFF, ON, Rule};

@@ -67,7 +67,9 @@ sizes = Group.objects.annotate(n=Count("user")).values_list("name", "n")
 assert list(sizes) == [("readers", 2)]
 user, made = User.objects.get_or_create(username="cid")
 assert made and not User.objects.get_or_create(username="cid")[1]
-User.objects.bulk_create([User(username=f"u{n}") for n in range(50)])
+made = User.objects.bulk_create([User(username=f"u{n}") for n in range(50)])
+# The rows that come back are taken for the objects in their order.
+assert [User.objects.get(pk=u.pk).username for u in made] == [f"u{n}" for n in range(50)]
 assert User.objects.count() == 53
 assert User.objects.filter(username__startswith="u").delete()[0] == 50
 

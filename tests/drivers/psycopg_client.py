@@ -208,6 +208,23 @@ def composites(conn):
     conn.execute("drop type spot")
 
 
+def told(conn):
+    """Times are read in the zone that the server has told, however it was set: Django sets it with set_config()."""
+    midday = dt.datetime(2024, 7, 1, 12, 0, tzinfo=UTC)
+    for how in ("set timezone = 'Asia/Tokyo'", "select set_config('TimeZone', 'America/Chicago', false)"):
+        conn.execute(how)
+        zone = conn.execute("show timezone").fetchone()[0]
+        assert conn.info.parameter_status("TimeZone") == zone, how
+        got = conn.execute("select %s::timestamptz", [midday]).fetchone()[0]
+        assert got == midday and got.utcoffset() != dt.timedelta(0), got
+    with conn.transaction(force_rollback=True):
+        conn.execute("select set_config('TimeZone', 'Asia/Tokyo', true)")
+        assert conn.info.parameter_status("TimeZone") == "Asia/Tokyo"
+    assert conn.info.parameter_status("TimeZone") == "America/Chicago"
+    conn.execute("reset timezone")
+    assert conn.info.parameter_status("TimeZone") == "UTC"
+
+
 def cancel(conn):
     timer = threading.Timer(0.3, conn.cancel)
     timer.start()
@@ -225,7 +242,7 @@ def cancel(conn):
 def main():
     with psycopg.connect("", autocommit=True) as conn:
         assert conn.info.encoding == "utf-8"
-        for check in (types, prepared, errors, transactions, copy, named_cursors, pipeline, composites, cancel):
+        for check in (types, prepared, errors, transactions, copy, named_cursors, pipeline, composites, told, cancel):
             print("psycopg:", check.__name__, flush=True)
             check(conn)
     try:

@@ -221,7 +221,7 @@ impl<'a> Binder<'a> {
     }
 
     /// `(a, b) IN (SELECT x, y)`: true when a row matches, NULL when none does but one might, else false.
-    fn some_null(&self, of: &[Expr]) -> Result<Expr> {
+    fn some_null(&mut self, of: &[Expr]) -> Result<Expr> {
         let null = |e: &Expr| Ok(Expr::IsNull(Box::new(self.copy(e)?)));
         Ok(Expr::Or(of.iter().map(null).collect::<Result<_>>()?))
     }

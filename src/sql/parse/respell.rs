@@ -1,7 +1,7 @@
 //! Spellings that mean something else by what is around them.
 //!
 //! Owns: `TABLE t` as the query of WITH and INSERT, `LIKE ANY (…)`, `substring(s SIMILAR p ESCAPE e)`, `ALTER COLUMN c TYPE t COLLATE "C"`,
-//! `THEN interval END`. Asked by: `rewrite`, token by token.
+//! `THEN interval END`, `FETCH FIRST (n) ROWS ONLY`. Asked by: `rewrite`, token by token.
 //! Never: looks ahead. Bounds: a place for each open parenthesis, which `caps` has counted.
 //! Source: PostgreSQL 15's `gram.y`.
 
@@ -15,6 +15,8 @@ enum Inside {
     Substring,
     /// SIMILAR has come.
     Pattern,
+    /// The number of rows of FETCH FIRST.
+    Rows,
 }
 
 pub(super) struct Respelling {
@@ -24,6 +26,8 @@ pub(super) struct Respelling {
     /// In ALTER, behind TYPE: the new type of a column.
     typed: bool,
     open: Vec<Inside>,
+    /// FETCH FIRST (…) is a LIMIT now: ROWS ONLY is to come.
+    rows_only: bool,
 }
 
 /// Text is compared by its bytes, as these collations do.
@@ -39,6 +43,7 @@ impl Respelling {
             alters: begins(Keyword::ALTER),
             typed: false,
             open: Vec::new(),
+            rows_only: false,
         }
     }
 
@@ -70,13 +75,21 @@ impl Respelling {
                 let substring = matches!(called, Some(t) if is(t, Keyword::SUBSTRING));
                 self.open.push(if substring {
                     Inside::Substring
+                } else if limit(out, before) {
+                    Inside::Rows
                 } else {
                     Inside::Anything
                 });
             }
-            Token::RParen => {
-                self.open.pop();
-            }
+            Token::RParen => self.rows_only = self.open.pop() == Some(Inside::Rows),
+            Token::Word(w) if self.rows_only && w.quote_style.is_none() => match w.keyword {
+                Keyword::ROW | Keyword::ROWS => token.token = blank(),
+                Keyword::ONLY => {
+                    self.rows_only = false;
+                    token.token = blank();
+                }
+                _ => self.rows_only = false,
+            },
             Token::Comma if self.open.is_empty() => self.typed = false,
             Token::Word(w) if self.typed && self.open.is_empty() && is_collation(&w.value) => {
                 if drop_collate(out) {
@@ -103,6 +116,22 @@ impl Respelling {
         }
         query
     }
+}
+
+/// FETCH FIRST before a bracket becomes LIMIT: the grammar crate takes no expression there. Whether it did.
+fn limit(out: &mut [TokenWithSpan], before: Option<usize>) -> bool {
+    let Some((last, rest)) = before.and_then(|at| out.get_mut(..=at)?.split_last_mut()) else {
+        return false;
+    };
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let first = is(&last.token, Keyword::FIRST) || is(&last.token, Keyword::NEXT);
+    let fetch = rest.iter_mut().rev().find(seen).filter(|_| first);
+    let Some(fetch) = fetch.filter(|t| is(&t.token, Keyword::FETCH)) else {
+        return false;
+    };
+    *fetch = keyword(Keyword::LIMIT, "LIMIT", fetch.span);
+    last.token = blank();
+    true
 }
 
 /// `THEN interval END`: no literal, but a column of that name.
