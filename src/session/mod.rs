@@ -77,6 +77,8 @@ pub struct Session {
     settings: RefCell<Settings>,
     /// By the open block.
     assigned: RefCell<Assigned>,
+    /// What the client is still to be told that its running statement has set.
+    told: RefCell<assigned::Told>,
     info: RefCell<Arc<SessionInfo>>,
     block: RefCell<Block>,
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,

@@ -156,6 +156,7 @@ impl Node {
             database: database.oid,
             settings: RefCell::new(settings),
             assigned: RefCell::default(),
+            told: RefCell::default(),
             info: RefCell::new(info),
             block: RefCell::new(Block::Idle),
             prepared: RefCell::default(),

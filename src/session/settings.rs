@@ -7,8 +7,6 @@
 mod known;
 mod zone;
 
-pub use known::SERVER_VERSION;
-
 use known::{DEFINITIONS, Definition, OFF, ON, Rule};
 use sql::Isolation;
 use std::collections::BTreeMap;
