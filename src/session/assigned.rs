@@ -75,7 +75,11 @@ impl Session {
     /// set_config(): as `assign`; what the parameter is then.
     pub(super) fn configure(&self, name: &str, value: Option<&str>, local: bool) -> Result<String> {
         let (told, unset) = self.assign(name, value, local)?;
-        self.told.borrow_mut().extend(told);
+        let mut waiting = self.told.borrow_mut();
+        for (name, value) in told {
+            waiting.retain(|(n, _)| *n != name);
+            waiting.push((name, value));
+        }
         match (unset, value) {
             // For a transaction that ends with this statement.
             (Some(_), Some(value)) => Ok(value.to_owned()),

@@ -367,8 +367,10 @@ impl Execution {
         }
     }
 
-    /// What functions of triggers have said until now.
+    /// What functions of triggers have said until now, and set_config() has set.
     fn say(&mut self) {
+        let told = self.session.told.take();
+        self.events.extend(told.into_iter().map(parameter));
         if !self.session.notices.is_empty() {
             let said = self.session.wanted(self.session.notices.take());
             self.events.extend(said.into_iter().map(Event::Notice));
@@ -514,8 +516,6 @@ impl Execution {
             Source::Single { .. } | Source::Portal { .. } | Source::Cursor { .. } => true,
         };
         self.events.push_back(Event::Complete { tag });
-        let told = self.session.told.take();
-        self.events.extend(told.into_iter().map(parameter));
         Ok(())
     }
 

@@ -79,6 +79,8 @@ pub struct Session {
     settings: RefCell<Settings>,
     /// By the open block.
     assigned: RefCell<Assigned>,
+    /// What the client is still to be told that its running statement has set.
+    told: RefCell<assigned::Told>,
     info: RefCell<Arc<SessionInfo>>,
     block: RefCell<Block>,
     prepared: RefCell<HashMap<String, Rc<Prepared>>>,
@@ -91,8 +93,6 @@ pub struct Session {
     activity: activity::Activity,
     advisory: Rc<Advisory>,
     announcements: Rc<Announcements>,
-    /// Parameters that the running statement has changed with set_config().
-    told: RefCell<assigned::Told>,
     /// What its running statement says.
     notices: Rc<Notices>,
     listening: Listening,

@@ -66,7 +66,11 @@ impl Session {
         metrics.plan_cache_misses.inc();
         let planned = self.bound(parsed, types, ctx, &[])?;
         if let Some(key) = key
-            && !matches!(planned.statement(), Statement::Fetch { .. })
+            // The columns of these are what is in the session.
+            && !matches!(
+                planned.statement(),
+                Statement::Fetch { .. } | Statement::ExecutePrepared { .. }
+            )
         {
             let mut plans = self.node.plans.borrow_mut();
             if plans.comes_again(key) {
@@ -91,11 +95,16 @@ impl Session {
             rows,
         };
         let mut bound = sql::bind(parsed, &env)?;
-        if let Statement::Fetch {
-            name, moves: false, ..
-        } = &bound.statement
-        {
-            bound.columns = Some(self.fetched_columns(name)?);
+        match &bound.statement {
+            Statement::Fetch {
+                name, moves: false, ..
+            } => bound.columns = Some(self.fetched_columns(name)?),
+            Statement::ExecutePrepared { name, .. } => {
+                let executed = self.statement(name)?;
+                let executed = self.current_plan(&executed)?;
+                bound.columns.clone_from(&executed.bound.columns);
+            }
+            _ => {}
         }
         let (version, own) = (ctx.catalog.version, self.own_catalog());
         let (parsed, took) = (Some(parsed.clone()), began.elapsed());

@@ -7,9 +7,6 @@
 mod known;
 mod zone;
 
-#[cfg(test)]
-pub use known::SERVER_VERSION;
-
 use known::{DEFINITIONS, Definition, OFF, ON, Rule};
 use sql::Isolation;
 use std::collections::BTreeMap;

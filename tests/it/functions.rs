@@ -188,3 +188,63 @@ fn a_function_is_bound_again_when_what_it_reads_has_changed() {
         assert_eq!(shown, 7);
     });
 }
+
+#[test]
+fn a_prepared_statement_means_the_names_of_the_search_path_as_it_is() {
+    on_server(2, &[], async |_, client| {
+        let tables = "create schema a1; create schema a2; create table a1.t (id int); create table a2.t (id int);
+            insert into a1.t values (1); insert into a2.t values (2); set search_path = a1";
+        client.batch_execute(tables).await.unwrap();
+        let select = client.prepare("select id from t").await.unwrap();
+        let insert = client.prepare("insert into t values ($1)").await.unwrap();
+        client
+            .batch_execute("prepare p as select id from t")
+            .await
+            .unwrap();
+        for (path, id) in [("a1", 1), ("a2", 2), ("a1", 1), ("a2", 2)] {
+            run(&client, &format!("set search_path = {path}")).await;
+            assert_eq!(
+                client
+                    .query_one(&select, &[])
+                    .await
+                    .unwrap()
+                    .get::<_, i32>(0),
+                id
+            );
+            assert_eq!(value::<i32>(&client, "execute p").await, id);
+        }
+        client.execute(&insert, &[&7]).await.unwrap();
+        let both = "select (select count(*) from a1.t) * 10 + (select count(*) from a2.t)";
+        assert_eq!(value::<i64>(&client, both).await, 12);
+        // Another row there is refused, as after a change of the table.
+        run(&client, "alter table a2.t add b text").await;
+        run(&client, "set search_path = a1").await;
+        let all = client.prepare("select * from t").await.unwrap();
+        run(&client, "prepare q as select * from t").await;
+        run(&client, "set search_path = a2").await;
+        assert_eq!(code(&client.query(&all, &[]).await.unwrap_err()), "0A000");
+        let refused = client.simple_query("execute q").await.unwrap_err();
+        assert_eq!(code(&refused), "0A000");
+    });
+}
+
+#[test]
+fn a_portal_gives_as_many_rows_of_a_change_as_are_asked_for() {
+    on_server(2, &[], async |_, mut client| {
+        run(&client, "create table t (id int primary key, a int)").await;
+        run(
+            &client,
+            "insert into t select g, 0 from generate_series(1, 5) g",
+        )
+        .await;
+        let transaction = client.transaction().await.unwrap();
+        let change = "update t set a = a + 1 where id < 5 returning id";
+        let portal = transaction.bind(change, &[]).await.unwrap();
+        let rows = transaction.query_portal(&portal, 3).await.unwrap();
+        assert_eq!(rows.len(), 3);
+        let rest = transaction.query_portal(&portal, 0).await.unwrap();
+        assert_eq!(rest.len(), 1);
+        transaction.commit().await.unwrap();
+        assert_eq!(value::<i64>(&client, "select sum(a) from t").await, 4);
+    });
+}

@@ -237,3 +237,25 @@ fn a_limit_that_is_a_parameter_stops_what_is_below_it() {
         assert_eq!(code(&failed), "2201W");
     });
 }
+
+#[test]
+fn set_config_tells_the_client_what_set_tells() {
+    on_server(1, &[], async |server, _| {
+        let config = format!("host=127.0.0.1 port={} user=rustydb", server.port);
+        let connected = tokio_postgres::connect(&config, tokio_postgres::NoTls);
+        let (client, mut connection) = connected.await.unwrap();
+        let work = async {
+            let zone = "select set_config('TimeZone', 'America/Chicago', false)";
+            client.simple_query(zone).await.unwrap();
+            let name = "select set_config('application_name', 'x', false)";
+            client.query_one(name, &[]).await.unwrap();
+        };
+        tokio::select! {
+            () = work => {}
+            _ = std::future::poll_fn(|cx| connection.poll_message(cx)) => panic!("it has ended"),
+        }
+        let zone = connection.parameter("TimeZone");
+        assert_eq!(zone, Some("America/Chicago"));
+        assert_eq!(connection.parameter("application_name"), Some("x"));
+    });
+}

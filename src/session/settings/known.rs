@@ -334,7 +334,7 @@ pub(super) static DEFINITIONS: &[Definition] = &[
 ];
 
 /// The version whose protocol, catalogs and error codes this server follows. Drivers parse the number.
-pub const SERVER_VERSION: &str = concat!("15.0 (RustyDB Shard ", env!("CARGO_PKG_VERSION"), ")");
+const SERVER_VERSION: &str = concat!("15.0 (RustyDB Shard ", env!("CARGO_PKG_VERSION"), ")");
 
 impl Kind {
     /// The value in the form SHOW prints.

@@ -18,19 +18,13 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
     match e {
         E::Nested(x) | E::Collate { expr: x, .. } => figure(x),
         E::Identifier(i) => (Some(names::ident(i)), 2),
-        E::CompoundIdentifier(parts) => {
-            // `t.*` as a value is called as the table.
-            let mut named = parts.iter().rev().filter(|i| i.value != STAR);
-            (named.next().map(names::ident), 2)
-        }
+        E::CompoundIdentifier(parts) => (last_of(parts.iter()), 2),
         E::CompoundFieldAccess { root, access_chain } => {
-            let last = access_chain.iter().rev().find_map(|a| match a {
-                ast::AccessExpr::Dot(ast::Expr::Identifier(i)) if i.value != STAR => {
-                    Some(names::ident(i))
-                }
+            let dots = access_chain.iter().filter_map(|a| match a {
+                ast::AccessExpr::Dot(ast::Expr::Identifier(i)) => Some(i),
                 _ => None,
             });
-            match last {
+            match last_of(dots) {
                 Some(name) => (Some(name), 2),
                 None => figure(root),
             }
@@ -84,6 +78,12 @@ fn figure(e: &ast::Expr) -> (Option<String>, u8) {
         E::AtTimeZone { .. } => fixed("timezone"),
         _ => (None, 0),
     }
+}
+
+/// The last name; `t.*` as a value is called as the table.
+fn last_of<'i>(parts: impl DoubleEndedIterator<Item = &'i ast::Ident>) -> Option<String> {
+    let mut parts = parts.rev();
+    parts.find(|i| i.value != STAR).map(names::ident)
 }
 
 fn type_name(ty: &ast::DataType) -> Option<String> {

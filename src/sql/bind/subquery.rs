@@ -175,25 +175,7 @@ impl<'a> Binder<'a> {
             return row.ok_or_else(|| self.at(self.missing_from(&name, cx), alias.span));
         }
         let folded: Vec<String> = parts.iter().map(names::ident).collect();
-        let (schema, table, name) = match folded.as_slice() {
-            [t, c] => (None, t.as_str(), c.as_str()),
-            [s, t, c] => (Some(s.as_str()), t.as_str(), c.as_str()),
-            [d, s, t, c] if *d == self.env.context.session.database => {
-                (Some(s.as_str()), t.as_str(), c.as_str())
-            }
-            [_, _, _, _] => {
-                return Err(Error::unsupported(format!(
-                    "cross-database references are not implemented: {}",
-                    folded.join(".")
-                )));
-            }
-            _ => {
-                return Err(syntax(format!(
-                    "improper qualified name (too many dotted names): {}",
-                    folded.join(".")
-                )));
-            }
-        };
+        let (schema, table, name) = self.in_parts(&folded)?;
         let span = parts.first().map(|i| i.span);
         let position = |b: &Self, e| match span {
             Some(s) => b.at(e, s),
@@ -243,6 +225,29 @@ impl<'a> Binder<'a> {
             return Err(position(self, e));
         }
         Err(position(self, self.missing_from(table, cx)))
+    }
+
+    /// The schema, table and name of a column.
+    fn in_parts<'n>(&self, folded: &'n [String]) -> Result<(Option<&'n str>, &'n str, &'n str)> {
+        Ok(match folded {
+            [t, c] => (None, t.as_str(), c.as_str()),
+            [s, t, c] => (Some(s.as_str()), t.as_str(), c.as_str()),
+            [d, s, t, c] if *d == self.env.context.session.database => {
+                (Some(s.as_str()), t.as_str(), c.as_str())
+            }
+            [_, _, _, _] => {
+                return Err(Error::unsupported(format!(
+                    "cross-database references are not implemented: {}",
+                    folded.join(".")
+                )));
+            }
+            _ => {
+                return Err(syntax(format!(
+                    "improper qualified name (too many dotted names): {}",
+                    folded.join(".")
+                )));
+            }
+        })
     }
 
     /// 42P01 for a name that no item of FROM has, with a hint where an alias hides it.

@@ -311,9 +311,9 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     if c.is("recursive") {
         return Err(Error::unsupported("CREATE RECURSIVE VIEW is not supported"));
     }
-    if c.is("unlogged") {
-        return Err(Error::unsupported("CREATE UNLOGGED TABLE is not supported")
-            .with_hint("Every table is logged."));
+    // Every table is logged, which is more than is asked for.
+    if c.accept("unlogged") && (temporary || !c.is("table")) {
+        return Err(c.error());
     }
     let definition = if c.accept("view") {
         view(c, text, or_replace, temporary)?

@@ -15,7 +15,7 @@ enum Inside {
     Substring,
     /// SIMILAR has come.
     Pattern,
-    /// The number of rows of FETCH FIRST.
+    /// How many rows FETCH FIRST wants.
     Rows,
 }
 
@@ -25,9 +25,9 @@ pub(super) struct Respelling {
     alters: bool,
     /// In ALTER, behind TYPE: the new type of a column.
     typed: bool,
+    /// FETCH FIRST (n) has come, and is LIMIT (n) already.
+    fetched: bool,
     open: Vec<Inside>,
-    /// FETCH FIRST (…) is a LIMIT now: ROWS ONLY is to come.
-    rows_only: bool,
 }
 
 /// Text is compared by its bytes, as these collations do.
@@ -42,8 +42,8 @@ impl Respelling {
             query_comes: begins(Keyword::WITH) || begins(Keyword::INSERT),
             alters: begins(Keyword::ALTER),
             typed: false,
+            fetched: false,
             open: Vec::new(),
-            rows_only: false,
         }
     }
 
@@ -75,27 +75,34 @@ impl Respelling {
                 let substring = matches!(called, Some(t) if is(t, Keyword::SUBSTRING));
                 self.open.push(if substring {
                     Inside::Substring
-                } else if limit(out, before) {
+                } else if fetch_is_limit(out) {
                     Inside::Rows
                 } else {
                     Inside::Anything
                 });
             }
-            Token::RParen => self.rows_only = self.open.pop() == Some(Inside::Rows),
-            Token::Word(w) if self.rows_only && w.quote_style.is_none() => match w.keyword {
-                Keyword::ROW | Keyword::ROWS => token.token = blank(),
-                Keyword::ONLY => {
-                    self.rows_only = false;
-                    token.token = blank();
-                }
-                _ => self.rows_only = false,
-            },
+            Token::RParen => self.fetched |= self.open.pop() == Some(Inside::Rows),
+            Token::Word(w)
+                if self.fetched
+                    && matches!(w.keyword, Keyword::ROW | Keyword::ROWS | Keyword::ONLY) =>
+            {
+                self.fetched = w.keyword != Keyword::ONLY;
+                token.token = blank();
+            }
             Token::Comma if self.open.is_empty() => self.typed = false,
             Token::Word(w) if self.typed && self.open.is_empty() && is_collation(&w.value) => {
                 if drop_collate(out) {
                     token.token = blank();
                 }
             }
+            Token::Eq
+            | Token::Neq
+            | Token::Lt
+            | Token::LtEq
+            | Token::Gt
+            | Token::GtEq
+            | Token::Plus
+            | Token::Minus => column_interval(out, before),
             Token::Word(w) if w.quote_style.is_none() => match (w.keyword, self.open.last_mut()) {
                 (Keyword::SIMILAR, Some(inside @ Inside::Substring)) => {
                     *inside = Inside::Pattern;
@@ -118,38 +125,70 @@ impl Respelling {
     }
 }
 
-/// FETCH FIRST before a bracket becomes LIMIT: the grammar crate takes no expression there. Whether it did.
-fn limit(out: &mut [TokenWithSpan], before: Option<usize>) -> bool {
-    let Some((last, rest)) = before.and_then(|at| out.get_mut(..=at)?.split_last_mut()) else {
-        return false;
-    };
-    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
-    let first = is(&last.token, Keyword::FIRST) || is(&last.token, Keyword::NEXT);
-    let fetch = rest.iter_mut().rev().find(seen).filter(|_| first);
-    let Some(fetch) = fetch.filter(|t| is(&t.token, Keyword::FETCH)) else {
-        return false;
-    };
-    *fetch = keyword(Keyword::LIMIT, "LIMIT", fetch.span);
-    last.token = blank();
-    true
-}
-
-/// `THEN interval END`: no literal, but a column of that name.
+/// `THEN interval END`, `WHERE interval > 1`: no literal, but a column of that name.
 fn column_interval(out: &mut [TokenWithSpan], before: Option<usize>) {
     let Some((last, rest)) = before.and_then(|at| out.get_mut(..=at)?.split_last_mut()) else {
         return;
     };
     let seen = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
-    let begins = [Keyword::CASE, Keyword::WHEN, Keyword::THEN, Keyword::ELSE];
-    let begun = rest.iter().rev().find(seen);
+    let begun = rest.iter().rev().find(seen).map(|t| &t.token);
     if is(&last.token, Keyword::INTERVAL)
-        && begun.is_some_and(|t| begins.iter().any(|w| is(&t.token, *w)))
+        && begun.is_some_and(begins_value)
         && let Token::Word(w) = &mut last.token
     {
         w.value = w.value.to_lowercase();
         w.quote_style = Some('"');
         w.keyword = Keyword::NoKeyword;
     }
+}
+
+/// An expression follows, and no type.
+fn begins_value(token: &Token) -> bool {
+    let words = [
+        Keyword::CASE,
+        Keyword::WHEN,
+        Keyword::THEN,
+        Keyword::ELSE,
+        Keyword::WHERE,
+        Keyword::HAVING,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::ON,
+        Keyword::SET,
+        Keyword::SELECT,
+        Keyword::BY,
+        Keyword::BETWEEN,
+    ];
+    let operators = [
+        Token::Comma,
+        Token::LParen,
+        Token::Eq,
+        Token::Neq,
+        Token::Lt,
+        Token::LtEq,
+        Token::Gt,
+        Token::GtEq,
+        Token::Plus,
+        Token::Minus,
+    ];
+    operators.contains(token) || words.iter().any(|w| is(token, *w))
+}
+
+/// The tokens end with FETCH FIRST, which becomes LIMIT.
+fn fetch_is_limit(out: &mut [TokenWithSpan]) -> bool {
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut last = out.iter_mut().rev().filter(seen);
+    let (Some(first), Some(fetch)) = (last.next(), last.next()) else {
+        return false;
+    };
+    let is_first = is(&first.token, Keyword::FIRST) || is(&first.token, Keyword::NEXT);
+    if !is_first || !is(&fetch.token, Keyword::FETCH) {
+        return false;
+    }
+    first.token = blank();
+    *fetch = keyword(Keyword::LIMIT, "LIMIT", fetch.span);
+    true
 }
 
 /// COLLATE, and the schema behind it, go from the end of the tokens; whether they were there.

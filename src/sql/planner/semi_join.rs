@@ -35,7 +35,8 @@ pub(super) fn rewrite(plan: &mut Plan) {
 
 /// What has to be true for the condition to be: `(a, b) IN (…)` is a CASE that tells false from NULL, and WHERE drops both.
 fn demanded(condition: Expr) -> Vec<Expr> {
-    let constant = |e: &Expr, wanted: bool| matches!(e, Expr::Const(Value::Bool(b), _) if *b == wanted);
+    let constant =
+        |e: &Expr, wanted: bool| matches!(e, Expr::Const(Value::Bool(b), _) if *b == wanted);
     let null = |e: &Expr| matches!(e, Expr::Const(Value::Null, _));
     let (case, negated) = match &condition {
         Expr::Not(inner) => (&**inner, true),
@@ -59,7 +60,10 @@ fn demanded(condition: Expr) -> Vec<Expr> {
     }
     match negated {
         false => vec![first.clone()],
-        true => branches.iter().flat_map(|(when, _)| refuted(when)).collect(),
+        true => branches
+            .iter()
+            .flat_map(|(when, _)| refuted(when))
+            .collect(),
     }
 }
 

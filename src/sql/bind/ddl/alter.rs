@@ -404,6 +404,10 @@ impl<'a> Binder<'a> {
             default: None,
             ..old.clone()
         };
+        // USING the column as it is says nothing.
+        let itself =
+            |e: &ast::Expr| matches!(e, ast::Expr::Identifier(i) if names::ident(i) == old.name);
+        let using = using.filter(|e| !itself(super::super::select::unnested(e)));
         let using = self.converted(d, at, &new, using)?;
         let default = match &old.default {
             Some(default) => Some(engine::catalog::Default {

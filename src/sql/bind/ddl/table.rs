@@ -750,7 +750,8 @@ pub(super) fn storage_value(key: &ast::Ident, value: &ast::Expr) -> Result<()> {
         "vacuum_truncate",
         "user_catalog_table",
     ];
-    if name.starts_with("autovacuum_") || elsewhere.contains(&name.as_str()) {
+    let without_oids = name == "oids" && value.to_string().eq_ignore_ascii_case("false");
+    if without_oids || name.starts_with("autovacuum_") || elsewhere.contains(&name.as_str()) {
         return Ok(());
     }
     if name != "fillfactor" {

@@ -278,16 +278,9 @@ fn of_constraint(c: &mut Cursor) -> Result<Action> {
 }
 
 fn is_constraint(c: &Cursor) -> bool {
-    [
-        "constraint",
-        "primary",
-        "unique",
-        "check",
-        "foreign",
-        "exclude",
-    ]
-    .iter()
-    .any(|word| c.second_is(word))
+    let mut ahead = c.clone();
+    ahead.next();
+    table::begins_constraint(&ahead)
 }
 
 /// What the grammar crate does not know of ALTER COLUMN.
@@ -359,7 +352,14 @@ fn is_storage(c: &Cursor) -> bool {
     if c.is("reset") {
         return in_parentheses;
     }
-    let words = ["statistics", "storage", "compression", "logged", "without"];
+    let words = [
+        "statistics",
+        "storage",
+        "compression",
+        "logged",
+        "unlogged",
+        "without",
+    ];
     c.is("set") && (in_parentheses || words.iter().any(|w| c.second_is(w)))
         || c.is("replica") && c.second_is("identity")
         // Whoever may do everything is bound by no policy, and there is nobody else.

@@ -82,15 +82,7 @@ fn read(c: &mut Cursor) -> Result<Element> {
     if c.is("like") {
         return like(c);
     }
-    let constraint = [
-        "constraint",
-        "primary",
-        "unique",
-        "check",
-        "foreign",
-        "exclude",
-    ];
-    if constraint.iter().any(|word| c.is(word)) {
+    if begins_constraint(c) {
         let read = |p: &mut Parser<'static>| p.parse_optional_table_constraint();
         return match c.whole(c.rest().to_vec(), read)? {
             Some(constraint) => Ok(Element::Constraint(constraint)),
@@ -98,6 +90,13 @@ fn read(c: &mut Cursor) -> Result<Element> {
         };
     }
     column(c).map(Element::Column)
+}
+
+/// A constraint, and no column, which EXCLUDE may also be called.
+pub(super) fn begins_constraint(c: &Cursor) -> bool {
+    let words = ["constraint", "primary", "unique", "check", "foreign"];
+    words.iter().any(|word| c.is(word))
+        || c.is("exclude") && (c.second_is("using") || c.peek_second() == Some(&Token::LParen))
 }
 
 /// A column; the options of its identity are read here, in any order.
