@@ -354,7 +354,7 @@ impl<'a> Binder<'a> {
         };
         // NULL where it is known to be one: the body is not run then.
         let present: Vec<Expr> = args.iter().enumerate().filter_map(present).collect();
-        let wanted = (f.strict && !present.is_empty()).then(|| Expr::And(present));
+        let wanted = (f.strict && !present.is_empty()).then_some(Expr::And(present));
         // No row of its query is no row of a set, and otherwise a row of NULLs.
         let (kind, left, filter) = match (f.returns.set, wanted) {
             (true, Some(predicate)) => {

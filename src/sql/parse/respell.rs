@@ -90,10 +90,13 @@ impl Respelling {
                 token.token = blank();
             }
             Token::Comma if self.open.is_empty() => self.typed = false,
-            Token::Word(w) if self.typed && self.open.is_empty() && is_collation(&w.value) => {
-                if drop_collate(out) {
-                    token.token = blank();
-                }
+            Token::Word(w)
+                if self.typed
+                    && self.open.is_empty()
+                    && is_collation(&w.value)
+                    && drop_collate(out) =>
+            {
+                token.token = blank();
             }
             Token::Eq
             | Token::Neq
@@ -112,9 +115,7 @@ impl Respelling {
                     *token = keyword(Keyword::FOR, "FOR", span);
                 }
                 (Keyword::ALL | Keyword::ANY | Keyword::SOME, _) => like(out, before),
-                (Keyword::WHEN | Keyword::THEN | Keyword::ELSE | Keyword::END, _) => {
-                    column_interval(out, before);
-                }
+                (word, _) if ends_value(word) => column_interval(out, before),
                 (Keyword::TYPE, None) => self.typed = self.alters,
                 (Keyword::USING, None) => self.typed = false,
                 _ => {}
@@ -140,6 +141,18 @@ fn column_interval(out: &mut [TokenWithSpan], before: Option<usize>) {
         w.quote_style = Some('"');
         w.keyword = Keyword::NoKeyword;
     }
+}
+
+/// An expression, and no type or literal, has ended.
+fn ends_value(word: Keyword) -> bool {
+    use Keyword as K;
+    matches!(
+        word,
+        K::WHEN | K::THEN | K::ELSE | K::END | K::FROM | K::WHERE | K::GROUP | K::ORDER | K::AS
+    ) || matches!(
+        word,
+        K::IS | K::AND | K::OR | K::NOT | K::IN | K::BETWEEN | K::ASC | K::DESC | K::LIMIT
+    )
 }
 
 /// An expression follows, and no type.
@@ -194,9 +207,9 @@ fn fetch_is_limit(out: &mut [TokenWithSpan]) -> bool {
 /// COLLATE, and the schema behind it, go from the end of the tokens; whether they were there.
 fn drop_collate(out: &mut [TokenWithSpan]) -> bool {
     let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
-    let mut last = out.iter_mut().rev().filter(seen).take(3);
+    let last = out.iter_mut().rev().filter(seen).take(3);
     let mut gone = Vec::new();
-    while let Some(t) = last.next() {
+    for t in last {
         let collate = is(&t.token, Keyword::COLLATE);
         gone.push(t);
         if collate {
