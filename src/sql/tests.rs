@@ -562,7 +562,7 @@ fn settings_are_read_in_every_spelling() {
     ] {
         assert_eq!(debug(sql), set(name, value, local), "{sql}");
     }
-    assert_eq!(debug("show time zone"), "Show { name: \"timezone\" }");
+    assert_eq!(debug("show time zone"), "Show { name: \"TimeZone\" }");
     assert_eq!(
         debug("show transaction isolation level"),
         "Show { name: \"transaction_isolation\" }"

@@ -6,6 +6,9 @@
 use types::text::{self, ParseEnv};
 use types::{DataType, Error, Result, SqlState, Value, time};
 
+/// No place on earth has more, nor does `types::time::zone` read more.
+const SECONDS_MAX: i64 = 16 * 3_600;
+
 const SECOND_MICROS: i64 = 1_000_000;
 
 /// The value in the form SHOW prints.
@@ -15,8 +18,11 @@ pub(super) fn canonical(value: &str) -> Result<String> {
     let hours = trimmed.parse::<f64>().ok().filter(|h| h.is_finite());
     let name = match (lower.as_str(), lower.strip_prefix("interval"), hours) {
         ("utc" | "z" | "local" | "default", ..) => "UTC".to_owned(),
-        (_, Some(offset), _) => of_offset(interval(value, offset.trim().trim_matches('\''))?),
-        (.., Some(hours)) => of_offset((hours * 3_600.0) as i64),
+        (_, Some(offset), _) => {
+            let seconds = interval(value, offset.trim().trim_matches('\''))?;
+            of_offset(value, seconds)?
+        }
+        (.., Some(hours)) => of_offset(value, (hours * 3_600.0) as i64)?,
         _ => value.to_owned(),
     };
     read(&name).map_err(|_| invalid(value)).map(|_| name)
@@ -52,7 +58,10 @@ fn interval(value: &str, text: &str) -> Result<i64> {
     }
 }
 
-fn of_offset(seconds: i64) -> String {
+fn of_offset(value: &str, seconds: i64) -> Result<String> {
+    if seconds.abs() >= SECONDS_MAX {
+        return Err(invalid(value).with_detail("UTC timezone offset is out of range."));
+    }
     let (east, west) = if seconds < 0 { ('-', '+') } else { ('+', '-') };
     let all = seconds.unsigned_abs();
     let (hours, minutes, rest) = (all / 3_600, all / 60 % 60, all % 60);
@@ -61,7 +70,7 @@ fn of_offset(seconds: i64) -> String {
         (_, 0) => format!("{hours:02}:{minutes:02}"),
         _ => format!("{hours:02}:{minutes:02}:{rest:02}"),
     };
-    format!("<{east}{shown}>{west}{shown}")
+    Ok(format!("<{east}{shown}>{west}{shown}"))
 }
 
 fn invalid(value: &str) -> Error {

@@ -360,11 +360,7 @@ impl Shown<'_> {
             Plan::Expand { input, .. } => self.over(Node::new("Grouping Sets"), &[input]),
             Plan::Window(window) => self.over(Node::new("WindowAgg"), &[&window.input]),
             Plan::Gather { input } => self.gather(input),
-            Plan::FirstRows { first, whole, rows } => {
-                let mut node = Node::new("First Rows");
-                node.detail("Rows Wanted", rows.to_string());
-                self.over(node, &[first, whole])
-            }
+            Plan::FirstRows { first, whole, rows } => self.first_rows(first, whole, *rows),
             Plan::Configure { input } => self.over(Node::new("Set Parameter"), &[input]),
             Plan::Given(given) => named_scan("CTE Scan", &given.name),
             Plan::Notify { input } => self.over(Node::new("Notify"), &[input]),
@@ -382,6 +378,12 @@ impl Shown<'_> {
         node.detail("Sort Key", Printer::new(&names).sort_keys(keys));
         node.detail("Rows Kept", top.map(|n| n.to_string()).unwrap_or_default());
         self.over(node, &[input])
+    }
+
+    fn first_rows(&self, first: &Plan, whole: &Plan, rows: u64) -> Node {
+        let mut node = Node::new("First Rows");
+        node.detail("Rows Wanted", rows.to_string());
+        self.over(node, &[first, whole])
     }
 
     fn over(&self, mut node: Node, inputs: &[&Plan]) -> Node {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use types::{Column, DataType, Value};
 
-/// An operator and its inputs. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
+/// An operator and its inputs. Stored with definitions by the places of the variants: new ones go to the end. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum Plan {
     /// Scattered to the partitions that may hold matching rows; filter, projection, partial aggregate and limit run there.
@@ -42,12 +42,6 @@ pub enum Plan {
         input: Box<Plan>,
         limit: Option<Expr>,
         offset: Option<Expr>,
-    },
-    /// Enough rows are taken from `first`; where it has fewer than so many, all of them from `whole` instead.
-    FirstRows {
-        first: Box<Plan>,
-        whole: Box<Plan>,
-        rows: u64,
     },
     /// Whole rows compared.
     Distinct {
@@ -109,6 +103,12 @@ pub enum Plan {
     },
     /// A user's function that is called: for each input row, which are its arguments, what it returns.
     Call(Box<FunctionCall>),
+    /// Enough rows are taken from `first`; where it has fewer than so many, all of them from `whole` instead.
+    FirstRows {
+        first: Box<Plan>,
+        whole: Box<Plan>,
+        rows: u64,
+    },
 }
 
 /// A call of a user's function whose body is not put in its place.

@@ -347,41 +347,16 @@ impl<'a> Binder<'a> {
                 err
             }
         })?;
-        let sql = self.default_text(e, column.ty);
-        Ok(Default { sql, expr })
-    }
-
-    /// As PostgreSQL shows it, where tools compare that: literals with their type, `CURRENT_DATE` and its like in capitals.
-    fn default_text(&self, e: &ast::Expr, ty: DataType) -> String {
-        match e {
+        let sql = match e {
             ast::Expr::Value(v) => match &v.value {
                 ast::Value::SingleQuotedString(s) => {
-                    let ty = match ty {
-                        DataType::Bpchar => "bpchar".to_owned(),
-                        ty => self.type_text(ty),
-                    };
-                    format!("'{}'::{ty}", s.replace('\'', "''"))
+                    format!("'{}'::{}", s.replace('\'', "''"), self.type_text(column.ty))
                 }
                 _ => e.to_string(),
             },
-            ast::Expr::Function(f) if matches!(f.args, ast::FunctionArguments::None) => {
-                e.to_string().to_uppercase()
-            }
-            ast::Expr::UnaryOp {
-                op: ast::UnaryOperator::Minus,
-                expr,
-            } if let ast::Expr::Value(v) = &**expr
-                && let ast::Value::Number(digits, _) = &v.value =>
-            {
-                let ty = match format!("-{digits}").parse::<i64>() {
-                    Ok(n) if i32::try_from(n).is_ok() => "integer",
-                    Ok(_) => "bigint",
-                    Err(_) => "numeric",
-                };
-                format!("'-{digits}'::{ty}")
-            }
             _ => rename::types_folded(&e.to_string()),
-        }
+        };
+        Ok(Default { sql, expr })
     }
 
     fn table_constraint(&mut self, table: &mut CreateTable, c: &'a TableConstraint) -> Result<()> {

@@ -5,7 +5,7 @@
 use super::Constraint;
 use super::definitions::{PG_CATALOG, relations};
 use super::describe::{ConstraintKind, action_name, constraints, domain_checks};
-use super::values::{int4, null, text};
+use super::values::{self, int4, null, text};
 use crate::catalog::path;
 use crate::catalog::{Catalog, Check, Sequence, Table, TableKind, UserType, UserTypeKind};
 use crate::exec::Context;
@@ -261,7 +261,8 @@ impl Column<'_> {
             text(self.table),
             text(self.name),
             int4(self.number as i32),
-            self.default.map_or(Value::Null, text),
+            self.default
+                .map_or(Value::Null, |sql| text(&values::default(sql))),
             yes_no(
                 !self.not_null
                     && !self

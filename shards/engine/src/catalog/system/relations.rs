@@ -6,11 +6,11 @@ use super::indexes::{IndexInfo, indexes};
 use super::objects;
 use super::server::{BTREE, HEAP};
 use super::types::{alignment, by_value, collation, storage};
-use super::values::{OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
+use super::values::{self, OWNER, array, attnums, ch, int2, int4, null, oid, text, yes};
 use crate::catalog::model::FIRST_USER_OID;
 use crate::catalog::{
-    Catalog, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table, TableKind, UserType,
-    UserTypeKind, View,
+    Catalog, ColumnDef, Default, DroppedColumn, ForeignKey, ForeignKeyAction, Sequence, Table,
+    TableKind, UserType, UserTypeKind, View,
 };
 use crate::exec::{Context, functions};
 use std::sync::LazyLock;
@@ -406,6 +406,13 @@ pub(super) fn attribute(ctx: &Context) -> Vec<Row> {
     rows
 }
 
+fn shown(column: &ColumnDef, default: &Default) -> String {
+    match column.generated {
+        Some(_) => default.sql.clone(),
+        None => values::default(&default.sql),
+    }
+}
+
 pub(super) fn attrdef(ctx: &Context) -> Vec<Row> {
     let of_table = |t: &Table| {
         let columns = t.columns.iter().enumerate();
@@ -415,7 +422,7 @@ pub(super) fn attrdef(ctx: &Context) -> Vec<Row> {
                 oid(attrdef_oid(t.id.0, i)),
                 oid(t.id.0),
                 int2(c.number),
-                text(&default.sql),
+                text(&shown(c, default)),
             ])
         });
         defaults.collect::<Vec<Row>>()

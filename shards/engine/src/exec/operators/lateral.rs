@@ -2,10 +2,10 @@
 //!
 //! Owns: the current left row and the open right side, and those of the rows that follow, whose first batches are asked for at the same
 //! time: they wait for shards, each for itself. Asked by: `build`. Never: keeps more of a right side than a batch; opens several where
-//! something else than rows comes of it. Bounds: `AT_ONCE` open right sides, one more after each row than before.
+//! something else than rows comes of it. Bounds: `Scope::at_once` open right sides, twice as many as the time before.
 //! RIGHT and FULL do not exist for LATERAL, as in PostgreSQL.
 
-use super::scope::{AT_ONCE, Exprs, Scope};
+use super::scope::{Exprs, Scope};
 use super::{RowSource, build, is_full};
 use crate::plan::{Join, JoinKind, Plan};
 use futures_util::future::LocalBoxFuture;
@@ -77,12 +77,10 @@ impl Lateral {
         }
         (self.scope.exec.check)()?;
         runtime::yield_if_needed().await;
-        let together = match self.free && !self.scope.exec.one_by_one.get() {
-            true => self.together,
-            false => 1,
-        };
+        let most = if self.free { self.scope.at_once() } else { 1 };
+        let together = self.together.min(most);
         // A LIMIT may want no more than the first.
-        self.together = (self.together * 2).min(AT_ONCE);
+        self.together = (together * 2).min(most);
         let rows: Vec<Row> = self.current.by_ref().take(together).collect();
         let opened = stream::iter(rows).map(|row| self.opened(row));
         let mut opened: VecDeque<Result<Open>> = opened.buffered(together).collect().await;

@@ -295,10 +295,7 @@ fn build(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn R
 }
 
 fn operator(plan: &Plan, exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Result<Box<dyn RowSource>> {
-    let scope = Scope {
-        exec: exec.clone(),
-        outer: outer.clone(),
-    };
+    let scope = Scope::new(exec, outer);
     let below = |input: &Plan| build(input, exec, outer);
     Ok(match plan {
         Plan::Scan(scan) => Box::new(sources::ShardRows::scan(scope, scan)),

@@ -32,7 +32,7 @@ pub(crate) struct Exprs {
 }
 
 /// Rows whose subqueries run at the same time: they wait for shards, each for itself.
-pub(crate) const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 32;
 
 impl Exprs {
     pub(crate) fn len(&self) -> usize {
@@ -111,6 +111,13 @@ impl Rows {
 }
 
 impl Scope {
+    pub(crate) fn new(exec: &Rc<Exec>, outer: &Rc<Vec<Row>>) -> Scope {
+        Scope {
+            exec: exec.clone(),
+            outer: outer.clone(),
+        }
+    }
+
     /// The values of all expressions over one row.
     pub(crate) async fn row(&self, exprs: &Exprs, row: &[Value]) -> Result<Row> {
         if !exprs.subqueries {
@@ -159,6 +166,15 @@ impl Scope {
         Ok(out)
     }
 
+    /// Rows that may be looked at together. Within a row of an enclosing query it is one: several queries inside each other would have
+    /// more runs open than a shard has room for.
+    pub(crate) fn at_once(&self) -> usize {
+        match self.outer.is_empty() && !self.exec.one_by_one.get() {
+            true => AT_ONCE,
+            false => 1,
+        }
+    }
+
     /// What `f` makes of each row, in their order.
     async fn each<T, F: Future<Output = Result<T>>>(
         &self,
@@ -166,10 +182,7 @@ impl Scope {
         rows: Vec<Row>,
         f: impl Fn(Row) -> F,
     ) -> Result<Vec<T>> {
-        let at_once = match apart && !self.exec.one_by_one.get() {
-            true => AT_ONCE,
-            false => 1,
-        };
+        let at_once = if apart { self.at_once() } else { 1 };
         let mut out = Vec::with_capacity(rows.len());
         let mut made = stream::iter(rows).map(f).buffered(at_once);
         while let Some(made) = made.next().await {
