@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use types::{Column, DataType, Value};
 
-/// An operator and its inputs. Stored with definitions by the places of the variants: new ones go to the end. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
+/// An operator and its inputs. Output rows are described by `Query::columns` at the top; inside, ordinals suffice.
+/// Definitions are stored with plans in them, by the places of the variants: a new one goes to the end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum Plan {
     /// Scattered to the partitions that may hold matching rows; filter, projection, partial aggregate and limit run there.
