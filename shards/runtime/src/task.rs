@@ -157,7 +157,6 @@ where
         joiner: RefCell::new(None),
         cancelled: Cell::new(false),
         finished: Cell::new(false),
-        deferred: Cell::new(false),
     });
     work.key.set(Some(context.tasks.insert(work.clone())));
     let runner = work.clone();
@@ -197,8 +196,6 @@ struct Work<F: Future> {
     joiner: RefCell<Option<Waker>>,
     cancelled: Cell<bool>,
     finished: Cell<bool>,
-    /// It waits for its class's next round.
-    deferred: Cell<bool>,
 }
 
 impl<F: Future> Work<F> {
@@ -207,9 +204,7 @@ impl<F: Future> Work<F> {
             return Poll::Ready(());
         }
         let turns = &self.context.turns;
-        let begun = turns.begin(self.class, self.deferred.get(), cx);
-        self.deferred.set(!begun);
-        if !begun {
+        if !turns.begin(self.class, cx) {
             return Poll::Pending;
         }
         let Some(mut future) = self.future.take() else {

@@ -6,9 +6,7 @@
 //! not yield holds its shard.
 //! Bounds: in one round the latency class runs for `preempt`, the background class for a quarter of it; then the
 //! ring is looked at, and the next round begins. So neither class can keep the other, a message or a timer
-//! waiting for longer than that plus one poll. Who has waited for a round comes before those who ask for the first time:
-//! the latter would come again and again with what the ring brings, as a pass over it is a gap that begins a round. For them the
-//! latency class has `AGAIN` times as long.
+//! waiting for longer than that plus one poll.
 //!
 //! Why glommio's own preemption is switched off: its executor parks with tasks ready to run when the preempt timer
 //! expires between being armed and the first look at it (`run_task_queues` answers "nothing ran"), which happens
@@ -31,9 +29,6 @@ pub(crate) const NEVER: Duration = Duration::from_secs(24 * 3600);
 /// No poll for this long means that the executor looked at the ring meanwhile: a new round.
 const GAP_NS: u64 = 5_000;
 
-/// Times the round's share of the latency class, for tasks that have waited for it.
-const AGAIN: u64 = 4;
-
 /// The pulse beats at least this often. It and the slower `backstop` bound any sleep of glommio's that should not
 /// have been.
 const BEAT_NS: u64 = 50_000_000;
@@ -55,8 +50,8 @@ pub(crate) struct Turns {
     used: [Cell<u64>; 2],
     running: Cell<Option<(Class, u64)>>,
     last_end: Cell<u64>,
-    /// Waiting for the next round, first come first served: those who have waited for this one already, and the others.
-    deferred: [RefCell<Vec<Waker>>; 2],
+    /// Waiting for the next round, first come first served.
+    deferred: RefCell<Vec<Waker>>,
     polls: Cell<u64>,
     /// When the background class was polled last.
     background: Cell<u64>,
@@ -77,7 +72,7 @@ impl Turns {
             used: [Cell::new(0), Cell::new(0)],
             running: Cell::new(None),
             last_end: Cell::new(0),
-            deferred: Default::default(),
+            deferred: RefCell::new(Vec::new()),
             polls: Cell::new(0),
             background: Cell::new(0),
             timers: RefCell::new(BTreeMap::new()),
@@ -87,38 +82,29 @@ impl Turns {
         }
     }
 
-    /// Before a poll. False, with the waker kept for the next round, when the class has used up this one. `again`: it was so the last
-    /// time.
-    pub(crate) fn begin(&self, class: Class, again: bool, cx: &Cx<'_>) -> bool {
+    /// Before a poll. False, with the waker kept for the next round, when the class has used up this one.
+    pub(crate) fn begin(&self, class: Class, cx: &Cx<'_>) -> bool {
         let now = monotonic_ns();
         self.polls.set(self.polls.get() + 1);
         if class == Class::Background {
             self.background.set(now);
         }
         if now.saturating_sub(self.last_end.get()) > GAP_NS {
-            self.resume();
+            self.new_round();
         }
-        let times = match (class, again) {
-            (Class::Latency, true) => AGAIN,
-            _ => 1,
-        };
-        if self.used[class as usize].get() < self.budgets[class as usize] * times {
+        if self.used[class as usize].get() < self.budgets[class as usize] {
             self.running.set(Some((class, now)));
             return true;
         }
         self.last_end.set(now);
-        let first = !self.defers();
-        let waker = cx.waker().clone();
-        self.deferred[usize::from(!again)].borrow_mut().push(waker);
+        let mut deferred = self.deferred.borrow_mut();
+        deferred.push(cx.waker().clone());
+        let first = deferred.len() == 1;
+        drop(deferred);
         if first {
             self.wake_pulse();
         }
         false
-    }
-
-    /// Somebody waits for the next round.
-    fn defers(&self) -> bool {
-        self.deferred.iter().any(|d| !d.borrow().is_empty())
     }
 
     /// After the poll.
@@ -146,7 +132,7 @@ impl Turns {
 
     /// Nobody waits for the next round, and the background has not run for so long.
     pub(crate) fn is_quiet(&self, now: u64, background: u64) -> bool {
-        !self.defers() && now.saturating_sub(self.background.get()) > background
+        self.deferred.borrow().is_empty() && now.saturating_sub(self.background.get()) > background
     }
 
     /// Has `waker` woken at `deadline` (or soon after).
@@ -211,11 +197,9 @@ impl Turns {
 
     fn resume(&self) {
         self.new_round();
-        for deferred in &self.deferred {
-            let wakers = std::mem::take(&mut *deferred.borrow_mut());
-            for waker in wakers {
-                waker.wake();
-            }
+        let deferred = std::mem::take(&mut *self.deferred.borrow_mut());
+        for waker in deferred {
+            waker.wake();
         }
     }
 }
@@ -224,7 +208,7 @@ impl Turns {
 pub(crate) async fn pulse(context: Rc<Context>) {
     let turns = &context.turns;
     loop {
-        let round_over = turns.defers();
+        let round_over = !turns.deferred.borrow().is_empty();
         let now = monotonic_ns();
         if round_over {
             one_pass().await;
