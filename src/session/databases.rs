@@ -44,19 +44,32 @@ impl Doors {
 
 /// Nobody comes into the database while it lives.
 pub struct Vacated {
-    node: Rc<Node>,
+    /// Until it is left.
+    node: Option<Rc<Node>>,
     database: u32,
+}
+
+impl Vacated {
+    /// Lets them in again: every shard does when this returns.
+    pub(super) async fn leave(mut self) {
+        if let Some(node) = self.node.take() {
+            opened(&node, self.database).await;
+        }
+    }
 }
 
 impl Drop for Vacated {
     fn drop(&mut self) {
-        let (node, database) = (self.node.clone(), self.database);
-        runtime::spawn(async move {
-            if let Err(error) = everywhere(&node, database, DoorAct::Open).await {
-                tracing::debug!(%error, "a shard did not open the door of a database");
-            }
-        })
-        .detach();
+        if let Some(node) = self.node.take() {
+            let database = self.database;
+            runtime::spawn(async move { opened(&node, database).await }).detach();
+        }
+    }
+}
+
+async fn opened(node: &Rc<Node>, database: u32) {
+    if let Err(error) = everywhere(node, database, DoorAct::Open).await {
+        tracing::debug!(%error, "a shard did not open the door of a database");
     }
 }
 
@@ -111,7 +124,7 @@ impl Session {
     /// Shuts the doors. 55006 while somebody is in.
     pub(super) async fn vacate(&self, database: &Database, force: bool) -> Result<Vacated> {
         let guard = Vacated {
-            node: self.node.clone(),
+            node: Some(self.node.clone()),
             database: database.oid,
         };
         let mut count = everywhere(&self.node, database.oid, DoorAct::Shut).await?;
@@ -120,7 +133,10 @@ impl Session {
         }
         match count {
             0 => Ok(guard),
-            n => Err(in_use(&database.name, n)),
+            n => {
+                guard.leave().await;
+                Err(in_use(&database.name, n))
+            }
         }
     }
 

@@ -456,7 +456,9 @@ impl Session {
                 }
             }
             drop(turn);
-            drop(vacated);
+            for vacated in vacated {
+                vacated.leave().await;
+            }
             let _ = done.send(result);
         })
         .detach();
