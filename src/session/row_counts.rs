@@ -72,6 +72,10 @@ impl Session {
         if counts.is_empty() || !self.is_current(&planned, ctx) {
             return Ok(planned);
         }
+        // Bound under another search path, which what is kept here would be of too.
+        if planned.path != self.planning().1 {
+            return Ok(planned);
+        }
         let (Some(parsed), Some(most)) = (&planned.parsed, counts.most(params)) else {
             return Ok(planned);
         };
