@@ -157,6 +157,7 @@ where
         joiner: RefCell::new(None),
         cancelled: Cell::new(false),
         finished: Cell::new(false),
+        deferred: Cell::new(false),
     });
     work.key.set(Some(context.tasks.insert(work.clone())));
     let runner = work.clone();
@@ -196,6 +197,8 @@ struct Work<F: Future> {
     joiner: RefCell<Option<Waker>>,
     cancelled: Cell<bool>,
     finished: Cell<bool>,
+    /// It waits for its turn.
+    deferred: Cell<bool>,
 }
 
 impl<F: Future> Work<F> {
@@ -204,7 +207,9 @@ impl<F: Future> Work<F> {
             return Poll::Ready(());
         }
         let turns = &self.context.turns;
-        if !turns.begin(self.class, cx) {
+        let begun = turns.begin(self.class, self.deferred.get(), cx);
+        self.deferred.set(!begun);
+        if !begun {
             return Poll::Pending;
         }
         let Some(mut future) = self.future.take() else {

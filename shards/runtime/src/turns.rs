@@ -1,12 +1,13 @@
 //! Whose turn it is on an executor: time slices, the passes over the ring between them, and timers.
 //!
-//! Owns: how much of the current round each class of tasks has used, the tasks that wait for the next round, the
-//! timers of the shard and the one task ("pulse") that starts rounds and fires timers.
-//! Asked by: `task` before and after each poll, `time` for sleeping. Never: interrupts a poll; a task that does
-//! not yield holds its shard.
+//! Owns: how much of the current round each class of tasks has used, the tasks that wait for their turn, the timers of
+//! the shard and the one task ("pulse") that starts rounds and fires timers where the ring's pump does not.
+//! Asked by: `task` before and after each poll, `time` for sleeping, the ring's pump. Never: interrupts a poll; a task that
+//! does not yield holds its shard.
 //! Bounds: in one round the latency class runs for `preempt`, the background class for a quarter of it; then the
 //! ring is looked at, and the next round begins. So neither class can keep the other, a message or a timer
-//! waiting for longer than that plus one poll.
+//! waiting for longer than that plus one poll. Who found the round used up is called, `CALLED` at a time, in the order in which they
+//! came, and before all who come later: else those whom the ring brings back again and again would pass the others for ever.
 //!
 //! Why glommio's own preemption is switched off: its executor parks with tasks ready to run when the preempt timer
 //! expires between being armed and the first look at it (`run_task_queues` answers "nothing ran"), which happens
@@ -16,7 +17,7 @@
 use crate::executor::Context;
 use crate::time::monotonic_ns;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -26,8 +27,11 @@ use std::time::Duration;
 /// What glommio is told about preemption: never.
 pub(crate) const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// No poll for this long means that the executor looked at the ring meanwhile: a new round.
+/// No poll for this long means that the executor looked at the ring meanwhile: a new round, unless somebody waits for it.
 const GAP_NS: u64 = 5_000;
+
+/// Tasks of a class that are called in one round.
+const CALLED: usize = 32;
 
 /// The pulse beats at least this often. It and the slower `backstop` bound any sleep of glommio's that should not
 /// have been.
@@ -50,8 +54,7 @@ pub(crate) struct Turns {
     used: [Cell<u64>; 2],
     running: Cell<Option<(Class, u64)>>,
     last_end: Cell<u64>,
-    /// Waiting for the next round, first come first served.
-    deferred: RefCell<Vec<Waker>>,
+    lines: [Line; 2],
     polls: Cell<u64>,
     /// When the background class was polled last.
     background: Cell<u64>,
@@ -60,6 +63,40 @@ pub(crate) struct Turns {
     pulse: RefCell<Option<Waker>>,
     /// What the pulse waits for; 0 while it runs.
     pulse_at: Cell<u64>,
+}
+
+/// Those of a class who wait for their turn.
+#[derive(Default)]
+struct Line {
+    /// Called, and the round was used up before they ran.
+    first: RefCell<VecDeque<Waker>>,
+    others: RefCell<VecDeque<Waker>>,
+    /// Called and not polled since.
+    called: Cell<usize>,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.first.borrow().is_empty() && self.others.borrow().is_empty()
+    }
+
+    /// Who has not waited yet must.
+    fn holds(&self) -> bool {
+        self.called.get() > 0 || !self.is_empty()
+    }
+
+    fn call(&self) {
+        let mut woken = 0;
+        while woken < CALLED {
+            let next = self.first.borrow_mut().pop_front();
+            let next = next.or_else(|| self.others.borrow_mut().pop_front());
+            let Some(waker) = next else { break };
+            waker.wake();
+            woken += 1;
+        }
+        // A task that was cancelled never answers.
+        self.called.set(woken);
+    }
 }
 
 impl Turns {
@@ -72,7 +109,7 @@ impl Turns {
             used: [Cell::new(0), Cell::new(0)],
             running: Cell::new(None),
             last_end: Cell::new(0),
-            deferred: RefCell::new(Vec::new()),
+            lines: Default::default(),
             polls: Cell::new(0),
             background: Cell::new(0),
             timers: RefCell::new(BTreeMap::new()),
@@ -82,29 +119,38 @@ impl Turns {
         }
     }
 
-    /// Before a poll. False, with the waker kept for the next round, when the class has used up this one.
-    pub(crate) fn begin(&self, class: Class, cx: &Cx<'_>) -> bool {
+    /// Before a poll. False, with the waker kept for a later round, when the class has used up this one or others wait for it.
+    /// `again`: it was so the last time.
+    pub(crate) fn begin(&self, class: Class, again: bool, cx: &Cx<'_>) -> bool {
         let now = monotonic_ns();
         self.polls.set(self.polls.get() + 1);
         if class == Class::Background {
             self.background.set(now);
         }
-        if now.saturating_sub(self.last_end.get()) > GAP_NS {
+        if now.saturating_sub(self.last_end.get()) > GAP_NS && !self.somebody_waits() {
             self.new_round();
         }
-        if self.used[class as usize].get() < self.budgets[class as usize] {
+        let line = &self.lines[class as usize];
+        if again {
+            line.called.set(line.called.get().saturating_sub(1));
+        }
+        let passes = again || !line.holds();
+        if passes && self.used[class as usize].get() < self.budgets[class as usize] {
             self.running.set(Some((class, now)));
             return true;
         }
         self.last_end.set(now);
-        let mut deferred = self.deferred.borrow_mut();
-        deferred.push(cx.waker().clone());
-        let first = deferred.len() == 1;
-        drop(deferred);
-        if first {
+        let nobody = !self.somebody_waits();
+        let queue = if again { &line.first } else { &line.others };
+        queue.borrow_mut().push_back(cx.waker().clone());
+        if nobody {
             self.wake_pulse();
         }
         false
+    }
+
+    fn somebody_waits(&self) -> bool {
+        self.lines.iter().any(|line| !line.is_empty())
     }
 
     /// After the poll.
@@ -130,9 +176,10 @@ impl Turns {
         self.polls.get()
     }
 
-    /// Nobody waits for the next round, and the background has not run for so long.
+    /// Nobody of the background waits for its turn, and none has run for so long.
     pub(crate) fn is_quiet(&self, now: u64, background: u64) -> bool {
-        self.deferred.borrow().is_empty() && now.saturating_sub(self.background.get()) > background
+        self.lines[Class::Background as usize].is_empty()
+            && now.saturating_sub(self.background.get()) > background
     }
 
     /// Has `waker` woken at `deadline` (or soon after).
@@ -195,11 +242,20 @@ impl Turns {
         }
     }
 
+    /// The ring is about to be looked at: a new round for the latency class. Those who are called run before those whom the ring
+    /// brings.
+    pub(crate) fn next_round(&self) {
+        let line = &self.lines[Class::Latency as usize];
+        if !line.is_empty() {
+            self.used[Class::Latency as usize].set(0);
+            line.call();
+        }
+    }
+
     fn resume(&self) {
         self.new_round();
-        let deferred = std::mem::take(&mut *self.deferred.borrow_mut());
-        for waker in deferred {
-            waker.wake();
+        for line in &self.lines {
+            line.call();
         }
     }
 }
@@ -208,7 +264,7 @@ impl Turns {
 pub(crate) async fn pulse(context: Rc<Context>) {
     let turns = &context.turns;
     loop {
-        let round_over = !turns.deferred.borrow().is_empty();
+        let round_over = turns.somebody_waits();
         let now = monotonic_ns();
         if round_over {
             one_pass().await;

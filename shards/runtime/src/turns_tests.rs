@@ -53,6 +53,41 @@ fn a_task_that_wakes_itself_for_ever_starves_neither_ring_nor_timers() {
 }
 
 #[test]
+fn who_waits_for_a_round_is_not_passed_by_who_comes_with_the_ring() {
+    block_on(async {
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), 64).unwrap();
+        let count = Rc::new(RefCell::new(vec![0_u64; 48]));
+        let mut tasks = Vec::new();
+        for at in 0..48 {
+            let client = Stream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            let server = listener.accept().await.unwrap();
+            tasks.push(spawn(async move {
+                let mut buf = [0; 4];
+                while matches!(server.read(&mut buf).await, Ok(4)) {
+                    burn(Duration::from_micros(20));
+                    server.write_all(&buf).await.unwrap();
+                }
+            }));
+            let count = count.clone();
+            tasks.push(spawn(async move {
+                let mut buf = [0; 4];
+                loop {
+                    client.write_all(b"ping").await.unwrap();
+                    client.read(&mut buf).await.unwrap();
+                    count.borrow_mut()[at] += 1;
+                }
+            }));
+        }
+        sleep(Duration::from_millis(600)).await;
+        let count = count.borrow();
+        let (least, most) = (count.iter().min().unwrap(), count.iter().max().unwrap());
+        assert!(least * 10 > *most, "{count:?}");
+    });
+}
+
+#[test]
 fn neither_class_starves_the_other() {
     block_on(async {
         let count = Rc::new([Cell::new(0u64), Cell::new(0u64)]);

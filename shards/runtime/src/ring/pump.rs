@@ -30,6 +30,10 @@ const LOOK_BUSY: u64 = 50_000;
 /// One sleep in our own ring.
 const LINGER: u64 = 100_000;
 
+/// Turns of our ring while the executor has not come back from its own. Tasks that push and are told in turns would else keep it from
+/// going there.
+const OVERDUE: u32 = 4;
+
 /// The background is busy when it ran within this.
 const BACKGROUND: u64 = 300_000;
 
@@ -48,6 +52,7 @@ pub(crate) async fn pump(ring: Rc<Ring>, executor: Rc<Executor>) -> std::io::Res
         told: None,
         polls: 0,
         looked: 0,
+        overdue: 0,
         fresh: false,
     };
     poll_fn(|cx| pump.poll(cx)).await
@@ -64,6 +69,8 @@ struct Pump {
     polls: u64,
     /// When the executor looked at its rings last, as far as we know.
     looked: u64,
+    /// Turns of our ring since it began to wait for that.
+    overdue: u32,
     /// Something has happened since it spun last.
     fresh: bool,
 }
@@ -85,6 +92,14 @@ impl Pump {
         0
     }
 
+    fn is_overdue(&mut self) -> bool {
+        self.overdue = match self.told {
+            Some(_) => self.overdue + 1,
+            None => 0,
+        };
+        self.overdue > OVERDUE
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.ring.listen(false);
         let now = monotonic_ns();
@@ -95,6 +110,12 @@ impl Pump {
             // It is glommio who says so.
             (self.told, self.looked) = (None, now);
         }
+        if self.is_overdue() {
+            // Nobody who pushes wakes it from here on: the executor's ring does, after its next pass.
+            self.ring.tell_pump()?;
+            return Poll::Pending;
+        }
+        self.executor.turns.next_round();
         let mut happened = self.ring.turn();
         let polls = self.executor.turns.polls();
         let ran = std::mem::replace(&mut self.polls, polls) != polls;
