@@ -168,7 +168,7 @@ data_types! {
 }
 
 /// An array of rows has the oid of their type with this bit.
-pub const COMPOSITE_ARRAY: u32 = 1 << 31;
+pub const COMPOSITE_ARRAY: u32 = 1 << 30;
 
 /// Other spellings that SQL or `format_type` use.
 const SPELLINGS: &[(&str, DataType)] = &[

@@ -4,9 +4,8 @@
 //! (or without) and dropping one touch no row. Source: PostgreSQL 15, `tablecmds.c`.
 
 use super::columns::{no_constraint, take_constraint};
-use super::graph::{Node, describe};
+use super::graph::Node;
 use super::{Change, Work, taken};
-use crate::catalog::statistics::ColumnStatistics;
 use crate::catalog::{Check, ColumnDef, ForeignKey, Index, Relation, Sequence, Table};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env, columns_used};
@@ -17,12 +16,12 @@ use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId, limits};
 
 /// A table that is being changed.
-struct Draft {
+pub(super) struct Draft {
     old: Arc<Table>,
-    table: Table,
+    pub(super) table: Table,
     /// Each present column over the row as it is stored now.
-    row: Vec<Expr>,
-    rewrite: bool,
+    pub(super) row: Vec<Expr>,
+    pub(super) rewrite: bool,
     checks: Vec<Check>,
     /// Numbers of columns whose rows are looked at.
     not_null: Vec<i16>,
@@ -269,126 +268,6 @@ impl Change {
         Ok(())
     }
 
-    fn set_type(&mut self, d: &mut Draft, action: &TableAction) -> Result<()> {
-        let TableAction::SetType {
-            number,
-            ty,
-            typmod,
-            declared,
-            using,
-            default,
-            checks,
-        } = action
-        else {
-            return Err(Error::internal("not a change of a type"));
-        };
-        let at = ordinal(d, *number)?;
-        let kept = (using.is_none(), d.table.columns[at].ty == *ty);
-        self.refuse_type_change(d, at, kept)?;
-        if let Some(using) = using {
-            d.row[at] = over(using, &d.row);
-            d.rewrite = true;
-        }
-        let column = &mut d.table.columns[at];
-        column.ty = *ty;
-        column.typmod = *typmod;
-        column.declared = *declared;
-        column.default.clone_from(default);
-        if using.is_none()
-            && let Expr::Column(_, stored) = &mut d.row[at]
-        {
-            *stored = *ty;
-        }
-        d.table.checks.clone_from(checks);
-        if let Some(statistics) = self.catalog.statistics.get(&d.table.id) {
-            let mut next = statistics.as_ref().clone();
-            if let Some(column) = next.columns.get_mut(at) {
-                *column = ColumnStatistics::default();
-            }
-            self.catalog.statistics.insert(d.table.id, Arc::new(next));
-        }
-        Ok(())
-    }
-
-    fn fired_by(&self, trigger: &Node, column: &ColumnDef) -> Error {
-        let trigger = describe(&self.catalog, trigger);
-        Error::unsupported("cannot alter type of a column used in a trigger definition")
-            .with_detail(format!("{trigger} depends on column \"{}\"", column.name))
-    }
-
-    /// 0A000 where something else holds the column to its type. `kept`: values stay as they are stored, and the type as it is but for
-    /// its length.
-    fn refuse_type_change(&self, d: &Draft, at: usize, (stored, kept): (bool, bool)) -> Result<()> {
-        let (id, column) = (d.table.id, &d.table.columns[at]);
-        let node = Node::Column(id, column.number);
-        for (dependent, _) in super::graph::dependents(&self.catalog, &node) {
-            match &dependent {
-                Node::View(_) | Node::Table(_) => {
-                    return Err(Error::unsupported(
-                        "cannot alter type of a column used by a view or rule",
-                    )
-                    .with_detail(format!(
-                        "rule _RETURN on {} depends on column \"{}\"",
-                        describe(&self.catalog, &dependent),
-                        column.name
-                    )));
-                }
-                Node::Column(_, other) => {
-                    let other = d.table.ordinal(*other).and_then(|i| d.table.columns.get(i));
-                    return Err(Error::unsupported(
-                        "cannot alter type of a column used by a generated column",
-                    )
-                    .with_detail(format!(
-                        "Column \"{}\" is used by generated column \"{}\".",
-                        column.name,
-                        other.map_or("?", |c| c.name.as_str())
-                    )));
-                }
-                Node::Constraint(table, name) => {
-                    let table = self.catalog.tables.get(table);
-                    let is_foreign =
-                        |t: &Arc<Table>| t.foreign_keys.iter().any(|f| f.name == *name);
-                    if !stored && table.is_some_and(is_foreign) {
-                        return Err(Error::unsupported(
-                            "changing the type of a column of a foreign key is not supported",
-                        )
-                        .with_hint("Drop the foreign key first, and add it again."));
-                    }
-                }
-                Node::Trigger(..) => return Err(self.fired_by(&dependent, column)),
-                Node::Function(_) => {
-                    return Err(Error::unsupported(
-                        "cannot alter type of a column used by a function or procedure",
-                    )
-                    .with_detail(format!(
-                        "{} depends on column \"{}\"",
-                        describe(&self.catalog, &dependent),
-                        column.name
-                    )));
-                }
-                Node::Schema(_)
-                | Node::Sequence(_)
-                | Node::Type(_)
-                | Node::Default(..)
-                | Node::Index(..) => {}
-            }
-        }
-        let reads = |i: &&Arc<Index>| {
-            let parts = i.parts.iter().filter(|p| p.column().is_none()).count();
-            (parts > 0 || i.predicate.is_some()) && super::graph::index_columns(i).contains(&at)
-        };
-        if let Some(index) = d.table.indexes.iter().find(reads)
-            && !(stored && kept)
-        {
-            return Err(Error::unsupported(format!(
-                "changing the type of a column that the expressions of index \"{}\" use is not supported",
-                index.name
-            ))
-            .with_hint("Drop the index first, and create it again."));
-        }
-        Ok(())
-    }
-
     fn set_identity(
         &mut self,
         d: &mut Draft,
@@ -605,7 +484,7 @@ impl Change {
     }
 }
 
-fn ordinal(d: &Draft, number: i16) -> Result<usize> {
+pub(super) fn ordinal(d: &Draft, number: i16) -> Result<usize> {
     d.table
         .ordinal(number)
         .ok_or_else(|| Error::internal("a column that is gone"))
@@ -712,7 +591,7 @@ fn rename_in(table: &mut Table, which: impl Fn(&Index) -> bool, to: &str) {
 }
 
 /// `e` over the row that these expressions make.
-fn over(e: &Expr, row: &[Expr]) -> Expr {
+pub(super) fn over(e: &Expr, row: &[Expr]) -> Expr {
     let mut out = e.clone();
     out.each_mut(&mut |e| {
         if let Expr::Column(at, _) = e

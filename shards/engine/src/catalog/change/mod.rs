@@ -16,6 +16,7 @@ mod function;
 pub(in crate::catalog) mod graph;
 mod invalid;
 mod names;
+mod retype;
 mod schema;
 mod sequence;
 mod table;
