@@ -202,6 +202,10 @@ impl Binder<'_> {
         match e {
             Expr::Column(i, _) => cx.scope.typmod(*i),
             Expr::Cast { typmod, .. } => *typmod,
+            Expr::Subscript { array, .. } => self.typmod_of(array, cx),
+            Expr::Call { func, args, .. } if func.0.name == "array_slice" => {
+                args.first().map_or(-1, |array| self.typmod_of(array, cx))
+            }
             _ => -1,
         }
     }

@@ -4,6 +4,7 @@
 //! caps let such a chain be a thousand long. Source: `parse_expr.c`.
 
 use super::composite::call;
+use super::places::{has_slice, no_subscripts};
 use super::{Binder, Cx, names, syntax, unsupported};
 use crate::parse::respell::is_collation;
 use crate::parse::star::STAR;
@@ -319,65 +320,66 @@ impl<'a> Binder<'a> {
         chain: &'a [AccessExpr],
         cx: &mut Cx,
     ) -> Result<Expr> {
-        for step in chain {
-            let index = match step {
-                AccessExpr::Subscript(Subscript::Index { index }) => index,
-                AccessExpr::Subscript(Subscript::Slice {
-                    lower_bound,
-                    upper_bound,
-                    stride: None,
-                }) => {
-                    let bounds = [lower_bound.as_ref(), upper_bound.as_ref()];
-                    value = self.slice(value, bounds, chain.len(), cx)?;
-                    continue;
-                }
-                AccessExpr::Subscript(Subscript::Slice { .. }) => {
-                    return Err(syntax("syntax error at or near \":\""));
-                }
-                AccessExpr::Dot(ast::Expr::Identifier(i)) => {
-                    value = self.field_of(value, &names::ident(i), cx)?;
-                    continue;
-                }
-                AccessExpr::Dot(_) => {
+        let mut chain = chain;
+        while let Some((step, rest)) = chain.split_first() {
+            if let AccessExpr::Dot(name) = step {
+                let ast::Expr::Identifier(i) = name else {
                     return Err(syntax("syntax error in a field's name"));
-                }
-            };
-            let index = self.expr(index, cx)?;
-            let ty = value.ty();
-            if ty == DataType::Jsonb {
-                value = self.infix("->", value, index)?;
+                };
+                value = self.field_of(value, &names::ident(i), cx)?;
+                chain = rest;
                 continue;
             }
-            if ty == DataType::Name {
-                value = self.letter(value, index)?;
-                continue;
-            }
-            let Some(element) = ty.element() else {
-                return Err(Error::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!("cannot subscript type {ty} because it does not support subscripting"),
-                ));
+            let subscript = |s: &'a AccessExpr| match s {
+                AccessExpr::Subscript(s) => Some(s),
+                AccessExpr::Dot(_) => None,
             };
-            let from = index.ty();
-            let index = self.coerce(index, DataType::Int4, -1, CastContext::Assignment)?;
-            let index = index.ok_or_else(|| {
-                Error::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!("array subscript must have type integer, not {from}"),
-                )
-            })?;
-            // Of TG_ARGV and of vectors in system tables the first is number 0.
-            let index = match ty.is_vector() || self.is_argv(&value) {
-                true => self.infix("+", index, Expr::Const(Value::Int4(1), DataType::Int4))?,
-                false => index,
-            };
-            value = Expr::Subscript {
-                array: Box::new(value),
-                index: Box::new(index),
-                ty: element,
-            };
+            let subscripts: Vec<&'a Subscript> = chain.iter().map_while(subscript).collect();
+            chain = chain.get(subscripts.len()..).unwrap_or(&[]);
+            value = self.subscripted(value, &subscripts, cx)?;
         }
         Ok(value)
+    }
+
+    /// All brackets behind one value.
+    fn subscripted(
+        &mut self,
+        value: Expr,
+        subscripts: &[&'a Subscript],
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let ty = value.ty();
+        if ty == DataType::Jsonb {
+            let steps = self.json_steps(subscripts, cx)?.into_iter();
+            let path = Expr::Array(steps.map(|(e, _)| e).collect(), DataType::TextArray);
+            return self.infix("#>", value, path);
+        }
+        if let (DataType::Name, [Subscript::Index { index }]) = (ty, subscripts) {
+            let index = self.expr(index, cx)?;
+            return self.letter(value, index);
+        }
+        let Some(element) = ty.element() else {
+            return Err(no_subscripts(ty));
+        };
+        if has_slice(subscripts) {
+            let bounds = self.array_bounds(subscripts, true, cx)?;
+            return slice(value, bounds);
+        }
+        let mut bounds = self.array_bounds(subscripts, false, cx)?;
+        let (Some(index), true) = (bounds.pop(), bounds.is_empty()) else {
+            // There is nothing in another dimension.
+            return Ok(Expr::Const(Value::Null, element));
+        };
+        // Of TG_ARGV and of vectors in system tables the first is number 0.
+        let index = match ty.is_vector() || self.is_argv(&value) {
+            true => self.infix("+", index, Expr::Const(Value::Int4(1), DataType::Int4))?,
+            false => index,
+        };
+        Ok(Expr::Subscript {
+            array: Box::new(value),
+            index: Box::new(index),
+            ty: element,
+        })
     }
 
     /// `name[0]` is the first of its bytes, a "char".
@@ -388,48 +390,22 @@ impl<'a> Binder<'a> {
         let letter = self.coerce(letter, DataType::InternalChar, -1, CastContext::Explicit)?;
         letter.ok_or_else(|| Error::internal("no cast from text to \"char\""))
     }
+}
 
-    /// `a[2:3]`, `a[:n]`: a bound that is left out is that of the array.
-    fn slice(
-        &mut self,
-        array: Expr,
-        bounds: [Option<&'a ast::Expr>; 2],
-        steps: usize,
-        cx: &mut Cx,
-    ) -> Result<Expr> {
-        let ty = array.ty();
-        if !ty.is_array() {
-            return Err(Error::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!("cannot subscript type {ty} because it does not support subscripting"),
-            ));
-        }
-        if steps > 1 {
-            return Err(unsupported("a slice of more than one dimension"));
-        }
-        let mut args = vec![array];
-        for (bound, open) in bounds.into_iter().zip([1, i32::MAX]) {
-            let bound = match bound {
-                Some(e) => self.expr(e, cx)?,
-                None => Expr::Const(Value::Int4(open), DataType::Int4),
-            };
-            let from = bound.ty();
-            let bound = self.coerce(bound, DataType::Int4, -1, CastContext::Assignment)?;
-            args.push(bound.ok_or_else(|| {
-                Error::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!("array subscript must have type integer, not {from}"),
-                )
-            })?);
-        }
-        let func = engine::exec::functions::by_name("array_slice")
-            .ok_or_else(|| Error::internal("array_slice is gone"))?;
-        Ok(Expr::Call {
-            func: engine::plan::FuncRef(func),
-            args,
-            ty,
-        })
+/// `a[2:3]`, `a[:n]`: a bound that is left out is that of the array. There is nothing in a second dimension.
+fn slice(array: Expr, bounds: Vec<Expr>) -> Result<Expr> {
+    let ty = array.ty();
+    let integer = |n| Expr::Const(Value::Int4(n), DataType::Int4);
+    let open = |(bound, open): (Expr, i32)| match bound {
+        Expr::Const(Value::Bool(_), _) => integer(open),
+        given => given,
+    };
+    let mut args = vec![array];
+    match bounds.len() {
+        2 => args.extend(bounds.into_iter().zip([1, i32::MAX]).map(open)),
+        _ => args.extend([integer(1), integer(0)]),
     }
+    call("array_slice", args, ty)
 }
 
 /// The digits of a number with its signs, through parentheses: `-(-5)` is a literal as well.

@@ -2,6 +2,7 @@
 //!
 //! Owns: column lists, defaults, assignment casts. Source: `transformInsertStmt`.
 
+use super::places::Place;
 use super::query::Rel;
 use super::{Binder, Clause, Cx, names, syntax};
 use crate::parse::Overriding;
@@ -12,7 +13,7 @@ use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Insert, Plan};
 use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
 use std::rc::Rc;
-use types::{Error, Result, SqlState};
+use types::{Error, Result, SqlState, Value};
 
 /// A value of VALUES: as it is written, or a column of `t.*`.
 enum Item<'a> {
@@ -27,10 +28,15 @@ impl<'a> Binder<'a> {
             return Err(syntax("syntax error after INSERT INTO"));
         };
         let table = self.base_table(name)?;
-        let targets = self.insert_columns(&table, &i.columns)?;
+        let targets = self.insert_places(&table, &i.columns)?;
         let source = match &i.source {
             None => Plan::Values {
-                rows: vec![self.whole_row(&table, &[], Vec::new())],
+                rows: vec![self.whole_row(
+                    &table,
+                    &[],
+                    Vec::new(),
+                    &mut Cx::new(Rc::default(), Clause::Values),
+                )?],
             },
             Some(q) => self.insert_source(q, &table, &targets, !i.columns.is_empty())?,
         };
@@ -53,60 +59,40 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// Ordinals of the named columns; all of them when none is named.
-    pub(super) fn insert_columns(
+    /// The named columns and parts of columns; all columns when none is named.
+    pub(super) fn insert_places(
         &self,
         table: &Table,
         columns: &[ast::ObjectName],
-    ) -> Result<Vec<usize>> {
+    ) -> Result<Vec<Place<'a>>> {
         if columns.is_empty() {
-            return Ok((0..table.columns.len()).collect());
+            return Ok((0..table.columns.len()).map(Place::whole).collect());
         }
-        let mut out = Vec::with_capacity(columns.len());
+        let mut out: Vec<Place> = Vec::with_capacity(columns.len());
         for name in columns {
-            let ordinal = self.target_column(table, name)?;
-            if out.contains(&ordinal) {
+            let place = self.place(table, name)?;
+            let whole = |p: &Place| p.path.is_empty();
+            let again = |p: &Place| p.column == place.column && (whole(p) || whole(&place));
+            if out.iter().any(again) {
+                let shown = names::first_ident(name).map(names::ident);
                 return Err(Error::new(
                     SqlState::DUPLICATE_COLUMN,
                     format!(
                         "column \"{}\" specified more than once",
-                        names::first_last(name).unwrap_or_default()
+                        shown.unwrap_or_default()
                     ),
                 ));
             }
-            out.push(ordinal);
+            out.push(place);
         }
         Ok(out)
-    }
-
-    /// A column that a statement assigns to.
-    pub(super) fn target_column(&self, table: &Table, name: &ast::ObjectName) -> Result<usize> {
-        let parts = names::parts(name)?;
-        let first = parts.first().map_or("", String::as_str);
-        match (table.column(first), parts.len()) {
-            (Some(i), 1) => Ok(i),
-            (Some(_), _) => Err(super::unsupported("assigning to a field of a column")),
-            (None, _) => {
-                let e = Error::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!(
-                        "column \"{first}\" of relation \"{}\" does not exist",
-                        table.name
-                    ),
-                );
-                Err(match names::first_ident(name) {
-                    Some(i) => self.at(e, i.span),
-                    None => e,
-                })
-            }
-        }
     }
 
     fn insert_source(
         &mut self,
         q: &'a ast::Query,
         table: &Table,
-        targets: &[usize],
+        targets: &[Place<'a>],
         named: bool,
     ) -> Result<Plan> {
         if let SetExpr::Values(values) = &*q.body
@@ -129,7 +115,7 @@ impl<'a> Binder<'a> {
         &mut self,
         values: &'a ast::Values,
         table: &Table,
-        targets: &[usize],
+        targets: &[Place<'a>],
         named: bool,
     ) -> Result<Plan> {
         let width = values.rows.first().map_or(0, |r| r.content.len());
@@ -149,7 +135,7 @@ impl<'a> Binder<'a> {
         &mut self,
         values: &'a [ast::Expr],
         table: &Table,
-        targets: &[usize],
+        targets: &[Place<'a>],
         named: bool,
         cx: &mut Cx,
     ) -> Result<Vec<Expr>> {
@@ -165,11 +151,15 @@ impl<'a> Binder<'a> {
         check_width(items.len(), targets.len(), named)?;
         let mut given = Vec::with_capacity(items.len());
         for (item, target) in items.into_iter().zip(targets) {
-            let Some(column) = table.columns.get(*target) else {
+            let Some(column) = table.columns.get(target.column) else {
                 return Err(Error::internal("a target column out of range"));
             };
             given.push(match item {
+                Item::Written(e) if !target.path.is_empty() => {
+                    self.part_value(target, e, column, cx)?
+                }
                 Item::Written(e) => self.assigned(e, column, cx)?,
+                Item::Column(e) if !target.path.is_empty() => e,
                 Item::Column(e) => {
                     if self.takes_own(column) {
                         self.default_of(column)
@@ -182,7 +172,7 @@ impl<'a> Binder<'a> {
                 }
             });
         }
-        Ok(self.whole_row(table, targets, given))
+        self.whole_row(table, targets, given, cx)
     }
 
     /// A value for a column: DEFAULT or an expression, cast to the column's type.
@@ -216,18 +206,19 @@ impl<'a> Binder<'a> {
     }
 
     /// INSERT … SELECT: the query's columns cast in place, then spread over the table's row.
-    fn widen(&mut self, mut rel: Rel, table: &Table, targets: &[usize]) -> Result<Plan> {
+    fn widen(&mut self, mut rel: Rel, table: &Table, targets: &[Place<'a>]) -> Result<Plan> {
+        let mut cx = Cx::new(Rc::default(), Clause::Values);
         let columns: Vec<&ColumnDef> = targets
             .iter()
-            .filter_map(|t| table.columns.get(*t))
+            .filter_map(|t| table.columns.get(t.column))
             .collect();
         // What is still untyped takes the column's type where it is written, so that its text is read as that type.
         let types: Vec<types::DataType> = rel
             .columns
             .iter()
-            .zip(&columns)
-            .map(|(c, d)| match c.ty {
-                types::DataType::Unknown => d.ty,
+            .zip(columns.iter().zip(targets))
+            .map(|(c, (d, place))| match c.ty {
+                types::DataType::Unknown => self.type_in(place, d),
                 ty => ty,
             })
             .collect();
@@ -241,7 +232,14 @@ impl<'a> Binder<'a> {
             }
         }
         let mut given = Vec::with_capacity(columns.len());
-        for (i, (c, d)) in rel.columns.iter().zip(&columns).enumerate() {
+        for (i, (c, (d, place))) in (rel.columns.iter())
+            .zip(columns.iter().zip(targets))
+            .enumerate()
+        {
+            if !place.path.is_empty() {
+                given.push(Expr::Column(i, c.ty));
+                continue;
+            }
             if self.takes_own(d) {
                 given.push(self.default_of(d));
                 continue;
@@ -252,22 +250,52 @@ impl<'a> Binder<'a> {
         }
         Ok(Plan::Project {
             input: Box::new(rel.plan),
-            exprs: self.whole_row(table, targets, given),
+            exprs: self.whole_row(table, targets, given, &mut cx)?,
         })
     }
 
-    /// The table's row: given values at their columns, defaults elsewhere.
-    fn whole_row(&self, table: &Table, targets: &[usize], given: Vec<Expr>) -> Vec<Expr> {
+    /// A value for a part of a column.
+    pub(super) fn part_value(
+        &mut self,
+        place: &Place<'a>,
+        e: &'a ast::Expr,
+        column: &ColumnDef,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        if is_default(e) {
+            return Err(place.no_default());
+        }
+        refuse_own_value(column, cx.clause == Clause::Update)?;
+        self.expr(e, cx)
+    }
+
+    /// The table's row: given values in their places, defaults elsewhere.
+    fn whole_row(
+        &mut self,
+        table: &Table,
+        targets: &[Place<'a>],
+        given: Vec<Expr>,
+        cx: &mut Cx,
+    ) -> Result<Vec<Expr>> {
         let mut row: Vec<Option<Expr>> = table.columns.iter().map(|_| None).collect();
         for (target, e) in targets.iter().zip(given) {
-            if let Some(slot) = row.get_mut(*target) {
-                *slot = Some(e);
-            }
+            let at = target.column;
+            let (Some(slot), Some(column)) = (row.get_mut(at), table.columns.get(at)) else {
+                continue;
+            };
+            *slot = Some(match target.path.is_empty() {
+                true => e,
+                false => {
+                    let old = slot.take();
+                    let old = old.unwrap_or(Expr::Const(Value::Null, column.ty));
+                    self.put(target, old, e, column, cx)?
+                }
+            });
         }
-        row.into_iter()
-            .zip(&table.columns)
+        let columns = row.into_iter().zip(&table.columns);
+        Ok(columns
             .map(|(e, c)| e.unwrap_or_else(|| self.default_of(c)))
-            .collect()
+            .collect())
     }
 
     fn default_of(&self, column: &ColumnDef) -> Expr {

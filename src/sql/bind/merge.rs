@@ -151,7 +151,7 @@ impl<'a> Binder<'a> {
                 let MergeInsertKind::Values(values) = &insert.kind else {
                     return Err(syntax("syntax error after INSERT"));
                 };
-                let targets = self.insert_columns(table, &insert.columns)?;
+                let targets = self.insert_places(table, &insert.columns)?;
                 let [row] = values.rows.as_slice() else {
                     return Err(syntax("syntax error in MERGE"));
                 };
@@ -365,6 +365,15 @@ fn hoisted(e: Expr, base: usize, computed: &mut Vec<Expr>) -> Expr {
             to,
             typmod,
             explicit,
+        },
+        // Values that one subquery computes, in parts of columns: it is to run once.
+        Expr::Call { func, args, ty } if args.iter().any(is_packed) => Expr::Call {
+            func,
+            args: args
+                .into_iter()
+                .map(|e| hoisted(e, base, computed))
+                .collect(),
+            ty,
         },
         e => {
             let ty = e.ty();

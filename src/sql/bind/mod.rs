@@ -29,6 +29,7 @@ mod modify;
 pub mod names;
 mod operator;
 mod ordered_set;
+mod places;
 mod query;
 pub mod routine;
 mod rows;
@@ -48,6 +49,7 @@ pub(super) mod walk;
 mod window;
 mod with;
 
+use super::parse::places::Subscripts;
 use super::parse::{Ast, Lines, Overriding, Parsed};
 use super::planner;
 use super::statement::{BindEnv, Bound, Statement};
@@ -88,6 +90,7 @@ pub(super) fn bind_unplanned(parsed: &Parsed, env: &BindEnv) -> Result<Bound> {
         binder.params = env.param_types.to_vec();
         binder.text = parsed.text.clone();
         binder.overriding = parsed.overriding;
+        binder.subscripts = &parsed.subscripts;
         binder.each_call = each_call;
         let statement = match &parsed.ast {
             Ast::Sql(s) => binder.statement(s)?,
@@ -175,6 +178,8 @@ struct Binder<'a> {
     unfilled: bool,
     /// INSERT … OVERRIDING … VALUE.
     overriding: Overriding,
+    /// Of the columns that the statement assigns to.
+    subscripts: &'a [Subscripts],
     /// Inside of a function's body: what it is called with.
     arguments: Option<call::Arguments>,
     /// Bodies of functions that the statement has so far.
@@ -345,6 +350,7 @@ impl<'a> Binder<'a> {
             reading: None,
             unfilled: false,
             overriding: Overriding::Nothing,
+            subscripts: &[],
             arguments: None,
             calls: 0,
             bodies: 0,

@@ -3,8 +3,9 @@
 //! Owns: assignments. Source: `transformUpdateStmt`, `transformDeleteStmt`.
 
 use super::insert::is_default;
+use super::places::Place;
 use super::scope::Scope;
-use super::{Binder, Clause, Cx, merge, names, rows, syntax};
+use super::{Binder, Clause, Cx, merge, rows, syntax};
 use crate::statement::Statement;
 use engine::catalog::triggers::Event;
 use engine::catalog::{ColumnDef, Table};
@@ -14,7 +15,7 @@ use sqlparser::ast::{
 };
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{Error, Result, SqlState};
+use types::{Error, Result};
 
 impl<'a> Binder<'a> {
     pub(super) fn update(&mut self, u: &'a ast::Update) -> Result<Statement> {
@@ -128,14 +129,14 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// SET: one value a column, each column once.
+    /// SET: one value a place, each place once.
     pub(super) fn assignments(
         &mut self,
         list: &'a [ast::Assignment],
         table: &Table,
         cx: &mut Cx,
     ) -> Result<Vec<Assignment>> {
-        let mut out: Vec<Assignment> = Vec::with_capacity(list.len());
+        let mut out: Vec<Given> = Vec::with_capacity(list.len());
         for a in list {
             match &a.target {
                 AssignmentTarget::ColumnName(name) => {
@@ -145,10 +146,8 @@ impl<'a> Binder<'a> {
                     if let (Some(q), true) = (subquery_of(&a.value), targets.len() > 1) {
                         let values = self.packed_subquery(q, targets.len(), cx)?;
                         for (name, value) in targets.iter().zip(values) {
-                            let column = self.free_column(name, table, &out)?;
-                            let def = column_of(table, column)?;
-                            let expr = self.assign(value, def)?;
-                            out.push(Assignment { column, expr });
+                            let place = self.place(table, name)?;
+                            self.put_value(&place, value, table, cx, &mut out)?;
                         }
                         continue;
                     }
@@ -173,7 +172,11 @@ impl<'a> Binder<'a> {
                 }
             }
         }
-        Ok(out)
+        let assigned = out.into_iter().map(|g| Assignment {
+            column: g.column,
+            expr: g.expr,
+        });
+        Ok(assigned.collect())
     }
 
     fn one_assignment(
@@ -182,40 +185,55 @@ impl<'a> Binder<'a> {
         value: &'a ast::Expr,
         table: &Table,
         cx: &mut Cx,
-        out: &mut Vec<Assignment>,
+        out: &mut Vec<Given>,
     ) -> Result<()> {
-        let column = self.free_column(name, table, out)?;
-        let def = column_of(table, column)?;
+        let place = self.place(table, name)?;
         let mut inner = value;
         while let ast::Expr::Nested(x) = inner {
             inner = x;
         }
         if is_default(inner) && !std::ptr::eq(inner, value) {
-            return Err(Error::new(
-                SqlState::SYNTAX_ERROR,
-                "DEFAULT is not allowed in this context",
-            ));
+            return Err(syntax("DEFAULT is not allowed in this context"));
         }
+        let def = column_of(table, place.column)?;
+        if !place.path.is_empty() {
+            let value = self.part_value(&place, value, def, cx)?;
+            return self.put_value(&place, value, table, cx, out);
+        }
+        refuse_again(&place, def, out)?;
         let expr = self.assigned(value, def, cx)?;
-        out.push(Assignment { column, expr });
+        out.push(Given {
+            column: place.column,
+            expr,
+            whole: true,
+        });
         Ok(())
     }
 
-    /// A column that nothing has been assigned to yet.
-    fn free_column(
-        &self,
-        name: &ast::ObjectName,
+    /// A value in its place; other parts of the column may have theirs already.
+    fn put_value(
+        &mut self,
+        place: &Place<'a>,
+        value: Expr,
         table: &Table,
-        out: &[Assignment],
-    ) -> Result<usize> {
-        let column = self.target_column(table, name)?;
-        if out.iter().any(|a| a.column == column) {
-            let shown = names::first_last(name).unwrap_or_default();
-            return Err(syntax(format!(
-                "multiple assignments to same column \"{shown}\""
-            )));
-        }
-        Ok(column)
+        cx: &mut Cx,
+        out: &mut Vec<Given>,
+    ) -> Result<()> {
+        let column = place.column;
+        let def = column_of(table, column)?;
+        refuse_again(place, def, out)?;
+        let known = out.iter().position(|g| g.column == column);
+        let old = match known {
+            Some(at) => out.remove(at).expr,
+            None => Expr::Column(column, def.ty),
+        };
+        let given = Given {
+            column,
+            expr: self.put(place, old, value, def, cx)?,
+            whole: place.path.is_empty(),
+        };
+        out.insert(known.unwrap_or(out.len()), given);
+        Ok(())
     }
 
     /// RETURNING over the stored row, or it and those it was found by.
@@ -239,6 +257,26 @@ impl<'a> Binder<'a> {
             exprs,
             columns: Arc::new(columns),
         })
+    }
+}
+
+/// What a column gets.
+struct Given {
+    column: usize,
+    expr: Expr,
+    /// Not a part of it alone.
+    whole: bool,
+}
+
+/// 42601 for a column that has been given something, where that or this is all of it.
+fn refuse_again(place: &Place, column: &ColumnDef, out: &[Given]) -> Result<()> {
+    let again = |g: &Given| g.column == place.column && (g.whole || place.path.is_empty());
+    match out.iter().any(again) {
+        true => Err(syntax(format!(
+            "multiple assignments to same column \"{}\"",
+            column.name
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -61,6 +61,7 @@ fn within(
         let mut binder = Binder::new(env, &parsed.lines);
         binder.text = parsed.text.clone();
         binder.overriding = parsed.overriding;
+        binder.subscripts = &parsed.subscripts;
         binder.each_call = each_call;
         binder.defining = defining;
         binder.takes_arguments(f);

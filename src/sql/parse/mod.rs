@@ -15,6 +15,7 @@ mod frame;
 pub(crate) mod infer;
 mod maintenance;
 mod operators;
+pub(crate) mod places;
 pub(crate) mod plpgsql;
 mod portals;
 pub(crate) mod rename;
@@ -44,6 +45,8 @@ pub struct Parsed {
     pub kind: Kind,
     /// INSERT … OVERRIDING SYSTEM VALUE, which the grammar crate does not know.
     pub(super) overriding: Overriding,
+    /// Of the columns that it assigns to, as `places` has numbered them.
+    pub(super) subscripts: Vec<places::Subscripts>,
     /// To turn line and column into a position in the script.
     pub(super) lines: Arc<Lines>,
 }
@@ -237,9 +240,10 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
         let text: Arc<str> = piece.text.into();
         let mut tokens = piece.tokens;
         let overriding = overriding(&mut tokens);
-        let ast = read(tokens, &text, sql, &lines)?;
+        let (ast, subscripts) = read(tokens, &text, sql, &lines)?;
         out.push(Parsed {
             overriding,
+            subscripts,
             kind: kind_of(&ast),
             ast,
             text,
@@ -287,13 +291,19 @@ fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Overriding {
     out
 }
 
-fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Result<Ast> {
+fn read(
+    tokens: Vec<TokenWithSpan>,
+    text: &str,
+    sql: &str,
+    lines: &Lines,
+) -> Result<(Ast, Vec<places::Subscripts>)> {
     let source = errors::Source { sql, lines };
     let tokens = rewrite::tokens(operators::tokens(tokens), source)?;
     let tokens = infer::tokens(tokens, source)?;
+    let (tokens, subscripts) = places::tokens(tokens, source)?;
     let mut cursor = cursor::Cursor::new(&tokens, sql, lines);
     if let Some(command) = command::read(&mut cursor, text)? {
-        return Ok(Ast::Command(command));
+        return Ok((Ast::Command(command), subscripts));
     }
     let mut parser = parser(tokens);
     match parser.parse_statement() {
@@ -302,7 +312,7 @@ fn read(tokens: Vec<TokenWithSpan>, text: &str, sql: &str, lines: &Lines) -> Res
             if next.token != Token::EOF {
                 return Err(source.at_token(Some(next)));
             }
-            Ok(Ast::Sql(Box::new(statement)))
+            Ok((Ast::Sql(Box::new(statement)), subscripts))
         }
         Err(e) => Err(source.syntax(e, &parser.into_tokens())),
     }

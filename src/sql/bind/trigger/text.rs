@@ -38,6 +38,7 @@ impl Place<'_> {
         binder.params = self.types.to_vec();
         binder.text = parsed.text.clone();
         binder.overriding = parsed.overriding;
+        binder.subscripts = &parsed.subscripts;
         binder.around = Some(self.around.clone());
         // A function of a trigger has no arguments: `$1` means nothing.
         binder.arguments = Some(Arguments {

@@ -10,6 +10,7 @@
 
 mod args;
 mod arrays;
+pub mod assign;
 mod bytes;
 mod compare;
 mod datetime;
@@ -260,6 +261,7 @@ static TABLES: &[&[Function]] = &[
     numerics::FUNCTIONS,
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,
+    assign::FUNCTIONS,
     jsonb::FUNCTIONS,
     jsonb::path_functions::FUNCTIONS,
     json::FUNCTIONS,
