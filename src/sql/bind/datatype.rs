@@ -6,6 +6,7 @@ use super::{names, unsupported};
 use sqlparser::ast::{
     self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, ObjectName, TimezoneInfo,
 };
+use types::time::range::Range;
 use types::{DataType, Error, Result, SqlState};
 
 /// The type and its typmod (-1 none).
@@ -46,7 +47,13 @@ pub(super) fn resolve(ty: &ast::DataType) -> Result<(DataType, i32)> {
                 TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => (DataType::Timestamptz, typmod),
             })
         }
-        A::Interval { .. } => plain(DataType::Interval),
+        A::Interval { fields, precision } => {
+            let fields = fields.as_ref().map(|f| f.to_string().to_lowercase());
+            Ok((
+                DataType::Interval,
+                interval(&fields.unwrap_or_default(), *precision)?,
+            ))
+        }
         A::Uuid => plain(DataType::Uuid),
         A::JSONB => plain(DataType::Jsonb),
         A::JSON => plain(DataType::Json),
@@ -220,6 +227,17 @@ fn char_length(n: i64, name: &str) -> Result<i32> {
         )));
     }
     Ok(n as i32 + 4)
+}
+
+/// The modifier of an interval of these fields, `""` for all.
+pub(super) fn interval(fields: &str, decimals: Option<u64>) -> Result<i32> {
+    let decimals = match precision(decimals, "INTERVAL")? {
+        -1 => None,
+        n => Some(n),
+    };
+    let range = Range::named(fields, decimals);
+    let range = range.ok_or_else(|| super::syntax("syntax error at or near \"(\""))?;
+    Ok(range.typmod())
 }
 
 fn precision(p: Option<u64>, what: &str) -> Result<i32> {

@@ -86,17 +86,27 @@ impl<'a> Binder<'a> {
             Expr::Const(Value::Text(s), _) => s,
             _ => return Err(syntax("syntax error at or near \"interval\"")),
         };
-        let unit = i.last_field.as_ref().or(i.leading_field.as_ref());
-        let text = match unit {
-            // A bare number counts the last unit named.
-            Some(unit) if text.trim().parse::<f64>().is_ok() => {
-                format!("{} {}", text.trim(), unit.to_string().to_lowercase())
-            }
-            _ => text.to_string(),
-        };
-        self.explicit_cast(unknown(&text), DataType::Interval, -1)
+        let typmod = interval_typmod(i)?;
+        self.explicit_cast(unknown(&text), DataType::Interval, typmod)
             .map_err(|e| self.at(e, v.span))
     }
+}
+
+/// What an interval's literal says behind its text.
+pub(super) fn interval_typmod(i: &ast::Interval) -> Result<i32> {
+    let fields = [&i.leading_field, &i.last_field];
+    let fields = fields
+        .into_iter()
+        .flatten()
+        .map(|f| f.to_string().to_lowercase());
+    let fields = fields.collect::<Vec<_>>().join(" to ");
+    let decimals = match (i.leading_precision, i.fractional_seconds_precision) {
+        // `second(2)`
+        (Some(n), None) if i.last_field.is_none() && !fields.is_empty() => Some(n),
+        (None, n) => n,
+        _ => return Err(syntax("syntax error at or near \"(\"")),
+    };
+    super::datatype::interval(&fields, decimals)
 }
 
 /// int4, int8 or numeric by size.

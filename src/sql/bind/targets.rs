@@ -92,6 +92,7 @@ impl<'a> Binder<'a> {
         Ok(match e {
             ast::Expr::Nested(inner) => self.cast_typmod(inner)?,
             ast::Expr::Cast { data_type, .. } => self.declared_type(data_type)?.typmod,
+            ast::Expr::Interval(i) => super::literal::interval_typmod(i)?,
             _ => -1,
         })
     }

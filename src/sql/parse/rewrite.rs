@@ -315,7 +315,8 @@ fn joined(
     if !function && matches!(before, Some(b) if is(b, Keyword::AS)) {
         return Err(source.at_token(Some(token)));
     }
-    Ok((queries && of_user_type(out, last, token)).then(|| out.len() - 1))
+    let moved = of_interval(out, last, token) || (queries && of_user_type(out, last, token));
+    Ok(moved.then(|| out.len() - 1))
 }
 
 /// The grammar crate reads all of it.
@@ -329,6 +330,29 @@ fn begins_query(token: &Token) -> bool {
         Keyword::VALUES,
     ];
     words.iter().any(|w| is(token, *w))
+}
+
+/// `interval(3) 'text'` becomes `'text'::interval(3)`.
+fn of_interval(out: &mut Vec<TokenWithSpan>, last: Option<usize>, text: &TokenWithSpan) -> bool {
+    let Some(first) = last.and_then(|at| at.checked_sub(3)) else {
+        return false;
+    };
+    let is_type = match out.get(first..first + 4) {
+        Some([interval, open, number, close]) => {
+            is(&interval.token, Keyword::INTERVAL)
+                && open.token == Token::LParen
+                && matches!(number.token, Token::Number(..))
+                && close.token == Token::RParen
+        }
+        _ => false,
+    };
+    if is_type {
+        let name = out.drain(first..).collect::<Vec<_>>();
+        out.push(text.clone());
+        out.push(TokenWithSpan::new(Token::DoubleColon, text.span));
+        out.extend(name.into_iter().take(4));
+    }
+    is_type
 }
 
 /// `[schema.]type 'text'` becomes `'text'::[schema.]type`, where the type is no word of the grammar's.

@@ -22,6 +22,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 pub use crate::time::parse::ParseEnv;
+use crate::time::range::Range;
 pub use array::parse as parse_array;
 pub use number::{float4, float8};
 pub use record::parse as parse_record;
@@ -93,7 +94,7 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         DataType::Time => Value::Time(time::parse::time(s, env)?),
         DataType::Timestamp => Value::Timestamp(time::parse::timestamp(s, env)?),
         DataType::Timestamptz => Value::Timestamptz(time::parse::timestamptz(s, env)?),
-        DataType::Interval => Value::Interval(time::interval::parse(s)?),
+        DataType::Interval => Value::Interval(time::interval::parse(s, Range::of(typmod))?),
         DataType::Uuid => Value::Uuid(uuid(s)?),
         DataType::Jsonb => Value::Jsonb(Arc::new(Json::parse(s)?)),
         DataType::Json => {

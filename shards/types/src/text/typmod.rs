@@ -2,6 +2,7 @@
 //!
 //! Source: PostgreSQL 15 `varchar()`, `bpchar()`, `numeric()`, `AdjustTimestampForTypmod`.
 
+use crate::time::range::Range;
 use crate::time::{INFINITY, MICROS_PER_SECOND, NEG_INFINITY};
 use crate::{Array, DataType, Error, Interval, Numeric, Result, SqlState, Value};
 use std::sync::Arc;
@@ -138,11 +139,11 @@ fn round(micros: i64, decimals: i32) -> i64 {
     }
 }
 
-/// An interval's modifier: the range of fields in the high half (all = 0x7fff), decimals in the low.
 fn interval(v: Interval, typmod: i32) -> Interval {
-    let decimals = typmod & 0xffff;
+    let range = Range::of(typmod);
+    let v = range.cut(v);
     Interval {
-        micros: round(v.micros, if decimals == 0xffff { 6 } else { decimals }),
+        micros: round(v.micros, range.decimals().unwrap_or(6)),
         ..v
     }
 }

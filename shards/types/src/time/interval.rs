@@ -5,6 +5,7 @@
 //! Source: PostgreSQL 15 `DecodeInterval`, `DecodeISO8601Interval`.
 
 use super::parse::{Kind, scan};
+use super::range::Range;
 use super::{
     MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, interval_out_of_range,
 };
@@ -23,7 +24,7 @@ enum Refusal {
 type Step<T = ()> = std::result::Result<T, Refusal>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Unit {
+pub(super) enum Unit {
     Microsecond,
     Millisecond,
     Second,
@@ -58,8 +59,8 @@ fn unit(word: &str) -> Option<Unit> {
     })
 }
 
-/// 22007 for what is not an interval, 22015 for a field out of range.
-pub fn parse(text: &str) -> Result<Interval> {
+/// 22007 for what is not an interval, 22015 for a field out of range. The range says what a bare number counts.
+pub fn parse(text: &str, range: Range) -> Result<Interval> {
     let refused = |r| match r {
         Refusal::Format => Error::new(
             SqlState::INVALID_DATETIME_FORMAT,
@@ -78,7 +79,7 @@ pub fn parse(text: &str) -> Result<Interval> {
     let parsed = if trimmed.starts_with('P') {
         iso(trimmed)
     } else {
-        verbose(text)
+        verbose(text, range)
     };
     parsed.and_then(Sum::finish).map_err(refused)
 }
@@ -206,7 +207,7 @@ fn decimal(text: &str) -> Step<(i64, f64)> {
 }
 
 /// Read from the end, so that a unit is known before its number.
-fn verbose(text: &str) -> Step<Sum> {
+fn verbose(text: &str, range: Range) -> Step<Sum> {
     let mut tokens = scan(text).ok_or(Refusal::Format)?;
     // An `@` in front is noise and was dropped by the scanner.
     let ago = tokens.last().is_some_and(|(_, t)| t == "ago");
@@ -215,17 +216,25 @@ fn verbose(text: &str) -> Step<Sum> {
     }
     let mut sum = Sum::default();
     let mut pending: Option<Unit> = None;
+    // What a number before the last one counts, where it does not say it: of hours the days, else it is a mistake.
+    let mut before: Option<Unit> = None;
     let mut seen: Vec<Unit> = Vec::new();
     let mut used = false;
     for (kind, token) in tokens.iter().rev() {
         match kind {
-            Kind::Time => clock(token, 1, &mut sum, &mut pending, &mut seen)?,
+            Kind::Time => clock(token, 1, range, &mut sum, &mut pending, &mut seen)?,
             Kind::Offset if token.contains(':') => {
                 let sign = if token.starts_with('-') { -1 } else { 1 };
-                clock(&token[1..], sign, &mut sum, &mut pending, &mut seen)?;
+                clock(&token[1..], sign, range, &mut sum, &mut pending, &mut seen)?;
             }
             Kind::Date | Kind::Number | Kind::Offset => {
-                amount(token, &mut sum, &mut pending, &mut seen)?;
+                let unit = pending.take().or(before).unwrap_or(range.last_unit());
+                amount(token, unit, &mut sum, &mut seen)?;
+                before = Some(match unit {
+                    _ if dash(token).is_some() => Unit::Month,
+                    Unit::Hour => Unit::Day,
+                    same => same,
+                });
             }
             Kind::Word => match unit(token) {
                 Some(u) => {
@@ -256,9 +265,13 @@ fn mark(seen: &mut Vec<Unit>, unit: Unit) -> Step {
     Ok(())
 }
 
-fn amount(token: &str, sum: &mut Sum, pending: &mut Option<Unit>, seen: &mut Vec<Unit>) -> Step {
-    let dash = token[1..].find('-').map(|i| i + 1);
-    if let Some(at) = dash {
+/// Where the dash of SQL's year-month is.
+fn dash(token: &str) -> Option<usize> {
+    token.get(1..)?.find('-').map(|i| i + 1)
+}
+
+fn amount(token: &str, unit: Unit, sum: &mut Sum, seen: &mut Vec<Unit>) -> Step {
+    if let Some(at) = dash(token) {
         // SQL's year-month.
         let (years, months) = (&token[..at], &token[at + 1..]);
         let (years, _) = decimal(years)?;
@@ -272,7 +285,6 @@ fn amount(token: &str, sum: &mut Sum, pending: &mut Option<Unit>, seen: &mut Vec
         sum.add_years(years, 0.0, 1)?;
         return sum.add(Unit::Month, sign * months, sign as f64 * fraction);
     }
-    let unit = pending.take().unwrap_or(Unit::Second);
     let (whole, fraction) = decimal(token)?;
     mark(seen, unit)?;
     sum.add(unit, whole, fraction)
@@ -282,13 +294,11 @@ fn amount(token: &str, sum: &mut Sum, pending: &mut Option<Unit>, seen: &mut Vec
 fn clock(
     token: &str,
     sign: i64,
+    range: Range,
     sum: &mut Sum,
     pending: &mut Option<Unit>,
     seen: &mut Vec<Unit>,
 ) -> Step {
-    if pending.is_some() {
-        return Err(Refusal::Format);
-    }
     for unit in [Unit::Hour, Unit::Minute, Unit::Second] {
         mark(seen, unit)?;
     }
@@ -302,7 +312,7 @@ fn clock(
     };
     let (h, m, s) = match parts[..] {
         [h, m, s] => (number(h)?, number(m)?, number(s)?),
-        [m, s] if token.contains('.') => (0, number(m)?, number(s)?),
+        [m, s] if token.contains('.') || range.from_minutes() => (0, number(m)?, number(s)?),
         [h, m] => (number(h)?, number(m)?, 0),
         _ => return Err(Refusal::Format),
     };
@@ -343,7 +353,9 @@ fn iso(text: &str) -> Step<Sum> {
         })?;
     }
     match time {
-        Some(t) if t.contains(':') => clock(t, 1, &mut sum, &mut None, &mut Vec::new())?,
+        Some(t) if t.contains(':') => {
+            clock(t, 1, Range::WHOLE, &mut sum, &mut None, &mut Vec::new())?;
+        }
         Some(t) => designators(t, &mut sum, |c| match c {
             'H' => Some(Unit::Hour),
             'M' => Some(Unit::Minute),

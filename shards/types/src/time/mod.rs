@@ -13,6 +13,7 @@ pub mod fields;
 pub mod format;
 pub mod interval;
 pub mod parse;
+pub mod range;
 pub mod zone;
 
 #[cfg(test)]

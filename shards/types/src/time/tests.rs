@@ -34,7 +34,7 @@ impl Reader {
     }
 
     fn interval(&self, s: &str) -> Interval {
-        interval::parse(s).unwrap()
+        interval::parse(s, range::Range::WHOLE).unwrap()
     }
 
     fn numeric(&self, n: Option<Numeric>) -> String {

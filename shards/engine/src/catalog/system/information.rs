@@ -10,6 +10,7 @@ use crate::catalog::path;
 use crate::catalog::{Catalog, Check, Sequence, Table, TableKind, UserType, UserTypeKind};
 use crate::exec::Context;
 use types::limits::ROW_BYTES_MAX;
+use types::time::range::Range;
 use types::{DataType, Row, Value};
 
 const YES: &str = "YES";
@@ -174,6 +175,18 @@ fn datetime_precision(ty: DataType, typmod: i32) -> Value {
     }
 }
 
+/// The fields of an interval type, with decimals behind them.
+fn interval_type(ty: DataType, typmod: i32) -> Value {
+    let suffix = match ty {
+        DataType::Interval => Range::of(typmod).suffix(),
+        _ => String::new(),
+    };
+    match suffix.strip_prefix(' ') {
+        Some(fields) => text(&fields.to_uppercase()),
+        None => null(),
+    }
+}
+
 /// `data_type`.
 pub(super) fn kind_of_type(ty: DataType) -> &'static str {
     match ty {
@@ -277,7 +290,8 @@ impl Column<'_> {
             scale,
             datetime_precision(ty, typmod),
         ];
-        // Interval, character set and collation: none of it applies.
+        row.push(interval_type(ty, typmod));
+        // Interval's precision, character set and collation: none of it applies.
         row.resize(22, Value::Null);
         match self.domain {
             Some(d) => row.extend([database(ctx), text(&d.schema), text(&d.name)]),

@@ -130,7 +130,9 @@ fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) ->
         now_micros: ctx.transaction_micros,
     };
     // A length is applied afterwards, where it is known whether the cast is explicit.
-    let typmod = if to == Interval { typmod } else { -1 };
+    // Of an interval's literal it says what a bare number counts.
+    let counts = from == Unknown && to == Interval;
+    let typmod = if counts { typmod } else { -1 };
     let read = text::parse(s, to, typmod, &env)?;
     match to {
         EnumArray(oid) => array(read, Text, Enum(oid), ctx),

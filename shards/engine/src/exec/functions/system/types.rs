@@ -8,6 +8,7 @@ use crate::catalog::{path, qualify};
 use crate::exec::functions::{ANY, natural_type};
 use crate::exec::{Context, cast};
 use DataType::*;
+use types::time::range::Range;
 use types::{DataType, Reg, Result, SqlState, Value};
 
 /// For each type: its `pg_typeof`, and the cast to it.
@@ -184,6 +185,10 @@ pub fn type_name(ty: DataType, typmod: Option<i64>) -> String {
             // The scale has 11 bits and may be negative.
             let scale = ((packed & 0x7ff) ^ 1024) - 1024;
             format!("{name}({},{scale})", (packed >> 16) & 0xffff)
+        }
+        Interval => {
+            let typmod = i32::try_from(typmod).unwrap_or(-1);
+            format!("{name}{}", Range::of(typmod).suffix())
         }
         Time | Timestamp | Timestamptz => match name.split_once(' ') {
             Some((word, rest)) => format!("{word}({typmod}) {rest}"),
