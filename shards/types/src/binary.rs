@@ -6,6 +6,7 @@
 
 mod numeric;
 
+use crate::network::{Inet, Mac, Mac8};
 use crate::{Array, DataType, Error, Interval, Json, Record, Reg};
 use crate::{Result, SqlState, Value, json, time};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub fn encode(v: &Value, ty: DataType, out: &mut Vec<u8>) {
             out.extend_from_slice(&i.months.to_be_bytes());
         }
         Value::Uuid(u) => out.extend_from_slice(u.as_bytes()),
+        Value::Inet(i) => i.to_wire(out),
+        Value::Macaddr(m) => out.extend_from_slice(&m.0),
+        Value::Macaddr8(m) => out.extend_from_slice(&m.0),
         Value::Jsonb(j) => {
             out.push(JSONB_VERSION);
             let mut text = String::new();
@@ -131,6 +135,12 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         DataType::Time => Value::Time(time_of_day(i64::from_be_bytes(fixed(bytes)?))?),
         DataType::Timestamp => Value::Timestamp(timestamp(i64::from_be_bytes(fixed(bytes)?))?),
         DataType::Timestamptz => Value::Timestamptz(timestamp(i64::from_be_bytes(fixed(bytes)?))?),
+        DataType::Inet | DataType::Cidr => Value::Inet(Inet::from_wire(bytes, ty)?),
+        DataType::Macaddr => Value::Macaddr(Mac(fixed(bytes)?)),
+        DataType::Macaddr8 => Value::Macaddr8(match bytes.len() {
+            6 => Mac8::from(Mac(fixed(bytes)?)),
+            _ => Mac8(fixed(bytes)?),
+        }),
         DataType::Interval => interval(&fixed::<16>(bytes)?),
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(fixed(bytes)?)),
         DataType::Jsonb => Value::Jsonb(Arc::new(jsonb(bytes)?)),

@@ -164,6 +164,10 @@ data_types! {
         Record, 2249, RecordArray, 2287, "record", "record", -1, 'P';
         Regprocedure, 2202, RegprocedureArray, 2207, "regprocedure", "regprocedure", 4, 'N';
         Jsonpath, 4072, JsonpathArray, 4073, "jsonpath", "jsonpath", -1, 'U';
+        Inet, 869, InetArray, 1041, "inet", "inet", -1, 'I';
+        Cidr, 650, CidrArray, 651, "cidr", "cidr", -1, 'I';
+        Macaddr, 829, MacaddrArray, 1040, "macaddr", "macaddr", 6, 'U';
+        Macaddr8, 774, Macaddr8Array, 775, "macaddr8", "macaddr8", 8, 'U';
     }
 }
 

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod json;
 pub mod limits;
 pub mod marks;
+pub mod network;
 pub mod numeric;
 pub mod order;
 pub mod record;

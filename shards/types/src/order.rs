@@ -32,6 +32,9 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Interval(a), Value::Interval(b)) => span(a).cmp(&span(b)),
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
         (Value::Enum(a), Value::Enum(b)) => a.order.cmp(&b.order),
+        (Value::Inet(a), Value::Inet(b)) => a.compare(b),
+        (Value::Macaddr(a), Value::Macaddr(b)) => a.cmp(b),
+        (Value::Macaddr8(a), Value::Macaddr8(b)) => a.cmp(b),
         (Value::Jsonb(a), Value::Jsonb(b)) => compare_json(a, b),
         (Value::Array(a), Value::Array(b)) => {
             let bpchar = a.element == DataType::Bpchar;
@@ -68,6 +71,9 @@ pub fn hash(v: &Value, state: &mut impl Hasher) {
         Value::Interval(i) => span(i).hash(state),
         Value::Uuid(u) => u.as_bytes().hash(state),
         Value::Enum(e) => e.order.hash(state),
+        Value::Inet(i) => (i.address(), i.bits()).hash(state),
+        Value::Macaddr(m) => m.hash(state),
+        Value::Macaddr8(m) => m.hash(state),
         Value::Jsonb(j) => hash_json(j, state),
         Value::Array(a) => {
             state.write_usize(a.items.len());
@@ -244,7 +250,10 @@ fn kind(v: &Value) -> u8 {
         Value::Json(_) => 12,
         Value::Enum(_) => 13,
         Value::Record(_) => 14,
-        Value::Null => 15,
+        Value::Inet(_) => 15,
+        Value::Macaddr(_) => 16,
+        Value::Macaddr8(_) => 17,
+        Value::Null => 18,
     }
 }
 

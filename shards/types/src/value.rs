@@ -1,5 +1,6 @@
 //! One SQL value in memory. The type is kept beside it (column, expression), not in it.
 
+use crate::network::{Inet, Mac, Mac8};
 use crate::{DataType, Json, Numeric, Record};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,6 +40,10 @@ pub enum Value {
     Json(Arc<str>),
     Enum(EnumValue),
     Record(Arc<Record>),
+    /// inet and cidr.
+    Inet(Inet),
+    Macaddr(Mac),
+    Macaddr8(Mac8),
 }
 
 /// A label of an enum, by its place: the label's text is in the catalog.
@@ -107,7 +112,10 @@ impl Value {
                 | Value::Interval(_)
                 | Value::Uuid(_)
                 | Value::Oid(_)
-                | Value::Enum(_) => 0,
+                | Value::Enum(_)
+                | Value::Inet(_)
+                | Value::Macaddr(_)
+                | Value::Macaddr8(_) => 0,
             }
     }
 

@@ -216,6 +216,9 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         | Value::Time(_)
         | Value::Interval(_)
         | Value::Uuid(_)
+        | Value::Inet(_)
+        | Value::Macaddr(_)
+        | Value::Macaddr8(_)
         | Value::Enum(_)
         | Value::Record(_) => push_string(&text_of(value, ty, zone), out),
     }

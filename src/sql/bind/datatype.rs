@@ -102,7 +102,7 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<(DataType, i32)> {
                     .with_hint("Sequences do not exist yet; use an integer or a uuid key.")
             }
             "timetz" => unsupported("type time with time zone"),
-            "money" | "xml" | "inet" | "cidr" | "macaddr" | "point" | "hstore" | "bit"
+            "money" | "xml" | "point" | "hstore" | "bit"
             | "varbit" | "tsvector" | "tsquery" => unsupported(&format!("type {base}")),
             _ => unknown_type(&base),
         });

@@ -199,11 +199,21 @@ fn each(table: &Table, conditions: &[Expr], several: bool, on: &Estimator) -> Op
 
 /// Whether an array's element becomes a key of the column when it is known (`exec::operators::settle`).
 fn is_settled_as(element: DataType, column: DataType) -> bool {
-    use DataType::{Bytea, Date, Numeric, Timestamp, Timestamptz, Uuid};
+    use DataType::{
+        Bytea, Date, Inet, Macaddr, Macaddr8, Numeric, Timestamp, Timestamptz, Uuid,
+    };
     let alike = element == column
         && matches!(
             column,
-            Bytea | Date | Numeric | Timestamp | Timestamptz | Uuid
+            Bytea
+                | Date
+                | Numeric
+                | Timestamp
+                | Timestamptz
+                | Uuid
+                | Inet
+                | Macaddr
+                | Macaddr8
         );
     alike || element.is_integer() && column.is_integer() || same_form(element, column)
 }
@@ -474,7 +484,7 @@ fn has_expressions(table: &Table) -> bool {
 
 /// Each value of `from` is the same value of `to`, in the same order.
 fn widens(from: DataType, to: DataType) -> bool {
-    use DataType::{Int2, Int4, Int8, Numeric, Text, Varchar};
+    use DataType::{Cidr, Inet, Int2, Int4, Int8, Numeric, Text, Varchar};
     matches!(
         (from, to),
         (Int2, Int4 | Int8 | Numeric)
@@ -482,6 +492,7 @@ fn widens(from: DataType, to: DataType) -> bool {
             | (Int8, Numeric)
             | (Varchar, Text)
             | (Text, Varchar)
+            | (Cidr, Inet)
     )
 }
 
@@ -527,8 +538,11 @@ fn is_moment_of(from: DataType, to: DataType) -> bool {
 }
 
 fn same_form(a: DataType, b: DataType) -> bool {
-    let plain = |t: DataType| matches!(t, DataType::Text | DataType::Varchar);
-    plain(a) && plain(b)
+    use DataType::{Cidr, Inet, Text, Varchar};
+    matches!(
+        (a, b),
+        (Text | Varchar, Text | Varchar) | (Inet | Cidr, Inet | Cidr)
+    )
 }
 
 fn narrowed(value: &Value, ty: DataType) -> Option<Value> {

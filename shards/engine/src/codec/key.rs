@@ -27,6 +27,7 @@ use super::key_json::{put_json, take_json};
 use super::key_number::{put_numeric, take_numeric};
 use std::sync::Arc;
 use types::limits::KEY_BYTES_MAX;
+use types::network::{Inet, Mac, Mac8};
 use types::order::{span, trimmed};
 use types::{Array, DataType, EnumValue, Interval, PartitionId, Reg, Result, Row, Value};
 
@@ -134,6 +135,10 @@ pub fn is_exact(ty: DataType) -> bool {
             | DataType::Timestamp
             | DataType::Timestamptz
             | DataType::Uuid
+            | DataType::Inet
+            | DataType::Cidr
+            | DataType::Macaddr
+            | DataType::Macaddr8
     )
 }
 
@@ -195,6 +200,9 @@ fn put_value(v: &Value, ty: DataType, out: &mut Vec<u8>) -> Result<(), CodecErro
             out.extend_from_slice(&flipped.to_be_bytes());
         }
         (DataType::Uuid, Value::Uuid(u)) => out.extend_from_slice(u.as_bytes()),
+        (DataType::Inet | DataType::Cidr, Value::Inet(i)) => put_inet(i, out),
+        (DataType::Macaddr, Value::Macaddr(m)) => out.extend_from_slice(&m.0),
+        (DataType::Macaddr8, Value::Macaddr8(m)) => out.extend_from_slice(&m.0),
         (DataType::Jsonb, Value::Jsonb(j)) => put_json(j, out),
         (DataType::Enum(_), Value::Enum(e)) => put_i64(e.order, out),
         (DataType::Json, Value::Json(s)) => put_bytes(s.as_bytes(), out),
@@ -227,6 +235,25 @@ fn put_integer(v: &Value, ty: DataType, out: &mut Vec<u8>) -> Result<(), CodecEr
         _ => put_i64(wide, out),
     }
     Ok(())
+}
+
+/// How many bytes an address has, the network's bits, how many they are, the whole address.
+fn put_inet(i: &Inet, out: &mut Vec<u8>) {
+    let octets = i.octets();
+    out.push(octets.len() as u8);
+    out.extend_from_slice(&i.network().octets());
+    out.push(i.bits());
+    out.extend_from_slice(&octets);
+}
+
+fn take_inet(r: &mut Reader<'_>, cidr: bool) -> Result<Inet, CodecError> {
+    let size = usize::from(r.u8()?);
+    r.take(size)?;
+    let bits = r.u8()?;
+    let octets = r.take(size)?;
+    Inet::from_octets(octets, bits, cidr).ok_or(CodecError::Corrupt {
+        what: "not an address",
+    })
 }
 
 fn put_i32(v: i32, out: &mut Vec<u8>) {
@@ -344,6 +371,9 @@ fn take_body(r: &mut Reader<'_>, ty: DataType) -> Result<Value, CodecError> {
             Value::Interval(interval_of(span))
         }
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(r.array()?)),
+        DataType::Inet | DataType::Cidr => Value::Inet(take_inet(r, ty == DataType::Cidr)?),
+        DataType::Macaddr => Value::Macaddr(Mac(r.array()?)),
+        DataType::Macaddr8 => Value::Macaddr8(Mac8(r.array()?)),
         DataType::Jsonb => Value::Jsonb(Arc::new(take_json(r)?)),
         DataType::Json => Value::Json(take_text(r)?.into()),
         DataType::Oid => Value::Oid(u32::from_be_bytes(r.array()?)),

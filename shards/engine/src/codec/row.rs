@@ -19,6 +19,7 @@ use super::record;
 use crate::catalog::{ColumnDef, Table};
 use num_bigint::BigInt;
 use std::sync::Arc;
+use types::network::{Inet, Mac, Mac8};
 use types::{Array, DataType, EnumValue, Interval, Json, Numeric, Reg, Result, Row, Value};
 
 /// The form written; older ones stay readable.
@@ -224,6 +225,12 @@ pub(super) fn put_value(v: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(&i.months.to_le_bytes());
         }
         Value::Uuid(u) => out.extend_from_slice(u.as_bytes()),
+        Value::Inet(i) => nested(out, |out| {
+            out.push(i.bits());
+            out.extend_from_slice(&i.octets());
+        }),
+        Value::Macaddr(m) => out.extend_from_slice(&m.0),
+        Value::Macaddr8(m) => out.extend_from_slice(&m.0),
         Value::Numeric(n) => nested(out, |out| put_numeric(n, out)),
         Value::Jsonb(j) => nested(out, |out| put_json(j, out)),
         Value::Enum(e) => out.extend_from_slice(&e.order.to_le_bytes()),
@@ -336,6 +343,8 @@ pub(super) fn width(ty: DataType) -> Option<usize> {
         | DataType::Timestamptz
         | DataType::Enum(_) => Some(8),
         DataType::Interval | DataType::Uuid => Some(16),
+        DataType::Macaddr => Some(6),
+        DataType::Macaddr8 => Some(8),
         DataType::Void => Some(0),
         _ => None,
     }
@@ -368,6 +377,16 @@ pub(super) fn take_value(r: &mut Reader<'_>, ty: DataType) -> Result<Value, Code
             months: i32::from_le_bytes(r.array()?),
         }),
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(r.array()?)),
+        DataType::Inet | DataType::Cidr => {
+            let mut inner = Reader::new(r.prefixed()?);
+            let bits = inner.u8()?;
+            let found = Inet::from_octets(inner.rest(), bits, ty == DataType::Cidr);
+            Value::Inet(found.ok_or(CodecError::Corrupt {
+                what: "not an address",
+            })?)
+        }
+        DataType::Macaddr => Value::Macaddr(Mac(r.array()?)),
+        DataType::Macaddr8 => Value::Macaddr8(Mac8(r.array()?)),
         DataType::Text
         | DataType::Varchar
         | DataType::Bpchar

@@ -28,7 +28,7 @@ const ARRAY: u8 = 3;
 
 /// Types by tag, from `FIRST` on.
 const FIRST: u8 = 4;
-const TYPES: [DataType; 17] = [
+const TYPES: [DataType; 21] = [
     DataType::Int2,
     DataType::Int4,
     DataType::Int8,
@@ -46,6 +46,10 @@ const TYPES: [DataType; 17] = [
     DataType::Jsonb,
     DataType::Oid,
     DataType::Json,
+    DataType::Inet,
+    DataType::Cidr,
+    DataType::Macaddr,
+    DataType::Macaddr8,
 ];
 /// All kinds of `reg…` are one kind of value.
 const REG: u8 = FIRST + TYPES.len() as u8;
@@ -96,7 +100,10 @@ fn put(v: &Value, out: &mut Vec<u8>) {
         Value::Jsonb(_) => 14,
         Value::Oid(_) => 15,
         Value::Json(_) => 16,
-        Value::Reg(_) => 17,
+        Value::Inet(i) => 17 + u8::from(i.is_cidr()),
+        Value::Macaddr(_) => 19,
+        Value::Macaddr8(_) => 20,
+        Value::Reg(_) => 21,
         Value::Enum(e) => {
             out.push(ENUM);
             out.extend_from_slice(&e.ty.to_le_bytes());

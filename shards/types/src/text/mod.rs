@@ -22,6 +22,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 pub use crate::time::parse::ParseEnv;
+use crate::network::{Inet, Mac, Mac8};
 use crate::time::range::Range;
 pub use array::parse as parse_array;
 pub use number::{float4, float8};
@@ -51,6 +52,13 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
         Value::Interval(i) => time::format::interval(i, out),
         Value::Uuid(u) => {
             let _ = write!(out, "{u}");
+        }
+        Value::Inet(i) => i.write(i.is_cidr(), out),
+        Value::Macaddr(m) => {
+            let _ = write!(out, "{m}");
+        }
+        Value::Macaddr8(m) => {
+            let _ = write!(out, "{m}");
         }
         Value::Jsonb(j) => j.write(out),
         Value::Reg(r) => out.push_str(&r.name),
@@ -96,6 +104,9 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         DataType::Timestamptz => Value::Timestamptz(time::parse::timestamptz(s, env)?),
         DataType::Interval => Value::Interval(time::interval::parse(s, Range::of(typmod))?),
         DataType::Uuid => Value::Uuid(uuid(s)?),
+        DataType::Inet | DataType::Cidr => Value::Inet(Inet::parse(s, ty)?),
+        DataType::Macaddr => Value::Macaddr(Mac::parse(s)?),
+        DataType::Macaddr8 => Value::Macaddr8(Mac8::parse(s)?),
         DataType::Jsonb => Value::Jsonb(Arc::new(Json::parse(s)?)),
         DataType::Json => {
             json::raw::check(s)?;

@@ -10,6 +10,7 @@ use super::values::{OWNER, array, int4, null, oid, text, yes};
 use crate::catalog::Table;
 use crate::exec::Context;
 use std::net::SocketAddr;
+use types::network::Inet;
 use types::{DataType, Reg, Row, Value};
 
 /// Who is to be asked.
@@ -99,7 +100,7 @@ fn session(ctx: &Context, s: &SessionState) -> Row {
         oid(OWNER),
         text(&s.user),
         text(&s.application),
-        s.client.map_or(Value::Null, |c| text(&c.ip().to_string())),
+        (s.client).map_or(Value::Null, |c| Value::Inet(Inet::host(c.ip()))),
         null(),
         int4(s.client.map_or(-1, |c| i32::from(c.port()))),
         time(Some(s.started_micros)),

@@ -32,13 +32,13 @@ const PSEUDO_TYPES: &[(u32, &str, i16, &str, &str)] = &[
 ];
 
 pub(super) fn by_value(ty: DataType) -> bool {
-    matches!(ty.len(), 1 | 2 | 4 | 8)
+    matches!(ty.len(), 1 | 2 | 4 | 8) && ty != DataType::Macaddr8
 }
 
 pub(super) fn alignment(ty: DataType) -> &'static str {
     let unit = ty.element().unwrap_or(ty);
     match unit.len() {
-        8 | 16 if unit != DataType::Uuid => "d",
+        8 | 16 if !matches!(unit, DataType::Uuid | DataType::Macaddr8) => "d",
         _ if ty.is_array() => "i",
         2 => "s",
         1 | 64 | -2 | 16 => "c",
@@ -48,7 +48,7 @@ pub(super) fn alignment(ty: DataType) -> &'static str {
 
 pub(super) fn storage(ty: DataType) -> &'static str {
     match ty {
-        DataType::Numeric => "m",
+        DataType::Numeric | DataType::Inet | DataType::Cidr => "m",
         _ if ty.len() == -1 => "x",
         _ => "p",
     }

@@ -117,6 +117,7 @@ extremes! {
     Timestamp "min_timestamp" "max_timestamp";
     Timestamptz "min_timestamptz" "max_timestamptz";
     Interval "min_interval" "max_interval";
+    Inet "min_inet" "max_inet";
     ANY_ARRAY "min_array" "max_array";
     ANY_ENUM "min_enum" "max_enum";
 }

@@ -72,6 +72,10 @@ fn convert(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) -
         return numbers::convert(v, from, to);
     }
     match (&v, to) {
+        (Value::Inet(i), Inet) => Ok(Value::Inet(i.plain())),
+        (Value::Inet(i), Cidr) => Ok(Value::Inet(i.network())),
+        (Value::Macaddr(m), Macaddr8) => Ok(Value::Macaddr8((*m).into())),
+        (Value::Macaddr8(m), Macaddr) => m.short().map(Value::Macaddr),
         (Value::Jsonb(j), Bool) => match &**j {
             types::Json::Bool(b) => Ok(Value::Bool(*b)),
             other => Err(numbers::bad_json(other, to)),
@@ -106,6 +110,12 @@ fn string(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value
         (Value::Text(s), Bpchar) => s.trim_end_matches(' ').into(),
         (Value::Text(s) | Value::Json(s), _) => s.clone(),
         (Value::Bool(b), _) => if *b { "true" } else { "false" }.into(),
+        // To a text with all its bits, unlike what is shown of it.
+        (Value::Inet(i), _) if to != Name => {
+            let mut text = String::new();
+            i.write(true, &mut text);
+            text.into()
+        }
         _ => print(&v, from, ctx).into(),
     };
     if to == Name {

@@ -72,6 +72,8 @@ fn listed(from: DataType, to: DataType) -> Option<CastContext> {
         (Jsonb, Bool | Int2 | Int4 | Int8 | Float4 | Float8 | Numeric) => Explicit,
         (Json, Jsonb) | (Jsonb, Json) => Assignment,
         (Composite(_), Record) | (Record, Composite(_)) => Implicit,
+        (Cidr, Inet) | (Macaddr, Macaddr8) | (Macaddr8, Macaddr) => Implicit,
+        (Inet, Cidr) | (Inet | Cidr, Text | Varchar | Bpchar) => Assignment,
         _ => return None,
     })
 }
@@ -101,7 +103,10 @@ pub fn reads_alike(v: &Value, to: DataType) -> bool {
 
 /// The type of its category that ambiguous calls lean to (`pg_type.typispreferred`).
 pub fn is_preferred(ty: DataType) -> bool {
-    matches!(ty, Bool | Text | Float8 | Oid | Timestamptz | Interval)
+    matches!(
+        ty,
+        Bool | Text | Float8 | Oid | Timestamptz | Interval | Inet
+    )
 }
 
 #[cfg(test)]

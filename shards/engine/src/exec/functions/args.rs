@@ -4,6 +4,7 @@
 //! Asked by: the function bodies. Never: converts; a mismatch is an internal error, not a panic.
 
 use std::sync::Arc;
+use types::network::{Inet, Mac, Mac8};
 use types::{Array, Error, Interval, Json, Numeric, Record, Result, Value, limits};
 
 #[cold]
@@ -70,6 +71,9 @@ borrowers! {
     jsonb -> Json, "jsonb", Jsonb;
     array -> Array, "array", Array;
     record -> Record, "record", Record;
+    inet -> Inet, "inet", Inet;
+    macaddr -> Mac, "macaddr", Macaddr;
+    macaddr8 -> Mac8, "macaddr8", Macaddr8;
 }
 
 pub fn make_numeric(n: Numeric) -> Value {

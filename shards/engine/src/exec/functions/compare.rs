@@ -72,6 +72,9 @@ comparisons! {
     Timestamptz, Timestamptz, values immutable: "timestamptz_eq" "timestamptz_ne" "timestamptz_lt" "timestamptz_le" "timestamptz_gt" "timestamptz_ge";
     Interval, Interval, values immutable: "interval_eq" "interval_ne" "interval_lt" "interval_le" "interval_gt" "interval_ge";
     Uuid, Uuid, values immutable: "uuid_eq" "uuid_ne" "uuid_lt" "uuid_le" "uuid_gt" "uuid_ge";
+    Inet, Inet, values immutable: "network_eq" "network_ne" "network_lt" "network_le" "network_gt" "network_ge";
+    Macaddr, Macaddr, values immutable: "macaddr_eq" "macaddr_ne" "macaddr_lt" "macaddr_le" "macaddr_gt" "macaddr_ge";
+    Macaddr8, Macaddr8, values immutable: "macaddr8_eq" "macaddr8_ne" "macaddr8_lt" "macaddr8_le" "macaddr8_gt" "macaddr8_ge";
     Jsonb, Jsonb, values immutable: "jsonb_eq" "jsonb_ne" "jsonb_lt" "jsonb_le" "jsonb_gt" "jsonb_ge";
     Oid, Oid, integers immutable: "oideq" "oidne" "oidlt" "oidle" "oidgt" "oidge";
     ANY_ENUM, ANY_ENUM, values immutable: "enum_eq" "enum_ne" "enum_lt" "enum_le" "enum_gt" "enum_ge";

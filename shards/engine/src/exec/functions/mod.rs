@@ -21,6 +21,7 @@ mod inlined;
 mod integers;
 pub mod json;
 mod jsonb;
+mod network;
 mod numerics;
 pub mod records;
 pub mod rows;
@@ -258,6 +259,7 @@ static TABLES: &[&[Function]] = &[
     integers::FUNCTIONS,
     floats::ARITHMETIC,
     floats::FUNCTIONS,
+    network::FUNCTIONS,
     numerics::FUNCTIONS,
     bytes::FUNCTIONS,
     arrays::FUNCTIONS,

@@ -37,6 +37,10 @@ pub fn natural_type(v: &Value) -> DataType {
         Value::Json(_) => Json,
         Value::Enum(e) => Enum(e.ty),
         Value::Record(r) => r.ty(),
+        Value::Inet(i) if i.is_cidr() => Cidr,
+        Value::Inet(_) => Inet,
+        Value::Macaddr(_) => Macaddr,
+        Value::Macaddr8(_) => Macaddr8,
     }
 }
 

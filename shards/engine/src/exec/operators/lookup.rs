@@ -226,6 +226,9 @@ pub(super) fn fitted(value: &Value, ty: DataType) -> Option<Fitted> {
         (DataType::Int8, v) => Some(Value::Int8(v.as_i64()?)),
         (DataType::Text | DataType::Varchar, Value::Text(_))
         | (DataType::Uuid, Value::Uuid(_))
+        | (DataType::Inet | DataType::Cidr, Value::Inet(_))
+        | (DataType::Macaddr, Value::Macaddr(_))
+        | (DataType::Macaddr8, Value::Macaddr8(_))
         | (DataType::Date, Value::Date(_))
         | (DataType::Bytea, Value::Bytea(_))
         | (DataType::Numeric, Value::Numeric(_))

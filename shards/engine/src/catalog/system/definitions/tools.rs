@@ -102,7 +102,7 @@ pub(super) const TOOLS: &[Definition] = &[
         "pg_stat_activity",
         (Asked::Sessions, activity::sessions),
         "datid oid, datname name, pid int4, leader_pid int4, usesysid oid, usename name, application_name text, \
-         client_addr text, client_hostname text, client_port int4, backend_start timestamptz, xact_start timestamptz, \
+         client_addr inet, client_hostname text, client_port int4, backend_start timestamptz, xact_start timestamptz, \
          query_start timestamptz, state_change timestamptz, wait_event_type text, wait_event text, state text, \
          backend_xid int8, backend_xmin int8, query_id int8, query text, backend_type text",
     ),
@@ -110,7 +110,7 @@ pub(super) const TOOLS: &[Definition] = &[
         12227,
         "pg_stat_replication",
         none,
-        "pid int4, usesysid oid, usename name, application_name text, client_addr text, client_hostname text, \
+        "pid int4, usesysid oid, usename name, application_name text, client_addr inet, client_hostname text, \
          client_port int4, backend_start timestamptz, backend_xmin int8, state text, sent_lsn text, write_lsn text, \
          flush_lsn text, replay_lsn text, write_lag interval, flush_lag interval, replay_lag interval, sync_priority \
          int4, sync_state text, reply_time timestamptz",

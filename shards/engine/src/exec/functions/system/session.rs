@@ -7,6 +7,7 @@ use crate::exec::Context;
 use crate::exec::functions::{ANY, check_size, quote_identifier};
 use DataType::*;
 use std::sync::Arc;
+use types::network::Inet as Address;
 use types::{Array, DataType, Error, Result, SqlState, Value};
 
 /// What drivers take the server's abilities from.
@@ -74,10 +75,9 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(Value::Int4(i32::from(c.session.server_port)))
     })
     .stable(),
-    Function::new("inet_client_addr", &[], Text, |c, _| {
-        Ok(c.session
-            .client_addr
-            .map_or(Value::Null, |a| a.to_string().into()))
+    Function::new("inet_client_addr", &[], Inet, |c, _| {
+        let address = c.session.client_addr.map(Address::host);
+        Ok(address.map_or(Value::Null, Value::Inet))
     })
     .stable(),
     Function::new("show_config_by_name", &[Text], Text, |c, a| {

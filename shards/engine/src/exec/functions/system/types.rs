@@ -82,6 +82,14 @@ per_type! {
     RegnamespaceArray "pg_typeof__regnamespace" "cast_to__regnamespace";
     Regprocedure "pg_typeof_regprocedure" "cast_to_regprocedure";
     RegprocedureArray "pg_typeof__regprocedure" "cast_to__regprocedure";
+    Inet "pg_typeof_inet" "cast_to_inet";
+    InetArray "pg_typeof__inet" "cast_to__inet";
+    Cidr "pg_typeof_cidr" "cast_to_cidr";
+    CidrArray "pg_typeof__cidr" "cast_to__cidr";
+    Macaddr "pg_typeof_macaddr" "cast_to_macaddr";
+    MacaddrArray "pg_typeof__macaddr" "cast_to__macaddr";
+    Macaddr8 "pg_typeof_macaddr8" "cast_to_macaddr8";
+    Macaddr8Array "pg_typeof__macaddr8" "cast_to__macaddr8";
     Record "pg_typeof_record" "cast_to_record";
     RecordArray "pg_typeof__record" "cast_to__record";
     Unknown "pg_typeof_unknown" "cast_to_unknown";

@@ -101,7 +101,13 @@ static BASIC: &[Function] = &[
 fn any_concatenation(ctx: &crate::exec::Context, a: &[Value]) -> Result<Value> {
     let (left, right) = args::two(a)?;
     let text = |v: &Value| match v {
+        // As their casts to text.
         Value::Bool(b) => b.to_string(),
+        Value::Inet(i) => {
+            let mut text = String::new();
+            i.write(true, &mut text);
+            text
+        }
         v => super::shown(v, ctx).into_owned(),
     };
     build::concatenate(&[&text(left), &text(right)])
