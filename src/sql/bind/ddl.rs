@@ -11,6 +11,7 @@ mod draft;
 mod foreign;
 mod function;
 mod index;
+mod parameters;
 mod placement;
 mod sequence;
 mod table;

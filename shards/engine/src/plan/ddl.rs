@@ -275,10 +275,12 @@ pub struct NewForeignKey {
 }
 
 /// A key constraint: its name if one was given, and ordinals of its columns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Key {
     pub name: Option<String>,
     pub columns: Vec<usize>,
+    /// UNIQUE NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
 }
 
 #[derive(Clone, Debug)]

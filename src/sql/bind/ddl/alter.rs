@@ -524,17 +524,20 @@ impl<'a> Binder<'a> {
                 table::refuse_characteristics(k.characteristics.as_ref())?;
                 let columns = d.key_columns(&index_columns(&k.columns)?)?;
                 let name = k.name.as_ref().map(names::ident);
-                d.add_primary_key(Key { name, columns })
+                d.add_primary_key(Key {
+                    name,
+                    columns,
+                    ..Key::default()
+                })
             }
             TableConstraint::Unique(k) => {
                 table::refuse_characteristics(k.characteristics.as_ref())?;
-                if matches!(k.nulls_distinct, ast::NullsDistinctOption::NotDistinct) {
-                    return Err(unsupported("NULLS NOT DISTINCT"));
-                }
-                let columns = d.key_columns(&index_columns(&k.columns)?)?;
-                let name = k.name.as_ref().map(names::ident);
-                d.actions
-                    .push(TableAction::AddUnique(Key { name, columns }));
+                let key = Key {
+                    columns: d.key_columns(&index_columns(&k.columns)?)?,
+                    name: k.name.as_ref().map(names::ident),
+                    nulls_not_distinct: table::nulls_not_distinct(k),
+                };
+                d.actions.push(TableAction::AddUnique(key));
                 Ok(())
             }
             TableConstraint::Check(c) => {

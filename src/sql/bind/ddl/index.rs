@@ -5,7 +5,8 @@
 
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::name_of;
-use super::table::{columns_scope, plain_definition, storage_value};
+use super::parameters;
+use super::table::{columns_scope, plain_definition};
 use crate::parse::define::Reindexed;
 use crate::parse::rename;
 use crate::statement::Statement;
@@ -235,7 +236,7 @@ fn parameter(e: &ast::Expr) -> Result<()> {
             op: ast::BinaryOperator::Eq,
             right,
         } => match &**left {
-            ast::Expr::Identifier(key) => storage_value(key, right),
+            ast::Expr::Identifier(key) => parameters::value(key, right),
             _ => Err(unsupported("this storage parameter")),
         },
         _ => Err(unsupported("this storage parameter")),

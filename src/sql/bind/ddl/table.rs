@@ -23,8 +23,7 @@ use engine::exec::eval::has_subquery;
 use engine::plan::ddl::{NewIndex, OwnedSequence};
 use engine::plan::{CreateTable, Ddl, Expr, Key, Plan, QualifiedName};
 use sqlparser::ast::{
-    self, ColumnOption, GeneratedAs, GeneratedExpressionMode, IndexColumn, SqlOption,
-    TableConstraint,
+    self, ColumnOption, GeneratedAs, GeneratedExpressionMode, IndexColumn, TableConstraint,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,7 +42,7 @@ const SERIAL: [(&str, DataType); 6] = [
 impl<'a> Binder<'a> {
     pub(super) fn create_table(&mut self, t: &'a define::TableDef) -> Result<Statement> {
         for option in &t.with {
-            storage_parameter(option)?;
+            super::parameters::one(option)?;
         }
         let name = self.creation(&t.name, t.temporary)?;
         let temporary = name.schema == path::temporary(self.env.context);
@@ -262,7 +261,12 @@ impl<'a> Binder<'a> {
             }
             ColumnOption::Unique(k) => {
                 refuse_characteristics(k.characteristics.as_ref())?;
-                add_unique(table, given, vec![ordinal]);
+                let key = Key {
+                    name: given.map(names::ident),
+                    columns: vec![ordinal],
+                    nulls_not_distinct: false,
+                };
+                add_unique(table, key);
                 Ok(())
             }
             ColumnOption::Check(c) => self.check(table, given.or(c.name.as_ref()), inherited(c)?),
@@ -374,11 +378,12 @@ impl<'a> Binder<'a> {
                 if !k.include.is_empty() {
                     return Err(unsupported("INCLUDE columns"));
                 }
-                if matches!(k.nulls_distinct, ast::NullsDistinctOption::NotDistinct) {
-                    return Err(unsupported("NULLS NOT DISTINCT"));
-                }
-                let columns = ordinals(table, &k.columns)?;
-                add_unique(table, k.name.as_ref(), columns);
+                let key = Key {
+                    name: k.name.as_ref().map(names::ident),
+                    columns: ordinals(table, &k.columns)?,
+                    nulls_not_distinct: nulls_not_distinct(k),
+                };
+                add_unique(table, key);
                 Ok(())
             }
             TableConstraint::Check(c) => self.check(table, c.name.as_ref(), inherited(c)?),
@@ -549,15 +554,18 @@ fn like_indexes(table: &mut CreateTable, source: &Table, first: usize) -> Result
             return Err(second_key(&table.name));
         }
         table.primary_key = Some(Key {
-            name: None,
             columns: moved(&source.primary_key),
+            ..Key::default()
         });
     }
     for index in &source.indexes {
         let moved_columns = index.columns().map(|columns| moved(&columns));
         if let (true, Some(columns)) = (index.constraint, moved_columns) {
-            let name = None;
-            table.uniques.push(Key { name, columns });
+            table.uniques.push(Key {
+                name: None,
+                columns,
+                nulls_not_distinct: index.nulls_not_distinct,
+            });
             continue;
         }
         let mut index = Index {
@@ -684,75 +692,31 @@ fn set_primary_key(
     table.primary_key = Some(Key {
         name: name.map(names::ident),
         columns,
+        ..Key::default()
     });
     Ok(())
 }
 
 /// The same columns twice make one constraint, as in PostgreSQL.
-fn add_unique(table: &mut CreateTable, name: Option<&ast::Ident>, columns: Vec<usize>) {
-    let name = name.map(names::ident);
-    let known = table
-        .uniques
-        .iter()
-        .any(|k| k.columns == columns && (k.name == name || name.is_none()));
-    if !known {
-        table.uniques.push(Key { name, columns });
+fn add_unique(table: &mut CreateTable, key: Key) {
+    let same = |k: &Key| {
+        k.columns == key.columns
+            && k.nulls_not_distinct == key.nulls_not_distinct
+            && (k.name == key.name || key.name.is_none())
+    };
+    if !table.uniques.iter().any(same) {
+        table.uniques.push(key);
     }
+}
+
+pub(super) fn nulls_not_distinct(k: &ast::UniqueConstraint) -> bool {
+    matches!(k.nulls_distinct, ast::NullsDistinctOption::NotDistinct)
 }
 
 pub(super) fn refuse_characteristics(c: Option<&ast::ConstraintCharacteristics>) -> Result<()> {
     match c {
         Some(c) if c.deferrable == Some(true) => Err(unsupported("a deferrable constraint")),
         _ => Ok(()),
-    }
-}
-
-/// `fillfactor`, 10 to 100, and what is said of a machinery that is not there.
-fn storage_parameter(o: &SqlOption) -> Result<()> {
-    let SqlOption::KeyValue { key, value } = o else {
-        return Err(unsupported("this storage parameter"));
-    };
-    storage_value(key, value)
-}
-
-pub(super) fn storage_value(key: &ast::Ident, value: &ast::Expr) -> Result<()> {
-    let name = names::ident(key);
-    let elsewhere = [
-        "toast_tuple_target",
-        "parallel_workers",
-        "log_autovacuum_min_duration",
-        "vacuum_index_cleanup",
-        "vacuum_truncate",
-        "user_catalog_table",
-    ];
-    let without_oids = name == "oids" && value.to_string().eq_ignore_ascii_case("false");
-    if without_oids || name.starts_with("autovacuum_") || elsewhere.contains(&name.as_str()) {
-        return Ok(());
-    }
-    if name != "fillfactor" {
-        return Err(Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("unrecognized parameter \"{name}\""),
-        ));
-    }
-    let number = match value {
-        ast::Expr::Value(v) => match &v.value {
-            ast::Value::Number(n, _) | ast::Value::SingleQuotedString(n) => n.parse::<i64>().ok(),
-            _ => None,
-        },
-        _ => None,
-    };
-    match number {
-        Some(10..=100) => Ok(()),
-        Some(n) => Err(Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("value {n} out of bounds for option \"fillfactor\""),
-        )
-        .with_detail("Valid values are between \"10\" and \"100\".")),
-        None => Err(Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            "invalid value for integer option \"fillfactor\"",
-        )),
     }
 }
 

@@ -154,8 +154,7 @@ impl Change {
                 Ok(())
             }
             TableAction::AddUnique(key) => {
-                let index =
-                    self.new_index(&d.table, key.name.as_deref(), &key.columns, true, true)?;
+                let index = self.unique_index(&d.table, key)?;
                 d.indexes.push(index.id);
                 d.table.indexes.push(Arc::new(index));
                 Ok(())

@@ -57,7 +57,7 @@ impl Change {
             self.set_primary_key(&mut table, key)?;
         }
         for key in &def.uniques {
-            let index = self.new_index(&table, key.name.as_deref(), &key.columns, true, true)?;
+            let index = self.unique_index(&table, key)?;
             table.indexes.push(Arc::new(index));
         }
         for new in &def.indexes {
@@ -238,21 +238,17 @@ impl Change {
         Ok(())
     }
 
-    pub(super) fn new_index(
-        &mut self,
-        table: &Table,
-        name: Option<&str>,
-        columns: &[usize],
-        unique: bool,
-        constraint: bool,
-    ) -> Result<Index> {
+    /// The index of a UNIQUE constraint.
+    pub(super) fn unique_index(&mut self, table: &Table, key: &Key) -> Result<Index> {
+        let parts = key.columns.iter().map(|c| KeyPart::ascending(*c));
         let index = Index {
-            parts: columns.iter().map(|c| KeyPart::ascending(*c)).collect(),
-            unique,
-            constraint,
+            parts: parts.collect(),
+            unique: true,
+            constraint: true,
+            nulls_not_distinct: key.nulls_not_distinct,
             ..Index::default()
         };
-        let name = name.map(str::to_owned);
+        let name = key.name.clone();
         self.index(table, &NewIndex { name, index })
     }
 

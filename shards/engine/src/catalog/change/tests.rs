@@ -32,10 +32,12 @@ fn table(name: &str, key: bool) -> Ddl {
         primary_key: key.then(|| Key {
             name: None,
             columns: vec![0],
+            ..Key::default()
         }),
         uniques: vec![Key {
             name: None,
             columns: vec![1],
+            ..Key::default()
         }],
         ..CreateTable::default()
     }))

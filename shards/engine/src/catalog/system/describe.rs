@@ -32,6 +32,14 @@ pub struct Constraint<'a> {
     pub foreign: Option<Foreign<'a>>,
 }
 
+impl Constraint<'_> {
+    /// Of a UNIQUE constraint.
+    pub fn nulls_not_distinct(&self) -> bool {
+        let mut indexes = self.table.indexes.iter();
+        indexes.any(|i| i.id.0 == self.index_oid && i.nulls_not_distinct)
+    }
+}
+
 /// A foreign key and the table that it refers to.
 pub struct Foreign<'a> {
     pub key: &'a ForeignKey,
@@ -179,7 +187,13 @@ pub fn constraint_definition(c: &Constraint<'_>) -> String {
         (ConstraintKind::PrimaryKey, _) => {
             format!("PRIMARY KEY ({})", column_list(c.table, &c.columns))
         }
-        (ConstraintKind::Unique, _) => format!("UNIQUE ({})", column_list(c.table, &c.columns)),
+        (ConstraintKind::Unique, _) => {
+            let same = match c.nulls_not_distinct() {
+                true => " NULLS NOT DISTINCT",
+                false => "",
+            };
+            format!("UNIQUE{same} ({})", column_list(c.table, &c.columns))
+        }
         (ConstraintKind::Check, Some(check)) => format!("CHECK ({})", check.sql),
         (ConstraintKind::Check | ConstraintKind::ForeignKey, _) => String::new(),
     }

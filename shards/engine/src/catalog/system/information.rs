@@ -424,7 +424,7 @@ pub(super) fn table_constraints(ctx: &Context) -> Vec<Row> {
     let named = constraints(&ctx.catalog).map(|c| {
         let (kind, nulls) = match c.kind {
             ConstraintKind::PrimaryKey => ("PRIMARY KEY", null()),
-            ConstraintKind::Unique => ("UNIQUE", text(YES)),
+            ConstraintKind::Unique => ("UNIQUE", yes_no(!c.nulls_not_distinct())),
             ConstraintKind::Check => ("CHECK", null()),
             ConstraintKind::ForeignKey => ("FOREIGN KEY", null()),
         };
