@@ -17,7 +17,7 @@ use engine::shard::Reply;
 use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
 };
-use engine::shard::route::{Route, route};
+use engine::shard::route::{Route, route_change};
 use engine::txn::{TxnRef, WITHIN};
 use sql::Statement;
 use std::collections::BTreeMap;
@@ -395,7 +395,7 @@ impl Router {
     ) -> Result<Vec<(PartitionId, Reach)>> {
         let access = settle_access(table, access, settled, &env.exec, &[]).await?;
         let partitions = self.shard.partition_count;
-        match route(table, &access, homes, &env.ctx, partitions)? {
+        match route_change(table, &access, homes, &env.ctx, partitions)? {
             Route::Nowhere => Ok(Vec::new()),
             Route::Partitions(parts) => Ok(parts),
             Route::Unique {

@@ -102,8 +102,9 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<(DataType, i32)> {
                     .with_hint("Sequences do not exist yet; use an integer or a uuid key.")
             }
             "timetz" => unsupported("type time with time zone"),
-            "money" | "xml" | "point" | "hstore" | "bit"
-            | "varbit" | "tsvector" | "tsquery" => unsupported(&format!("type {base}")),
+            "money" | "xml" | "point" | "hstore" | "bit" | "varbit" | "tsvector" | "tsquery" => {
+                unsupported(&format!("type {base}"))
+            }
             _ => unknown_type(&base),
         });
     };

@@ -49,7 +49,7 @@ pub(super) fn choose(table: &Table, filter: Option<Expr>, on: &Estimator) -> Fou
     find(table, filter, false, on)
 }
 
-/// `several`: sets of keys may be combined.
+/// `several`: indexes may be looked at together.
 fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> Found {
     let conditions: Vec<Expr> = filter.into_iter().flat_map(split).collect();
     let bounds = bounds(table, &conditions);
@@ -68,13 +68,12 @@ fn find(table: &Table, filter: Option<Expr>, several: bool, on: &Estimator) -> F
         false => longest(table, &conditions, &bounds, on),
     };
     let mut least = least;
-    if let Some((each, cost)) = each(table, &conditions, several, on)
+    if let Some((each, cost)) = each(table, &conditions, on)
         && (cost < least || matches!(access, Access::Full) && !on.knows(table))
     {
         (access, least) = (Access::Each(each), cost);
     }
-    if several
-        && let Some((bitmap, cost)) = bitmap::choose(table, &conditions, on)
+    if let Some((bitmap, cost)) = bitmap::choose(table, &conditions, several, on)
         && cost < least
     {
         access = Access::Bitmap(bitmap);
@@ -143,7 +142,7 @@ pub(super) fn of_range(
 }
 
 /// `key = ANY ($1)`: which elements there are is known when it runs.
-fn each(table: &Table, conditions: &[Expr], several: bool, on: &Estimator) -> Option<(Each, f64)> {
+fn each(table: &Table, conditions: &[Expr], on: &Estimator) -> Option<(Each, f64)> {
     let all = on.table(table);
     let mut best: Option<(Each, f64)> = None;
     for c in conditions {
@@ -183,7 +182,7 @@ fn each(table: &Table, conditions: &[Expr], several: bool, on: &Estimator) -> Op
         {
             consider(None, elements * cost::LOOKUP);
         }
-        for index in usable(table, conditions).filter(|i| several && !i.unique) {
+        for index in usable(table, conditions).filter(|i| !i.unique) {
             if index.parts.first().is_some_and(|p| of.is(p)) {
                 let one = match of {
                     Subject::Column(at) => all.columns.get(at).map_or(1.0, |c| 1.0 / c.distinct),
@@ -199,21 +198,11 @@ fn each(table: &Table, conditions: &[Expr], several: bool, on: &Estimator) -> Op
 
 /// Whether an array's element becomes a key of the column when it is known (`exec::operators::settle`).
 fn is_settled_as(element: DataType, column: DataType) -> bool {
-    use DataType::{
-        Bytea, Date, Inet, Macaddr, Macaddr8, Numeric, Timestamp, Timestamptz, Uuid,
-    };
+    use DataType::{Bytea, Date, Inet, Macaddr, Macaddr8, Numeric, Timestamp, Timestamptz, Uuid};
     let alike = element == column
         && matches!(
             column,
-            Bytea
-                | Date
-                | Numeric
-                | Timestamp
-                | Timestamptz
-                | Uuid
-                | Inet
-                | Macaddr
-                | Macaddr8
+            Bytea | Date | Numeric | Timestamp | Timestamptz | Uuid | Inet | Macaddr | Macaddr8
         );
     alike || element.is_integer() && column.is_integer() || same_form(element, column)
 }

@@ -1,6 +1,6 @@
 //! Rows that several looks at indexes find together.
 //!
-//! Owns: which indexes answer an OR, an IN or several conditions, and what that costs. Asked by: `access`, for scans. Never: drops
+//! Owns: which indexes answer an OR, an IN or several conditions, and what that costs. Asked by: `access`. Never: drops
 //! a condition: each row is checked again. Not of unique indexes, whose entries lie apart from their rows.
 //! Bounds: `RANGES_MAX` ranges of one index, `LOOKS_MAX` indexes.
 //! Source: PostgreSQL 15, `choose_bitmap_and` in `indxpath.c`: the best look first, then others as long as each makes it cheaper.
@@ -15,7 +15,7 @@ use engine::plan::{Bitmap, Expr, KeyRange};
 use std::sync::Arc;
 
 /// Ranges of one index: `IN` lists of more values are only checked.
-const RANGES_MAX: usize = 64;
+const RANGES_MAX: usize = 1_024;
 /// Looks combined by AND, and branches of an OR.
 const LOOKS_MAX: usize = 16;
 
@@ -29,15 +29,23 @@ struct Candidate {
 }
 
 /// The cheapest set for these conditions, and its cost with reading its rows; `None` where one range of one index, or none, does.
-pub(super) fn choose(table: &Table, conditions: &[Expr], on: &Estimator) -> Option<(Bitmap, f64)> {
+/// `several`: indexes may be looked at together.
+pub(super) fn choose(
+    table: &Table,
+    conditions: &[Expr],
+    several: bool,
+    on: &Estimator,
+) -> Option<(Bitmap, f64)> {
     let all = on.table(table);
-    let ors = conditions.iter().filter_map(|c| any_of(table, c, &all));
+    let ors = conditions.iter().filter(|_| several);
+    let ors = ors.filter_map(|c| any_of(table, c, &all));
     let mut candidates: Vec<Candidate> = ors.collect();
+    let most = if several { LOOKS_MAX } else { 1 };
     let guessed = on.guessed(conditions.to_vec());
     candidates.extend(looks(table, conditions, &guessed, &all));
     let mut chosen: Vec<Candidate> = Vec::new();
     let mut least = f64::INFINITY;
-    while chosen.len() < LOOKS_MAX {
+    while chosen.len() < most {
         let costs = candidates.iter().enumerate().map(|(at, c)| {
             let with = chosen.iter().chain([c]);
             (at, cost_of(with, &all))

@@ -23,6 +23,7 @@ mod node;
 mod order;
 mod partial;
 mod placed;
+mod postpone;
 mod prune;
 mod push_filter;
 mod rename;
@@ -112,6 +113,7 @@ fn optimize_query(query: Query, on: &Estimator) -> Query {
 /// A whole query or subquery.
 fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     fold_constants(&mut plan);
+    postpone::rewrite(&mut plan);
     semi_join::rewrite(&mut plan);
     decorrelate::rewrite(&mut plan, on);
     optimize_subplans(&mut plan, on);

@@ -281,6 +281,8 @@ pub struct Key {
     pub columns: Vec<usize>,
     /// UNIQUE NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// UNIQUE … INCLUDE.
+    pub include: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]

@@ -250,6 +250,11 @@ pub enum Reach {
         index: Arc<Index>,
         span: KeySpan,
     },
+    /// The same of several spans, for what changes rows; a scan takes a bitmap. Of the rows themselves where the tree is theirs.
+    Entries {
+        tree: TreeId,
+        spans: Vec<KeySpan>,
+    },
 }
 
 #[derive(Clone, Debug, Default)]

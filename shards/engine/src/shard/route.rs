@@ -57,6 +57,31 @@ pub fn route(
     }
 }
 
+/// As `route`, of what changes rows. What one index, or the key, has for several ranges is asked for as such.
+pub fn route_change(
+    table: &Table,
+    access: &Access,
+    homes: &Homes,
+    ctx: &Context,
+    partitions: u16,
+) -> Result<Route> {
+    let Access::Bitmap(bitmap) = access else {
+        return route(table, access, homes, ctx, partitions);
+    };
+    match spans(table, bitmap, ctx)? {
+        Spans::Entries { spans, .. } if spans.is_empty() => Ok(Route::Nowhere),
+        Spans::Entries { tree, spans } => {
+            let homes = homes_of(table, homes, ctx, partitions)?;
+            Ok(somewhere(
+                homes,
+                partitions,
+                &Reach::Entries { tree, spans },
+            ))
+        }
+        _ => route(table, access, homes, ctx, partitions),
+    }
+}
+
 /// What of trees a bitmap is made of.
 pub enum Spans {
     /// Of an index, or of the rows themselves.

@@ -14,7 +14,7 @@ use crate::plan::Access;
 use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use types::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
-use types::{PartitionId, Result, Row, TreeId, Value};
+use types::{Error, PartitionId, Result, Row, TreeId, Value};
 
 impl Shard {
     pub(super) async fn scan(&self, p: &Partition, call: ScanCall) -> ShardReply {
@@ -57,6 +57,7 @@ impl Shard {
             Reach::Range(span) => {
                 Box::pin(reader.range(span.lower, span.upper, call.resume)).await?
             }
+            Reach::Entries { .. } => return Err(Error::internal("a scan of several spans")),
             Reach::Index { index, span } => {
                 if !table.indexes.iter().any(|i| i.tree == index.tree) {
                     return Err(stale(&table));

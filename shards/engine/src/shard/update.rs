@@ -3,7 +3,7 @@
 //! Owns: what READ COMMITTED and REPEATABLE READ do about a row that changed since the snapshot: the former evaluates the
 //! statement again on the newest version, the latter fails with 40001 (PostgreSQL manual, 13.2).
 
-use super::call::{Change, Modified, Reach, Reply, Resume, UpdateCall};
+use super::call::{Change, KeySpan, Modified, Reach, Reply, Resume, UpdateCall};
 use super::constraints::{check, row_size};
 use super::cursor::Cursor;
 use super::entries::{local_rows, row_key, start, write_local};
@@ -22,7 +22,7 @@ use crate::txn::{Partition, TxnRef};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use types::limits::{BATCH_ROWS_MAX, QUERY_BYTES_MAX};
-use types::{Error, Result, Row, SqlState, Value};
+use types::{Error, Result, Row, SqlState, TreeId, Value};
 
 impl Shard {
     pub(super) async fn update(&self, p: &Rc<Partition>, call: UpdateCall) -> ShardReply {
@@ -218,39 +218,56 @@ impl Target<'_> {
                 self.range(span.lower.clone(), span.upper.clone(), resume)
                     .await
             }
-            // All at once: what is written below may put entries ahead of the cursor.
             Reach::Index { index, span } => {
-                let mut cursor = Cursor::open(
-                    self.p,
-                    self.txn,
-                    index.tree,
-                    start(span, None),
-                    span.upper.clone(),
-                )
-                .await?;
-                let (mut keys, mut bytes) = (Vec::new(), 0);
-                loop {
-                    let run = local_rows(&mut cursor, BATCH_ROWS_MAX).await?;
-                    for key in run {
-                        if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
-                            && self.matches(&row::decode(&payload, &self.layout)?)?
-                        {
-                            bytes += key.len() + size_of::<Vec<u8>>();
-                            keys.push(key);
-                        }
-                    }
-                    if bytes > QUERY_BYTES_MAX {
-                        return Err(Error::new(
-                            SqlState::OUT_OF_MEMORY,
-                            "too many rows to change through an index",
-                        ));
-                    }
-                    if cursor.at_end() {
-                        return Ok((keys, None));
+                let spans = std::slice::from_ref(span);
+                Ok((self.entries(index.tree, spans).await?, None))
+            }
+            Reach::Entries { tree, spans } => Ok((self.entries(*tree, spans).await?, None)),
+        }
+    }
+
+    /// All at once: what is written later may put entries ahead of a cursor.
+    async fn entries(&self, tree: TreeId, spans: &[KeySpan]) -> Result<Vec<Vec<u8>>> {
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        let mut keep = |key: Vec<u8>| {
+            bytes += key.len() + size_of::<Vec<u8>>();
+            keys.push(key);
+            match bytes > QUERY_BYTES_MAX {
+                true => Err(Error::new(
+                    SqlState::OUT_OF_MEMORY,
+                    "too many rows to change through an index",
+                )),
+                false => Ok(()),
+            }
+        };
+        for span in spans {
+            let (from, upper) = (start(span, None), span.upper.clone());
+            if tree == self.table.tree {
+                let mut from = Some(Resume(from));
+                while from.is_some() {
+                    let (run, next) = self.range(Vec::new(), upper.clone(), from).await?;
+                    run.into_iter().try_for_each(&mut keep)?;
+                    from = next;
+                }
+                continue;
+            }
+            let mut cursor = Cursor::open(self.p, self.txn, tree, from, upper).await?;
+            while !cursor.at_end() {
+                for key in local_rows(&mut cursor, BATCH_ROWS_MAX).await? {
+                    if let Some(payload) = self.p.read(self.txn, self.table.tree, &key).await?
+                        && self.matches(&row::decode(&payload, &self.layout)?)?
+                    {
+                        keep(key)?;
                     }
                 }
             }
         }
+        if spans.len() > 1 {
+            // Two of them may be the same.
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        Ok(keys)
     }
 
     async fn range(

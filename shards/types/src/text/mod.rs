@@ -21,8 +21,8 @@ use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
 
-pub use crate::time::parse::ParseEnv;
 use crate::network::{Inet, Mac, Mac8};
+pub use crate::time::parse::ParseEnv;
 use crate::time::range::Range;
 pub use array::parse as parse_array;
 pub use number::{float4, float8};

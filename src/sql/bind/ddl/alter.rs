@@ -522,6 +522,9 @@ impl<'a> Binder<'a> {
         match constraint {
             TableConstraint::PrimaryKey(k) => {
                 table::refuse_characteristics(k.characteristics.as_ref())?;
+                if !k.include.is_empty() {
+                    return Err(unsupported("PRIMARY KEY with INCLUDE"));
+                }
                 let columns = d.key_columns(&index_columns(&k.columns)?)?;
                 let name = k.name.as_ref().map(names::ident);
                 d.add_primary_key(Key {
@@ -532,10 +535,12 @@ impl<'a> Binder<'a> {
             }
             TableConstraint::Unique(k) => {
                 table::refuse_characteristics(k.characteristics.as_ref())?;
+                let include: Vec<String> = k.include.iter().map(names::ident).collect();
                 let key = Key {
                     columns: d.key_columns(&index_columns(&k.columns)?)?,
                     name: k.name.as_ref().map(names::ident),
                     nulls_not_distinct: table::nulls_not_distinct(k),
+                    include: d.key_columns(&include)?,
                 };
                 d.actions.push(TableAction::AddUnique(key));
                 Ok(())

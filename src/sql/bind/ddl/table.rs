@@ -264,7 +264,8 @@ impl<'a> Binder<'a> {
                 let key = Key {
                     name: given.map(names::ident),
                     columns: vec![ordinal],
-                    nulls_not_distinct: false,
+                    nulls_not_distinct: nulls_not_distinct(k),
+                    include: Vec::new(),
                 };
                 add_unique(table, key);
                 Ok(())
@@ -368,20 +369,19 @@ impl<'a> Binder<'a> {
             TableConstraint::PrimaryKey(k) => {
                 refuse_characteristics(k.characteristics.as_ref())?;
                 if !k.include.is_empty() {
-                    return Err(unsupported("INCLUDE columns"));
+                    return Err(unsupported("PRIMARY KEY with INCLUDE"));
                 }
                 let columns = ordinals(table, &k.columns)?;
                 set_primary_key(table, k.name.as_ref(), columns)
             }
             TableConstraint::Unique(k) => {
                 refuse_characteristics(k.characteristics.as_ref())?;
-                if !k.include.is_empty() {
-                    return Err(unsupported("INCLUDE columns"));
-                }
+                let include = k.include.iter().map(names::ident).collect();
                 let key = Key {
                     name: k.name.as_ref().map(names::ident),
                     columns: ordinals(table, &k.columns)?,
                     nulls_not_distinct: nulls_not_distinct(k),
+                    include: ordinals_of(table, include)?,
                 };
                 add_unique(table, key);
                 Ok(())
@@ -565,6 +565,7 @@ fn like_indexes(table: &mut CreateTable, source: &Table, first: usize) -> Result
                 name: None,
                 columns,
                 nulls_not_distinct: index.nulls_not_distinct,
+                include: moved(&index.include),
             });
             continue;
         }
@@ -658,7 +659,11 @@ fn free_check_name(table: &CreateTable, e: &Expr) -> String {
 }
 
 fn ordinals(table: &CreateTable, columns: &[IndexColumn]) -> Result<Vec<usize>> {
-    index_columns(columns)?
+    ordinals_of(table, index_columns(columns)?)
+}
+
+fn ordinals_of(table: &CreateTable, names: Vec<String>) -> Result<Vec<usize>> {
+    names
         .into_iter()
         .map(|name| {
             let found = table.columns.iter().position(|c| c.name == name);
@@ -702,6 +707,7 @@ fn add_unique(table: &mut CreateTable, key: Key) {
     let same = |k: &Key| {
         k.columns == key.columns
             && k.nulls_not_distinct == key.nulls_not_distinct
+            && k.include == key.include
             && (k.name == key.name || key.name.is_none())
     };
     if !table.uniques.iter().any(same) {

@@ -246,6 +246,7 @@ impl Change {
             unique: true,
             constraint: true,
             nulls_not_distinct: key.nulls_not_distinct,
+            include: key.include.clone(),
             ..Index::default()
         };
         let name = key.name.clone();

@@ -6,7 +6,7 @@
 
 use super::indexes::table_indexes;
 use crate::catalog::path;
-use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Table, UserType};
+use crate::catalog::{Catalog, Check, ForeignKey, ForeignKeyAction, Index, Table, UserType};
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
 use std::sync::Arc;
@@ -35,8 +35,12 @@ pub struct Constraint<'a> {
 impl Constraint<'_> {
     /// Of a UNIQUE constraint.
     pub fn nulls_not_distinct(&self) -> bool {
+        self.index().is_some_and(|i| i.nulls_not_distinct)
+    }
+
+    fn index(&self) -> Option<&Arc<Index>> {
         let mut indexes = self.table.indexes.iter();
-        indexes.any(|i| i.id.0 == self.index_oid && i.nulls_not_distinct)
+        indexes.find(|i| i.id.0 == self.index_oid)
     }
 }
 
@@ -192,7 +196,15 @@ pub fn constraint_definition(c: &Constraint<'_>) -> String {
                 true => " NULLS NOT DISTINCT",
                 false => "",
             };
-            format!("UNIQUE{same} ({})", column_list(c.table, &c.columns))
+            let columns = column_list(c.table, &c.columns);
+            let include = c.index().map_or(&[][..], |i| i.include.as_slice());
+            match include {
+                [] => format!("UNIQUE{same} ({columns})"),
+                more => format!(
+                    "UNIQUE{same} ({columns}) INCLUDE ({})",
+                    column_list(c.table, more)
+                ),
+            }
         }
         (ConstraintKind::Check, Some(check)) => format!("CHECK ({})", check.sql),
         (ConstraintKind::Check | ConstraintKind::ForeignKey, _) => String::new(),

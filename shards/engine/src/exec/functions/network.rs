@@ -3,8 +3,8 @@
 //! Owns: arithmetic over addresses and masks. Asked by: the registry. Never: knows who is connected; `system::session` does.
 //! Source: PostgreSQL 15 manual, section 9.12; `network.c`, `mac.c`, `mac8.c`.
 
-use super::args;
 use super::Function;
+use super::args;
 use DataType::*;
 use types::network::{Inet as Address, Mac, Mac8, V6_BITS};
 use types::{DataType, Error, Result, SqlState, Value};
@@ -174,12 +174,20 @@ pub static FUNCTIONS: &[Function] = &[
     }),
     Function::new("network_larger", &[Inet, Inet], Inet, |_, a| {
         let (left, right) = (args::inet(a, 0)?, args::inet(a, 1)?);
-        let larger = if left.compare(right).is_gt() { left } else { right };
+        let larger = if left.compare(right).is_gt() {
+            left
+        } else {
+            right
+        };
         Ok(Value::Inet(*larger))
     }),
     Function::new("network_smaller", &[Inet, Inet], Inet, |_, a| {
         let (left, right) = (args::inet(a, 0)?, args::inet(a, 1)?);
-        let smaller = if left.compare(right).is_lt() { left } else { right };
+        let smaller = if left.compare(right).is_lt() {
+            left
+        } else {
+            right
+        };
         Ok(Value::Inet(*smaller))
     }),
 ];

@@ -100,7 +100,7 @@ pub async fn settle_scan(scan: &Scan, exec: &Rc<Exec>, outer: &[Row]) -> Result<
         Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec)?,
         Access::Each(each) => keys_of_each(&scan.table, &each, exec)?,
         Access::Full => {
-            keys_of_filter(&scan.table, scan.filter.as_ref(), true, exec)?.unwrap_or(Access::Full)
+            keys_of_filter(&scan.table, scan.filter.as_ref(), exec)?.unwrap_or(Access::Full)
         }
         access => access,
     };
@@ -171,7 +171,7 @@ pub async fn settle_access(
     match access {
         Access::Keys(keys) if keys.len() > 1 => distinct_keys(keys, exec),
         Access::Each(each) => keys_of_each(table, &each, exec),
-        Access::Full => Ok(keys_of_filter(table, filter, false, exec)?.unwrap_or(Access::Full)),
+        Access::Full => Ok(keys_of_filter(table, filter, exec)?.unwrap_or(Access::Full)),
         access => Ok(access),
     }
 }
@@ -204,14 +204,9 @@ fn keys_of_each(table: &Table, each: &Each, exec: &Exec) -> Result<Access> {
     Ok(access.unwrap_or(Access::Full))
 }
 
-/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys, or, for a scan
-/// (`several`), what an index that is not unique has for them.
-fn keys_of_filter(
-    table: &Table,
-    filter: Option<&Expr>,
-    several: bool,
-    exec: &Exec,
-) -> Result<Option<Access>> {
+/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys, or what an index that
+/// is not unique has for them.
+fn keys_of_filter(table: &Table, filter: Option<&Expr>, exec: &Exec) -> Result<Option<Access>> {
     for condition in filter.map(conditions).unwrap_or_default() {
         let Some((column, array)) = any_of(condition) else {
             continue;
@@ -221,7 +216,7 @@ fn keys_of_filter(
             let part = i.parts.first().and_then(|p| p.column());
             part == Some(column) && !i.unique && i.predicate.is_none()
         };
-        let index = table.valid_indexes().find(first).filter(|_| several);
+        let index = table.valid_indexes().find(first);
         if !is_key && index.is_none() {
             continue;
         }
