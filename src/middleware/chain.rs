@@ -2,8 +2,8 @@
 
 use super::measured::{Measured, Permit, Trace};
 use crate::service::{
-    Answer, CancelKey, Hello, Notification, Operation, Prepared, Protocol, Reply, Request,
-    Session as Served, TimeZone, TxnStatus,
+    Answer, CancelKey, Forms, Hello, Notification, Operation, Prepared, Protocol, Reply, Request,
+    Session as Served, TxnStatus,
 };
 use crate::session::{Node, Session};
 use engine::txn::Stop;
@@ -205,7 +205,7 @@ impl Served for ChainSession {
         self.session.prepared(statement)
     }
 
-    fn time_zone(&self) -> TimeZone {
-        self.session.time_zone()
+    fn forms(&self) -> Forms {
+        self.session.forms()
     }
 }

@@ -319,8 +319,8 @@ enum Claim {
 }
 
 fn duplicated(now: &Now, entry: &LoadEntry) -> Error {
-    let zone = &now.ctx.session.time_zone;
-    let detail = index_detail(&now.table, &now.index, &entry.values, zone);
+    let forms = &now.ctx.session.forms;
+    let detail = index_detail(&now.table, &now.index, &entry.values, forms);
     Error::new(
         SqlState::UNIQUE_VIOLATION,
         format!("could not create unique index \"{}\"", now.index.name),

@@ -1,7 +1,7 @@
 //! What has been bound to be run again and again: triggers and functions, each once under a catalog.
 //!
 //! Owns: the cache of one shard. Asked by: `triggers`, `functions`. Never: gives what was bound under another catalog, search path or
-//! time zone. Bounds: `KEPT_MAX` of a kind; with one more it begins anew.
+//! settings of dates. Bounds: `KEPT_MAX` of a kind; with one more it begins anew.
 
 use engine::catalog::Catalog;
 use engine::exec::Context;
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use types::Result;
+use types::text::Forms;
 
 const KEPT_MAX: usize = 1_000;
 
@@ -21,7 +22,7 @@ pub struct Programs<T> {
 struct Kept<T> {
     catalog: Weak<Catalog>,
     path: Vec<String>,
-    time_zone: jiff::tz::TimeZone,
+    forms: Forms,
     program: Rc<T>,
 }
 
@@ -42,11 +43,11 @@ impl<T> Programs<T> {
         bind: impl FnOnce() -> Result<T>,
     ) -> Result<Rc<T>> {
         let path = engine::catalog::path::searched(ctx);
-        let time_zone = &ctx.session.time_zone;
+        let forms = &ctx.session.forms;
         if let Some(kept) = self.kept.borrow().get(&oid)
             && std::ptr::eq(kept.catalog.as_ptr(), Arc::as_ptr(&ctx.catalog))
             && kept.path == path
-            && kept.time_zone == *time_zone
+            && kept.forms == *forms
         {
             return Ok(kept.program.clone());
         }
@@ -58,7 +59,7 @@ impl<T> Programs<T> {
         let kept = Kept {
             catalog: Arc::downgrade(&ctx.catalog),
             path,
-            time_zone: time_zone.clone(),
+            forms: forms.clone(),
             program: program.clone(),
         };
         all.insert(oid, kept);

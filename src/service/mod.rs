@@ -56,8 +56,8 @@ pub trait Session {
     fn parameters(&self) -> Vec<(String, String)>;
     /// What a prepared statement takes and gives, for decoding Bind. 26000 when unknown.
     fn prepared(&self, statement: &str) -> Result<Prepared>;
-    /// The session's TimeZone setting, for printing timestamptz.
-    fn time_zone(&self) -> TimeZone;
+    /// How the session's settings say that values are shown and read.
+    fn forms(&self) -> Forms;
 }
 
 /// What NOTIFY announces: on which channel, by the session of which pid.
@@ -79,8 +79,7 @@ pub struct Prepared {
     pub looks_up: bool,
 }
 
-/// For formatting `timestamptz`; jiff's zone.
-pub type TimeZone = jiff::tz::TimeZone;
+pub use types::text::Forms;
 
 /// What a client says of itself when it connects.
 #[derive(Clone, Debug)]

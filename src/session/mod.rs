@@ -245,8 +245,8 @@ impl Session {
         self.settings.borrow().reported()
     }
 
-    pub fn time_zone(&self) -> jiff::tz::TimeZone {
-        self.info.borrow().time_zone.clone()
+    pub fn forms(&self) -> types::text::Forms {
+        self.info.borrow().forms.clone()
     }
 
     /// How long a statement may take; `None` = as long as it likes.

@@ -197,7 +197,7 @@ impl Node {
             client_addr: hello.peer.map(|p| p.ip()),
             server_port: hello.local.map_or(self.options.sql_port, |l| l.port()),
             server_start_micros: self.options.started_micros,
-            time_zone: settings.time_zone(),
+            forms: settings.forms(),
             settings: self.shown(settings),
             cursors,
         })

@@ -19,7 +19,7 @@ pub struct PlanKey {
     pub database: u32,
     pub types: Vec<Option<DataType>>,
     /// Literals are read in it.
-    pub time_zone: Rc<str>,
+    pub forms: Rc<str>,
     /// Names are looked up in it.
     pub search_path: Rc<str>,
 }
@@ -30,7 +30,7 @@ pub struct PlanRef<'a> {
     pub text: &'a str,
     pub database: u32,
     pub types: &'a [Option<DataType>],
-    pub time_zone: &'a str,
+    pub forms: &'a str,
     pub search_path: &'a str,
 }
 
@@ -40,7 +40,7 @@ impl PlanRef<'_> {
             text: self.text.into(),
             database: self.database,
             types: self.types.to_vec(),
-            time_zone: self.time_zone.into(),
+            forms: self.forms.into(),
             search_path: self.search_path.into(),
         }
     }
@@ -51,7 +51,7 @@ impl Equivalent<PlanKey> for PlanRef<'_> {
         self.text == &*key.text
             && self.database == key.database
             && self.types == key.types
-            && self.time_zone == &*key.time_zone
+            && self.forms == &*key.forms
             && self.search_path == &*key.search_path
     }
 }
@@ -214,7 +214,7 @@ mod tests {
             text: TEXTS[n],
             database: 5,
             types: &[],
-            time_zone: "",
+            forms: "",
             search_path: "",
         }
     }

@@ -49,12 +49,12 @@ impl Session {
         let metrics = &self.node.metrics;
         let version = ctx.catalog.version;
         let shared = self.own_catalog().is_none() && cacheable(&parsed.text);
-        let (time_zone, search_path) = self.planning();
+        let (forms, search_path) = self.planning();
         let key = shared.then_some(PlanRef {
             text: &parsed.text,
             database: self.database,
             types,
-            time_zone: &time_zone,
+            forms: &forms,
             search_path: &search_path,
         });
         if let Some(key) = key

@@ -12,6 +12,8 @@ use sql::Isolation;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+use types::text::Forms;
+use types::text::forms::{self, Refused};
 use types::{Error, Result, SqlState, limits};
 
 pub struct Settings {
@@ -20,7 +22,7 @@ pub struct Settings {
     starts: BTreeMap<&'static str, String>,
     /// Parameters with a dot belong to whoever uses them.
     custom: BTreeMap<String, String>,
-    zone: jiff::tz::TimeZone,
+    forms: Forms,
     query_bytes_max: usize,
     asked: Asked,
 }
@@ -33,7 +35,7 @@ struct Asked {
     isolation: Isolation,
     reads_only: bool,
     work_bytes: usize,
-    time_zone: Rc<str>,
+    forms: Rc<str>,
     search_path: Rc<str>,
 }
 
@@ -50,7 +52,7 @@ impl Settings {
             values: BTreeMap::new(),
             starts,
             custom: BTreeMap::new(),
-            zone: jiff::tz::TimeZone::UTC,
+            forms: Forms::UTC,
             query_bytes_max,
             asked: Asked {
                 statement_timeout: None,
@@ -59,7 +61,7 @@ impl Settings {
                 isolation: Isolation::ReadCommitted,
                 reads_only: false,
                 work_bytes: query_bytes_max,
-                time_zone: Rc::default(),
+                forms: Rc::default(),
                 search_path: Rc::default(),
             },
         };
@@ -76,7 +78,7 @@ impl Settings {
             isolation,
             reads_only,
             work_bytes: self.read_work_bytes(),
-            time_zone: self.show("TimeZone").unwrap_or_default().into(),
+            forms: self.read_forms(),
             search_path: self.read_search_path(),
         };
     }
@@ -118,9 +120,9 @@ impl Settings {
             return self.set_custom(name, value);
         }
         let d = find(name)?;
-        let value = d.accept(value)?;
+        let value = d.accept(value, &self.forms)?;
         match d.name {
-            "TimeZone" => self.zone = zone::read(&value)?,
+            "TimeZone" => self.forms.zone = zone::read(&value)?,
             "work_mem" => self.check_work(&value)?,
             _ => {}
         }
@@ -175,7 +177,7 @@ impl Settings {
         self.read();
         let after = self.value(d);
         if d.name == "TimeZone" {
-            self.zone = zone::read(&after)?;
+            self.forms.zone = zone::read(&after)?;
         }
         Ok((d.reported && before != after).then(|| (d.name.to_string(), after)))
     }
@@ -209,8 +211,8 @@ impl Settings {
             .collect()
     }
 
-    pub fn time_zone(&self) -> jiff::tz::TimeZone {
-        self.zone.clone()
+    pub fn forms(&self) -> Forms {
+        self.forms.clone()
     }
 
     /// How long a statement may take; `None` = as long as it likes. So the others.
@@ -238,9 +240,22 @@ impl Settings {
         self.asked.work_bytes
     }
 
-    /// What a plan depends on: the time zone that literals are read in, and where names are looked up.
+    /// What a plan depends on: the forms that literals are read in, and where names are looked up.
     pub fn planning(&self) -> (Rc<str>, Rc<str>) {
-        (self.asked.time_zone.clone(), self.asked.search_path.clone())
+        (self.asked.forms.clone(), self.asked.search_path.clone())
+    }
+
+    /// All but the zone, which is read when it is set; and what tells them all from others.
+    fn read_forms(&mut self) -> Rc<str> {
+        let shown = |name| self.show(name).unwrap_or_default();
+        let (zone, dates) = (shown("TimeZone"), shown("DateStyle"));
+        let (intervals, bytes) = (shown("IntervalStyle"), shown("bytea_output"));
+        let key = format!("{zone} {dates} {intervals}");
+        let now = (self.forms.dates, self.forms.order);
+        (self.forms.dates, self.forms.order) = forms::date_style(&dates, now).unwrap_or(now);
+        self.forms.intervals = forms::interval_style(&intervals).unwrap_or_default();
+        self.forms.bytes = forms::bytes_form(&bytes).unwrap_or_default();
+        key.into()
     }
 
     /// With the user's own name: who shares a plan means the same schemas.
@@ -333,7 +348,7 @@ fn unknown(name: &str) -> Error {
 
 impl Definition {
     /// The value in the form SHOW prints.
-    fn accept(&self, value: &str) -> Result<String> {
+    fn accept(&self, value: &str, now: &Forms) -> Result<String> {
         let lower = value.trim().to_ascii_lowercase();
         match &self.rule {
             Rule::Fixed => Err(self.cannot_change()),
@@ -368,6 +383,14 @@ impl Definition {
                 )
             }),
             Rule::TimeZone => zone::canonical(value),
+            Rule::DateStyle => forms::date_style(value, (now.dates, now.order))
+                .map(forms::date_style_text)
+                .map_err(|refused| {
+                    self.invalid(value).with_detail(match refused {
+                        Refused::Word(word) => format!("Unrecognized key word: \"{word}\"."),
+                        Refused::Conflict => "Conflicting \"datestyle\" specifications.".to_owned(),
+                    })
+                }),
             Rule::SearchPath => Ok(value.to_string()),
             Rule::Hint(kind) => kind.accept(&lower).ok_or_else(|| self.invalid(value)),
         }
@@ -517,9 +540,13 @@ mod tests {
             SqlState::CANT_CHANGE_RUNTIME_PARAM
         );
         assert_eq!(
-            code(s.set("datestyle", "German")),
-            SqlState::FEATURE_NOT_SUPPORTED
+            code(s.set("datestyle", "Martian")),
+            SqlState::INVALID_PARAMETER_VALUE
         );
+        s.set("datestyle", "German").unwrap();
+        assert_eq!(s.show("DateStyle").unwrap(), "German, DMY");
+        s.set("datestyle", "iso").unwrap();
+        assert_eq!(s.show("DateStyle").unwrap(), "ISO, DMY");
         assert_eq!(
             code(s.set("timezone", "Mars/Olympus")),
             SqlState::INVALID_PARAMETER_VALUE
@@ -587,7 +614,7 @@ mod tests {
             s.set("timezone", value).unwrap();
             assert_eq!(s.show("TimeZone").unwrap(), shown);
         }
-        let east = s.time_zone().to_offset(jiff::Timestamp::UNIX_EPOCH);
+        let east = s.forms().zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(east.seconds(), 5 * 3600 + 1800);
         for wrong in [
             "interval '1 day'",

@@ -66,12 +66,12 @@ impl Session {
         types: &[Option<DataType>],
         f: impl FnOnce(PlanRef<'_>) -> T,
     ) -> T {
-        let (time_zone, search_path) = self.planning();
+        let (forms, search_path) = self.planning();
         f(PlanRef {
             text,
             database: self.database,
             types,
-            time_zone: &time_zone,
+            forms: &forms,
             search_path: &search_path,
         })
     }

@@ -360,9 +360,9 @@ impl Session {
                 ),
             ));
         }
-        let zone = self.time_zone();
+        let forms = self.forms();
         let env = types::text::ParseEnv {
-            tz: &zone,
+            forms: &forms,
             now_micros: ctx.statement_micros,
         };
         let mut values = Vec::with_capacity(params.len());

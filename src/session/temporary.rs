@@ -84,12 +84,12 @@ async fn drop_schemas(node: &Rc<Node>, database: String, schemas: Vec<String>) -
 impl Session {
     /// Settings that a plan goes by. Who has temporary tables may mean them by any name, and shares no plan.
     pub(super) fn planning(&self) -> (Rc<str>, Rc<str>) {
-        let (time_zone, search_path) = self.settings.borrow().planning();
+        let (forms, search_path) = self.settings.borrow().planning();
         if !self.temporary.any.get() {
-            return (time_zone, search_path);
+            return (forms, search_path);
         }
         let own = format!("pg_temp_{}, {search_path}", self.key.pid);
-        (time_zone, own.into())
+        (forms, own.into())
     }
 
     /// The catalog has been changed by this session.

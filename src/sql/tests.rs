@@ -89,7 +89,7 @@ fn bound_with(sql: &str, types: &[Option<DataType>]) -> Result<Bound> {
             client_addr: None,
             server_port: 5433,
             server_start_micros: 0,
-            time_zone: jiff::tz::TimeZone::UTC,
+            forms: ::types::text::Forms::UTC,
             settings: Arc::default(),
         }),
         backup: None,

@@ -123,13 +123,7 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         | DataType::Unknown
         | DataType::Enum(_) => Value::from(utf8(bytes)?),
         DataType::Name => Value::from(crate::text::cut_identifier(utf8(bytes)?)),
-        DataType::InternalChar => {
-            let text = utf8(bytes)?;
-            if text.len() != 1 && text.chars().count() != 1 {
-                return Err(wrong_size());
-            }
-            Value::from(text.trim_end_matches('\0'))
-        }
+        DataType::InternalChar => Value::from(letter(bytes)?),
         DataType::Bytea => Value::Bytea(bytes.into()),
         DataType::Date => Value::Date(date(i32::from_be_bytes(fixed(bytes)?))?),
         DataType::Time => Value::Time(time_of_day(i64::from_be_bytes(fixed(bytes)?))?),
@@ -137,10 +131,8 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         DataType::Timestamptz => Value::Timestamptz(timestamp(i64::from_be_bytes(fixed(bytes)?))?),
         DataType::Inet | DataType::Cidr => Value::Inet(Inet::from_wire(bytes, ty)?),
         DataType::Macaddr => Value::Macaddr(Mac(fixed(bytes)?)),
-        DataType::Macaddr8 => Value::Macaddr8(match bytes.len() {
-            6 => Mac8::from(Mac(fixed(bytes)?)),
-            _ => Mac8(fixed(bytes)?),
-        }),
+        DataType::Macaddr8 if bytes.len() == 6 => Value::Macaddr8(Mac(fixed(bytes)?).into()),
+        DataType::Macaddr8 => Value::Macaddr8(Mac8(fixed(bytes)?)),
         DataType::Interval => interval(&fixed::<16>(bytes)?),
         DataType::Uuid => Value::Uuid(uuid::Uuid::from_bytes(fixed(bytes)?)),
         DataType::Jsonb => Value::Jsonb(Arc::new(jsonb(bytes)?)),
@@ -181,6 +173,14 @@ pub fn decode(bytes: &[u8], ty: DataType) -> Result<Value> {
         },
         array => decode_array(bytes, array)?,
     })
+}
+
+fn letter(bytes: &[u8]) -> Result<&str> {
+    let text = utf8(bytes)?;
+    if text.len() != 1 && text.chars().count() != 1 {
+        return Err(wrong_size());
+    }
+    Ok(text.trim_end_matches('\0'))
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {

@@ -6,7 +6,7 @@
 //! `limits::PARAMETERS_MAX`. Source: RFC 8259; RFC 3339 for the `T` and the full offset of timestamps.
 
 use super::error::Problem;
-use crate::service::TimeZone;
+use crate::service::Forms;
 use http::StatusCode;
 use serde::Deserialize;
 use std::fmt::Write;
@@ -149,14 +149,14 @@ impl Columns {
     }
 
     /// A row as an object. A row of another width is our own mistake and is shown as far as both go.
-    pub fn push_row(&self, row: &Row, zone: &TimeZone, out: &mut String) {
+    pub fn push_row(&self, row: &Row, forms: &Forms, out: &mut String) {
         out.push('{');
         for (i, ((key, ty), value)) in self.keys.iter().zip(&self.types).zip(row).enumerate() {
             if i > 0 {
                 out.push(',');
             }
             out.push_str(key);
-            push_value(value, *ty, zone, out);
+            push_value(value, *ty, forms, out);
         }
         out.push('}');
     }
@@ -189,7 +189,7 @@ fn unique_names(columns: &[Column]) -> Vec<String> {
 }
 
 /// One value as JSON.
-pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String) {
+pub fn push_value(value: &Value, ty: DataType, forms: &Forms, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
@@ -204,10 +204,10 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         Value::Text(text) => push_string(text, out),
         Value::Jsonb(json) => json.write(out),
         Value::Json(text) => out.push_str(text),
-        Value::Array(array) => push_array(array, zone, out),
+        Value::Array(array) => push_array(array, forms, out),
         Value::Reg(reg) => push_string(&reg.name, out),
         Value::Timestamp(_) | Value::Timestamptz(_) => {
-            push_string(&iso_timestamp(&text_of(value, ty, zone)), out);
+            push_string(&iso_timestamp(&text_of(value, ty, forms)), out);
         }
         Value::Float4(_)
         | Value::Float8(_)
@@ -220,25 +220,25 @@ pub fn push_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut String
         | Value::Macaddr(_)
         | Value::Macaddr8(_)
         | Value::Enum(_)
-        | Value::Record(_) => push_string(&text_of(value, ty, zone), out),
+        | Value::Record(_) => push_string(&text_of(value, ty, forms), out),
     }
 }
 
-fn push_array(array: &Array, zone: &TimeZone, out: &mut String) {
+fn push_array(array: &Array, forms: &Forms, out: &mut String) {
     out.push('[');
     for (i, item) in array.items.iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
-        push_value(item, array.element, zone, out);
+        push_value(item, array.element, forms, out);
     }
     out.push(']');
 }
 
 /// As PostgreSQL prints it.
-fn text_of(value: &Value, ty: DataType, zone: &TimeZone) -> String {
+fn text_of(value: &Value, ty: DataType, forms: &Forms) -> String {
     let mut text = String::new();
-    types::text::format(value, ty, zone, &mut text);
+    types::text::format(value, ty, forms, &mut text);
     text
 }
 

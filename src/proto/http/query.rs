@@ -12,9 +12,7 @@ use super::error::{self, Problem};
 use super::framing::{self, Format};
 use super::routes::Caller;
 use crate::net;
-use crate::service::{
-    Event, Hello, Operation, Protocol, Reply, Request, Results, Session, TimeZone,
-};
+use crate::service::{Event, Forms, Hello, Operation, Protocol, Reply, Request, Results, Session};
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -62,7 +60,7 @@ async fn read(http: &Http, headers: &HeaderMap, body: Incoming) -> Result<(Query
 /// A running statement and what keeps it alive.
 struct Statement {
     results: Box<dyn Results>,
-    zone: TimeZone,
+    forms: Forms,
     /// After `results`: dropping the last reference ends the session.
     _session: Rc<dyn Session>,
 }
@@ -98,11 +96,11 @@ impl Statement {
         request.id = caller.number;
         request.timeout = query.timeout;
         request.bytes = bytes;
-        let zone = session.time_zone();
+        let forms = session.forms();
         match session.call(request).get().await? {
             Reply::Results(results) => Ok(Statement {
                 results,
-                zone,
+                forms,
                 _session: session,
             }),
             Reply::Done | Reply::Statement { .. } | Reply::Portal { .. } | Reply::Whole(_) => {
@@ -151,7 +149,7 @@ async fn whole(http: &Http, mut statement: Statement) -> Result<Response<Body>, 
                 let Some(columns) = &columns else {
                     return Err(Error::internal("rows came before their columns").into());
                 };
-                answer.push(&batch, columns, &statement.zone)?;
+                answer.push(&batch, columns, &statement.forms)?;
             }
             Step::Done(this) => tag = this,
         }
@@ -194,13 +192,13 @@ impl Whole {
         }
     }
 
-    fn push(&mut self, batch: &RowBatch, columns: &Columns, zone: &TimeZone) -> Result<()> {
+    fn push(&mut self, batch: &RowBatch, columns: &Columns, forms: &Forms) -> Result<()> {
         for row in &batch.rows {
             let out = self.text.out();
             if self.rows > 0 {
                 out.push(',');
             }
-            columns.push_row(row, zone, out);
+            columns.push_row(row, forms, out);
             self.text.settle();
             self.rows += 1;
             if self.text.len() > self.bytes_max {
@@ -228,7 +226,7 @@ async fn lines(mut statement: Statement, request_id: String) -> Result<Response<
             Some(Step::Columns(these)) => columns = Some(these),
             Some(Step::Rows(batch)) if batch.is_empty() => {}
             Some(Step::Rows(batch)) => {
-                push_lines(&batch, columns.as_ref(), &statement.zone, &mut first)?;
+                push_lines(&batch, columns.as_ref(), &statement.forms, &mut first)?;
                 break;
             }
             Some(Step::Done(_)) => {}
@@ -282,7 +280,7 @@ impl Lines {
                 Ok(Some(Step::Rows(batch))) => {
                     let mut text = Segments::default();
                     let pushed =
-                        push_lines(&batch, self.columns.as_ref(), &statement.zone, &mut text);
+                        push_lines(&batch, self.columns.as_ref(), &statement.forms, &mut text);
                     self.ready = text.take();
                     if let Err(error) = pushed {
                         self.fail(&error);
@@ -307,12 +305,12 @@ impl Lines {
 fn push_lines(
     batch: &RowBatch,
     columns: Option<&Columns>,
-    zone: &TimeZone,
+    forms: &Forms,
     text: &mut Segments,
 ) -> Result<()> {
     let columns = columns.ok_or_else(|| Error::internal("rows came before their columns"))?;
     for row in &batch.rows {
-        columns.push_row(row, zone, text.out());
+        columns.push_row(row, forms, text.out());
         text.out().push('\n');
         text.settle();
     }

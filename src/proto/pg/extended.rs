@@ -99,8 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         if types.is_empty() {
             return Ok(Vec::new());
         }
-        let zone = self.session.time_zone();
-        values::parameters(&bind.params, &bind.param_formats, types, &zone)
+        let forms = self.session.forms();
+        values::parameters(&bind.params, &bind.param_formats, types, &forms)
     }
 
     pub(super) async fn describe(&mut self, target: Target, bytes: usize) -> Result<(), End> {

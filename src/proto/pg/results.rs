@@ -12,7 +12,7 @@ use super::encode::{Output, compose};
 use super::error::ProtocolError;
 use super::framing::Frame;
 use super::values::{self, Long, Style};
-use crate::service::{CopyInput, Event, Results, TimeZone, Whole};
+use crate::service::{CopyInput, Event, Forms, Results, Whole};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use std::sync::Arc;
 use types::{Column, Error, Result, RowBatch, Value};
@@ -23,7 +23,7 @@ pub(super) struct Shape {
     describe: bool,
     formats: Formats,
     pub columns: Option<Arc<Vec<Column>>>,
-    zone: Option<TimeZone>,
+    forms: Option<Forms>,
 }
 
 impl Shape {
@@ -32,7 +32,7 @@ impl Shape {
             describe: true,
             formats: Formats::default(),
             columns: None,
-            zone: None,
+            forms: None,
         }
     }
 
@@ -41,7 +41,7 @@ impl Shape {
             describe: false,
             formats,
             columns,
-            zone: None,
+            forms: None,
         }
     }
 }
@@ -119,11 +119,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         formats: &Formats,
         head: impl Fn(&mut Output),
     ) -> Result<Result<(), Fail>, End> {
-        let zone = self.session.time_zone();
+        let forms = self.session.forms();
         let style = Style {
             columns: whole.columns.as_ref().map_or(&[], |c| &c[..]),
             formats,
-            zone: &zone,
+            forms: &forms,
         };
         if whole.rows.rows.iter().any(|row| style.has_long(row)) {
             self.wire.put(head).await?;
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         }
         shape.columns = Some(columns);
         // An earlier statement of the script may have changed it.
-        shape.zone = None;
+        shape.forms = None;
         Ok(Ok(()))
     }
 
@@ -167,11 +167,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<'_, S> {
         let Some(columns) = shape.columns.as_ref() else {
             return Ok(Err(Fail::Own(ProtocolError::RowsWithoutColumns.into())));
         };
-        let zone = shape.zone.get_or_insert_with(|| self.session.time_zone());
+        let forms = shape.forms.get_or_insert_with(|| self.session.forms());
         let style = Style {
             columns,
             formats: &shape.formats,
-            zone,
+            forms,
         };
         for row in &batch.rows {
             let written = match style.has_long(row) {

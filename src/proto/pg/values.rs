@@ -10,7 +10,7 @@ use super::codec::{self, Format, Formats};
 use super::encode::{Output, ROW_BYTES_MAX};
 use super::error::ProtocolError;
 use crate::net::wall_micros;
-use crate::service::TimeZone;
+use crate::service::Forms;
 use bytes::Bytes;
 use std::io::Write;
 use types::{Column, DataType, Result, Value, binary, text};
@@ -20,7 +20,7 @@ use types::{Column, DataType, Result, Value, binary, text};
 pub struct Style<'a> {
     pub columns: &'a [Column],
     pub formats: &'a Formats,
-    pub zone: &'a TimeZone,
+    pub forms: &'a Forms,
 }
 
 /// What of a row need not be copied to be sent.
@@ -101,7 +101,7 @@ impl<'a> Style<'a> {
         let start = out.bytes().len();
         out.bytes().extend_from_slice(&[0; 4]);
         match self.formats.at(index) {
-            Format::Text => text_value(value, ty, self.zone, out),
+            Format::Text => text_value(value, ty, self.forms, out),
             Format::Binary => binary::encode(value, ty, out.bytes()),
         }
         let bytes = out.bytes();
@@ -158,7 +158,7 @@ pub fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn text_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut Output) {
+fn text_value(value: &Value, ty: DataType, forms: &Forms, out: &mut Output) {
     let (out, scratch) = out.parts();
     let written = match value {
         Value::Text(s) | Value::Json(s) => {
@@ -173,7 +173,7 @@ fn text_value(value: &Value, ty: DataType, zone: &TimeZone, out: &mut Output) {
         Value::Int8(v) => write!(out, "{v}"),
         Value::Int2(v) => write!(out, "{v}"),
         _ => {
-            text::format(value, ty, zone, scratch);
+            text::format(value, ty, forms, scratch);
             out.extend_from_slice(scratch.as_bytes());
             return;
         }
@@ -186,10 +186,10 @@ pub fn parameters(
     params: &[Option<Bytes>],
     formats: &Formats,
     types: &[DataType],
-    zone: &TimeZone,
+    forms: &Forms,
 ) -> Result<Vec<Value>> {
     let env = text::ParseEnv {
-        tz: zone,
+        forms,
         now_micros: wall_micros(),
     };
     let mut values = Vec::with_capacity(params.len());

@@ -231,8 +231,8 @@ impl Router {
             if !restrict && self.is_there(env, parent, key, &gone.old).await? {
                 continue;
             }
-            let tz = &env.ctx.session.time_zone;
-            let detail = key_detail(parent, &key.referenced_columns, &gone.old, tz);
+            let forms = &env.ctx.session.forms;
+            let detail = key_detail(parent, &key.referenced_columns, &gone.old, forms);
             return Err(needed(parent, child, key).with_detail(format!(
                 "{detail} is still referenced from table \"{}\".",
                 child.name

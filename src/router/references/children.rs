@@ -27,8 +27,8 @@ impl Router {
         missing.sort_by_key(|(_, wanted)| wanted.seq);
         for (_, wanted) in missing {
             if self.is_wanted(env, child, key, &wanted).await? {
-                let tz = &env.ctx.session.time_zone;
-                let detail = key_detail(child, &key.columns, &wanted.values, tz);
+                let forms = &env.ctx.session.forms;
+                let detail = key_detail(child, &key.columns, &wanted.values, forms);
                 return Err(violation(child, key).with_detail(format!(
                     "{detail} is not present in table \"{}\".",
                     parent.name

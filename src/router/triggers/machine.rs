@@ -407,7 +407,7 @@ impl Machine<'_> {
 }
 
 fn printed(value: &Value, ty: DataType, ctx: &Context) -> String {
-    text::to_string(value, ty, &ctx.session.time_zone)
+    text::to_string(value, ty, &ctx.session.forms)
 }
 
 /// The format with an argument for each `%`, and `%%` for one.

@@ -8,7 +8,7 @@ use types::{Column, Result, Row, Value};
 pub struct Encoder {
     options: CopyOptions,
     columns: Arc<Vec<Column>>,
-    time_zone: jiff::tz::TimeZone,
+    forms: types::text::Forms,
     text: String,
 }
 
@@ -16,12 +16,12 @@ impl Encoder {
     pub fn new(
         options: &CopyOptions,
         columns: Arc<Vec<Column>>,
-        time_zone: jiff::tz::TimeZone,
+        forms: types::text::Forms,
     ) -> Encoder {
         Encoder {
             options: options.clone(),
             columns,
-            time_zone,
+            forms,
             text: String::new(),
         }
     }
@@ -66,7 +66,7 @@ impl Encoder {
                 continue;
             }
             text.clear();
-            types::text::format(value, self.columns[n].ty, &self.time_zone, &mut text);
+            types::text::format(value, self.columns[n].ty, &self.forms, &mut text);
             match self.options.format {
                 CopyFormat::Csv => self.csv(&text, self.forces_quote(n), out),
                 CopyFormat::Text | CopyFormat::Binary => self.escaped(&text, out),

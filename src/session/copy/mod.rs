@@ -68,7 +68,7 @@ struct Reader {
 impl Reader {
     fn value(&self, field: &Field, text: &str) -> Result<Value> {
         let env = ParseEnv {
-            tz: &self.ctx.session.time_zone,
+            forms: &self.ctx.session.forms,
             now_micros: self.ctx.statement_micros,
         };
         types::text::parse(text, field.ty, field.typmod, &env)
@@ -359,7 +359,7 @@ impl CopyOut {
         options: &CopyOptions,
         work: &Work<'_>,
     ) -> CopyOut {
-        let encoder = Encoder::new(options, query.columns.clone(), work.session.time_zone());
+        let encoder = Encoder::new(options, query.columns.clone(), work.session.forms());
         CopyOut {
             running,
             encoder,

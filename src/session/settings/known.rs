@@ -12,13 +12,14 @@ pub(super) enum Rule {
     Fixed,
     /// Only this is supported; it may be written in any of these ways.
     Only(&'static [&'static str]),
-    /// One of these has no further effect than to be shown.
+    /// One of these words.
     OneOf(&'static [&'static str]),
     Any,
     Milliseconds,
     /// Memory, shown in the largest unit that divides it.
     Kilobytes,
     TimeZone,
+    DateStyle,
     SearchPath,
     Bool,
     Isolation,
@@ -65,16 +66,16 @@ const LEVELS: &[&str] = &[
 /// Names as PostgreSQL spells them; looked up without regard to case.
 pub(super) static DEFINITIONS: &[Definition] = &[
     def("application_name", "", Rule::Any, true),
-    def("bytea_output", "hex", Rule::Only(&["hex"]), false),
+    def(
+        "bytea_output",
+        "hex",
+        Rule::OneOf(&["escape", "hex"]),
+        false,
+    ),
     def("check_function_bodies", "on", Rule::Bool, false),
     def("client_encoding", "UTF8", Rule::Only(UTF8), true),
     def("client_min_messages", "notice", Rule::OneOf(LEVELS), false),
-    def(
-        "DateStyle",
-        "ISO, MDY",
-        Rule::Only(&["iso, mdy", "iso,mdy", "iso", "mdy"]),
-        true,
-    ),
+    def("DateStyle", "ISO, MDY", Rule::DateStyle, true),
     def(
         "default_table_access_method",
         "heap",
@@ -103,7 +104,12 @@ pub(super) static DEFINITIONS: &[Definition] = &[
     ),
     def("in_hot_standby", "off", Rule::Fixed, true),
     def("integer_datetimes", "on", Rule::Fixed, true),
-    def("IntervalStyle", "postgres", Rule::Only(&["postgres"]), true),
+    def(
+        "IntervalStyle",
+        "postgres",
+        Rule::OneOf(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+        true,
+    ),
     def("is_superuser", "on", Rule::Fixed, true),
     def("jit", "off", Rule::Hint(Kind::Switch), false),
     def("lc_collate", "C", Rule::Fixed, false),

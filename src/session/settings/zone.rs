@@ -42,7 +42,7 @@ pub(super) fn read(value: &str) -> Result<jiff::tz::TimeZone> {
 /// Seconds east of Greenwich.
 fn interval(value: &str, text: &str) -> Result<i64> {
     let env = ParseEnv {
-        tz: &jiff::tz::TimeZone::UTC,
+        forms: &types::text::Forms::UTC,
         now_micros: 0,
     };
     let Ok(Value::Interval(i)) = text::parse(text, DataType::Interval, -1, &env) else {

@@ -33,7 +33,7 @@ pub struct SessionInfo {
     pub server_port: u16,
     /// When the server started, microseconds since 2000-01-01 UTC.
     pub server_start_micros: i64,
-    pub time_zone: jiff::tz::TimeZone,
+    pub forms: types::text::Forms,
     /// Current settings as SHOW prints them, for `current_setting()` and `pg_settings`.
     pub settings: Arc<Vec<(String, String)>>,
     /// Its cursors, where it has some, for `pg_cursors`.

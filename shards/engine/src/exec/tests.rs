@@ -29,7 +29,7 @@ fn context() -> Context {
             client_addr: None,
             server_port: 5433,
             server_start_micros: 0,
-            time_zone: jiff::tz::TimeZone::UTC,
+            forms: ::types::text::Forms::UTC,
             settings: Arc::default(),
         }),
         backup: None,
@@ -72,7 +72,7 @@ fn argument(arg: &str, ctx: &Context) -> Result<Expr> {
         return Ok(Expr::Const(v, ty));
     }
     let env = text::ParseEnv {
-        tz: &ctx.session.time_zone,
+        forms: &ctx.session.forms,
         now_micros: 0,
     };
     Ok(Expr::Const(text::parse(literal, ty, -1, &env)?, ty))

@@ -316,7 +316,7 @@ fn constant(value: &Value, ty: DataType, plain: bool, out: &mut String) {
         return;
     }
     let mut text = String::new();
-    types::text::format(value, ty, &jiff::tz::TimeZone::UTC, &mut text);
+    types::text::format(value, ty, &types::text::Forms::UTC, &mut text);
     let bare = match ty {
         DataType::Bool => {
             text = String::from(if text == "t" { "true" } else { "false" });

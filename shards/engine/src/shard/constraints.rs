@@ -57,7 +57,7 @@ pub fn list(values: &[Value], types: &[DataType], ctx: &Context) -> String {
         let mut out = String::new();
         match v {
             Value::Null => out.push_str("null"),
-            v => types::text::format(v, *ty, &ctx.session.time_zone, &mut out),
+            v => types::text::format(v, *ty, &ctx.session.forms, &mut out),
         }
         shorten(out)
     };
@@ -96,8 +96,8 @@ pub fn duplicate(table: &Table, constraint: &str, detail: &str) -> Error {
 /// 23505 of a row whose primary key another one has.
 pub fn key_taken(table: &Table, row: &Row, ctx: &Context) -> Error {
     let values = pick(row, &table.primary_key);
-    let tz = &ctx.session.time_zone;
-    let detail = key_detail(table, &table.primary_key, &values, tz);
+    let forms = &ctx.session.forms;
+    let detail = key_detail(table, &table.primary_key, &values, forms);
     duplicate(table, &table.primary_key_name, &detail)
 }
 
@@ -106,11 +106,11 @@ pub fn key_detail(
     table: &Table,
     columns: &[usize],
     values: &[Value],
-    tz: &jiff::tz::TimeZone,
+    forms: &types::text::Forms,
 ) -> String {
     let names = columns.iter().filter_map(|c| table.columns.get(*c));
     let names = names.map(|c| c.name.clone()).collect();
-    shown(names, table.types_of(columns), values, tz)
+    shown(names, table.types_of(columns), values, forms)
 }
 
 /// The same of an index.
@@ -118,24 +118,24 @@ pub fn index_detail(
     table: &Table,
     index: &Index,
     values: &[Value],
-    tz: &jiff::tz::TimeZone,
+    forms: &types::text::Forms,
 ) -> String {
     let name = |p| system::part_text(table, p);
     let names = index.parts.iter().map(name).collect();
-    shown(names, index.types(table), values, tz)
+    shown(names, index.types(table), values, forms)
 }
 
 fn shown(
     names: Vec<String>,
     types: Vec<DataType>,
     values: &[Value],
-    tz: &jiff::tz::TimeZone,
+    forms: &types::text::Forms,
 ) -> String {
     let show = |(v, ty): (&Value, DataType)| {
         let mut out = String::new();
         match v {
             Value::Null => out.push_str("null"),
-            v => types::text::format(v, ty, tz, &mut out),
+            v => types::text::format(v, ty, forms, &mut out),
         }
         out
     };

@@ -88,8 +88,8 @@ impl Loader<'_> {
         check(table, row, ctx)?;
         if table.has_key() && self.taken(table.tree, key).await? {
             let values = pick(row, &table.primary_key);
-            let tz = &ctx.session.time_zone;
-            let detail = key_detail(table, &table.primary_key, &values, tz);
+            let forms = &ctx.session.forms;
+            let detail = key_detail(table, &table.primary_key, &values, forms);
             return Err(duplicate(table, &table.primary_key_name, &detail));
         }
         let mut bytes = Vec::new();
@@ -109,7 +109,7 @@ impl Loader<'_> {
             return self.put(index.tree, &entry.key, &entry.row.key).await;
         }
         if self.taken(index.tree, &entry.key).await? {
-            let utc = jiff::tz::TimeZone::UTC;
+            let utc = types::text::Forms::UTC;
             let detail = index_detail(self.table, index, &entry.values, &utc);
             return Err(Error::new(
                 SqlState::UNIQUE_VIOLATION,

@@ -59,7 +59,7 @@ async fn one(
         EntryChange::Add { row } => {
             if holder.as_ref().is_some_and(|h| h != row) {
                 let index = &change.index;
-                let utc = jiff::tz::TimeZone::UTC;
+                let utc = types::text::Forms::UTC;
                 let detail = index_detail(&call.table, index, &change.values, &utc);
                 return Err(duplicate(&call.table, &index.name, &detail));
             }

@@ -2,12 +2,12 @@
 //!
 //! Source: PostgreSQL 15 `array_in`, `array_out`.
 
+use super::forms::Forms;
 use super::{ParseEnv, format as format_value, parse as parse_value, trim};
 use crate::{Array, DataType, Error, Result, SqlState, Value};
-use jiff::tz::TimeZone;
 use std::sync::Arc;
 
-pub fn format(a: &Array, element: DataType, tz: &TimeZone, out: &mut String) {
+pub fn format(a: &Array, element: DataType, forms: &Forms, out: &mut String) {
     out.push('{');
     let mut item = String::new();
     for (i, v) in a.items.iter().enumerate() {
@@ -19,7 +19,7 @@ pub fn format(a: &Array, element: DataType, tz: &TimeZone, out: &mut String) {
             continue;
         }
         item.clear();
-        format_value(v, element, tz, &mut item);
+        format_value(v, element, forms, &mut item);
         if needs_quotes(&item) {
             out.push('"');
             for c in item.chars() {
@@ -37,12 +37,12 @@ pub fn format(a: &Array, element: DataType, tz: &TimeZone, out: &mut String) {
 }
 
 /// Items with blanks between them.
-pub fn format_vector(a: &Array, tz: &TimeZone, out: &mut String) {
+pub fn format_vector(a: &Array, forms: &Forms, out: &mut String) {
     for (i, v) in a.items.iter().enumerate() {
         if i > 0 {
             out.push(' ');
         }
-        format_value(v, a.element, tz, out);
+        format_value(v, a.element, forms, out);
     }
 }
 

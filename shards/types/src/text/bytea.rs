@@ -1,15 +1,32 @@
-//! bytea: hex out; hex and escape in.
+//! bytea: hex and escape, out and in.
 
+use super::forms::BytesForm;
 use crate::{Error, Result, SqlState};
+use std::fmt::Write;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-pub fn format(bytes: &[u8], out: &mut String) {
+pub fn format(bytes: &[u8], form: BytesForm, out: &mut String) {
+    if form == BytesForm::Escape {
+        return escape(bytes, out);
+    }
     out.reserve(2 + bytes.len() * 2);
     out.push_str("\\x");
     for b in bytes {
         out.push(char::from(HEX[usize::from(b >> 4)]));
         out.push(char::from(HEX[usize::from(b & 15)]));
+    }
+}
+
+fn escape(bytes: &[u8], out: &mut String) {
+    for b in bytes {
+        match b {
+            b'\\' => out.push_str("\\\\"),
+            0x20..=0x7e => out.push(char::from(*b)),
+            _ => {
+                let _ = write!(out, "\\{b:03o}");
+            }
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 //! all come here, so they agree. Asked by: everything that shows or reads a value.
 //! Never: looks up a catalog (names behind `regclass` are the engine's), reads a clock.
 //! Bounds: output is linear in the value; nesting of jsonb and arrays is limited on input.
-//! Source: PostgreSQL 15's type input and output functions; DateStyle ISO, MDY, IntervalStyle postgres, bytea hex,
-//! extra_float_digits 1.
+//! Source: PostgreSQL 15's type input and output functions; extra_float_digits 1.
 
 pub mod array;
 mod bytea;
+pub mod forms;
 mod number;
 mod record;
 mod typmod;
@@ -17,7 +17,6 @@ mod typmod;
 mod tests;
 
 use crate::{DataType, Error, Json, Numeric, Reg, Result, SqlState, Value, json, limits, time};
-use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -25,12 +24,13 @@ use crate::network::{Inet, Mac, Mac8};
 pub use crate::time::parse::ParseEnv;
 use crate::time::range::Range;
 pub use array::parse as parse_array;
+pub use forms::Forms;
 pub use number::{float4, float8};
 pub use record::parse as parse_record;
 pub use typmod::apply_typmod;
 
 /// Appends the text form. NULL appends nothing: its form is the caller's (the wire sends a length of -1).
-pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
+pub fn format(v: &Value, ty: DataType, forms: &Forms, out: &mut String) {
     match v {
         Value::Null => {}
         Value::Bool(b) => out.push(if *b { 't' } else { 'f' }),
@@ -44,12 +44,12 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
             let _ = write!(out, "{n}");
         }
         Value::Text(s) | Value::Json(s) => out.push_str(s),
-        Value::Bytea(b) => bytea::format(b, out),
-        Value::Date(d) => time::format::date(*d, out),
+        Value::Bytea(b) => bytea::format(b, forms.bytes, out),
+        Value::Date(d) => time::format::date(*d, forms, out),
         Value::Time(t) => time::format::time(*t, out),
-        Value::Timestamp(t) => time::format::timestamp(*t, out),
-        Value::Timestamptz(t) => time::format::timestamptz(*t, tz, out),
-        Value::Interval(i) => time::format::interval(i, out),
+        Value::Timestamp(t) => time::format::timestamp(*t, forms, out),
+        Value::Timestamptz(t) => time::format::timestamptz(*t, forms, out),
+        Value::Interval(i) => time::format::interval(i, forms.intervals, out),
         Value::Uuid(u) => {
             let _ = write!(out, "{u}");
         }
@@ -65,16 +65,16 @@ pub fn format(v: &Value, ty: DataType, tz: &TimeZone, out: &mut String) {
         Value::Enum(e) => {
             let _ = crate::marks::of_label(e.ty, e.order, out);
         }
-        Value::Record(r) => record::format(r, tz, out),
-        Value::Array(a) if ty.is_vector() => array::format_vector(a, tz, out),
-        Value::Array(a) => array::format(a, ty.element().unwrap_or(a.element), tz, out),
+        Value::Record(r) => record::format(r, forms, out),
+        Value::Array(a) if ty.is_vector() => array::format_vector(a, forms, out),
+        Value::Array(a) => array::format(a, ty.element().unwrap_or(a.element), forms, out),
     }
 }
 
 /// The text form by itself.
-pub fn to_string(v: &Value, ty: DataType, tz: &TimeZone) -> String {
+pub fn to_string(v: &Value, ty: DataType, forms: &Forms) -> String {
     let mut out = String::new();
-    format(v, ty, tz, &mut out);
+    format(v, ty, forms, &mut out);
     out
 }
 
@@ -102,7 +102,11 @@ pub fn parse(s: &str, ty: DataType, typmod: i32, env: &ParseEnv<'_>) -> Result<V
         DataType::Time => Value::Time(time::parse::time(s, env)?),
         DataType::Timestamp => Value::Timestamp(time::parse::timestamp(s, env)?),
         DataType::Timestamptz => Value::Timestamptz(time::parse::timestamptz(s, env)?),
-        DataType::Interval => Value::Interval(time::interval::parse(s, Range::of(typmod))?),
+        DataType::Interval => Value::Interval(time::interval::parse(
+            s,
+            Range::of(typmod),
+            env.forms.intervals,
+        )?),
         DataType::Uuid => Value::Uuid(uuid(s)?),
         DataType::Inet | DataType::Cidr => Value::Inet(Inet::parse(s, ty)?),
         DataType::Macaddr => Value::Macaddr(Mac::parse(s)?),

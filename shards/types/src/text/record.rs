@@ -2,11 +2,11 @@
 //!
 //! Source: PostgreSQL 15 `record_in`, `record_out`.
 
+use super::forms::Forms;
 use super::{format as format_value, invalid_literal};
 use crate::{Error, Record, Result};
-use jiff::tz::TimeZone;
 
-pub fn format(r: &Record, tz: &TimeZone, out: &mut String) {
+pub fn format(r: &Record, forms: &Forms, out: &mut String) {
     out.push('(');
     let mut item = String::new();
     for (i, (field, v)) in r.pairs().enumerate() {
@@ -17,7 +17,7 @@ pub fn format(r: &Record, tz: &TimeZone, out: &mut String) {
             continue;
         }
         item.clear();
-        format_value(v, field.ty, tz, &mut item);
+        format_value(v, field.ty, forms, &mut item);
         if !needs_quotes(&item) {
             out.push_str(&item);
             continue;

@@ -8,14 +8,17 @@ use proptest::prelude::*;
 /// 2024-01-23 12:00 UTC.
 const NOW: i64 = 759_326_400_000_000;
 
-fn new_york() -> TimeZone {
-    TimeZone::get("America/New_York").unwrap()
+fn new_york() -> Forms {
+    Forms {
+        zone: jiff::tz::TimeZone::get("America/New_York").unwrap(),
+        ..Forms::UTC
+    }
 }
 
 fn read(ty: DataType, s: &str) -> Result<Value> {
-    let tz = new_york();
+    let forms = new_york();
     let env = ParseEnv {
-        tz: &tz,
+        forms: &forms,
         now_micros: NOW,
     };
     parse(s, ty, -1, &env)
@@ -297,7 +300,7 @@ proptest! {
         let fields: Vec<_> = texts.iter().map(|_| crate::RecordField::new("f", DataType::Text)).collect();
         let values = texts.iter().map(|t| t.as_deref().map_or(Value::Null, Value::from));
         let record = crate::Record::new(DataType::Record, fields.into(), values.collect()).unwrap();
-        let printed = to_string(&Value::Record(Arc::new(record)), DataType::Record, &TimeZone::UTC);
+        let printed = to_string(&Value::Record(Arc::new(record)), DataType::Record, &Forms::UTC);
         prop_assert_eq!(parse_record(&printed, texts.len()).unwrap(), texts);
     }
 

@@ -1,19 +1,21 @@
-//! Printing: DateStyle ISO, IntervalStyle postgres.
+//! Printing, of dates by DateStyle ISO and of intervals by IntervalStyle postgres here, by others in `styles`.
 //!
 //! Source: PostgreSQL 15 `EncodeDateOnly`, `EncodeDateTime`, `EncodeInterval`.
 
+use super::styles;
 use super::{
     DATE_INFINITY, DATE_NEG_INFINITY, INFINITY, MICROS_PER_HOUR, MICROS_PER_MINUTE,
     MICROS_PER_SECOND, NEG_INFINITY, civil, split, zone,
 };
 use crate::Interval;
-use jiff::tz::TimeZone;
+use crate::text::forms::{DateStyle, Forms, IntervalStyle};
 use std::fmt::Write;
 
-pub fn date(days: i32, out: &mut String) {
+pub fn date(days: i32, forms: &Forms, out: &mut String) {
     match days {
         DATE_INFINITY => out.push_str("infinity"),
         DATE_NEG_INFINITY => out.push_str("-infinity"),
+        days if forms.dates != DateStyle::Iso => styles::date(i64::from(days), forms, out),
         days => {
             let bc = day(i64::from(days), out);
             if bc {
@@ -31,9 +33,12 @@ pub fn time(micros: i64, out: &mut String) {
     seconds(micros % MICROS_PER_MINUTE, out);
 }
 
-pub fn timestamp(micros: i64, out: &mut String) {
+pub fn timestamp(micros: i64, forms: &Forms, out: &mut String) {
     if infinite(micros, out) {
         return;
+    }
+    if forms.dates != DateStyle::Iso {
+        return styles::timestamp(micros, None, forms, out);
     }
     let (days, rest) = split(micros);
     let bc = day(days, out);
@@ -44,11 +49,16 @@ pub fn timestamp(micros: i64, out: &mut String) {
     }
 }
 
-pub fn timestamptz(micros: i64, tz: &TimeZone, out: &mut String) {
+pub fn timestamptz(micros: i64, forms: &Forms, out: &mut String) {
     if infinite(micros, out) {
         return;
     }
-    let offset = zone::offset_at(tz, micros);
+    let offset = zone::offset_at(&forms.zone, micros);
+    if forms.dates != DateStyle::Iso {
+        let local = micros + i64::from(offset) * MICROS_PER_SECOND;
+        let name = zone::abbreviation_at(&forms.zone, micros);
+        return styles::timestamp(local, Some((offset, name)), forms, out);
+    }
     let (days, rest) = split(micros + i64::from(offset) * MICROS_PER_SECOND);
     let bc = day(days, out);
     out.push(' ');
@@ -74,7 +84,16 @@ pub fn offset(seconds: i32, out: &mut String) {
     }
 }
 
-pub fn interval(v: &Interval, out: &mut String) {
+pub fn interval(v: &Interval, style: IntervalStyle, out: &mut String) {
+    match style {
+        IntervalStyle::Postgres => postgres(v, out),
+        IntervalStyle::PostgresVerbose => styles::verbose(v, out),
+        IntervalStyle::SqlStandard => styles::sql_standard(v, out),
+        IntervalStyle::Iso8601 => styles::iso_8601(v, out),
+    }
+}
+
+fn postgres(v: &Interval, out: &mut String) {
     let mut first = true;
     let mut after_negative = false;
     let mut part = |value: i64, unit: &str, out: &mut String| {
@@ -131,7 +150,7 @@ fn day(days: i64, out: &mut String) -> bool {
     bc
 }
 
-fn two(v: i64, out: &mut String) {
+pub(super) fn two(v: i64, out: &mut String) {
     if (0..100).contains(&v) {
         out.push(char::from(b'0' + (v / 10) as u8));
         out.push(char::from(b'0' + (v % 10) as u8));
@@ -141,7 +160,7 @@ fn two(v: i64, out: &mut String) {
 }
 
 /// Seconds with as many decimals as are not zero.
-fn seconds(micros: i64, out: &mut String) {
+pub(super) fn seconds(micros: i64, out: &mut String) {
     two(micros / MICROS_PER_SECOND, out);
     let mut fraction = micros % MICROS_PER_SECOND;
     if fraction == 0 {

@@ -9,6 +9,7 @@ use super::range::Range;
 use super::{
     MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, interval_out_of_range,
 };
+use crate::text::forms::IntervalStyle;
 use crate::{Error, Interval, Result, SqlState};
 
 /// Longest literal looked at (PostgreSQL's MAXDATELEN and then some).
@@ -60,7 +61,7 @@ fn unit(word: &str) -> Option<Unit> {
 }
 
 /// 22007 for what is not an interval, 22015 for a field out of range. The range says what a bare number counts.
-pub fn parse(text: &str, range: Range) -> Result<Interval> {
+pub fn parse(text: &str, range: Range, style: IntervalStyle) -> Result<Interval> {
     let refused = |r| match r {
         Refusal::Format => Error::new(
             SqlState::INVALID_DATETIME_FORMAT,
@@ -81,7 +82,11 @@ pub fn parse(text: &str, range: Range) -> Result<Interval> {
     } else {
         verbose(text, range)
     };
-    parsed.and_then(Sum::finish).map_err(refused)
+    let mut sum = parsed.map_err(refused)?;
+    if style == IntervalStyle::SqlStandard && negates_all(trimmed) {
+        sum.make_negative();
+    }
+    sum.finish().map_err(refused)
 }
 
 /// Fields before they are checked to fit.
@@ -171,12 +176,26 @@ impl Sum {
         self.add_months((fraction * scale as f64 * 12.0).round_ties_even() as i64)
     }
 
+    fn make_negative(&mut self) {
+        self.years = -self.years.abs();
+        self.months = -self.months.abs();
+        self.days = -self.days.abs();
+        self.micros = -self.micros.abs();
+    }
+
     fn negate(&mut self) {
         self.years = -self.years;
         self.months = -self.months;
         self.days = -self.days;
         self.micros = -self.micros;
     }
+}
+
+/// The SQL standard's one sign for all fields: a minus in front, and no sign behind it.
+fn negates_all(text: &str) -> bool {
+    let signed = |field: &str| field.starts_with(['-', '+']);
+    let mut fields = text.split_ascii_whitespace();
+    fields.next().is_some_and(|first| first.starts_with('-')) && !fields.any(signed)
 }
 
 /// A signed decimal as its whole part and the fraction, both with its sign.

@@ -14,6 +14,7 @@ pub mod format;
 pub mod interval;
 pub mod parse;
 pub mod range;
+mod styles;
 pub mod zone;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Text to date, time and timestamp.
 //!
-//! Owns: the meaning of the tokens `scan` finds, with DateStyle "ISO, MDY". Asked by: `text::parse`.
+//! Owns: the meaning of the tokens `scan` finds, numbers of a date in DateStyle's order. Asked by: `text::parse`.
 //! Accepts what PostgreSQL accepts: ISO, `20240131`, `Jan 31 2024`, `31-Jan-2024`, `1/31/2024`, `J2451187`, `2024.031`,
 //! AM/PM, BC, day names (ignored), zones by offset, name or abbreviation, `now`, `today`, `epoch`, `infinity`, `allballs`.
 //! Source: PostgreSQL 15 `DecodeDateTime`, `DecodeDate`, `DecodeNumber`, `DecodeTime`.
@@ -12,15 +12,16 @@ use super::{
     DATE_INFINITY, DATE_NEG_INFINITY, INFINITY, JULIAN_DAY_ZERO, MICROS_PER_DAY, MICROS_PER_SECOND,
     NEG_INFINITY, UNIX_TO_PG_DAYS, UNIX_TO_PG_MICROS, check_date, check_timestamp, split, zone,
 };
+use crate::text::Forms;
 use crate::{Error, Result, SqlState};
 use jiff::tz::TimeZone;
 
 pub(super) use scan::{Kind, scan};
 
-/// What a literal is read against: the session's zone and the transaction's "now".
+/// What a literal is read against: the session's forms and the transaction's "now".
 #[derive(Clone, Copy)]
 pub struct ParseEnv<'a> {
-    pub tz: &'a TimeZone,
+    pub forms: &'a Forms,
     /// Microseconds since 2000-01-01 UTC.
     pub now_micros: i64,
 }
@@ -92,7 +93,7 @@ pub(super) struct Parsed {
 }
 
 pub fn date(text: &str, env: &ParseEnv<'_>) -> Result<i32> {
-    let parsed = decode::decode(text).map_err(|r| r.error(text, "date"))?;
+    let parsed = decode::decode(text, env.forms.order).map_err(|r| r.error(text, "date"))?;
     let days = match parsed.special {
         Some(Special::Infinity) => return Ok(DATE_INFINITY),
         Some(Special::NegInfinity) => return Ok(DATE_NEG_INFINITY),
@@ -111,21 +112,22 @@ pub fn date(text: &str, env: &ParseEnv<'_>) -> Result<i32> {
 }
 
 pub fn time(text: &str, env: &ParseEnv<'_>) -> Result<i64> {
-    let parsed = decode::decode_time_only(text).map_err(|r| r.error(text, "time"))?;
+    let parsed =
+        decode::decode_time_only(text, env.forms.order).map_err(|r| r.error(text, "time"))?;
     match (parsed.special, parsed.time) {
-        (Some(Special::Now), _) => Ok(split(zone::to_local(env.tz, env.now_micros)).1),
+        (Some(Special::Now), _) => Ok(split(zone::to_local(&env.forms.zone, env.now_micros)).1),
         (None, Some(time)) => Ok(time),
         _ => Err(Refusal::Format.error(text, "time")),
     }
 }
 
 pub fn timestamp(text: &str, env: &ParseEnv<'_>) -> Result<i64> {
-    let parsed = decode::decode(text).map_err(|r| r.error(text, "timestamp"))?;
+    let parsed = decode::decode(text, env.forms.order).map_err(|r| r.error(text, "timestamp"))?;
     let micros = match parsed.special {
         Some(Special::Infinity) => return Ok(INFINITY),
         Some(Special::NegInfinity) => return Ok(NEG_INFINITY),
         Some(Special::Epoch) => return Ok(-UNIX_TO_PG_MICROS),
-        Some(Special::Now) => return Ok(zone::to_local(env.tz, env.now_micros)),
+        Some(Special::Now) => return Ok(zone::to_local(&env.forms.zone, env.now_micros)),
         _ => local_micros(&parsed, env).ok_or_else(|| Refusal::Format.error(text, "timestamp"))?,
     };
     check_timestamp(micros).map_err(|_| out_of_range(text))
@@ -133,7 +135,7 @@ pub fn timestamp(text: &str, env: &ParseEnv<'_>) -> Result<i64> {
 
 pub fn timestamptz(text: &str, env: &ParseEnv<'_>) -> Result<i64> {
     const NAME: &str = "timestamp with time zone";
-    let parsed = decode::decode(text).map_err(|r| r.error(text, NAME))?;
+    let parsed = decode::decode(text, env.forms.order).map_err(|r| r.error(text, NAME))?;
     match parsed.special {
         Some(Special::Infinity) => return Ok(INFINITY),
         Some(Special::NegInfinity) => return Ok(NEG_INFINITY),
@@ -146,7 +148,7 @@ pub fn timestamptz(text: &str, env: &ParseEnv<'_>) -> Result<i64> {
     let seconds = match &parsed.zone {
         Some(Zone::Seconds(s)) => *s,
         Some(Zone::Named(tz)) => zone::local_offset(tz, clamped),
-        None => zone::local_offset(env.tz, clamped),
+        None => zone::local_offset(&env.forms.zone, clamped),
     };
     check_timestamp(local - i128::from(seconds) * i128::from(MICROS_PER_SECOND))
         .map_err(|_| out_of_range(text))
@@ -161,7 +163,7 @@ fn out_of_range(text: &str) -> Error {
 
 /// Midnight of today, tomorrow or yesterday (or now itself) in the session's zone.
 fn local_special(special: Special, env: &ParseEnv<'_>) -> i64 {
-    let now = zone::to_local(env.tz, env.now_micros);
+    let now = zone::to_local(&env.forms.zone, env.now_micros);
     let midnight = split(now).0 * MICROS_PER_DAY;
     match special {
         Special::Today => midnight,

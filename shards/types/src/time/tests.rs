@@ -2,18 +2,19 @@
 //! time zone America/New_York.
 
 use super::*;
-use crate::text::{ParseEnv, parse, to_string};
+use crate::text::forms::IntervalStyle;
+use crate::text::{Forms, ParseEnv, parse, to_string};
 use crate::{DataType, Interval, Numeric, Value};
 use jiff::tz::TimeZone;
 
 struct Reader {
-    tz: TimeZone,
+    forms: Forms,
 }
 
 impl Reader {
     fn value(&self, s: &str, ty: DataType) -> Result<Value> {
         let env = ParseEnv {
-            tz: &self.tz,
+            forms: &self.forms,
             now_micros: 0,
         };
         parse(s, ty, -1, &env)
@@ -34,7 +35,7 @@ impl Reader {
     }
 
     fn interval(&self, s: &str) -> Interval {
-        interval::parse(s, range::Range::WHOLE).unwrap()
+        interval::parse(s, range::Range::WHOLE, IntervalStyle::Postgres).unwrap()
     }
 
     fn numeric(&self, n: Option<Numeric>) -> String {
@@ -42,7 +43,7 @@ impl Reader {
     }
 
     fn show(&self, v: Value, ty: DataType) -> String {
-        to_string(&v, ty, &self.tz)
+        to_string(&v, ty, &self.forms)
     }
 
     fn show_interval(&self, i: Interval) -> String {
@@ -58,7 +59,7 @@ impl Reader {
             "ext_tz" => self.numeric(fields::extract_timestamptz(
                 a,
                 self.timestamptz(b)?,
-                &self.tz,
+                &self.forms.zone,
             )?),
             "ext_d" => match self.value(b, DataType::Date)? {
                 Value::Date(d) => self.numeric(fields::extract_date(a, d)?),
@@ -73,7 +74,7 @@ impl Reader {
             "trunc_tz" => tz(fields::trunc_timestamptz(
                 a,
                 self.timestamptz(b)?,
-                &self.tz,
+                &self.forms.zone,
             )?),
             "trunc_iv" => iv(fields::trunc_interval(a, &self.interval(b))?),
             "plus_ts" => ts(arith::timestamp_plus(
@@ -81,8 +82,11 @@ impl Reader {
                 &self.interval(b),
             )?),
             "plus_tz" => {
-                let sum =
-                    arith::timestamptz_plus(self.timestamptz(a)?, &self.interval(b), &self.tz);
+                let sum = arith::timestamptz_plus(
+                    self.timestamptz(a)?,
+                    &self.interval(b),
+                    &self.forms.zone,
+                );
                 tz(sum?)
             }
             "plus_t" => match self.value(a, DataType::Time)? {
@@ -118,7 +122,10 @@ impl Reader {
 #[test]
 fn arithmetic_and_fields_are_those_of_postgresql() {
     let reader = Reader {
-        tz: TimeZone::get("America/New_York").unwrap(),
+        forms: Forms {
+            zone: TimeZone::get("America/New_York").unwrap(),
+            ..Forms::UTC
+        },
     };
     let mut wrong = Vec::new();
     for line in include_str!("cases.tsv").lines() {

@@ -33,6 +33,13 @@ pub fn offset_at(tz: &TimeZone, utc_micros: i64) -> i32 {
     }
 }
 
+/// What the zone calls its offset at an instant: `CET`, `+03`.
+pub fn abbreviation_at(tz: &TimeZone, utc_micros: i64) -> Option<String> {
+    let unix = within_rules(utc_micros).saturating_add(UNIX_TO_PG_MICROS);
+    let at = jiff::Timestamp::from_microsecond(unix).ok()?;
+    Some(tz.to_offset_info(at).abbreviation().to_owned())
+}
+
 /// Local wall time of an instant; infinities stay.
 pub fn to_local(tz: &TimeZone, utc_micros: i64) -> i64 {
     if !is_finite(utc_micros) {

@@ -157,8 +157,11 @@ impl Session for FakeSession {
         Err(Error::unsupported("only PostgreSQL's protocol asks this"))
     }
 
-    fn time_zone(&self) -> TimeZone {
-        TimeZone::fixed(jiff::tz::offset(2))
+    fn forms(&self) -> Forms {
+        Forms {
+            zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(2)),
+            ..Forms::UTC
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A door whose statements are words: what a session does is decided by the text alone.
 
 use crate::service::{
-    Answer, CancelKey, CopyInput, CopyRows, Door, Event, Hello, Operation, Prepared, Reply,
-    Request, Results, Session, Slot, TableInfo, TimeZone, TxnStatus, Whole,
+    Answer, CancelKey, CopyInput, CopyRows, Door, Event, Forms, Hello, Operation, Prepared, Reply,
+    Request, Results, Session, Slot, TableInfo, TxnStatus, Whole,
 };
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -408,8 +408,8 @@ impl Session for FakeSession {
         })
     }
 
-    fn time_zone(&self) -> TimeZone {
-        TimeZone::UTC
+    fn forms(&self) -> Forms {
+        Forms::UTC
     }
 }
 

@@ -128,7 +128,7 @@ pub(super) fn context(catalog: &Arc<Catalog>) -> Context {
             client_addr: None,
             server_port: 5433,
             server_start_micros: 0,
-            time_zone: jiff::tz::TimeZone::UTC,
+            forms: ::types::text::Forms::UTC,
             settings: Arc::default(),
         }),
         backup: None,

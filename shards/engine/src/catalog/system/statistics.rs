@@ -51,6 +51,6 @@ fn list(items: Vec<Value>, element: DataType, ctx: &Context) -> Value {
     }
     let mut out = String::new();
     let array = Array { element, items };
-    types::text::array::format(&array, element, &ctx.session.time_zone, &mut out);
+    types::text::array::format(&array, element, &ctx.session.forms, &mut out);
     text(&out)
 }

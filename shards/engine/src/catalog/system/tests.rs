@@ -92,7 +92,7 @@ pub fn context_of(catalog: Catalog) -> Context {
             client_addr: None,
             server_port: 5433,
             server_start_micros: 0,
-            time_zone: jiff::tz::TimeZone::UTC,
+            forms: ::types::text::Forms::UTC,
             settings: Arc::new(vec![("TimeZone".into(), "UTC".into())]),
         }),
     }
@@ -111,7 +111,7 @@ fn select(schema: &str, name: &str, key: &str, value: &str) -> Vec<Vec<(&'static
     let columns = columns(schema, name).expect("a system relation");
     let print = |v: &Value, ty| match v {
         Value::Null => "NULL".to_string(),
-        v => ::types::text::to_string(v, ty, &jiff::tz::TimeZone::UTC),
+        v => ::types::text::to_string(v, ty, &::types::text::Forms::UTC),
     };
     let named = |row: Row| {
         let cells = row.iter().zip(columns);

@@ -8,9 +8,9 @@ use super::simple::bad_state;
 use crate::exec::cast;
 use crate::exec::functions::natural_type;
 use crate::exec::functions::{check_size, json_text_of, to_json};
-use jiff::tz::TimeZone;
 use std::sync::Arc;
 use types::json::write_string;
+use types::text::Forms;
 use types::{Array, DataType, Error, Json, Result, SqlState, Value};
 
 /// The accumulators of this file, by unique name.
@@ -175,7 +175,7 @@ struct JsonArray {
 
 impl Accumulator for JsonArray {
     fn update(&mut self, args: &[Value]) -> Result<()> {
-        let item = to_json(args.first().unwrap_or(&Value::Null), &TimeZone::UTC)?;
+        let item = to_json(args.first().unwrap_or(&Value::Null), &Forms::UTC)?;
         self.bytes += item.memory();
         check_size(self.bytes)?;
         self.items.push(item);
@@ -229,7 +229,7 @@ impl Accumulator for JsonObject {
             ));
         }
         let key = key_text(key);
-        let value = to_json(value, &TimeZone::UTC)?;
+        let value = to_json(value, &Forms::UTC)?;
         self.bytes += key.len() + value.memory();
         check_size(self.bytes)?;
         self.fields.push((key, value));
@@ -330,7 +330,7 @@ impl Accumulator for JsonText {
         if !first && apart {
             self.text.push_str("\n ");
         }
-        json_text_of(value, &TimeZone::UTC, &mut self.text);
+        json_text_of(value, &Forms::UTC, &mut self.text);
         check_size(self.text.len())
     }
 
@@ -373,6 +373,6 @@ impl Accumulator for JsonText {
 fn key_text(key: &Value) -> String {
     match key {
         Value::Text(s) => s.to_string(),
-        other => cast::print_in(other, natural_type(other), &TimeZone::UTC),
+        other => cast::print_in(other, natural_type(other), &Forms::UTC),
     }
 }

@@ -136,7 +136,7 @@ fn parsed(v: Value, from: DataType, to: DataType, typmod: i32, ctx: &Context) ->
         s
     };
     let env = text::ParseEnv {
-        tz: &ctx.session.time_zone,
+        forms: &ctx.session.forms,
         now_micros: ctx.transaction_micros,
     };
     // A length is applied afterwards, where it is known whether the cast is explicit.
@@ -161,15 +161,15 @@ pub fn print(v: &Value, ty: DataType, ctx: &Context) -> String {
             (false, true) => TextArray,
             (false, false) => Text,
         };
-        return print_in(&labels, ty, &ctx.session.time_zone);
+        return print_in(&labels, ty, &ctx.session.forms);
     }
-    print_in(v, ty, &ctx.session.time_zone)
+    print_in(v, ty, &ctx.session.forms)
 }
 
 /// The text output of a value in a time zone.
-pub fn print_in(v: &Value, ty: DataType, tz: &jiff::tz::TimeZone) -> String {
+pub fn print_in(v: &Value, ty: DataType, forms: &text::Forms) -> String {
     let mut out = String::new();
-    text::format(v, ty, tz, &mut out);
+    text::format(v, ty, forms, &mut out);
     out
 }
 

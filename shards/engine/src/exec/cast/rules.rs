@@ -78,16 +78,20 @@ fn listed(from: DataType, to: DataType) -> Option<CastContext> {
     })
 }
 
-/// Whether the result depends on nothing but the value: not on the time zone, the clock or the catalog.
+/// Whether the result depends on nothing but the value: not on the session's settings, the clock or the catalog.
 pub fn is_immutable(from: DataType, to: DataType) -> bool {
     let (f, t) = (from.element().unwrap_or(from), to.element().unwrap_or(to));
-    let moving = |d: DataType| matches!(d, Date | Time | Timestamp | Timestamptz) || d.is_reg();
+    let moving =
+        |d: DataType| matches!(d, Date | Time | Timestamp | Timestamptz | Interval) || d.is_reg();
+    // As DateStyle, IntervalStyle and bytea_output have them.
+    let styled = |d: DataType| matches!(d, Date | Timestamp | Interval | Bytea);
     match (f == Timestamptz, t == Timestamptz) {
         _ if f == t => true,
         // A label can be renamed, and a row may have one.
         _ if f.is_record() || t.is_record() => false,
         _ if f.user_oid().is_some() || t.user_oid().is_some() => false,
         (true, _) | (_, true) => false,
+        _ if t.category() == 'S' && styled(f) => false,
         // 'now' and 'today' in text; names of relations.
         _ if f.category() == 'S' || f == Unknown => !moving(t),
         _ => !f.is_reg() && !t.is_reg(),

@@ -10,7 +10,7 @@ use types::time::{MICROS_PER_DAY, date_to_timestamp, is_finite, split, timestamp
 use types::{DataType, Result, Value};
 
 pub fn convert(v: Value, from: DataType, to: DataType, ctx: &Context) -> Result<Value> {
-    let tz = &ctx.session.time_zone;
+    let tz = &ctx.session.forms.zone;
     match (&v, to) {
         (Value::Date(_), Timestamp) => to_timestamp(&v).map(Value::Timestamp),
         (Value::Date(_) | Value::Timestamp(_), Timestamptz) => {

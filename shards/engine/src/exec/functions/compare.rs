@@ -103,7 +103,7 @@ fn blank_padded(_: &Context, a: &[Value]) -> Result<Ordering> {
 fn zoned(ctx: &Context, a: &[Value]) -> Result<Ordering> {
     let (left, right) = args::two(a)?;
     if matches!(left, Value::Timestamptz(_)) || matches!(right, Value::Timestamptz(_)) {
-        let instant = |v: &Value| cast::to_timestamptz(v, &ctx.session.time_zone);
+        let instant = |v: &Value| cast::to_timestamptz(v, &ctx.session.forms.zone);
         Ok(instant(left)?.cmp(&instant(right)?))
     } else {
         Ok(cast::to_timestamp(left)?.cmp(&cast::to_timestamp(right)?))

@@ -191,7 +191,7 @@ fn to_json(ctx: &Context, a: &[Value]) -> Result<Value> {
     let mut out = String::new();
     json_text_of(
         a.first().unwrap_or(&Value::Null),
-        &ctx.session.time_zone,
+        &ctx.session.forms,
         &mut out,
     );
     checked(out)
@@ -203,7 +203,7 @@ fn build_array(ctx: &Context, a: &[Value]) -> Result<Value> {
         if i > 0 {
             out.push_str(", ");
         }
-        json_text_of(v, &ctx.session.time_zone, &mut out);
+        json_text_of(v, &ctx.session.forms, &mut out);
     }
     out.push(']');
     checked(out)
@@ -228,7 +228,7 @@ fn build_object(ctx: &Context, a: &[Value]) -> Result<Value> {
         }
         write_string(&key(&pair[0], ctx)?, &mut out);
         out.push_str(" : ");
-        json_text_of(&pair[1], &ctx.session.time_zone, &mut out);
+        json_text_of(&pair[1], &ctx.session.forms, &mut out);
     }
     out.push('}');
     checked(out)
@@ -252,7 +252,7 @@ fn row(ctx: &Context, a: &[Value]) -> Result<Value> {
         }
         write_string(pair[0].as_str().unwrap_or_default(), &mut out);
         out.push(':');
-        json_text_of(&pair[1], &ctx.session.time_zone, &mut out);
+        json_text_of(&pair[1], &ctx.session.forms, &mut out);
     }
     out.push('}');
     checked(out)

@@ -184,7 +184,7 @@ fn compared(a: &[Value], unordered: &str) -> Result<Ordering> {
 
 fn to_json(ctx: &Context, a: &[Value], apart: &str) -> Result<Value> {
     let mut out = String::new();
-    row_text_of(args::record(a, 0)?, apart, &ctx.session.time_zone, &mut out);
+    row_text_of(args::record(a, 0)?, apart, &ctx.session.forms, &mut out);
     args::check_size(out.len())?;
     Ok(Value::Json(out.into()))
 }

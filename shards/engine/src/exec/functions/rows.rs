@@ -116,7 +116,7 @@ fn series(a: &[Value], ctx: &Context) -> Result<Rows> {
             timestamps(*from, *to, *step, None)
         }
         (Value::Timestamptz(from), Value::Timestamptz(to), Some(Value::Interval(step))) => {
-            timestamps(*from, *to, *step, Some(ctx.session.time_zone.clone()))
+            timestamps(*from, *to, *step, Some(ctx.session.forms.zone.clone()))
         }
         _ => Err(Error::internal("generate_series of other types")),
     }

@@ -5,10 +5,11 @@
 use super::args::make_json;
 use crate::exec::{Context, cast};
 use DataType::*;
-use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::sync::Arc;
 use types::json::write_string;
+use types::text::Forms;
+use types::text::forms::DateStyle;
 use types::{DataType, Result, Value};
 
 /// The type a value has by its variant; every kind of string is text.
@@ -53,7 +54,7 @@ pub fn shown<'a>(v: &'a Value, ctx: &Context) -> Cow<'a, str> {
 }
 
 /// `to_jsonb`: numbers, booleans, arrays, rows and json keep their kind, the rest becomes a string.
-pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
+pub fn to_json(v: &Value, forms: &Forms) -> Result<types::Json> {
     use types::Json as J;
     Ok(match v {
         Value::Null => J::Null,
@@ -62,37 +63,37 @@ pub fn to_json(v: &Value, tz: &TimeZone) -> Result<types::Json> {
             J::Number(types::Numeric::from(v.as_i64().unwrap_or(0)))
         }
         Value::Numeric(n) if n.is_finite() => J::Number(n.clone()),
-        Value::Float4(f) if f.is_finite() => J::Number(cast::print_in(v, Float4, tz).parse()?),
-        Value::Float8(f) if f.is_finite() => J::Number(cast::print_in(v, Float8, tz).parse()?),
+        Value::Float4(f) if f.is_finite() => J::Number(cast::print_in(v, Float4, forms).parse()?),
+        Value::Float8(f) if f.is_finite() => J::Number(cast::print_in(v, Float8, forms).parse()?),
         Value::Jsonb(j) => (**j).clone(),
         Value::Json(s) => J::parse(s)?,
         Value::Array(a) => {
-            let items: Result<Vec<J>> = a.items.iter().map(|i| to_json(i, tz)).collect();
+            let items: Result<Vec<J>> = a.items.iter().map(|i| to_json(i, forms)).collect();
             J::Array(items?)
         }
         Value::Record(r) => {
             let pairs = r.pairs();
-            let pairs = pairs.map(|(f, v)| Ok((f.name.to_string(), to_json(v, tz)?)));
+            let pairs = pairs.map(|(f, v)| Ok((f.name.to_string(), to_json(v, forms)?)));
             J::object(pairs.collect::<Result<_>>()?)
         }
         Value::Text(s) => J::String(s.to_string()),
-        _ => J::String(json_string(v, tz)),
+        _ => J::String(json_string(v, forms)),
     })
 }
 
 /// `to_json`: as `to_jsonb`, written at once; json is taken as it is.
-pub fn json_text_of(v: &Value, tz: &TimeZone, out: &mut String) {
+pub fn json_text_of(v: &Value, forms: &Forms, out: &mut String) {
     match v {
         Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
-            out.push_str(&cast::print_in(v, natural_type(v), tz));
+            out.push_str(&cast::print_in(v, natural_type(v), forms));
         }
         Value::Numeric(n) if n.is_finite() => {
-            out.push_str(&cast::print_in(v, Numeric, tz));
+            out.push_str(&cast::print_in(v, Numeric, forms));
         }
-        Value::Float4(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float4, tz)),
-        Value::Float8(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float8, tz)),
+        Value::Float4(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float4, forms)),
+        Value::Float8(f) if f.is_finite() => out.push_str(&cast::print_in(v, Float8, forms)),
         Value::Jsonb(j) => j.write(out),
         Value::Json(s) => out.push_str(s),
         Value::Array(a) => {
@@ -101,18 +102,18 @@ pub fn json_text_of(v: &Value, tz: &TimeZone, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                json_text_of(item, tz, out);
+                json_text_of(item, forms, out);
             }
             out.push(']');
         }
-        Value::Record(r) => row_text_of(r, "", tz, out),
+        Value::Record(r) => row_text_of(r, "", forms, out),
         Value::Text(s) => write_string(s, out),
-        _ => write_string(&json_string(v, tz), out),
+        _ => write_string(&json_string(v, forms), out),
     }
 }
 
 /// A row as an object, with this behind each comma.
-pub fn row_text_of(r: &types::Record, apart: &str, tz: &TimeZone, out: &mut String) {
+pub fn row_text_of(r: &types::Record, apart: &str, forms: &Forms, out: &mut String) {
     out.push('{');
     for (i, (field, value)) in r.pairs().enumerate() {
         if i > 0 {
@@ -121,14 +122,21 @@ pub fn row_text_of(r: &types::Record, apart: &str, tz: &TimeZone, out: &mut Stri
         }
         write_string(&field.name, out);
         out.push(':');
-        json_text_of(value, tz, out);
+        json_text_of(value, forms, out);
     }
     out.push('}');
 }
 
 /// The text of what becomes a string: ISO 8601 with a T between date and time.
-fn json_string(v: &Value, tz: &TimeZone) -> String {
-    let mut text = cast::print_in(v, natural_type(v), tz);
+fn json_string(v: &Value, forms: &Forms) -> String {
+    let dated = matches!(
+        v,
+        Value::Date(_) | Value::Timestamp(_) | Value::Timestamptz(_)
+    );
+    let mut text = match dated && forms.dates != DateStyle::Iso {
+        true => cast::print_in(v, natural_type(v), &forms.iso()),
+        false => cast::print_in(v, natural_type(v), forms),
+    };
     if matches!(v, Value::Timestamp(_) | Value::Timestamptz(_))
         && let Some(at) = text.find(' ').filter(|_| !text.ends_with("BC"))
     {

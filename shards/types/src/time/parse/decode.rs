@@ -2,6 +2,7 @@
 
 use super::scan::{Kind, scan};
 use super::{Parsed, Refusal, Special, Zone, from_julian};
+use crate::text::forms::DateOrder;
 use crate::time::{
     MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, day_number,
     days_in_month, zone,
@@ -88,24 +89,26 @@ struct State {
     time_next: bool,
     /// A date is not expected.
     time_only: bool,
+    order: DateOrder,
 }
 
-pub(super) fn decode(text: &str) -> Step<Parsed> {
-    run(text, false)
+pub(super) fn decode(text: &str, order: DateOrder) -> Step<Parsed> {
+    run(text, order, false)
 }
 
 /// A time of day, perhaps after a date.
-pub(super) fn decode_time_only(text: &str) -> Step<Parsed> {
-    run(text, true)
+pub(super) fn decode_time_only(text: &str, order: DateOrder) -> Step<Parsed> {
+    run(text, order, true)
 }
 
-fn run(text: &str, time_only: bool) -> Step<Parsed> {
+fn run(text: &str, order: DateOrder, time_only: bool) -> Step<Parsed> {
     let tokens = scan(text).ok_or(Refusal::Format)?;
     if tokens.is_empty() {
         return Err(Refusal::Format);
     }
     let mut s = State {
         time_only,
+        order,
         ..State::default()
     };
     for (kind, token) in &tokens {
@@ -190,14 +193,16 @@ impl State {
         let value: i64 = digits.parse().map_err(|_| Refusal::Field)?;
         let len = digits.len();
         let small = u32::try_from(value).map_err(|_| Refusal::Field)?;
+        let year = len >= 3 || self.order == DateOrder::Ymd;
         match (self.year, self.month, self.day) {
             (Some(_), None, None) if len == 3 && (1..=366).contains(&value) => {
                 self.ordinal = Some(small);
             }
-            (None, None, None) if len >= 3 => self.set_year(value, len),
+            (None, None, None) if year => self.set_year(value, len),
+            (None, None, None) if self.order == DateOrder::Dmy => self.day = Some(small),
             (None, None, None) => self.month = Some(small),
             (Some(_), None, _) => self.month = Some(small),
-            (None, Some(_), None) if self.text_month && len >= 3 => self.set_year(value, len),
+            (None, Some(_), None) if self.text_month && year => self.set_year(value, len),
             (None, Some(_), None) => self.day = Some(small),
             (Some(year), Some(_), None) => {
                 if self.text_month && len >= 3 && self.two_digits {

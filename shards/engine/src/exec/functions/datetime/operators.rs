@@ -171,7 +171,7 @@ pub static FUNCTIONS: &[Function] = &[
         &[Timestamptz, Timestamptz],
         Interval,
         |c, a| {
-            let local = |i| args::timestamp(a, i).map(|t| zone::to_local(&c.session.time_zone, t));
+            let local = |i| args::timestamp(a, i).map(|t| zone::to_local(&c.session.forms.zone, t));
             age(local(0)?, local(1)?)
         },
     )
@@ -185,7 +185,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("timestamptz_age_today", &[Timestamptz], Interval, |c, a| {
         age(
             today(c),
-            zone::to_local(&c.session.time_zone, args::timestamp(a, 0)?),
+            zone::to_local(&c.session.forms.zone, args::timestamp(a, 0)?),
         )
     })
     .sql("age")
@@ -232,7 +232,7 @@ fn moved(a: &[Value], at: usize, by: usize, back: bool) -> Result<Value> {
 
 fn moved_in_zone(ctx: &Context, a: &[Value], at: usize, by: usize, back: bool) -> Result<Value> {
     let by = step(a, by, back)?;
-    arith::timestamptz_plus(args::timestamp(a, at)?, &by, &ctx.session.time_zone)
+    arith::timestamptz_plus(args::timestamp(a, at)?, &by, &ctx.session.forms.zone)
         .map(Value::Timestamptz)
 }
 
@@ -262,6 +262,6 @@ fn age(x: i64, y: i64) -> Result<Value> {
 
 /// Midnight of the transaction's day, in local time.
 fn today(ctx: &Context) -> i64 {
-    let local = zone::to_local(&ctx.session.time_zone, ctx.transaction_micros);
+    let local = zone::to_local(&ctx.session.forms.zone, ctx.transaction_micros);
     local - types::time::split(local).1
 }

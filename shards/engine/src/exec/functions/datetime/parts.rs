@@ -87,7 +87,7 @@ pub static FUNCTIONS: &[Function] = &[
             fields::trunc_timestamptz(
                 args::text(a, 0)?,
                 args::timestamp(a, 1)?,
-                &c.session.time_zone,
+                &c.session.forms.zone,
             )
             .map(Value::Timestamptz)
         },
@@ -140,7 +140,7 @@ pub static FUNCTIONS: &[Function] = &[
         "make_timestamptz",
         &[Int4, Int4, Int4, Int4, Int4, Float8],
         Timestamptz,
-        |c, a| zone::to_utc(&c.session.time_zone, local(a)?).map(Value::Timestamptz),
+        |c, a| zone::to_utc(&c.session.forms.zone, local(a)?).map(Value::Timestamptz),
     )
     .stable(),
     Function::new(
@@ -311,12 +311,12 @@ fn extract_instant(ctx: &Context, a: &[Value]) -> Result<Option<Numeric>> {
     fields::extract_timestamptz(
         args::text(a, 0)?,
         args::timestamp(a, 1)?,
-        &ctx.session.time_zone,
+        &ctx.session.forms.zone,
     )
 }
 
 fn local_now(ctx: &Context) -> i64 {
-    zone::to_local(&ctx.session.time_zone, ctx.transaction_micros)
+    zone::to_local(&ctx.session.forms.zone, ctx.transaction_micros)
 }
 
 /// Microseconds since 2000-01-01 UTC, as the machine has them now.

@@ -36,7 +36,7 @@ pub static FUNCTIONS: &[Function] = &[
         let local = read::read(args::text(a, 0)?, &scan::scan(args::text(a, 1)?))?;
         match local.offset {
             Some(seconds) => zone::shift(local.micros, -seconds),
-            None => zone::to_utc(&c.session.time_zone, local.micros),
+            None => zone::to_utc(&c.session.forms.zone, local.micros),
         }
         .map(Value::Timestamptz)
     })
@@ -59,7 +59,7 @@ fn timestamp(at: i64, zone: Option<(i32, String)>, template: &str) -> Result<Val
 /// A timestamptz and a template.
 pub fn instant(ctx: &Context, a: &[Value]) -> Result<Value> {
     let at = args::timestamp(a, 0)?;
-    let tz = &ctx.session.time_zone;
+    let tz = &ctx.session.forms.zone;
     let offset = zone::offset_at(tz, at);
     let name = jiff::Timestamp::from_microsecond(at.saturating_add(types::time::UNIX_TO_PG_MICROS))
         .map(|t| tz.to_offset_info(t).abbreviation().to_owned())

@@ -297,7 +297,7 @@ pub fn build_object(ctx: &Context, a: &[Value]) -> Result<Value> {
             }
             v => shown(v, ctx).into_owned(),
         };
-        fields.push((key, to_json(&pair[1], &ctx.session.time_zone)?));
+        fields.push((key, to_json(&pair[1], &ctx.session.forms)?));
     }
     Ok(make_json(Json::object(fields)))
 }

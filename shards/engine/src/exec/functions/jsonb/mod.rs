@@ -175,7 +175,7 @@ pub static FUNCTIONS: &[Function] = &[
         Ok(out.into())
     }),
     Function::new("to_jsonb", &[ANY_ELEMENT], Jsonb, |c, a| {
-        to_json(&a[0], &c.session.time_zone).map(make_json)
+        to_json(&a[0], &c.session.forms).map(make_json)
     })
     .stable(),
     Function::new("jsonb_build_array_noargs", &[], Jsonb, |_, _| {
@@ -187,7 +187,7 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .sql("jsonb_build_object"),
     Function::new("jsonb_build_array", &[ANY], Jsonb, |c, a| {
-        let items: Result<Vec<Tree>> = a.iter().map(|v| to_json(v, &c.session.time_zone)).collect();
+        let items: Result<Vec<Tree>> = a.iter().map(|v| to_json(v, &c.session.forms)).collect();
         Ok(make_json(Tree::Array(items?)))
     })
     .lax()

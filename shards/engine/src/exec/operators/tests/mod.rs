@@ -105,7 +105,7 @@ pub(super) fn context() -> Arc<Context> {
             client_addr: None,
             server_port: 0,
             server_start_micros: 0,
-            time_zone: jiff::tz::TimeZone::UTC,
+            forms: ::types::text::Forms::UTC,
             settings: Arc::default(),
         }),
     })

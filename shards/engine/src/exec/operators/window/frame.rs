@@ -334,7 +334,7 @@ impl Frames {
             let stays = match (head.is_null(), current.is_null()) {
                 (false, false) => {
                     let back = preceding != descending;
-                    let zone = &rows.scope.exec.ctx.session.time_zone;
+                    let zone = &rows.scope.exec.ctx.session.forms.zone;
                     in_range(&head, &current, offset, back, descending, zone)?
                 }
                 (head, current) if nulls_first => !head || current,
@@ -364,7 +364,7 @@ impl Frames {
             let passes = match (tail.is_null(), current.is_null()) {
                 (false, false) => {
                     let back = preceding != descending;
-                    let zone = &rows.scope.exec.ctx.session.time_zone;
+                    let zone = &rows.scope.exec.ctx.session.forms.zone;
                     in_range(&tail, &current, offset, back, !descending, zone)?
                 }
                 (tail, _) if nulls_first => tail,
