@@ -8,6 +8,7 @@
 //! Source: PostgreSQL 15, `parse_func.c` (`func_select_candidate`), `clauses.c` (`inline_function`).
 
 mod choose;
+mod generic;
 mod opaque;
 pub(super) mod rows;
 
@@ -159,11 +160,17 @@ impl<'a> Binder<'a> {
         }
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
         let positional = args.len() - named.len();
-        let place = |function: Arc<Function>| {
-            let places = places(&function, positional, &named)?;
-            Some(Candidate { function, places })
-        };
-        let candidates: Vec<Candidate> = functions.into_iter().filter_map(place).collect();
+        let (mut candidates, mut unknown) = (Vec::new(), None);
+        for function in functions {
+            let Some(places) = places(&function, positional, &named) else {
+                continue;
+            };
+            match generic::of_call(function, &places, &types) {
+                Ok(Some(function)) => candidates.push(Candidate { function, places }),
+                Ok(None) => {}
+                Err(e) => unknown = Some(e),
+            }
+        }
         // What the system has by that name goes first, unless a user's takes the very types and that one does not.
         let exact = candidates.iter().any(|c| c.hits(&types) == types.len());
         if schema.is_none()
@@ -175,7 +182,7 @@ impl<'a> Binder<'a> {
         let chosen = choose(candidates, &types);
         let (function, places) = match chosen {
             Ok(Some(c)) => (c.function, c.places),
-            Ok(None) => return Err(undefined(name, &types, &named)),
+            Ok(None) => return Err(unknown.unwrap_or_else(|| undefined(name, &types, &named))),
             Err(()) => return Err(ambiguous(&base, &types)),
         };
         if function.is_of_triggers() {

@@ -201,13 +201,7 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn collate(&mut self, left: Expr, collation: &ast::ObjectName) -> Result<Expr> {
-        let (schema, name) = names::qualified(collation)?;
-        if !is_collation(&name) || schema.is_some_and(|s| s != "pg_catalog") {
-            return Err(Error::new(
-                SqlState::UNDEFINED_OBJECT,
-                format!("collation \"{name}\" for encoding \"UTF8\" does not exist"),
-            ));
-        }
+        self.known_collation(collation)?;
         let left = self.settle_unknown(left)?;
         let ty = left.ty();
         if !ty.is_string() && !ty.element().is_some_and(DataType::is_string) {
@@ -217,6 +211,24 @@ impl<'a> Binder<'a> {
             ));
         }
         Ok(left)
+    }
+
+    /// 42704 for one that there is not.
+    pub(super) fn known_collation(&self, collation: &ast::ObjectName) -> Result<()> {
+        let (schema, name) = names::qualified(collation)?;
+        let shown = match &schema {
+            None if is_collation(&name) => return Ok(()),
+            None => name,
+            Some(s) if s == "pg_catalog" && is_collation(&name) => return Ok(()),
+            Some(s) if s != "pg_catalog" && self.env.catalog.schema_oid(s).is_none() => {
+                return Err(names::unknown_schema(s));
+            }
+            Some(s) => format!("{s}.{name}"),
+        };
+        Err(Error::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("collation \"{shown}\" for encoding \"UTF8\" does not exist"),
+        ))
     }
 
     fn is_bool(&mut self, e: Expr, value: Option<bool>, negated: bool) -> Result<Expr> {

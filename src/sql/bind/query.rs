@@ -472,7 +472,7 @@ fn unsupported_merge() -> Error {
 
 /// `ORDER BY 2`: the 0-based column; `None` for anything but a number.
 pub(super) fn ordinal(e: &ast::Expr, clause: &str, columns: usize) -> Result<Option<usize>> {
-    let ast::Expr::Value(v) = e else {
+    let ast::Expr::Value(v) = super::select::unnested(e) else {
         return Ok(None);
     };
     match &v.value {

@@ -16,7 +16,7 @@ pub(crate) use trigger::{TriggerDef, Which};
 
 use super::cursor::Cursor;
 use crate::parse::command::string_or_null;
-use engine::plan::ddl::DatabaseChange;
+use engine::plan::ddl::{DatabaseChange, FunctionTraits};
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
@@ -205,6 +205,7 @@ pub(crate) enum Action {
         to: Ident,
     },
     SetSchema(Ident),
+    Function(FunctionTraits),
     /// ALTER CONSTRAINT name [NOT] DEFERRABLE INITIALLY …
     SetTiming {
         name: Ident,

@@ -4,6 +4,7 @@
 //! Never: looks a name up. Bounds: `STATEMENT_BYTES_MAX` for the script, tokens, nesting and operator chains of each
 //! statement, all counted on the token stream before the recursive parser sees it.
 
+mod brackets;
 mod caps;
 mod command;
 mod copy;
@@ -298,7 +299,7 @@ fn read(
     lines: &Lines,
 ) -> Result<(Ast, Vec<places::Subscripts>)> {
     let source = errors::Source { sql, lines };
-    let tokens = rewrite::tokens(operators::tokens(tokens), source)?;
+    let tokens = rewrite::tokens(operators::tokens(brackets::tokens(tokens)), source)?;
     let tokens = infer::tokens(tokens, source)?;
     let (tokens, subscripts) = places::tokens(tokens, source)?;
     let mut cursor = cursor::Cursor::new(&tokens, sql, lines);

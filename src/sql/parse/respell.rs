@@ -156,7 +156,7 @@ fn ends_value(word: Keyword) -> bool {
 }
 
 /// An expression follows, and no type.
-fn begins_value(token: &Token) -> bool {
+pub(super) fn begins_value(token: &Token) -> bool {
     let words = [
         Keyword::CASE,
         Keyword::WHEN,

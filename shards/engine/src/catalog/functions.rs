@@ -3,6 +3,7 @@
 //! Owns: names of arguments' and results' types. Asked by: calls (`sql::bind::call`), definitions, `pg_proc`.
 //! Source: PostgreSQL 15, `ruleutils.c`.
 
+use super::generic::Generic;
 use super::objects::{Attribute, Function, ViewColumn};
 use super::{Catalog, path};
 use crate::exec::functions::quote_identifier;
@@ -81,7 +82,7 @@ impl Function {
         for (ty, declared) in args.chain(columns).chain([own]) {
             let oid = match declared {
                 0 => ty.user_oid(),
-                declared => Some(declared),
+                declared => Some(declared).filter(|d| Generic::by_oid(*d).is_none()),
             };
             self.body
                 .uses
@@ -157,6 +158,9 @@ impl Catalog {
 
     /// A type as signatures name it: the domain, where it is one; a mark in the place of a user's.
     pub fn argument_name(&self, ty: DataType, declared: u32) -> String {
+        if let Some(name) = Generic::name(declared) {
+            return name.to_owned();
+        }
         let ty = match self.is_domain(declared) {
             true => DataType::Enum(declared),
             false => ty,
@@ -255,9 +259,13 @@ impl Catalog {
             _ => "",
         };
         let strict = if f.strict { " STRICT" } else { "" };
-        let hints = match (volatility, strict) {
-            ("", "") => String::new(),
-            (v, s) => format!("{v}{s}\n"),
+        let definer = match f.definer {
+            true => " SECURITY DEFINER",
+            false => "",
+        };
+        let hints = match format!("{volatility}{strict}{definer}") {
+            none if none.is_empty() => none,
+            some => some + "\n",
         };
         let setting = |(name, value): &(String, String)| match name.as_str() {
             // A list of names.

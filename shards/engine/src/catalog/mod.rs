@@ -10,6 +10,7 @@ pub mod databases;
 pub mod domains;
 pub mod enums;
 pub mod functions;
+pub mod generic;
 pub mod index;
 pub mod model;
 pub mod objects;

@@ -155,6 +155,9 @@ pub struct Function {
     pub settings: Vec<(String, String)>,
     /// All arguments as they were written, where some go out; those that go in are `args` too.
     pub written: Vec<WrittenArg>,
+    /// SECURITY DEFINER. Stored as a form of its own (`stored`).
+    #[serde(skip)]
+    pub definer: bool,
 }
 
 /// An argument of a function some of whose arguments go out.

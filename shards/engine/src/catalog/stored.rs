@@ -36,6 +36,8 @@ const FORM: u8 = 2;
 /// That of functions: versions that know none read the other forms alone. In the third form all were in SQL, in the fourth all were bound
 /// when they were made (`older`).
 const FUNCTION_FORM: u8 = 5;
+/// The same of a function that is SECURITY DEFINER.
+const FUNCTION_FORM_DEFINER: u8 = 6;
 const FUNCTION_FORM_BOUND: u8 = 4;
 const FUNCTION_FORM_OF_SQL: u8 = 3;
 
@@ -142,7 +144,7 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
             Object::Function(oid) => {
                 let function = catalog.functions.get(oid);
                 let value = function
-                    .map(|f| of_number(FUNCTION_FORM, &**f))
+                    .map(|f| of_number(function_form(f), &**f))
                     .transpose()?;
                 cells.push((key(FUNCTIONS, *oid), value));
             }
@@ -348,7 +350,18 @@ fn function(value: &[u8]) -> Result<Function> {
             let old: older::FourthFunction = form(value, FUNCTION_FORM_BOUND)?;
             Ok(old.into())
         }
-        _ => form(value, FUNCTION_FORM),
+        Some(&FUNCTION_FORM) => form(value, FUNCTION_FORM),
+        _ => Ok(Function {
+            definer: true,
+            ..form(value, FUNCTION_FORM_DEFINER)?
+        }),
+    }
+}
+
+fn function_form(f: &Function) -> u8 {
+    match f.definer {
+        true => FUNCTION_FORM_DEFINER,
+        false => FUNCTION_FORM,
     }
 }
 

@@ -394,6 +394,17 @@ pub enum AlterTarget {
 pub enum FunctionAction {
     RenameTo(String),
     SetSchema(String),
+    Traits(FunctionTraits),
+}
+
+/// What ALTER FUNCTION changes of how a function is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FunctionTraits {
+    /// `i`, `s` or `v`.
+    pub volatility: Option<char>,
+    pub strict: Option<bool>,
+    /// SECURITY DEFINER.
+    pub definer: Option<bool>,
 }
 
 #[derive(Clone, Debug)]

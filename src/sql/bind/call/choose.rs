@@ -4,6 +4,7 @@
 //! Source: PostgreSQL 15, `parse_func.c` (`func_match_argtypes`, `func_select_candidate`).
 
 use super::super::{names, syntax};
+use engine::catalog::generic::Generic;
 use engine::catalog::{Function, FunctionArg as Declared};
 use engine::exec::cast::{self, CastContext, is_preferred};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgOperator};
@@ -19,7 +20,13 @@ pub(super) struct Candidate {
 impl Candidate {
     /// How many of the arguments have the very type.
     pub fn hits(&self, types: &[DataType]) -> usize {
-        self.pairs(types).filter(|(to, from)| to == from).count()
+        let generic = |arg: &Declared| Generic::by_oid(arg.declared).is_some();
+        let args = self.places.iter().zip(&self.function.args);
+        let exact = |(at, arg): &(&Option<usize>, &Declared)| {
+            let given = at.and_then(|at| types.get(at));
+            !generic(arg) && given == Some(&arg.ty)
+        };
+        args.filter(exact).count()
     }
 
     /// The types of its own arguments beside those that are given.

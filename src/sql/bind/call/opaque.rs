@@ -20,6 +20,7 @@ impl Binder<'_> {
 
     pub(super) fn called_value(&mut self, call: Call) -> Result<Expr> {
         let Call { function: f, args } = call;
+        self.refuse_generic(&f)?;
         refuse_stand_ins(&f.name, &args)?;
         let (input, mut correlated) = lifted_row(args)?;
         let call = of(&f, input);
@@ -35,6 +36,7 @@ impl Binder<'_> {
 
     pub(super) fn called_rows(&mut self, call: Call) -> Result<(Plan, Vec<Column>)> {
         let Call { function: f, args } = call;
+        self.refuse_generic(&f)?;
         let input = Plan::Project {
             input: Box::new(Plan::OneRow),
             exprs: args,

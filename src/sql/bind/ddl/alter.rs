@@ -194,6 +194,7 @@ impl<'a> Binder<'a> {
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
             Action::Sequence(_)
+            | Action::Function(_)
             | Action::Attribute(_)
             | Action::AddValue { .. }
             | Action::RenameValue { .. }

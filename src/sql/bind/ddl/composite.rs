@@ -32,6 +32,11 @@ impl<'a> Binder<'a> {
         } = self.declared_type(&written.data_type)?;
         let name = names::ident(&written.name);
         self.can_be_stored(&name, ty)?;
+        for option in &written.options {
+            if let ast::ColumnOption::Collation(collation) = &option.option {
+                self.known_collation(collation)?;
+            }
+        }
         Ok(Attribute {
             name,
             ty,

@@ -4,10 +4,12 @@
 //! function is called; here it is bound once, with the arguments as parameters, so that what is wrong with it is said now, unless
 //! `check_function_bodies` is off. What RETURN says is kept with what its names mean. Source: PostgreSQL 15, `functioncmds.c`.
 
+use super::super::user_type::Declared;
 use super::super::{Binder, names, routine, unplaced};
 use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written, Signature};
 use crate::parse::{self, Ast};
 use crate::statement::{BindEnv, Statement};
+use engine::catalog::generic::{self, Generic};
 use engine::catalog::objects::ViewColumn;
 use engine::catalog::{
     Attribute, ColumnDef, Function, FunctionArg, Language, Returns, Stated, WrittenArg,
@@ -52,8 +54,9 @@ impl<'a> Binder<'a> {
             name: name.name,
             args,
             returns,
-            volatility: def.volatility.unwrap_or('v'),
-            strict: def.strict.unwrap_or(false),
+            volatility: def.traits.volatility.unwrap_or('v'),
+            strict: def.traits.strict.unwrap_or(false),
+            definer: def.traits.definer.unwrap_or(false),
             body: Stated {
                 sql: text,
                 ..Stated::default()
@@ -63,35 +66,46 @@ impl<'a> Binder<'a> {
             settings: self.function_settings(def)?,
             written,
         };
+        generic::check_result(&function)?;
         if function.fixed {
+            generic::no_return(&function)?;
             function.body = self.function_body(&function)?;
         }
         function.uses_its_types();
-        if function.fixed || self.checks_bodies() {
-            let env = BindEnv {
-                param_types: &[],
-                ..*self.env
-            };
-            // It may call itself.
-            let catalog = Arc::new(env.catalog.with_function(&function));
-            let env = BindEnv {
-                catalog: &catalog,
-                ..env
-            };
-            // As where it is called.
-            let context = engine::catalog::path::set(self.env.context, &function.settings);
-            let env = BindEnv {
-                context: context.as_ref().unwrap_or(env.context),
-                rows: &[],
-                ..env
-            };
-            let place = || format!("SQL function \"{}\"", function.name);
-            routine::compile(&function, &env, true).map_err(|e| e.with_context(place()))?;
+        if function.is_generic() {
+            // What it means is not known before it is called.
+            parse::parse(&function.body.sql).map_err(unplaced)?;
+        } else if function.fixed || self.checks_bodies() {
+            self.check_body(&function)?;
         }
         Ok(Statement::Ddl(Ddl::CreateFunction {
             function: Box::new(function),
             or_replace: def.or_replace,
         }))
+    }
+
+    /// Its body, bound as where it is called.
+    fn check_body(&self, function: &Function) -> Result<()> {
+        let env = BindEnv {
+            param_types: &[],
+            ..*self.env
+        };
+        // It may call itself.
+        let catalog = Arc::new(env.catalog.with_function(function));
+        let env = BindEnv {
+            catalog: &catalog,
+            ..env
+        };
+        // As where it is called.
+        let context = engine::catalog::path::set(self.env.context, &function.settings);
+        let env = BindEnv {
+            context: context.as_ref().unwrap_or(env.context),
+            rows: &[],
+            ..env
+        };
+        let place = || format!("SQL function \"{}\"", function.name);
+        routine::compile(function, &env, true).map_err(|e| e.with_context(place()))?;
+        Ok(())
     }
 
     fn checks_bodies(&self) -> bool {
@@ -160,8 +174,9 @@ impl<'a> Binder<'a> {
         }
         let mut out: Vec<FunctionArg> = Vec::with_capacity(def.args.len());
         for written in def.args.iter().filter(|a| a.mode != 'o') {
-            let to = self.declared_type(&written.ty)?;
-            if let DataType::Void | DataType::Unknown | DataType::Record = to.ty {
+            let to = self.argument_type(&written.ty)?;
+            let generic = Generic::by_oid(to.declared).is_some();
+            if !generic && let DataType::Void | DataType::Unknown | DataType::Record = to.ty {
                 return Err(definition(format!(
                     "SQL functions cannot have arguments of type {}",
                     to.ty
@@ -189,6 +204,26 @@ impl<'a> Binder<'a> {
             });
         }
         Ok(out)
+    }
+
+    /// A type as signatures say it, `anyelement` and its like among them.
+    pub(super) fn argument_type(&self, ty: &ast::DataType) -> Result<Declared> {
+        let pseudo = match ty {
+            ast::DataType::Custom(name, modifiers) if modifiers.is_empty() => {
+                let (schema, name) = names::qualified(name)?;
+                let system = schema.is_none_or(|s| s == "pg_catalog");
+                Generic::by_name(&name).filter(|_| system)
+            }
+            _ => None,
+        };
+        match pseudo {
+            Some(declared) => Ok(Declared {
+                ty: DataType::Unknown,
+                typmod: -1,
+                declared,
+            }),
+            None => self.declared_type(ty),
+        }
     }
 
     fn function_returns(
@@ -232,7 +267,7 @@ impl<'a> Binder<'a> {
                 if let Some(returns) = self.row_of_relation(ty, set)? {
                     return Ok(returns);
                 }
-                let to = self.declared_type(ty)?;
+                let to = self.argument_type(ty)?;
                 if set && to.ty == DataType::Void {
                     return Err(definition("return type void is not a set"));
                 }
@@ -351,6 +386,7 @@ impl<'a> Binder<'a> {
         let action = match actions {
             [Action::RenameTo(to)] => FunctionAction::RenameTo(names::ident(to)),
             [Action::SetSchema(to)] => FunctionAction::SetSchema(names::ident(to)),
+            [Action::Function(traits)] => FunctionAction::Traits(*traits),
             [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
             _ => return Err(super::super::syntax("syntax error in ALTER FUNCTION")),
         };
@@ -362,7 +398,7 @@ impl<'a> Binder<'a> {
         let Some(types) = &s.args else {
             return Ok(None);
         };
-        let one = |ty: &ast::DataType| self.declared_type(ty).map(|to| (to.ty, to.declared));
+        let one = |ty: &ast::DataType| self.argument_type(ty).map(|to| (to.ty, to.declared));
         types.iter().map(one).collect::<Result<_>>().map(Some)
     }
 

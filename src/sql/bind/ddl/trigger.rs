@@ -53,8 +53,9 @@ impl<'a> Binder<'a> {
                 columns: Vec::new(),
                 row_of: None,
             },
-            volatility: def.volatility.unwrap_or('v'),
-            strict: def.strict.unwrap_or(false),
+            volatility: def.traits.volatility.unwrap_or('v'),
+            strict: def.traits.strict.unwrap_or(false),
+            definer: def.traits.definer.unwrap_or(false),
             body: Stated {
                 sql: text.clone(),
                 path: self.path.clone(),

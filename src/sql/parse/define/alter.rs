@@ -2,8 +2,8 @@
 
 use super::super::cursor::Cursor;
 use super::{
-    Action, AttributeAction, ObjectKind, SequenceOptions, if_exists, if_not_exists, sequence,
-    table, trigger,
+    Action, AttributeAction, ObjectKind, SequenceOptions, function, if_exists, if_not_exists,
+    sequence, table, trigger,
 };
 use sqlparser::ast::{AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef};
 use sqlparser::keywords::Keyword;
@@ -60,8 +60,7 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             }
             Ok(vec![Action::Sequence(options)])
         }
-        ObjectKind::Function => Err(Error::unsupported("this ALTER FUNCTION is not supported")
-            .with_hint("CREATE OR REPLACE FUNCTION says what it is to be.")),
+        ObjectKind::Function => Ok(vec![Action::Function(function::traits(c)?)]),
         ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
             Err(c.error())
         }

@@ -5,6 +5,7 @@
 
 use super::super::cursor::Cursor;
 use super::super::settings;
+use engine::plan::ddl::FunctionTraits;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -17,9 +18,7 @@ pub(crate) struct FunctionDef {
     pub args: Vec<ArgDef>,
     pub returns: Option<Returns>,
     pub language: Option<String>,
-    /// `i`, `s` or `v`.
-    pub volatility: Option<char>,
-    pub strict: Option<bool>,
+    pub traits: FunctionTraits,
     pub body: Option<Body>,
     /// SET; no value: FROM CURRENT.
     pub settings: Vec<(String, Option<String>)>,
@@ -64,8 +63,7 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
         args: arguments(c)?,
         returns: None,
         language: None,
-        volatility: None,
-        strict: None,
+        traits: FunctionTraits::default(),
         body: None,
         settings: Vec::new(),
     };
@@ -187,23 +185,6 @@ fn clause(c: &mut Cursor, text: &str, def: &mut FunctionDef) -> Result<()> {
         };
         return once(c, &mut def.language, name);
     }
-    let volatility = [("immutable", 'i'), ("stable", 's'), ("volatile", 'v')];
-    if let Some((_, v)) = volatility.iter().find(|(word, _)| c.accept(word)) {
-        return once(c, &mut def.volatility, *v);
-    }
-    if c.accept("strict") {
-        return once(c, &mut def.strict, true);
-    }
-    if c.accept("called") || c.is("returns") {
-        let strict = c.accept("returns");
-        if strict {
-            c.expect("null")?;
-        }
-        for word in ["on", "null", "input"] {
-            c.expect(word)?;
-        }
-        return once(c, &mut def.strict, strict);
-    }
     if c.accept("as") {
         let body = c.string()?;
         if c.peek() == Some(&Token::Comma) {
@@ -225,10 +206,56 @@ fn clause(c: &mut Cursor, text: &str, def: &mut FunctionDef) -> Result<()> {
         def.settings.push(setting);
         return Ok(());
     }
+    trait_of(c, &mut def.traits)
+}
+
+/// What ALTER FUNCTION says as well.
+pub(super) fn traits(c: &mut Cursor) -> Result<FunctionTraits> {
+    let mut traits = FunctionTraits::default();
+    if c.at_end() {
+        return Err(c.error());
+    }
+    while !c.at_end() {
+        if c.is("set") || c.is("reset") {
+            return Err(Error::unsupported("ALTER FUNCTION … SET is not supported")
+                .with_hint("CREATE OR REPLACE FUNCTION says what it is to be."));
+        }
+        trait_of(c, &mut traits)?;
+    }
+    Ok(traits)
+}
+
+fn trait_of(c: &mut Cursor, traits: &mut FunctionTraits) -> Result<()> {
+    let volatility = [("immutable", 'i'), ("stable", 's'), ("volatile", 'v')];
+    if let Some((_, v)) = volatility.iter().find(|(word, _)| c.accept(word)) {
+        return once(c, &mut traits.volatility, *v);
+    }
+    if c.accept("strict") {
+        return once(c, &mut traits.strict, true);
+    }
+    if c.accept("called") || c.is("returns") {
+        let strict = c.accept("returns");
+        if strict {
+            c.expect("null")?;
+        }
+        for word in ["on", "null", "input"] {
+            c.expect(word)?;
+        }
+        return once(c, &mut traits.strict, strict);
+    }
+    if c.is("external") || c.is("security") {
+        c.accept("external");
+        c.expect("security")?;
+        let definer = c.accept("definer");
+        if !definer {
+            c.expect("invoker")?;
+        }
+        return once(c, &mut traits.definer, definer);
+    }
     hint(c)
 }
 
-/// What guides PostgreSQL's planner and its permissions, neither of which asks a function here.
+/// What guides PostgreSQL's planner, and asks nothing of a function here.
 fn hint(c: &mut Cursor) -> Result<()> {
     if c.accept("parallel") {
         c.name()?;
@@ -237,12 +264,6 @@ fn hint(c: &mut Cursor) -> Result<()> {
     } else if c.accept("leakproof") {
     } else if c.accept("not") {
         c.expect("leakproof")?;
-    } else if c.is("external") || c.is("security") {
-        c.accept("external");
-        c.expect("security")?;
-        if !c.accept("definer") {
-            c.expect("invoker")?;
-        }
     } else {
         for word in ["window", "transform", "support"] {
             if c.is(word) {

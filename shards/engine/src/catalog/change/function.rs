@@ -79,6 +79,13 @@ impl Change {
                 self.known_schema(schema)?;
                 next.schema.clone_from(schema);
             }
+            FunctionAction::Traits(traits) => {
+                next.volatility = traits.volatility.unwrap_or(next.volatility);
+                next.strict = traits.strict.unwrap_or(next.strict);
+                next.definer = traits.definer.unwrap_or(next.definer);
+                self.put_function(next);
+                return Ok(());
+            }
         }
         let taken = |f: &Arc<Function>| {
             f.oid != oid

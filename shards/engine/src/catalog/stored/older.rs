@@ -58,6 +58,7 @@ impl From<FourthFunction> for crate::catalog::Function {
             fixed: false,
             settings: Vec::new(),
             written: Vec::new(),
+            definer: false,
         };
         new.uses_its_types();
         new

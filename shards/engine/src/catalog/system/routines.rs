@@ -5,6 +5,7 @@
 use super::values::{OWNER, array, ch, int2, int4, no_proc, null, oid, text, yes};
 use super::{information, objects};
 use crate::catalog::Function;
+use crate::catalog::generic::Generic;
 use crate::exec::Context;
 use types::{DataType, Row, Value};
 
@@ -18,7 +19,7 @@ const RECORD: u32 = 2249;
 
 /// The oid of an argument's type: the domain, where it is one.
 fn type_oid(ctx: &Context, ty: DataType, declared: u32) -> u32 {
-    match ctx.catalog.is_domain(declared) {
+    match ctx.catalog.is_domain(declared) || Generic::by_oid(declared).is_some() {
         true => declared,
         false => ty.oid(),
     }
@@ -111,7 +112,7 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         oid(0),
         no_proc(),
         ch("f"),
-        yes(false),
+        yes(f.definer),
         yes(false),
         yes(f.strict),
         yes(f.returns.set),
@@ -189,7 +190,7 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
             int4(0),
         ]);
         row.resize(49, Value::Null);
-        row.push(text("INVOKER"));
+        row.push(text(if f.definer { "DEFINER" } else { "INVOKER" }));
         row.resize(82, Value::Null);
         row
     };

@@ -29,6 +29,10 @@ const PSEUDO_TYPES: &[(u32, &str, i16, &str, &str)] = &[
     (2281, "internal", 8, "d", "p"),
     (2283, "anyelement", 4, "i", "p"),
     (3500, "anyenum", 4, "i", "p"),
+    (2776, "anynonarray", 4, "i", "p"),
+    (5077, "anycompatible", 4, "i", "p"),
+    (5078, "anycompatiblearray", -1, "d", "x"),
+    (5079, "anycompatiblenonarray", 4, "i", "p"),
 ];
 
 pub(super) fn by_value(ty: DataType) -> bool {

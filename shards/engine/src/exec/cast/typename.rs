@@ -7,7 +7,7 @@ use DataType::*;
 use types::DataType;
 
 /// Types that no value here is of, but which `pg_type`'s readers and functions' signatures name.
-const PSEUDO: [(u32, &str); 12] = [
+const PSEUDO: [(u32, &str); 15] = [
     (2275, "cstring"),
     (1263, "cstring[]"),
     (2276, "\"any\""),
@@ -15,6 +15,9 @@ const PSEUDO: [(u32, &str); 12] = [
     (2283, "anyelement"),
     (2776, "anynonarray"),
     (3500, "anyenum"),
+    (5077, "anycompatible"),
+    (5078, "anycompatiblearray"),
+    (5079, "anycompatiblenonarray"),
     (3831, "anyrange"),
     (2279, "trigger"),
     (3838, "event_trigger"),

@@ -8,6 +8,7 @@ use crate::catalog::qualify::shown;
 use crate::catalog::{Relation, path, system};
 use crate::exec::functions::{self, ANY, quote_identifier};
 use crate::exec::{Context, cast};
+use crate::plan::SystemTable;
 use DataType::*;
 use types::{DataType, Error, Result, SqlState, TableId, Value};
 
@@ -57,6 +58,21 @@ pub static FUNCTIONS: &[Function] = &[
     })
     .stable(),
     Function::new("pg_get_viewdef_ext", &[Oid, Bool], Text, |c, a| {
+        view(c, args::oid(a, 0)?)
+    })
+    .sql("pg_get_viewdef")
+    .stable(),
+    Function::new("pg_get_viewdef_name", &[Text], Text, |c, a| {
+        named_view(c, args::text(a, 0)?)
+    })
+    .sql("pg_get_viewdef")
+    .stable(),
+    Function::new("pg_get_viewdef_name_ext", &[Text, Bool], Text, |c, a| {
+        named_view(c, args::text(a, 0)?)
+    })
+    .sql("pg_get_viewdef")
+    .stable(),
+    Function::new("pg_get_viewdef_wrap", &[Oid, Int4], Text, |c, a| {
         view(c, args::oid(a, 0)?)
     })
     .sql("pg_get_viewdef")
@@ -142,38 +158,83 @@ absent! {
 macro_rules! visible {
     ($($name:literal)*) => {
         pub static VISIBLE: &[Function] = &[
-            Function::new("pg_table_is_visible", &[Oid], Bool, |c, a| Ok(table_is_visible(c, args::oid(a, 0)?).into())).stable(),
-            Function::new("pg_function_is_visible", &[Oid], Bool, |c, a| Ok(function_is_visible(c, args::oid(a, 0)?).into())).stable(),
-            $(Function::new($name, &[Oid], Bool, |_, _| Ok(true.into())).stable(),)*
+            Function::new("pg_table_is_visible", &[Oid], Bool, |c, a| Ok(table_is_visible(c, args::oid(a, 0)?))).stable(),
+            Function::new("pg_function_is_visible", &[Oid], Bool, |c, a| Ok(function_is_visible(c, args::oid(a, 0)?))).stable(),
+            Function::new("pg_type_is_visible", &[Oid], Bool, |c, a| Ok(type_is_visible(c, args::oid(a, 0)?))).stable(),
+            $(Function::new($name, &[Oid], Bool, |c, a| Ok(system_is_visible(c, $name, args::oid(a, 0)?))).stable(),)*
         ];
     };
 }
 
 visible! {
-    "pg_type_is_visible" "pg_operator_is_visible" "pg_opclass_is_visible"
+    "pg_operator_is_visible" "pg_opclass_is_visible"
     "pg_opfamily_is_visible" "pg_collation_is_visible" "pg_conversion_is_visible" "pg_statistics_obj_is_visible"
     "pg_ts_config_is_visible" "pg_ts_dict_is_visible" "pg_ts_parser_is_visible" "pg_ts_template_is_visible"
 }
 
-/// Relations of information_schema alone are off the path.
-fn table_is_visible(ctx: &Context, oid: u32) -> bool {
+/// Relations of information_schema alone are off the path. NULL for none.
+fn table_is_visible(ctx: &Context, oid: u32) -> Value {
     match system::all().iter().find(|r| r.oid == oid) {
-        Some(r) => r.schema_oid() == system::PG_CATALOG_OID,
+        Some(r) => (r.schema_oid() == system::PG_CATALOG_OID).into(),
         None => {
             let relation = ctx.catalog.relation_by_oid(oid);
             let composite = || ctx.catalog.composite(oid).map(|t| t.name.clone());
             let name = relation.map(|r| r.name().to_owned()).or_else(composite);
-            name.is_some_and(|name| cast::regclass_oid(None, &name, ctx) == Some(oid))
+            name.map_or(Value::Null, |name| {
+                (cast::regclass_oid(None, &name, ctx) == Some(oid)).into()
+            })
         }
     }
 }
 
-fn function_is_visible(ctx: &Context, oid: u32) -> bool {
-    ctx.catalog.functions.get(&oid).is_none_or(|f| {
-        let path = path::searched(ctx);
-        let seen = ctx.catalog.functions_named(&path, None, &f.name);
-        seen.iter().any(|s| s.oid == oid)
-    })
+fn function_is_visible(ctx: &Context, oid: u32) -> Value {
+    match ctx.catalog.functions.get(&oid) {
+        Some(f) => {
+            let path = path::searched(ctx);
+            let seen = ctx.catalog.functions_named(&path, None, &f.name);
+            seen.iter().any(|s| s.oid == oid).into()
+        }
+        None => true.into(),
+    }
+}
+
+/// NULL for none; a user's is in the first schema of the path that has a type of its name.
+fn type_is_visible(ctx: &Context, oid: u32) -> Value {
+    let Some(ty) = ctx.catalog.type_of_oid(oid) else {
+        return Value::Null;
+    };
+    let name = ty.user_oid().and_then(|of| ctx.catalog.name_of_type(of));
+    let Some((_, name)) = name else {
+        return true.into();
+    };
+    let seen = ctx.catalog.user_type(&path::searched(ctx), None, name);
+    let same = seen.and_then(DataType::user_oid) == ty.user_oid();
+    same.into()
+}
+
+/// What the system has of these is in pg_catalog, and nobody makes others; NULL for none.
+fn system_is_visible(ctx: &Context, function: &str, oid: u32) -> Value {
+    let name = match function {
+        // Too many to look at each time.
+        "pg_operator_is_visible" if oid != 0 => return true.into(),
+        "pg_opclass_is_visible" => "pg_opclass",
+        "pg_opfamily_is_visible" => "pg_opfamily",
+        "pg_collation_is_visible" => "pg_collation",
+        _ => return Value::Null,
+    };
+    let table = SystemTable {
+        schema: "pg_catalog".into(),
+        name: name.into(),
+    };
+    let rows = system::rows(&table, ctx);
+    let known = rows.iter().any(|row| row.first() == Some(&Value::Oid(oid)));
+    if known { true.into() } else { Value::Null }
+}
+
+/// By its name, which may say its schema. 42P01 where there is no such relation.
+fn named_view(ctx: &Context, name: &str) -> Result<Value> {
+    let found = cast::cast(name.into(), Text, Regclass, -1, true, ctx)?;
+    view(ctx, args::oid(&[found], 0)?)
 }
 
 fn trigger(ctx: &Context, oid: u32, pretty: bool) -> Value {

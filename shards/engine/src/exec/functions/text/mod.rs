@@ -10,6 +10,7 @@ mod hash;
 pub mod like;
 pub mod regex;
 mod slice;
+mod unistr;
 
 use super::{ANY, ANY_NONARRAY, Eval, Function, args};
 use DataType::*;
@@ -41,6 +42,7 @@ static BASIC: &[Function] = &[
     Function::new("anytextcat", &[ANY_NONARRAY, Text], Text, any_concatenation)
         .op("||")
         .stable(),
+    Function::new("unistr", &[Text], Text, |_, a| unistr::unistr(a)),
     Function::new("textlen", &[Text], Int4, |_, a| {
         characters(args::text(a, 0)?)
     })
