@@ -331,7 +331,7 @@ fn clock(
     };
     let (h, m, s) = match parts[..] {
         [h, m, s] => (number(h)?, number(m)?, number(s)?),
-        [m, s] if token.contains('.') || range.from_minutes() => (0, number(m)?, number(s)?),
+        [m, s] if token.contains('.') || range.begins_with_minutes() => (0, number(m)?, number(s)?),
         [h, m] => (number(h)?, number(m)?, 0),
         _ => return Err(Refusal::Format),
     };

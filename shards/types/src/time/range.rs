@@ -106,7 +106,7 @@ impl Range {
     }
 
     /// `1:2` is minutes and seconds.
-    pub(super) fn from_minutes(self) -> bool {
+    pub(super) fn begins_with_minutes(self) -> bool {
         self.fields == MINUTE | SECOND
     }
 
