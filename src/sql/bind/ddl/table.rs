@@ -251,8 +251,7 @@ impl<'a> Binder<'a> {
                 if column.default.is_some() || table.sequences.iter().any(|s| s.column == ordinal) {
                     return Err(two_defaults(&column.name, &table.name));
                 }
-                let default = self.column_default(e, column)?;
-                column.default = Some(default);
+                column.default = Some(self.column_default(e, column)?);
                 Ok(())
             }
             ColumnOption::PrimaryKey(k) => {
@@ -265,7 +264,7 @@ impl<'a> Binder<'a> {
                     name: given.map(names::ident),
                     columns: vec![ordinal],
                     nulls_not_distinct: nulls_not_distinct(k),
-                    include: Vec::new(),
+                    ..Key::default()
                 };
                 add_unique(table, key);
                 Ok(())
