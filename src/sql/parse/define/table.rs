@@ -1,12 +1,14 @@
 //! CREATE TABLE, with LIKE among its elements, AS, and where its rows are placed.
 
 use super::super::cursor::Cursor;
+use super::super::rewrite::is;
 use super::{
     Element, Like, OnCommit, TableDef, columns, if_not_exists, query, sequence, with_data,
 };
 use sqlparser::ast::{self, ColumnOption, Ident};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 use types::{Error, Result};
 
 pub(super) fn table(c: &mut Cursor, text: &str, temporary: bool) -> Result<TableDef> {
@@ -104,7 +106,21 @@ pub(super) fn column(c: &Cursor) -> Result<ast::ColumnDef> {
     let read =
         |p: &mut Parser<'static>| -> Result<ast::ColumnDef, ParserError> { p.parse_column_def() };
     let Some((tokens, mut inner)) = c.cut_after("identity") else {
-        return c.whole(c.rest().to_vec(), read);
+        let (tokens, not_distinct) = without_nulls(c.rest());
+        let mut column = c.whole(tokens, read)?;
+        let uniques = column
+            .options
+            .iter_mut()
+            .filter_map(|o| match &mut o.option {
+                ColumnOption::Unique(k) => Some(k),
+                _ => None,
+            });
+        for (unique, not_distinct) in uniques.zip(not_distinct) {
+            if not_distinct {
+                unique.nulls_distinct = ast::NullsDistinctOption::NotDistinct;
+            }
+        }
+        return Ok(column);
     };
     let mut options = super::SequenceOptions::default();
     while !inner.at_end() {
@@ -120,6 +136,34 @@ pub(super) fn column(c: &Cursor) -> Result<ast::ColumnDef> {
         }
     }
     Ok(column)
+}
+
+/// A column's tokens without `NULLS [NOT] DISTINCT` behind UNIQUE, and for each UNIQUE whether it said NOT.
+fn without_nulls(tokens: &[TokenWithSpan]) -> (Vec<TokenWithSpan>, Vec<bool>) {
+    let (mut out, mut said) = (Vec::with_capacity(tokens.len()), Vec::new());
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        out.push(token.clone());
+        if !is(&token.token, Keyword::UNIQUE) {
+            continue;
+        }
+        let rest = tokens.iter().enumerate().skip(at);
+        let rest = rest.filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
+        let rest: Vec<(usize, &Token)> = rest.take(3).map(|(i, t)| (i, &t.token)).collect();
+        let word = |n: usize, w: Keyword| rest.get(n).is_some_and(|(_, t)| is(t, w));
+        let not = word(0, Keyword::NULLS) && word(1, Keyword::NOT) && word(2, Keyword::DISTINCT);
+        let last = match not {
+            true => rest.get(2),
+            false if word(0, Keyword::NULLS) && word(1, Keyword::DISTINCT) => rest.get(1),
+            false => None,
+        };
+        if let Some((last, _)) = last {
+            at = last + 1;
+        }
+        said.push(not);
+    }
+    (out, said)
 }
 
 fn like(c: &mut Cursor) -> Result<Element> {
