@@ -120,7 +120,7 @@ impl Settings {
             return self.set_custom(name, value);
         }
         let d = find(name)?;
-        let value = d.accept(value, &self.forms)?;
+        let value = d.accept(name, value, &self.forms)?;
         match d.name {
             "TimeZone" => self.forms.zone = zone::read(&value)?,
             "work_mem" => self.check_work(&value)?,
@@ -347,8 +347,8 @@ fn unknown(name: &str) -> Error {
 }
 
 impl Definition {
-    /// The value in the form SHOW prints.
-    fn accept(&self, value: &str, now: &Forms) -> Result<String> {
+    /// The value in the form SHOW prints. Errors of words and switches call the parameter as it was called.
+    fn accept(&self, called: &str, value: &str, now: &Forms) -> Result<String> {
         let lower = value.trim().to_ascii_lowercase();
         match &self.rule {
             Rule::Fixed => Err(self.cannot_change()),
@@ -359,14 +359,15 @@ impl Definition {
                 self.name, self.default
             ))),
             Rule::OneOf(ways) if ways.contains(&lower.as_str()) => Ok(lower),
-            Rule::OneOf(ways) => Err(self
-                .invalid(value)
-                .with_hint(format!("Available values: {}.", ways.join(", ")))),
+            Rule::OneOf(ways) => {
+                Err(invalid(called, value)
+                    .with_hint(format!("Available values: {}.", ways.join(", "))))
+            }
             Rule::Bool if ON.contains(&lower.as_str()) => Ok("on".into()),
             Rule::Bool if OFF.contains(&lower.as_str()) => Ok("off".into()),
             Rule::Bool => Err(Error::new(
                 SqlState::INVALID_PARAMETER_VALUE,
-                format!("parameter \"{}\" requires a Boolean value", self.name),
+                format!("parameter \"{called}\" requires a Boolean value"),
             )),
             Rule::Isolation => match lower.as_str() {
                 "read committed" | "repeatable read" | "serializable" => Ok(lower),
@@ -397,10 +398,7 @@ impl Definition {
     }
 
     fn invalid(&self, value: &str) -> Error {
-        Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("invalid value for parameter \"{}\": \"{value}\"", self.name),
-        )
+        invalid(self.name, value)
     }
 
     fn cannot_change(&self) -> Error {
@@ -409,6 +407,13 @@ impl Definition {
             format!("parameter \"{}\" cannot be changed", self.name),
         )
     }
+}
+
+fn invalid(name: &str, value: &str) -> Error {
+    Error::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("invalid value for parameter \"{name}\": \"{value}\""),
+    )
 }
 
 /// `30s`, `500`, `1min`: milliseconds without a unit.
