@@ -1,7 +1,7 @@
 //! Whose turn it is on an executor: time slices, the passes over the ring between them, and timers.
 //!
 //! Owns: how much of the current round each class of tasks has used, the tasks that wait for their turn, the timers of
-//! the shard and the one task ("pulse") that starts rounds and fires timers where the ring's pump does not.
+//! the shard and the one task ("pulse") that fires timers, and starts rounds where the ring's pump does not.
 //! Asked by: `task` before and after each poll, `time` for sleeping, the ring's pump. Never: interrupts a poll; a task that
 //! does not yield holds its shard.
 //! Bounds: in one round the latency class runs for `preempt`, the background class for a quarter of it; then the
@@ -260,7 +260,7 @@ impl Turns {
     }
 }
 
-/// Starts rounds and fires timers, for as long as the executor lives.
+/// Fires timers and starts rounds, for as long as the executor lives.
 pub(crate) async fn pulse(context: Rc<Context>) {
     let turns = &context.turns;
     loop {

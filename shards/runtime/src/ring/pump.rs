@@ -3,10 +3,11 @@
 //! Owns: when the ring is entered and when the pump sleeps. Asked by: the executor, which starts one a shard.
 //! Never: keeps the executor for long from looking at its own rings. That costs it some ten system calls, so the pump goes
 //! on by itself for `LOOK`, and sleeps in its own ring up to `LINGER` at a time, as long as the executor has nothing of its
-//! own under way: no operation on a file, no task of the background, none that waits for its turn, no timer that is due.
+//! own under way: no operation on a file, no task of the background, no timer that is due. Tasks of the latency class that wait for
+//! their turn are called by it, before each turn of the ring.
 //! Where it has a core of its own it may look for news for a while before it sleeps (`ShardOptions::spin`).
 //! What the pump cannot know of (a signal) then waits for `LOOK` at most.
-//! Bounds: one read of the eventfd under way.
+//! Bounds: one read of the eventfd under way, `OVERDUE` turns of our ring while that is waited for.
 
 use super::Ring;
 use crate::executor::Context as Executor;
