@@ -60,7 +60,9 @@ impl Fragment {
     pub fn new(scan: Arc<Scan>, ctx: Arc<Context>) -> Fragment {
         let wanted = wanted(&scan);
         let columns = scan.project.as_deref().and_then(columns);
-        let groups = scan.partial.as_ref().map(|p| Groups::new(&p.aggregates));
+        let forms = &ctx.session.forms;
+        let partial = scan.partial.as_ref();
+        let groups = partial.map(|p| Groups::new(&p.aggregates, forms));
         let first = scan.top.as_ref().map(First::new);
         Fragment {
             scan,

@@ -1,6 +1,6 @@
 //! string_agg, array_agg, json_agg, json_object_agg and those of jsonb: states that grow with their input.
 //!
-//! Never: knows the session; timestamps with time zone enter jsonb in UTC (the same instants, offset +00:00).
+//! Those of json hold how the session writes what they show.
 
 use super::Accumulator;
 use super::numbers::{items, state};
@@ -14,14 +14,14 @@ use types::text::Forms;
 use types::{Array, DataType, Error, Json, Result, SqlState, Value};
 
 /// The accumulators of this file, by unique name.
-pub fn accumulator(func: &str) -> Option<Box<dyn Accumulator>> {
+pub fn accumulator(func: &str, forms: &Forms) -> Option<Box<dyn Accumulator>> {
     Some(match func {
         "string_agg" => Box::new(Join::new(true)),
         "string_agg_bytea" => Box::new(Join::new(false)),
-        "json_agg" => Box::new(JsonText::new(Form::Array)),
-        "json_object_agg" => Box::new(JsonText::new(Form::Object)),
-        "jsonb_agg" => Box::new(JsonArray::default()),
-        "jsonb_object_agg" => Box::new(JsonObject::default()),
+        "json_agg" => Box::new(JsonText::new(Form::Array, forms)),
+        "json_object_agg" => Box::new(JsonText::new(Form::Object, forms)),
+        "jsonb_agg" => Box::new(JsonArray::new(forms)),
+        "jsonb_object_agg" => Box::new(JsonObject::new(forms)),
         _ => return None,
     })
 }
@@ -167,15 +167,25 @@ impl Accumulator for ArrayAgg {
     }
 }
 
-#[derive(Default)]
 struct JsonArray {
+    forms: Forms,
     items: Vec<Json>,
     bytes: usize,
 }
 
+impl JsonArray {
+    fn new(forms: &Forms) -> JsonArray {
+        JsonArray {
+            forms: forms.clone(),
+            items: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
 impl Accumulator for JsonArray {
     fn update(&mut self, args: &[Value]) -> Result<()> {
-        let item = to_json(args.first().unwrap_or(&Value::Null), &Forms::UTC)?;
+        let item = to_json(args.first().unwrap_or(&Value::Null), &self.forms)?;
         self.bytes += item.memory();
         check_size(self.bytes)?;
         self.items.push(item);
@@ -211,10 +221,20 @@ impl Accumulator for JsonArray {
     }
 }
 
-#[derive(Default)]
 struct JsonObject {
+    forms: Forms,
     fields: Vec<(String, Json)>,
     bytes: usize,
+}
+
+impl JsonObject {
+    fn new(forms: &Forms) -> JsonObject {
+        JsonObject {
+            forms: forms.clone(),
+            fields: Vec::new(),
+            bytes: 0,
+        }
+    }
 }
 
 impl Accumulator for JsonObject {
@@ -228,8 +248,8 @@ impl Accumulator for JsonObject {
                 "field name must not be null",
             ));
         }
-        let key = key_text(key);
-        let value = to_json(value, &Forms::UTC)?;
+        let key = key_text(key, &self.forms);
+        let value = to_json(value, &self.forms)?;
         self.bytes += key.len() + value.memory();
         check_size(self.bytes)?;
         self.fields.push((key, value));
@@ -268,6 +288,7 @@ impl Accumulator for JsonObject {
 
 /// json_agg and json_object_agg: the text so far, without its last bracket.
 struct JsonText {
+    forms: Forms,
     form: Form,
     text: String,
 }
@@ -279,9 +300,12 @@ enum Form {
 }
 
 impl JsonText {
-    fn new(form: Form) -> JsonText {
-        let text = String::new();
-        JsonText { form, text }
+    fn new(form: Form, forms: &Forms) -> JsonText {
+        JsonText {
+            forms: forms.clone(),
+            form,
+            text: String::new(),
+        }
     }
 
     fn open(&self) -> &'static str {
@@ -302,7 +326,7 @@ impl JsonText {
                 "key value must be scalar, not array, composite, or json",
             )),
             key => {
-                write_string(&key_text(key), &mut self.text);
+                write_string(&key_text(key, &self.forms), &mut self.text);
                 self.text.push_str(" : ");
                 Ok(())
             }
@@ -330,7 +354,7 @@ impl Accumulator for JsonText {
         if !first && apart {
             self.text.push_str("\n ");
         }
-        json_text_of(value, &Forms::UTC, &mut self.text);
+        json_text_of(value, &self.forms, &mut self.text);
         check_size(self.text.len())
     }
 
@@ -370,9 +394,9 @@ impl Accumulator for JsonText {
     }
 }
 
-fn key_text(key: &Value) -> String {
+fn key_text(key: &Value, forms: &Forms) -> String {
     match key {
         Value::Text(s) => s.to_string(),
-        other => cast::print_in(other, natural_type(other), &Forms::UTC),
+        other => cast::print_in(other, natural_type(other), forms),
     }
 }

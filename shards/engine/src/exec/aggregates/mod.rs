@@ -18,6 +18,7 @@ pub use ordered::direct_args;
 use super::batch::Column;
 use super::functions::{ANY, ANY_ARRAY, ANY_ELEMENT, ANY_ENUM, Function};
 use DataType::*;
+use types::text::Forms;
 use types::{DataType, Error, Result, Value};
 
 /// One aggregate over one group.
@@ -47,8 +48,8 @@ pub trait Accumulator {
     fn memory(&self) -> usize;
 }
 
-/// A fresh state, by the name that `resolve::aggregate` gave.
-pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
+/// A fresh state, by the name that `resolve::aggregate` gave. `forms` are how the session writes moments, which json shows.
+pub fn accumulator(func: &str, forms: &Forms) -> Result<Box<dyn Accumulator>> {
     if let Some(element) = func.strip_prefix("array_agg:") {
         let by_name = |t: &&DataType| t.name() == element;
         let known = DataType::ALL.iter().find(by_name).copied();
@@ -64,7 +65,7 @@ pub fn accumulator(func: &str) -> Result<Box<dyn Accumulator>> {
     totals::accumulator(func)
         .or_else(|| simple::accumulator(func))
         .or_else(|| numbers::accumulator(func))
-        .or_else(|| collect::accumulator(func))
+        .or_else(|| collect::accumulator(func, forms))
         .or_else(|| pairs::accumulator(func))
         .or_else(|| ordered::accumulator(func))
         .ok_or_else(|| unknown(func))
@@ -252,7 +253,7 @@ mod tests {
                 "array_agg" => "array_agg:int4",
                 other => other,
             };
-            assert!(accumulator(name).is_ok(), "{name}");
+            assert!(accumulator(name, &Forms::UTC).is_ok(), "{name}");
         }
     }
 }

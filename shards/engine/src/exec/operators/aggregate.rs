@@ -59,6 +59,7 @@ impl HashAggregate {
             inputs: Exprs::new(call.args.iter().chain(call.order.iter().map(|k| &k.expr))),
             filter: Exprs::new(&call.filter),
         };
+        let forms = scope.exec.ctx.session.forms.clone();
         HashAggregate {
             reservation: scope.exec.memory.consumer(OPERATOR),
             scope,
@@ -68,7 +69,7 @@ impl HashAggregate {
             keys: Exprs::new(&spec.groups),
             seeds: spec.seeds.clone(),
             calls: spec.aggregates.iter().map(call).collect(),
-            groups: Groups::new(&spec.aggregates),
+            groups: Groups::new(&spec.aggregates, &forms),
             key: Row::new(),
             input: Row::new(),
             space: None,

@@ -14,11 +14,13 @@ use crate::exec::batch::Column;
 use crate::exec::spill::{Parted, Space};
 use crate::plan::AggregateCall;
 use std::rc::Rc;
+use types::text::Forms;
 use types::{Error, Result, Row, Value};
 
 /// All groups of one aggregation.
 pub(crate) struct Groups {
     shapes: Rc<[Shape]>,
+    forms: Forms,
     keys: RowSet,
     /// `shapes.len()` for each group, in order.
     states: Vec<State>,
@@ -41,17 +43,18 @@ enum State {
 const STATE_BYTES: usize = 16;
 
 impl Groups {
-    pub(crate) fn new(calls: &[AggregateCall]) -> Groups {
+    pub(crate) fn new(calls: &[AggregateCall], forms: &Forms) -> Groups {
         let shape = |call: &AggregateCall| Shape {
             func: call.func.clone(),
             order: Order::of(call),
         };
-        Groups::empty(calls.iter().map(shape).collect())
+        Groups::empty(calls.iter().map(shape).collect(), forms.clone())
     }
 
-    fn empty(shapes: Rc<[Shape]>) -> Groups {
+    fn empty(shapes: Rc<[Shape]>, forms: Forms) -> Groups {
         Groups {
             shapes,
+            forms,
             keys: RowSet::default(),
             states: Vec::new(),
             state_bytes: 0,
@@ -60,7 +63,7 @@ impl Groups {
 
     /// Takes all groups; none are left.
     pub(crate) fn take(&mut self) -> Groups {
-        let empty = Groups::empty(self.shapes.clone());
+        let empty = Groups::empty(self.shapes.clone(), self.forms.clone());
         std::mem::replace(self, empty)
     }
 
@@ -72,7 +75,7 @@ impl Groups {
                 let state = if shape.order.is_some() {
                     State::Kept(Box::default())
                 } else {
-                    let accumulator = accumulator(&shape.func)?;
+                    let accumulator = accumulator(&shape.func, &self.forms)?;
                     let bytes = accumulator.memory();
                     self.state_bytes += bytes;
                     State::Direct(accumulator, bytes)

@@ -133,7 +133,7 @@ impl Kept {
         space: Option<&Space>,
         scope: &Scope,
     ) -> Result<Value> {
-        let mut result = accumulator(&order.func)?;
+        let mut result = accumulator(&order.func, &scope.exec.ctx.session.forms)?;
         let Some(space) = space.filter(|_| !self.runs.is_empty()) else {
             let sorted = sort_by_keys(self.rows, Vec::as_slice, &order.directions, scope).await?;
             for row in sorted {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exec::aggregates::{accumulator, is_mergeable};
+use types::text::Forms;
 
 /// Aggregates the rows in two halves where states merge, else in one.
 fn aggregate(name: &str, args: &[&str], halves: bool, ctx: &Context) -> Result<(DataType, String)> {
@@ -21,16 +22,16 @@ fn aggregate(name: &str, args: &[&str], halves: bool, ctx: &Context) -> Result<(
     } else {
         values.len()
     };
-    let mut total = accumulator(&resolved.func)?;
+    let mut total = accumulator(&resolved.func, &Forms::UTC)?;
     for v in &values[..cut] {
         total.update(std::slice::from_ref(v))?;
     }
     if halves {
-        let mut second = accumulator(&resolved.func)?;
+        let mut second = accumulator(&resolved.func, &Forms::UTC)?;
         for v in &values[cut..] {
             second.update(std::slice::from_ref(v))?;
         }
-        let mut both = accumulator(&resolved.func)?;
+        let mut both = accumulator(&resolved.func, &Forms::UTC)?;
         both.merge(&total.partial())?;
         both.merge(&second.partial())?;
         total = both;
@@ -72,7 +73,7 @@ fn partial_states_merge_to_the_whole() {
 #[test]
 fn count_star_counts_rows_and_others_refuse_a_star() {
     let star = resolve::aggregate("count", &[], true).expect("count(*)");
-    let mut count = accumulator(&star.func).expect("count");
+    let mut count = accumulator(&star.func, &Forms::UTC).expect("count");
     count.update(&[]).expect("counts");
     count.update(&[]).expect("counts");
     assert_eq!(count.finish(), Ok(Value::Int8(2)));

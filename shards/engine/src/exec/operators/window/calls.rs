@@ -10,6 +10,7 @@ use super::partition::Partition;
 use crate::exec::aggregates::{Accumulator, accumulator};
 use crate::exec::memory::Reservation;
 use crate::plan::{Expr, WindowCall, WindowFunc};
+use types::text::Forms;
 use types::{Error, Result, Row, SqlState, Value};
 
 pub(super) struct Call {
@@ -33,6 +34,7 @@ pub(super) struct Here<'a> {
 
 /// An aggregate over the rows from `from` to before `upto`.
 struct Running {
+    forms: Forms,
     state: Box<dyn Accumulator>,
     from: u64,
     upto: u64,
@@ -47,9 +49,11 @@ impl Call {
         filter: Option<usize>,
         rows: &Partition,
     ) -> Result<Call> {
+        let forms = &rows.scope.exec.ctx.session.forms;
         let running = match &call.func {
             WindowFunc::Aggregate(name) => Some(Running {
-                state: accumulator(name)?,
+                state: accumulator(name, forms)?,
+                forms: forms.clone(),
                 from: 0,
                 upto: 0,
                 answer: None,
@@ -265,7 +269,7 @@ impl Running {
         let WindowFunc::Aggregate(name) = func else {
             return Err(super::super::lost());
         };
-        self.state = accumulator(name)?;
+        self.state = accumulator(name, &self.forms)?;
         self.memory.set(0)?;
         (self.from, self.upto, self.answer) = (from, from, None);
         Ok(())
