@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use runtime::sim::{self, Crash, Disk, Random};
+use storage::planted::{Planted, plant};
 use types::Value;
 
 /// Runs scripts, each in a session of its own that stays open, in this order; then the power fails.
@@ -149,4 +150,84 @@ fn no_crash_leaves_a_child_without_its_parent() {
             assert_eq!(count(&crashed, orphans), 0, "after {n} events");
         }
     }
+}
+
+/// Transactions that hand one row on before they are on the disk, and say what they have seen of it as soon as they may.
+async fn hand_on(database: &Database, disk: &Disk) {
+    let tables = "create table c (id int primary key, n int) partition by hash (id);
+        create table j (id int, n int, primary key (id, n)) partition by hash (id);
+        insert into c values (1, 0)";
+    database.client().unwrap().run(tables).await.unwrap();
+    let mut running = Vec::new();
+    for who in 0..4 {
+        let (client, disk) = (database.client().unwrap(), disk.clone());
+        running.push(runtime::spawn(async move {
+            let told = |rows: Vec<Vec<Value>>, own: i32| match rows[0][0] {
+                Value::Int4(n) => disk.mark((n - own) as u64),
+                ref other => panic!("{other:?}"),
+            };
+            for round in 0..6 {
+                match (who + round) % 3 {
+                    0 => {
+                        let sql = "with u as (update c set n = n + 1 where id = 1 returning n)
+                            insert into j select 1, n from u returning n";
+                        told(client.run(sql).await.unwrap(), 0);
+                        continue;
+                    }
+                    1 => {
+                        client.run("begin").await.unwrap();
+                        let sql = "update c set n = n + 1 where id = 1 returning n";
+                        told(client.run(sql).await.unwrap(), 1);
+                    }
+                    _ => {
+                        client.run("begin").await.unwrap();
+                        let sql = "update c set n = n + 1 where id = 1";
+                        client.run(sql).await.unwrap();
+                        let sql = "select n from c where id = 1";
+                        told(client.run(sql).await.unwrap(), 1);
+                    }
+                }
+                let sql = "insert into j select id, n from c";
+                client.run(sql).await.unwrap();
+                client.run("commit").await.unwrap();
+            }
+        }));
+    }
+    for client in running {
+        client.await;
+    }
+}
+
+/// How often more has been told than a crash at that moment leaves.
+fn told_too_early() -> usize {
+    let disk = Disk::new();
+    let used = disk.clone();
+    sim::run(11, &disk, async move {
+        let database = Database::open().await.unwrap();
+        hand_on(&database, &used).await;
+    });
+    let (mut image, mut told, mut trials, mut early) = (sim::Image::new(), 0, 0, 0);
+    for event in disk.log() {
+        image.apply(&event);
+        let sim::Event::Mark(n) = event else { continue };
+        (told, trials) = (told.max(n), trials + 1);
+        let crashed = Disk::of(image.crash(Crash::Least));
+        let there = count(&crashed, "j");
+        early += usize::from(there < told as i64);
+        let apart = "c where n <> (select count(*) from j) or n <> (select max(n) from j)";
+        assert_eq!(count(&crashed, apart), 0, "of {told}");
+    }
+    assert!(told >= 23 && trials == 24, "{told} of {trials}");
+    early
+}
+
+#[test]
+fn nothing_is_told_of_a_row_that_was_handed_on_and_a_crash_takes_back() {
+    assert_eq!(told_too_early(), 0);
+}
+
+#[test]
+fn what_is_told_too_early_of_a_row_that_was_handed_on_is_noticed() {
+    let _planted = plant(Planted::ToldEarly);
+    assert!(told_too_early() > 0);
 }

@@ -1,6 +1,6 @@
 //! Bugs that a test plants here, to prove that the harness which looks for such bugs finds them.
 //!
-//! Owns: which checks this thread leaves out. Asked by: `page` and `wal::record`, under the feature `simulation` alone.
+//! Owns: which checks this thread leaves out. Asked by: `page`, `wal::record` and the engine, under the feature `simulation` alone.
 //! Never: part of a shipped binary. Other bugs (a skipped sync, a late write) are planted in the simulated disk.
 
 use std::cell::Cell;
@@ -12,6 +12,8 @@ pub enum Planted {
     PageChecksum,
     /// Log records are taken as they are read, if they name their position.
     RecordChecksum,
+    /// What a transaction has seen of another that is not on the disk yet is told at once.
+    ToldEarly,
 }
 
 thread_local! {
@@ -33,6 +35,6 @@ impl Drop for Guard {
     }
 }
 
-pub(crate) fn has(bug: Planted) -> bool {
+pub fn has(bug: Planted) -> bool {
     PLANTED.get() == Some(bug)
 }

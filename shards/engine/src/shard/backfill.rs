@@ -97,7 +97,7 @@ async fn under_lock(
     for (key, _) in rows {
         p.lock_row_as(&call.txn, state, table.id, table.tree, &key, Mode::Shared)
             .await?;
-        let newest = p.latest(table.tree, &key).await?;
+        let newest = p.latest(state, table.tree, &key).await?;
         if let Some(payload) = newest.and_then(|(_, payload)| payload) {
             out.push((key, row::decode(&payload, &layout)?));
         }
@@ -117,7 +117,7 @@ async fn write(
         return Ok(());
     };
     // Whoever has written the row since it knows the index has put it there.
-    let newest = p.latest(tree, &entry).await?;
+    let newest = p.latest(state, tree, &entry).await?;
     if newest.is_some_and(|(_, payload)| payload.is_some()) {
         return Ok(());
     }

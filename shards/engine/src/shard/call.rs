@@ -204,6 +204,18 @@ impl PartitionCall {
 
     /// The transaction that it writes for, under a savepoint.
     pub(super) fn writer(&self) -> Option<&TxnRef> {
+        self.changes().filter(|txn| txn.savepoint > 0)
+    }
+
+    /// The transaction that it looks at rows for as they are under its locks, whatever its snapshot.
+    pub(super) fn locker(&self) -> Option<Xid> {
+        match self {
+            PartitionCall::LockRows(c) => Some(c.txn.xid),
+            call => call.changes().map(|txn| txn.xid),
+        }
+    }
+
+    fn changes(&self) -> Option<&TxnRef> {
         let txn = match self {
             PartitionCall::Edit(c) => &c.txn,
             PartitionCall::Insert(c) => &c.txn,
@@ -218,7 +230,7 @@ impl PartitionCall {
             | PartitionCall::WriteCatalog { txn, .. } => txn,
             _ => return None,
         };
-        (txn.savepoint > 0).then_some(txn)
+        Some(txn)
     }
 }
 
@@ -591,6 +603,17 @@ pub enum Reply {
         /// Partitions that could not be opened.
         lost: Vec<PartitionId>,
     },
+}
+
+impl Reply {
+    /// It has values of rows in it, not only how many.
+    pub(super) fn tells(&self) -> bool {
+        match self {
+            Reply::Done | Reply::Count(_) | Reply::At(_) | Reply::Edited { row: None, .. } => false,
+            Reply::Modified(done) => !done.changes.is_empty(),
+            _ => true,
+        }
+    }
 }
 
 #[derive(Debug)]

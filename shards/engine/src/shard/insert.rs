@@ -203,7 +203,7 @@ impl Insert<'_> {
         let (table, txn) = (&self.call.table, &self.call.txn);
         let payload = match self.state.get(table.tree, key).await? {
             Some(own) => own,
-            None => match self.p.latest(table.tree, key).await? {
+            None => match self.p.latest(self.state, table.tree, key).await? {
                 Some((ts, payload)) => {
                     let newer = ts > txn.snapshot && payload.is_some();
                     if newer && self.updates() && txn.isolation.keeps_snapshot() {

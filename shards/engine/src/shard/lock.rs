@@ -85,7 +85,7 @@ async fn lock_row(
             again,
         }));
     }
-    let Some((ts, payload)) = p.latest(table.tree, key).await? else {
+    let Some((ts, payload)) = p.latest(state, table.tree, key).await? else {
         return Ok(None);
     };
     let changed = ts > txn.snapshot;

@@ -354,9 +354,16 @@ impl Shard {
         call: PartitionCall,
     ) -> ShardReply {
         partition.check()?;
+        let locker = call.locker();
         let writer = call.writer().cloned();
         let _writing = writer.as_ref().and_then(|txn| partition.writing(txn));
-        self.answer(partition, call).await
+        let reply = self.answer(partition, call).await;
+        if let Some(xid) = locker
+            && reply.as_ref().map_or(true, Reply::tells)
+        {
+            partition.tells(xid).await?;
+        }
+        reply
     }
 
     /// What is asked most is part of this future; the others, each several KiB, would make it as large for everybody.
@@ -509,7 +516,7 @@ impl Shard {
         let state = p.txn(txn);
         p.lock_row(txn, &state, stored::TABLE, stored::TREE, b"")
             .await?;
-        let newest = p.latest(stored::TREE, stored::HEADER).await?;
+        let newest = p.latest(&state, stored::TREE, stored::HEADER).await?;
         let committed = match newest.and_then(|(_, payload)| payload) {
             Some(header) => stored::version(&header)?,
             None => 0,

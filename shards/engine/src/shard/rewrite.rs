@@ -22,7 +22,10 @@ impl Shard {
                 .await?;
             let payload = match state.get(table.tree, &key).await? {
                 Some(own) => own,
-                None => p.latest(table.tree, &key).await?.and_then(|(_, row)| row),
+                None => {
+                    let newest = p.latest(&state, table.tree, &key).await?;
+                    newest.and_then(|(_, row)| row)
+                }
             };
             let old: Option<Result<Row>> = payload.map(|bytes| row::decode(&bytes, &layout));
             let old = old.transpose()?;

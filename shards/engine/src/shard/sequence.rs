@@ -139,7 +139,7 @@ impl Shard {
             }
             SequenceAct::Forget => {
                 let _turn = state.turn().await;
-                let kept = p.latest(stored::SEQUENCES, &key(sequence.state)).await?;
+                let kept = p.stored(stored::SEQUENCES, &key(sequence.state)).await?;
                 if kept.is_some_and(|(_, payload)| payload.is_some()) {
                     self.write(p, sequence.state, None).await?;
                 }
@@ -200,7 +200,7 @@ impl Shard {
         if let Some(at) = state.now.borrow().at {
             return Ok(at);
         }
-        let stored = p.latest(stored::SEQUENCES, &key(sequence.state)).await?;
+        let stored = p.stored(stored::SEQUENCES, &key(sequence.state)).await?;
         let at = match stored.and_then(|(_, payload)| payload) {
             Some(bytes) => decode(&bytes)?,
             None => Position {

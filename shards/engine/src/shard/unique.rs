@@ -43,7 +43,7 @@ async fn one(
     let holder = match state.get(tree, &change.key).await? {
         Some(own) => own,
         None => p
-            .latest(tree, &change.key)
+            .latest(state, tree, &change.key)
             .await?
             .and_then(|(_, payload)| payload),
     };

@@ -328,7 +328,7 @@ impl Target<'_> {
                 .map(|payload| row::decode(&payload, &self.layout))
                 .transpose();
         }
-        let Some((ts, payload)) = self.p.latest(tree, key).await? else {
+        let Some((ts, payload)) = self.p.latest(self.state, tree, key).await? else {
             return Ok(None);
         };
         let changed = ts > self.txn.snapshot;

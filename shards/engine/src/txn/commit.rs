@@ -63,7 +63,9 @@ impl Partition {
             self.reads.end(xid);
             return Some(Ok(Landing::Done(self.clock.now())));
         };
-        if state.is_empty() && !state.loaded.get() && decides.participants.is_empty() {
+        let idle = state.is_empty() && !state.loaded.get() && decides.participants.is_empty();
+        // What rests on a record gets one of its own behind it.
+        if idle && !self.rests(&state) {
             self.reads.end(xid);
             self.end(&state);
             return Some(Ok(Landing::Done(self.clock.now())));
@@ -119,6 +121,9 @@ impl Partition {
             .insert((ts, state.xid), state.clone());
         let bytes = record::commit(state.xid, ts, &decides.participants, ops);
         let end = self.append(state, &bytes)?;
+        if decides.participants.is_empty() {
+            self.pass(state, end);
+        }
         Ok(self.lands(state, (ts, end), decides))
     }
 
@@ -133,6 +138,7 @@ impl Partition {
         if state.is_empty() && !state.loaded.get() && !locks_tables {
             // It only locked rows here: nothing to decide. What it writes elsewhere is not there to see yet, so they stay.
             self.reads.validate(xid)?;
+            self.rested(&state).await?;
             return Ok(self.clock.now());
         }
         let this = self.clone();
@@ -404,6 +410,9 @@ impl Partition {
                 self.in_flight.borrow_mut().remove(&(ts, state.xid));
             }
             Status::Active | Status::Ended => {}
+        }
+        if state.passed.take().is_some() {
+            self.passed.set(self.passed.get() - 1);
         }
         if state.reinstated.take() {
             self.doubts.set(self.doubts.get() - 1);

@@ -150,7 +150,8 @@ impl Partition {
 
     /// What has to wait for pages goes on by itself.
     fn carry_out(self: &Rc<Self>, flight: Flight) {
-        if let Some(done) = self.put_here(&flight.state, flight.ts) {
+        let first = !self.is_behind(&flight.state, flight.ts);
+        if first && let Some(done) = self.put_here(&flight.state, flight.ts) {
             let writes = flight.state.writes.borrow().len();
             self.ends(flight, done);
             self.collects(writes);
@@ -158,7 +159,7 @@ impl Partition {
         }
         let this = self.clone();
         let mut work = Box::pin(async move {
-            let done = this.apply(&flight.state, flight.ts).await;
+            let done = this.apply_behind(&flight.state, flight.ts).await;
             this.ends(flight, done);
         });
         if (&mut work).now_or_never().is_none() {

@@ -400,6 +400,11 @@ impl LockTable {
         self.state.borrow_mut().release(xid);
     }
 
+    /// Gives up the locks of rows alone, and wakes who is next. Tables that are locked in place of their rows stay.
+    pub fn release_rows(&self, xid: Xid) {
+        self.state.borrow_mut().release_rows(xid);
+    }
+
     /// The transaction that holds the row, if any.
     pub fn row_owner(&self, table: TableId, tree: TreeId, key: &[u8]) -> Option<Xid> {
         self.state
@@ -607,6 +612,20 @@ impl State {
         self.waiting.remove(&xid);
         for target in self.held.remove(&xid).unwrap_or_default().targets {
             self.let_go(xid, target);
+        }
+    }
+
+    fn release_rows(&mut self, xid: Xid) {
+        let Some(held) = self.held.get_mut(&xid) else {
+            return;
+        };
+        let rows: SmallVec<[Target; 4]> = held
+            .targets
+            .extract_if(.., |t| matches!(t, Target::Row(..)))
+            .collect();
+        held.bytes -= rows.iter().map(Target::bytes).sum::<usize>();
+        for row in rows {
+            self.let_go(xid, row);
         }
     }
 

@@ -24,6 +24,7 @@ pub mod horizon;
 pub mod landing;
 pub mod locks;
 pub mod partition;
+mod passing;
 pub mod reading;
 pub mod reads;
 pub mod record;

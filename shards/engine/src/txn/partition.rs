@@ -55,6 +55,8 @@ pub struct Partition {
     pub(super) landings: Landings,
     /// How many of those `in_flight` have been reinstated.
     pub(super) doubts: Cell<usize>,
+    /// How many of them have passed their locks on.
+    pub(super) passed: Cell<usize>,
     pub counters: Counters,
 }
 
@@ -151,6 +153,7 @@ impl Partition {
             changed: Changed::default(),
             landings: Landings::default(),
             doubts: Cell::new(0),
+            passed: Cell::new(0),
             counters: Counters::default(),
         }
     }

@@ -20,8 +20,8 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 /// Entries that one run takes out of a layer.
 const RUN: usize = 512;
 
-/// Writes that lie over the trees, for one reader of one tree. No two of them have the same key, but for the reader's
-/// own, which come last and win.
+/// Writes that lie over the trees, for one reader of one tree. Where two of them have the same key the later one wins, and
+/// the reader's own come last.
 pub struct Layers {
     tree: TreeId,
     states: Vec<Rc<TxnState>>,
@@ -80,7 +80,10 @@ impl Partition {
     pub async fn layers(&self, txn: &TxnRef, tree: TreeId) -> Result<Layers> {
         self.settle(txn, txn.snapshot, tree, None).await?;
         let mut states = self.decided(txn, tree);
-        states.extend(self.txn_if_any(txn.xid).filter(|own| own.touches(tree)));
+        if let Some(own) = self.txn_if_any(txn.xid).filter(|own| own.touches(tree)) {
+            self.rested(&own).await?;
+            states.push(own);
+        }
         Ok(Layers {
             tree,
             states,
@@ -98,12 +101,14 @@ impl Partition {
         self.settle(txn, txn.snapshot, tree, Some(key)).await?;
         if txn.isolation == Isolation::Serializable {
             self.spoil_by_in_flight(txn, |state| state.may_have(tree, key));
-            let newest = Box::pin(self.latest(tree, key)).await?;
+            let newest = versions::newest(&self.store, tree, key, Ts(u64::MAX));
+            let newest = Box::pin(newest).await?;
             if newest.is_some_and(|(ts, _)| ts > txn.snapshot) {
                 self.reads.spoilt(txn.xid);
             }
         }
-        for state in self.decided(txn, tree) {
+        // The later ones lie over those before them.
+        for state in self.decided(txn, tree).into_iter().rev() {
             if let Some(payload) = Box::pin(state.get(tree, key)).await? {
                 return Ok(payload);
             }
@@ -155,25 +160,16 @@ impl Partition {
         self.doubts.get() > 0 && in_flight.values().any(written)
     }
 
-    /// As `latest`, calling `f` with what there is where it lies; `None`: it has to be waited for.
-    pub fn latest_here<R>(
-        &self,
-        tree: TreeId,
-        key: &[u8],
-        f: impl FnOnce(Option<(Ts, Option<&[u8]>)>) -> R,
-    ) -> Option<Result<R>> {
-        versions::newest_here(&self.store, tree, key, Ts(u64::MAX), f)
-    }
-
-    /// The newest committed version, whatever the snapshot; call it under the key's lock.
-    pub async fn latest(&self, tree: TreeId, key: &[u8]) -> Result<Option<(Ts, Option<Vec<u8>>)>> {
-        versions::newest(&self.store, tree, key, Ts(u64::MAX)).await
-    }
-
     /// What the transaction itself wrote, as its statement sees it: `Some(None)` = deleted.
     async fn own(&self, txn: &TxnRef, tree: TreeId, key: &[u8]) -> Result<Option<Payload>> {
         match self.txn_if_any(txn.xid) {
-            Some(state) => Box::pin(state.seen(txn.apart, tree, key)).await,
+            Some(state) => {
+                let own = Box::pin(state.seen(txn.apart, tree, key)).await?;
+                if own.is_some() {
+                    Box::pin(self.rested(&state)).await?;
+                }
+                Ok(own)
+            }
             None => Ok(None),
         }
     }

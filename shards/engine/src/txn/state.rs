@@ -98,6 +98,10 @@ pub struct TxnState {
     pub status: Cell<Status>,
     /// Committed at this time, durably: readers see its writes though they are not all in their trees yet.
     pub(super) decided: Cell<Option<Ts>>,
+    /// Where its Commit record ends, once others may have the locks of its rows although that is not on the disk yet.
+    pub(super) passed: Cell<Option<Lsn>>,
+    /// The end of the last such record whose writes it has seen: it commits, and tells what it saw, after that is durable.
+    pub(super) rests_on: Cell<Option<Lsn>>,
     /// Recovery has found it prepared.
     pub(super) reinstated: Cell<bool>,
     /// It put rows straight into trees that only it can reach: they must be in a checkpoint before it commits.
@@ -123,6 +127,8 @@ impl TxnState {
             staging: Cell::new(false),
             status: Cell::new(Status::Active),
             decided: Cell::new(None),
+            passed: Cell::new(None),
+            rests_on: Cell::new(None),
             reinstated: Cell::new(false),
             loaded: Cell::new(false),
             unlogged: Cell::new(false),

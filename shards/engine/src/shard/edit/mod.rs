@@ -149,16 +149,22 @@ impl Shard {
                     let told = !changed || !edit.changes_rows();
                     told.then(|| payload.map(|payload| row::decode(payload, &edit.layout)))
                 };
-                match p.latest_here(tree, key, seen)? {
+                match p.latest_here(state, tree, key, seen)? {
                     Ok(old) => old?,
                     Err(e) => return Some(Err(e)),
                 }
             }
         };
-        Some(match old.transpose() {
-            Ok(old) => change(state, call, key, old),
-            Err(e) => Err(e),
-        })
+        let rests = p.rests(state);
+        if rests && edit.returning.is_some() && !call.commit {
+            // It is told when what it rests on is on the disk.
+            return None;
+        }
+        let done = old
+            .transpose()
+            .and_then(|old| change(state, call, key, old));
+        // So is an error, which nothing has been written for that could not be written again.
+        (done.is_ok() || !rests).then_some(done)
     }
 
     pub(super) async fn edit(self: &Rc<Self>, p: &Rc<Partition>, call: EditCall) -> ShardReply {
@@ -170,7 +176,10 @@ impl Shard {
                 if commit {
                     match &done {
                         Ok(_) => drop(p.commit(xid, Decides::default()).await?),
-                        Err(_) => p.abort(xid),
+                        Err(_) => {
+                            p.tells(xid).await?;
+                            p.abort(xid);
+                        }
                     }
                 }
                 return done;

@@ -281,6 +281,33 @@ fn a_stopped_waiter_leaves_the_queue_and_the_next_is_served() {
 }
 
 #[test]
+fn rows_go_on_before_their_tables_do() {
+    runtime::block_on(async {
+        let locks = Rc::new(LockTable::default());
+        locks.table(&txn(1), TABLE, Mode::Shared).await.unwrap();
+        for n in 0..3 {
+            let row = locks.row(&txn(1), TABLE, T, &[n], Mode::Exclusive);
+            row.await.unwrap();
+        }
+        let l = locks.clone();
+        let next =
+            runtime::spawn(async move { l.row(&txn(2), TABLE, T, &[1], Mode::Exclusive).await });
+        runtime::sleep(Duration::from_millis(5)).await;
+        locks.release_rows(Xid(1));
+        next.await.unwrap();
+        assert_eq!(locks.row_owner(TABLE, T, &[1]), Some(Xid(2)));
+        assert_eq!(locks.row_owner(TABLE, T, &[0]), None);
+        assert_eq!(locks.table_owners(TABLE), [Xid(1)]);
+        // What it locks from now on goes with what was left.
+        let again = locks.row(&txn(1), TABLE, T, &[0], Mode::Exclusive);
+        again.await.unwrap();
+        locks.release(Xid(1));
+        locks.release(Xid(2));
+        assert_eq!(locks.held(), 0);
+    });
+}
+
+#[test]
 fn writers_share_a_table_and_a_definition_change_waits_for_them() {
     runtime::block_on(async {
         let locks = Rc::new(LockTable::default());
