@@ -309,7 +309,11 @@ impl Session {
     fn catalog(&self) -> Arc<Catalog> {
         let own = self.block.borrow().catalogs();
         let own = own.and_then(|all| all.of(self.database).cloned());
-        own.unwrap_or_else(|| self.node.router.shard.catalog(self.database))
+        own.unwrap_or_else(|| {
+            let now = || self.node.router.shard.catalog(self.database);
+            let seen = self.block.borrow().seen(now);
+            seen.unwrap_or_else(now)
+        })
     }
 
     fn store_statement(&self, name: String, prepared: Prepared) -> Result<()> {

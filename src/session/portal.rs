@@ -217,6 +217,7 @@ impl Session {
         if same_path
             && planned.own.is_none()
             && self.own_catalog().is_none()
+            && !self.block.borrow().keeps_catalog()
             && planned.version == shard.catalog_version(self.database)
         {
             return Ok(planned);

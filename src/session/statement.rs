@@ -404,13 +404,11 @@ impl Session {
                 None => self.plan(parsed, types, &ctx)?,
             };
             let plan = self.for_rows(plan, params, &ctx)?;
-            if plan.bound.params.len() > params.len() {
-                return Err(Error::new(
-                    SqlState::UNDEFINED_PARAMETER,
-                    format!("there is no parameter ${}", params.len() + 1),
-                ));
-            }
+            has_all(&plan, params)?;
             stop.check()?;
+            if self.looks_anew(plan.statement()) {
+                continue;
+            }
             if !matches!(plan.statement(), Statement::Query(_)) {
                 let apart = self.without_transaction(plan.statement(), &ctx, stop);
                 match Box::pin(apart).await {
@@ -457,10 +455,16 @@ impl Session {
         }
     }
 
+    /// It defines something, and was planned by the catalog that the transaction has kept.
+    fn looks_anew(&self, statement: &Statement) -> bool {
+        let newest = || self.node.router.shard.catalog(self.database);
+        matches!(statement, Statement::Ddl(_)) && self.block.borrow().looks_anew(&newest())
+    }
+
     fn looks_again(&self, planned: &Planned) -> bool {
         matches!(planned.statement(), Statement::Query(_))
             && !planned.calls
-            && self.block.borrow().isolation() == "read committed"
+            && self.block.borrow().isolation() == Some("read committed")
     }
 
     async fn carry_out(&self, planned: &Rc<Planned>, work: &Work<'_>) -> Result<Started> {
@@ -655,6 +659,16 @@ fn in_turn(changes: &[(String, Statement)], main: &Statement) -> (Vec<usize>, Ve
         }
     }
     (0..changes.len()).partition(|slot| read.contains(slot))
+}
+
+fn has_all(plan: &Planned, params: &[Value]) -> Result<()> {
+    match plan.bound.params.len() > params.len() {
+        true => Err(Error::new(
+            SqlState::UNDEFINED_PARAMETER,
+            format!("there is no parameter ${}", params.len() + 1),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Its expressions read tables while it changes rows, so it must not see what it does.

@@ -11,9 +11,10 @@ use super::{Session, now_micros};
 use crate::router::Txn;
 use crate::router::notify::Note;
 use crate::service::TxnStatus;
-use engine::catalog::{Catalogs, Change};
+use engine::catalog::{Catalog, Catalogs, Change};
 use engine::txn::{self, Stop};
 use sql::Isolation;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ pub struct Active {
     started_micros: i64,
     /// As the transaction itself has changed its database's.
     catalogs: Option<Arc<Catalogs>>,
+    /// The catalog that all its statements go by, as they do by one snapshot. Those that define something go by the newest.
+    seen: OnceCell<Arc<Catalog>>,
+    defines: Cell<bool>,
     dropped: Vec<TreeId>,
     fresh: BTreeSet<TreeId>,
     pub(super) savepoints: Savepoints,
@@ -54,6 +58,10 @@ pub struct Active {
 impl Active {
     fn like(&self) -> Characteristics {
         (Some(self.txn.isolation), self.read_only)
+    }
+
+    fn keeps_catalog(&self) -> bool {
+        self.txn.isolation.keeps_snapshot() && !self.defines.get()
     }
 
     pub(super) fn has_own_catalog(&self) -> bool {
@@ -117,6 +125,24 @@ impl Block {
         self.active()?.catalogs.clone()
     }
 
+    /// The catalog of a transaction that keeps its snapshot; its first statement finds the one there is `now`.
+    pub fn seen(&self, now: impl FnOnce() -> Arc<Catalog>) -> Option<Arc<Catalog>> {
+        let active = self.active().filter(|a| a.keeps_catalog())?;
+        Some(active.seen.get_or_init(now).clone())
+    }
+
+    pub fn keeps_catalog(&self) -> bool {
+        self.active().is_some_and(Active::keeps_catalog)
+    }
+
+    /// The transaction defines something: from now on it goes by the newest catalog. `true` when it went by another.
+    pub fn looks_anew(&self, newest: &Arc<Catalog>) -> bool {
+        self.active().is_some_and(|a| {
+            let other = a.seen.get().is_some_and(|seen| !Arc::ptr_eq(seen, newest));
+            !a.defines.replace(true) && other
+        })
+    }
+
     pub fn started_micros(&self) -> Option<i64> {
         Some(self.active()?.started_micros)
     }
@@ -136,12 +162,13 @@ impl Block {
         matches!(self, Block::Idle)
     }
 
-    pub fn isolation(&self) -> &'static str {
-        match self.active().map(|a| a.txn.isolation) {
-            Some(txn::Isolation::Serializable) => "serializable",
-            Some(txn::Isolation::RepeatableRead) => "repeatable read",
-            Some(txn::Isolation::ReadCommitted) | None => "read committed",
-        }
+    /// `None` where no transaction is open.
+    pub fn isolation(&self) -> Option<&'static str> {
+        Some(match self.active()?.txn.isolation {
+            txn::Isolation::Serializable => "serializable",
+            txn::Isolation::RepeatableRead => "repeatable read",
+            txn::Isolation::ReadCommitted => "read committed",
+        })
     }
 
     pub fn is_read_only(&self) -> bool {
@@ -194,6 +221,8 @@ impl Session {
             read_only: read_only.unwrap_or(reads),
             started_micros,
             catalogs: None,
+            seen: OnceCell::new(),
+            defines: Cell::new(false),
             vacated: Vec::new(),
             dropped: Vec::new(),
             fresh: BTreeSet::new(),

@@ -378,7 +378,7 @@ impl Session {
             });
         }
         let value = match name.to_ascii_lowercase().as_str() {
-            "transaction_isolation" | "transaction isolation level" => self.isolation().into(),
+            "transaction_isolation" | "transaction isolation level" => self.isolation()?,
             "transaction_read_only" => if self.block.borrow().is_read_only() {
                 "on"
             } else {
@@ -604,8 +604,12 @@ impl Session {
             })
     }
 
-    fn isolation(&self) -> &'static str {
-        self.block.borrow().isolation()
+    /// Of the open transaction, or of the next one.
+    fn isolation(&self) -> Result<String> {
+        match self.block.borrow().isolation() {
+            Some(level) => Ok(level.into()),
+            None => self.settings.borrow().show("default_transaction_isolation"),
+        }
     }
 
     /// Notices the client wants to hear.

@@ -231,3 +231,80 @@ fn reads_are_forgotten_however_a_transaction_ends() {
         }
     });
 }
+
+#[test]
+fn a_kept_snapshot_is_not_mixed_with_a_later_definition() {
+    for (cores, partitions) in PLACES {
+        let flags = ["--partitions", partitions];
+        on_server(cores, &flags, async |server, client| {
+            let tables = "create table t (id int primary key, v int);
+                create table u (id int primary key, n bigint);
+                insert into t select i, i from generate_series(1, 5) i";
+            for level in ["repeatable read", "serializable"] {
+                for change in [
+                    "truncate t",
+                    "alter table t add column w int default 7",
+                    "alter table t alter column v type bigint using v + 1",
+                ] {
+                    client.batch_execute(tables).await.unwrap();
+                    let reader = server.connect().await;
+                    let begin = format!("begin isolation level {level}");
+                    reader.batch_execute(&begin).await.unwrap();
+                    let sum = "select sum(v)::bigint from t";
+                    assert_eq!(value::<i64>(&reader, sum).await, 15);
+                    client.batch_execute(change).await.unwrap();
+                    // Of another table nothing is known that could be wrong.
+                    let count = "select count(*) from u";
+                    assert_eq!(value::<i64>(&reader, count).await, 0);
+                    match reader.query_one(sum, &[]).await {
+                        Ok(row) => assert_eq!(row.get::<_, i64>(0), 15, "{level}: {change}"),
+                        Err(e) => assert_eq!(code(&e), "40001", "{level}: {change}"),
+                    }
+                    reader.batch_execute("rollback").await.unwrap();
+
+                    // Nor are the two mixed by what is written into the new one.
+                    client.batch_execute("drop table t, u; ").await.unwrap();
+                    client.batch_execute(tables).await.unwrap();
+                    reader.batch_execute(&begin).await.unwrap();
+                    assert_eq!(value::<i64>(&reader, sum).await, 15);
+                    client.batch_execute(change).await.unwrap();
+                    let insert = reader.batch_execute("insert into t values (50, 50)").await;
+                    assert_eq!(code(&insert.unwrap_err()), "40001", "{level}: {change}");
+                    reader.batch_execute("rollback").await.unwrap();
+                    client.batch_execute("drop table t, u").await.unwrap();
+                }
+            }
+            // Write skew over a table that is emptied: one of them fails.
+            client.batch_execute(tables).await.unwrap();
+            let (a, b) = two(server).await;
+            assert_eq!(value::<i64>(&a, "select count(*) from t").await, 5);
+            assert_eq!(value::<i64>(&b, "select count(*) from u").await, 0);
+            b.batch_execute("truncate t; commit").await.unwrap();
+            let late = match a.batch_execute("insert into u values (1, 5)").await {
+                Ok(()) => a.batch_execute("commit").await,
+                failed => failed,
+            };
+            assert_eq!(code(&late.unwrap_err()), "40001");
+        });
+    }
+}
+
+#[test]
+fn what_defines_something_goes_by_the_newest_catalog() {
+    on_server(2, &["--partitions", "2"], async |server, client| {
+        let reader = server.connect().await;
+        let begin = "begin isolation level repeatable read; select 1";
+        reader.batch_execute(begin).await.unwrap();
+        client
+            .batch_execute("create table t (id int primary key)")
+            .await
+            .unwrap();
+        reader
+            .batch_execute("create table mine (id int); insert into mine values (1)")
+            .await
+            .unwrap();
+        let count = "select count(*) from mine, t";
+        assert_eq!(value::<i64>(&reader, count).await, 0);
+        reader.batch_execute("commit").await.unwrap();
+    });
+}

@@ -172,8 +172,10 @@ impl Reads {
             let points = state.points.get(&tree).and_then(|p| p.get(key));
             points.into_iter().flatten().for_each(|xid| met(*xid));
         }
+        // TRUNCATE and its like leave no writes of what they take away.
+        let redefines = !by.exclusive.borrow().is_empty();
         for (xid, reader) in &state.readers {
-            if reader.is_met(by) {
+            if redefines || reader.is_met(by) {
                 met(*xid);
             }
         }

@@ -286,8 +286,10 @@ fn rows_go_on_before_their_tables_do() {
         let locks = Rc::new(LockTable::default());
         locks.table(&txn(1), TABLE, Mode::Shared).await.unwrap();
         for n in 0..3 {
-            let row = locks.row(&txn(1), TABLE, T, &[n], Mode::Exclusive);
-            row.await.unwrap();
+            locks
+                .row(&txn(1), TABLE, T, &[n], Mode::Exclusive)
+                .await
+                .unwrap();
         }
         let l = locks.clone();
         let next =
@@ -299,8 +301,10 @@ fn rows_go_on_before_their_tables_do() {
         assert_eq!(locks.row_owner(TABLE, T, &[0]), None);
         assert_eq!(locks.table_owners(TABLE), [Xid(1)]);
         // What it locks from now on goes with what was left.
-        let again = locks.row(&txn(1), TABLE, T, &[0], Mode::Exclusive);
-        again.await.unwrap();
+        locks
+            .row(&txn(1), TABLE, T, &[0], Mode::Exclusive)
+            .await
+            .unwrap();
         locks.release(Xid(1));
         locks.release(Xid(2));
         assert_eq!(locks.held(), 0);
