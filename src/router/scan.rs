@@ -178,7 +178,7 @@ impl TxnSource {
             reached: Reached::default(),
         };
         for (partition, reach) in parts {
-            rows.request(partition, reach, None);
+            rows.request((partition, reach, 0), None);
         }
         Box::new(rows)
     }
@@ -281,7 +281,9 @@ pub fn by_partition(rows: Vec<Address>) -> Vec<(PartitionId, Reach)> {
         .collect()
 }
 
-type Pending = LocalBoxFuture<'static, (PartitionId, Reach, Result<Reply>)>;
+/// One partition's share of a scan: which of its rows, and how many it has given.
+type Part = (PartitionId, Reach, u64);
+type Pending = LocalBoxFuture<'static, (Part, Result<Reply>)>;
 
 /// What is asked of each partition.
 enum What {
@@ -307,7 +309,8 @@ struct Gather {
 }
 
 impl Gather {
-    fn request(&mut self, partition: PartitionId, reach: Reach, resume: Option<Resume>) {
+    fn request(&mut self, part: Part, resume: Option<Resume>) {
+        let (partition, reach) = (part.0, part.1.clone());
         let router = self.router.clone();
         let (txn, ctx, measured) = (self.txn.clone(), self.ctx.clone(), self.measured);
         let call = match &self.what {
@@ -315,7 +318,7 @@ impl Gather {
                 txn,
                 scan: scan.clone(),
                 ctx,
-                reach: reach.clone(),
+                reach,
                 resume,
                 measured,
             }),
@@ -337,8 +340,16 @@ impl Gather {
         };
         self.pending.push(Box::pin(async move {
             let reply = router.call(partition, call).await;
-            (partition, reach, reply)
+            (part, reply)
         }));
+    }
+
+    /// No more rows of the partition are wanted.
+    fn is_enough(&self, given: u64) -> bool {
+        match &self.what {
+            What::Scan(scan) => scan.limit.is_some_and(|most| given >= most),
+            What::Run { .. } => false,
+        }
     }
 
     fn count(&mut self, partition: PartitionId, rows: usize, pages: Pages) {
@@ -354,7 +365,7 @@ impl Gather {
     }
 
     async fn next_batch(&mut self) -> Result<Option<RowBatch>> {
-        while let Some((partition, reach, reply)) = self.pending.next().await {
+        while let Some(((partition, reach, given), reply)) = self.pending.next().await {
             let Reply::Rows {
                 batch,
                 resume,
@@ -366,8 +377,9 @@ impl Gather {
             if self.measured {
                 self.count(partition, batch.len(), pages);
             }
-            if resume.is_some() {
-                self.request(partition, reach, resume);
+            let given = given + batch.len() as u64;
+            if resume.is_some() && !self.is_enough(given) {
+                self.request((partition, reach, given), resume);
             }
             if !batch.is_empty() {
                 return Ok(Some(batch));

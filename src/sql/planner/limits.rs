@@ -2,7 +2,7 @@
 //!
 //! Owns: `Sort::top`, `Scan::limit` and `Scan::top`: a sort that wants its first rows wants the first ones of each partition, and
 //! where a partition gives its rows in that order anyway, or an index does, it may stop after them; the same of what runs in the partitions,
-//! and of the left side of a left join. Asked by: `planner`, last. Never: removes the
+//! of the left side of a left join, and of windows that look back alone. Asked by: `planner`, last. Never: removes the
 //! Limit or the Sort itself.
 //! Bounds: `TOP_MAX` rows are chosen where they are; more are sorted where all of them meet.
 
@@ -12,6 +12,7 @@ use super::cost;
 use super::estimate::{Estimator, selectivity};
 use super::first_rows;
 use super::rename::{has_subquery, substitute};
+use super::window_rows;
 use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
 use engine::plan::{Access, Expr, JoinKind, KeyRange, Plan, Scan, SortKey, Top};
@@ -28,6 +29,12 @@ pub(super) fn bound(plan: &mut Plan, on: &Estimator) {
         offset,
     } = plan
         && let Some(rows) = rows(limit, offset.as_ref(), on)
+    {
+        apply(input, rows, on);
+    }
+    if let Plan::Filter { input, predicate } = plan
+        && let Some(rows) = window_rows::wanted(input, predicate, on)
+        && let Some(input) = window_rows::below(input, None)
     {
         apply(input, rows, on);
     }
@@ -64,14 +71,22 @@ fn apply(plan: &mut Plan, rows: u64, on: &Estimator) {
                     sort_below(input, keys, rows);
                     first_rows::rewrite(input, rows, on);
                 }
-                below if rows <= TOP_MAX => {
-                    first_of_left(below, keys, rows, on);
-                    first_rows::rewrite(plan, rows, on);
-                }
+                below if rows <= TOP_MAX => match window_rows::below(below, Some(keys)) {
+                    Some(input) => apply(input, rows, on),
+                    None => {
+                        first_of_left(below, keys, rows, on);
+                        first_rows::rewrite(plan, rows, on);
+                    }
+                },
                 _ => {}
             }
         }
         Plan::Join(_) | Plan::Filter { .. } => first_rows::rewrite(plan, rows, on),
+        Plan::Window(_) => {
+            if let Some(input) = window_rows::below(plan, None) {
+                apply(input, rows, on);
+            }
+        }
         Plan::Gather { input } => {
             let rows = i64::try_from(rows).unwrap_or(i64::MAX);
             let limit = Expr::Const(Value::Int8(rows), DataType::Int8);
@@ -204,6 +219,10 @@ fn comes_in_order(scan: &mut Scan, keys: &[SortKey]) -> bool {
 /// Finds the rows by the key or an index that has them in this order, or its opposite, where it is cheaper to read on until there
 /// are enough of them than to find all and choose.
 fn by_index(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) -> bool {
+    // Those keys are what is left of a condition.
+    if matches!(scan.access, Access::Keys(_)) {
+        return false;
+    }
     let table = scan.table.clone();
     let conditions: Vec<Expr> = scan.filter.clone().into_iter().flat_map(split).collect();
     let bounds = bounds(&table, &conditions);

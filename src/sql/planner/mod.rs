@@ -30,6 +30,7 @@ mod rename;
 mod semi_join;
 mod shape;
 mod sides;
+mod window_rows;
 
 #[cfg(test)]
 mod tests;

@@ -294,7 +294,10 @@ fn narrow_window(mut window: Window, needed: &Columns) -> (Plan, Layout) {
     });
     let below = needed.iter().copied().filter(|i| *i < width).collect();
     if window.calls.is_empty() {
-        return narrow(window.input, &below);
+        // Narrower by the calls, also where nothing below has moved.
+        let (input, layout) = narrow(window.input, &below);
+        let kept = layout.0.unwrap_or_else(|| (0..width).collect());
+        return (input, Layout(Some(kept)));
     }
     let mut plan = Plan::Window(Box::new(window));
     let read: Columns = plan.exprs().into_iter().flat_map(|e| e.columns()).collect();

@@ -279,10 +279,18 @@ fn push_sides(join: &mut Join, to_left: Vec<Expr>, to_right: Vec<Expr>, on: &Est
 /// Conditions over left columns move left; the right side depends on it and stays.
 fn push_lateral(mut join: Join, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     let left = join.left_width;
-    let (to_left, stay) = sort_out(conditions, |c| {
+    let over_left = |c: &Expr| {
         let over_left = c.columns().iter().all(|i| *i < left);
         (over_left && !c.is_volatile()).then(|| c.clone())
-    });
+    };
+    let (mut to_left, stay) = sort_out(conditions, over_left);
+    if join.kind == JoinKind::Inner {
+        // Before the right side is run for a row that ON refuses.
+        let own: Vec<Expr> = join.filter.take().into_iter().flat_map(split).collect();
+        let (more_left, own) = sort_out(own, over_left);
+        to_left.extend(more_left);
+        join.filter = super::conjuncts::join(own);
+    }
     join.left = push(std::mem::take(&mut join.left), to_left, on);
     join.right = push(std::mem::take(&mut join.right), Vec::new(), on);
     filtered(Plan::Join(Box::new(join)), stay)
