@@ -16,7 +16,7 @@ use engine::exec::operators::{Locked, RowSource, Stash, eval_row, open};
 use engine::plan::{Act, Assignment, LockWait, Merge, MergeWord, RowLock};
 use engine::shard::call::{Address, Change, LockRowsCall, PartitionCall, RewriteCall};
 use engine::shard::entries::decode_address;
-use engine::shard::{Reply, changed_meanwhile};
+use engine::shard::{Reply, changed_meanwhile, generate};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -267,6 +267,7 @@ impl Running<'_> {
         for e in exprs {
             new.push(self.value(e, &row).await?);
         }
+        generate(&self.merge.table, &mut new, &self.env.ctx)?;
         wanted.inserts.push(new);
         Ok(())
     }

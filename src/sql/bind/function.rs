@@ -8,6 +8,7 @@ use super::{
     Binder, Clause, Cx, agg, datatype, names, ordered_set, syntax, unsupported, walk, window,
 };
 use engine::exec::cast::{self, CastContext};
+use engine::exec::functions;
 use engine::exec::functions::system::{advisory, observed, sequence_function};
 use engine::exec::resolve;
 use engine::plan::{Advise, Expr, FuncRef, Plan, SequenceCall, SubqueryKind, WindowFunc};
@@ -261,6 +262,14 @@ impl<'a> Binder<'a> {
             Ok(found) => found,
             Err(e) => return self.cast_by_name(name, args, e),
         };
+        if functions::system::cast_function(found.ret).is_some_and(|f| std::ptr::eq(f, found.func))
+            && let [_] = args.as_slice()
+        {
+            // What it depends on is known of a cast.
+            let arg = args.into_iter().next();
+            let arg = arg.ok_or_else(|| Error::internal("a cast of nothing"))?;
+            return self.explicit_cast(arg, found.ret, -1);
+        }
         let args = args.into_iter().zip(&found.arg_types).map(|(e, ty)| {
             let e = self.coerce_arg(e, *ty)?;
             self.json_label(name, e)

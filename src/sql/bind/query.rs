@@ -243,6 +243,7 @@ impl<'a> Binder<'a> {
         let order = self.order_items(q)?;
         let limited = q.limit_clause.is_some() || q.fetch.is_some();
         let keep = keep_unknown && order.is_empty() && !limited;
+        let keep_targets = keep_unknown && q.locks.is_empty();
         let mut body = &*q.body;
         while let SetExpr::Query(inner) = body {
             if inner.with.is_some()
@@ -261,7 +262,7 @@ impl<'a> Binder<'a> {
                     clauses: &q.locks,
                     limited,
                 });
-                self.select(s, order, keep, locking)?
+                self.select(s, order, keep_targets, locking)?
             }
             _ if !q.locks.is_empty() => {
                 let clauses = &q.locks;
@@ -412,6 +413,11 @@ impl<'a> Binder<'a> {
         if rel.columns.iter().zip(types).all(|(c, t)| c.ty == *t) {
             return Ok(());
         }
+        for (at, (c, ty)) in rel.columns.iter_mut().zip(types).enumerate() {
+            if c.ty == DataType::Unknown && self.typed(&mut rel.plan, at, *ty, how)? {
+                c.ty = *ty;
+            }
+        }
         let mut lists: Vec<&mut Vec<Expr>> = match &mut rel.plan {
             Plan::Project { exprs, .. } => vec![exprs],
             Plan::Values { rows } => rows.iter_mut().collect(),
@@ -444,6 +450,41 @@ impl<'a> Binder<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl Binder<'_> {
+    /// Gives an output without a type, a literal or parameter, this one where it is written: below an ORDER BY or LIMIT.
+    fn typed(
+        &mut self,
+        plan: &mut Plan,
+        at: usize,
+        ty: DataType,
+        how: CastContext,
+    ) -> Result<bool> {
+        match plan {
+            Plan::Limit { input, .. } | Plan::Sort { input, .. } => self.typed(input, at, ty, how),
+            Plan::Project { input, exprs } => {
+                let Some(e) = exprs.get_mut(at) else {
+                    return Ok(false);
+                };
+                if let Expr::Column(below, DataType::Unknown) = *e {
+                    let done = self.typed(input, below, ty, how)?;
+                    if done {
+                        *e = Expr::Column(below, ty);
+                    }
+                    return Ok(done);
+                }
+                let bound = std::mem::replace(e, super::expr::boolean(false));
+                let cast = self.coerce(bound, ty, -1, how)?;
+                *e = cast.ok_or_else(|| {
+                    let message = format!("cannot cast type unknown to {ty}");
+                    Error::new(SqlState::CANNOT_COERCE, message)
+                })?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 }
 

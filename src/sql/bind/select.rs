@@ -69,7 +69,7 @@ impl<'a> Binder<'a> {
             distinct: false,
             having: None,
         };
-        let groups = self.group_items(&s.group_by, &mut block, &mut cx)?;
+        let mut groups = self.group_items(&s.group_by, &mut block, &mut cx)?;
         let grouped = group_is_written(&s.group_by);
         if let Some(e) = &s.having {
             cx.clause = Clause::Having;
@@ -100,6 +100,7 @@ impl<'a> Binder<'a> {
             series,
             windows,
         };
+        plan = grouped_by_rows(plan, &mut groups, &mut block, &mut above)?;
         if aggregates {
             plan = self.aggregated(plan, groups, calls, &cx.scope, &mut block, &mut above)?;
         }
@@ -317,6 +318,7 @@ impl<'a> Binder<'a> {
         block: &mut Block,
         above: &mut Above,
     ) -> Result<Plan> {
+        let below = above.width;
         let mut grouping = Grouping::new(groups, scope);
         for t in &mut block.targets {
             grouping.rewrite(&mut t.expr)?;
@@ -347,7 +349,7 @@ impl<'a> Binder<'a> {
         series_args.try_for_each(&mut number)?;
         above.windows.number_aggregates(&grouping)?;
         above.width = grouping.width() + calls.len();
-        let plan = grouping.over(input, scope.width, calls);
+        let plan = grouping.over(input, below, calls);
         Ok(match block.having.take() {
             Some(predicate) => Plan::Filter {
                 input: Box::new(plan),
@@ -356,6 +358,25 @@ impl<'a> Binder<'a> {
             None => plan,
         })
     }
+}
+
+/// The rows of functions that GROUP BY goes by come before the groups.
+fn grouped_by_rows(
+    plan: Plan,
+    groups: &mut Groups,
+    block: &mut Block,
+    above: &mut Above,
+) -> Result<Plan> {
+    if !super::series::are_all_in(&above.series, &groups.exprs)? {
+        return Ok(plan);
+    }
+    let functions = std::mem::take(&mut above.series);
+    let wide: usize = functions.iter().map(|f| f.columns.len()).sum();
+    let targets = block.targets.iter_mut().map(|t| &mut t.expr);
+    let targets = targets.chain(&mut groups.exprs);
+    let plan = super::series::joined(plan, above.width, functions, targets)?;
+    above.width += wide;
+    Ok(plan)
 }
 
 /// Projection, DISTINCT, sorting, and the hidden columns off again.

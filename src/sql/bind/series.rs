@@ -69,6 +69,25 @@ fn value_of(columns: &[Column], place: usize) -> Result<Expr> {
     row(DataType::Record, fields.collect(), Some(missing), values)
 }
 
+/// Whether GROUP BY goes by these functions, so that they give their rows before there are groups.
+pub(super) fn are_all_in(series: &[TableFunction], groups: &[Expr]) -> Result<bool> {
+    let mut first = STAND_IN;
+    let mut named = 0;
+    for function in series {
+        let own = first..first + function.columns.len();
+        let is = |x: &Expr| matches!(x, Expr::Column(i, _) if own.contains(i));
+        named += usize::from(groups.iter().any(|g| g.any(&mut |x| is(x))));
+        first = own.end;
+    }
+    match named {
+        0 => Ok(false),
+        n if n == series.len() => Ok(true),
+        _ => Err(unsupported(
+            "set-returning functions of which GROUP BY goes by some and not by others",
+        )),
+    }
+}
+
 /// The rows joined with the function's, and the stand-in replaced in the targets.
 pub(super) fn joined<'e>(
     plan: Plan,

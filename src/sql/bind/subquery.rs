@@ -184,6 +184,8 @@ impl<'a> Binder<'a> {
         let mut relation_seen = false;
         let mut base = false;
         let mut look = |scope: &Scope| match scope.qualified(schema, table, name)? {
+            // The nearest of that name hides those further out.
+            _ if relation_seen => Ok(None),
             Found::Column(e) => {
                 self.saw(e);
                 Ok(Some(e.expr.clone()))

@@ -53,6 +53,46 @@ pub(crate) fn renamed(text: &str, table: &str, from: &str, to: &str) -> String {
     out
 }
 
+/// The text without the name of its own table before columns, as PostgreSQL shows it.
+pub(crate) fn unqualified(text: &str, table: &str) -> String {
+    let Ok(tokens) = errors::tokenize(text) else {
+        return text.to_owned();
+    };
+    let lines = split::Lines::of(text);
+    let is_blank = |t: &Token| matches!(t, Token::Whitespace(_));
+    let words: Vec<_> = tokens.iter().filter(|t| !is_blank(&t.token)).collect();
+    let chars: Vec<char> = text.chars().collect();
+    let (mut out, mut done) = (String::new(), 0);
+    for (i, found) in words.windows(3).enumerate() {
+        let [first, dot, column] = found else {
+            continue;
+        };
+        let (Token::Word(qualifier), Token::Period, Token::Word(_)) =
+            (&first.token, &dot.token, &column.token)
+        else {
+            continue;
+        };
+        let before = i.checked_sub(1).and_then(|i| words.get(i));
+        let part = matches!(
+            before.map(|t| &t.token),
+            Some(Token::Period | Token::DoubleColon)
+        );
+        let behind = words.get(i + 3).map(|t| &t.token);
+        let more = matches!(behind, Some(Token::Period | Token::LParen));
+        if part || more || cursor::fold(qualifier) != table {
+            continue;
+        }
+        let place = |at| lines.position(at).map(|at| at as usize - 1);
+        let (Some(start), Some(end)) = (place(first.span.start), place(column.span.start)) else {
+            continue;
+        };
+        out.extend(chars.get(done..start).unwrap_or(&[]));
+        done = end;
+    }
+    out.extend(chars.get(done..).unwrap_or(&[]));
+    out
+}
+
 /// The text with the types behind `::` in small letters, as PostgreSQL shows them.
 pub(crate) fn types_folded(text: &str) -> String {
     let text = &*star::shown(text);
@@ -168,7 +208,15 @@ mod tests {
         assert_eq!(row_fields(text), ["a", "B"]);
     }
 
-    use super::renamed;
+    use super::{renamed, unqualified};
+
+    #[test]
+    fn a_table_is_not_named_in_its_own_expressions() {
+        let is = |text: &str, new: &str| assert_eq!(unqualified(text, "t"), new);
+        is("(\"t\".\"a\" >= 0 AND T.b < é)", "(\"a\" >= 0 AND b < é)");
+        is("(t.f(a) > u.a)", "(t.f(a) > u.a)");
+        is("x::t.a || s.t.a || 't.a'", "x::t.a || s.t.a || 't.a'");
+    }
 
     #[test]
     fn columns_are_renamed_and_nothing_else_is() {

@@ -126,6 +126,7 @@ impl<'a> Binder<'a> {
             return Err(mutable("index expression"));
         }
         let sql = rename::types_folded(&format!("({e})"));
+        let sql = rename::unqualified(&sql, &table.name);
         Ok(PartOf::Expr(SqlExpr { sql, expr }))
     }
 
@@ -144,6 +145,7 @@ impl<'a> Binder<'a> {
             return Err(mutable("index predicate"));
         }
         let sql = rename::types_folded(&format!("({e})"));
+        let sql = rename::unqualified(&sql, &table.name);
         Ok(SqlExpr { sql, expr })
     }
 }

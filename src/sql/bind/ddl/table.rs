@@ -311,7 +311,7 @@ impl<'a> Binder<'a> {
         if !stored {
             return Err(syntax("a generated column must be STORED"));
         }
-        let generated = self.generation(&table.columns, ordinal, e)?;
+        let generated = self.generation((&table.columns, &table.name), ordinal, e)?;
         let Some(column) = table.columns.get_mut(ordinal) else {
             return Err(Error::internal("a column out of range"));
         };
@@ -447,20 +447,23 @@ impl<'a> Binder<'a> {
             ast::Expr::Function(_) => inner.to_string(),
             _ => format!("({inner})"),
         };
-        Ok((expr, rename::types_folded(&text)))
+        Ok((
+            expr,
+            rename::unqualified(&rename::types_folded(&text), table),
+        ))
     }
 
     /// GENERATED ALWAYS AS (…): over the other columns of the row.
     pub(super) fn generation(
         &mut self,
-        columns: &[ColumnDef],
+        (columns, table): (&[ColumnDef], &str),
         ordinal: usize,
         e: &'a ast::Expr,
     ) -> Result<SqlExpr> {
         let Some(column) = columns.get(ordinal) else {
             return Err(Error::internal("a column out of range"));
         };
-        let mut cx = Cx::new(Rc::new(columns_scope(columns, "")), Clause::Generated);
+        let mut cx = Cx::new(Rc::new(columns_scope(columns, table)), Clause::Generated);
         let bound = self.expr(e, &mut cx)?;
         plain_definition(&bound, "column generation expression")?;
         let generated = |c: &usize| columns.get(*c).is_some_and(|c| c.generated.is_some());
@@ -488,6 +491,7 @@ impl<'a> Binder<'a> {
             inner = x;
         }
         let sql = rename::types_folded(&format!("({inner})"));
+        let sql = rename::unqualified(&sql, table);
         Ok(SqlExpr { sql, expr })
     }
 }

@@ -31,7 +31,14 @@ impl<'a> Binder<'a> {
         let args = positional(args, &name)?;
         if matches!(
             name.as_str(),
-            "jsonb_to_record" | "jsonb_to_recordset" | "json_to_record" | "json_to_recordset"
+            "jsonb_to_record"
+                | "jsonb_to_recordset"
+                | "json_to_record"
+                | "json_to_recordset"
+                | "jsonb_populate_record"
+                | "jsonb_populate_recordset"
+                | "json_populate_record"
+                | "json_populate_recordset"
         ) {
             return self.record_rows(&name, &args, with_ordinality, alias);
         }
@@ -127,7 +134,7 @@ impl<'a> Binder<'a> {
         self.lend(name, plan, columns, with_ordinality, alias)
     }
 
-    fn lend(
+    pub(super) fn lend(
         &mut self,
         name: &str,
         plan: Plan,

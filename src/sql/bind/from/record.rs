@@ -1,7 +1,9 @@
-//! `jsonb_to_record(j) AS r(a int, …)`, `jsonb_to_recordset` and those of json: rows whose columns the statement names.
+//! `jsonb_to_record(j) AS r(a int, …)`, `jsonb_to_recordset` and those of json: rows whose columns the statement names; and
+//! `jsonb_populate_record(NULL::t, j)` with its like: those of a type.
 //!
 //! Owns: reading each named field from the object, as text that is cast, or as it is for `jsonb`; json is read as jsonb is.
-//! Never: makes arrays of JSON arrays (0A000). Source: PostgreSQL 15 manual, 9.16.2; `transformRangeFunction`.
+//! Never: makes arrays of arrays, or rows of objects within, nor fills up a row that is there (0A000).
+//! Source: PostgreSQL 15 manual, 9.16.2; `transformRangeFunction`, `populate_record_worker`.
 
 use super::super::scope::{Entry, Relation, Scope};
 use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
@@ -11,7 +13,7 @@ use engine::exec::resolve;
 use engine::plan::{Expr, FuncRef, Plan, TableFunction};
 use sqlparser::ast::{self, TableAlias};
 use std::rc::Rc;
-use types::{Column, DataType, Error, Result, Value};
+use types::{Column, DataType, Error, Result, SqlState, Value};
 
 impl<'a> Binder<'a> {
     pub(super) fn record_rows(
@@ -30,7 +32,13 @@ impl<'a> Binder<'a> {
         let args = args.iter().map(|e| self.expr(e, &mut cx));
         let args = args.collect::<Result<Vec<_>>>()?;
         let types: Vec<DataType> = args.iter().map(Expr::ty).collect();
-        let [json] = <[Expr; 1]>::try_from(args).map_err(|_| resolve::undefined(name, &types))?;
+        let undefined = |_| resolve::undefined(name, &types);
+        if name.contains("_populate_") {
+            let [base, json] = <[Expr; 2]>::try_from(args).map_err(undefined)?;
+            let json = self.record_source(name, json)?;
+            return self.populated(name, base, json, alias);
+        }
+        let [json] = <[Expr; 1]>::try_from(args).map_err(undefined)?;
         let json = self.record_source(name, json)?;
         let described = alias.is_some_and(|a| {
             !a.columns.is_empty() && a.columns.iter().all(|c| c.data_type.is_some())
@@ -40,20 +48,7 @@ impl<'a> Binder<'a> {
                 "a column definition list is required for functions returning \"record\"",
             ));
         };
-        let input = if name.ends_with("_recordset") {
-            Plan::Function(TableFunction {
-                name: "jsonb_array_elements".into(),
-                args: vec![json],
-                columns: vec![Column::new("value", DataType::Jsonb)],
-                ordinality: false,
-                beside: Vec::new(),
-            })
-        } else {
-            Plan::Project {
-                input: Box::new(Plan::OneRow),
-                exprs: vec![json],
-            }
-        };
+        let input = objects(name, json);
         let mut exprs = Vec::with_capacity(alias.columns.len());
         let mut columns = Vec::with_capacity(alias.columns.len());
         for column in &alias.columns {
@@ -83,6 +78,45 @@ impl<'a> Binder<'a> {
         Ok((Plan::Project { input, exprs }, Scope::single(relation)))
     }
 
+    /// Rows of `base`'s type.
+    fn populated(
+        &mut self,
+        name: &str,
+        base: Expr,
+        json: Expr,
+        alias: Option<&TableAlias>,
+    ) -> Result<Source> {
+        let attributes = match base.ty() {
+            DataType::Composite(oid) => self.env.catalog.attributes(oid),
+            _ => None,
+        };
+        let Some(attributes) = attributes else {
+            return Err(Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("first argument of {name} must be a row type"),
+            ));
+        };
+        let mut of = &base;
+        while let Expr::Cast { expr, .. } = of {
+            of = expr;
+        }
+        if !matches!(of, Expr::Const(Value::Null, _)) {
+            return Err(unsupported(&format!("{name} of a row that is not NULL")));
+        }
+        let mut exprs = Vec::with_capacity(attributes.len());
+        let mut columns = Vec::with_capacity(attributes.len());
+        for a in &attributes {
+            let value = self.field(&a.name, a.ty, a.typmod)?;
+            exprs.push(self.held(value, a.declared)?);
+            let mut column = Column::new(a.name.as_str(), a.ty);
+            column.typmod = a.typmod;
+            columns.push(column);
+        }
+        let input = Box::new(objects(name, json));
+        let plan = Plan::Project { input, exprs };
+        self.lend(name, plan, columns, false, alias)
+    }
+
     /// What is read from, as jsonb.
     fn record_source(&mut self, name: &str, json: Expr) -> Result<Expr> {
         if !name.starts_with("json_") {
@@ -95,25 +129,48 @@ impl<'a> Binder<'a> {
     /// A field of the object in column 0.
     fn field(&mut self, name: &str, ty: DataType, typmod: i32) -> Result<Expr> {
         let key = Expr::Const(Value::text(name), DataType::Text);
-        let object = Expr::Call {
-            func: FuncRef(
-                functions::by_name("jsonb_record")
-                    .ok_or_else(|| Error::internal("jsonb_record is gone"))?,
-            ),
-            args: vec![Expr::Column(0, DataType::Jsonb)],
-            ty: DataType::Jsonb,
-        };
-        if ty == DataType::Jsonb {
-            return self.infix("->", object, key);
-        }
-        if ty == DataType::Json {
+        let object = Expr::Column(0, DataType::Jsonb);
+        let object = call("jsonb_record", object, DataType::Jsonb)?;
+        if matches!(ty, DataType::Jsonb | DataType::Json) {
             let value = self.infix("->", object, key)?;
+            let value = call("jsonb_or_null", value, DataType::Jsonb)?;
             return self.explicit_cast(value, ty, typmod);
         }
         if ty.is_array() {
-            return Err(unsupported("an array from a field of jsonb"));
+            let value = self.infix("->", object, key)?;
+            let texts = call("jsonb_texts", value, DataType::TextArray)?;
+            return self.explicit_cast(texts, ty, typmod);
+        }
+        if ty.has_records() {
+            return Err(unsupported("a row from a field of jsonb"));
         }
         let text = self.infix("->>", object, key)?;
         self.explicit_cast(text, ty, typmod)
+    }
+}
+
+fn call(function: &str, arg: Expr, ty: DataType) -> Result<Expr> {
+    let func = functions::by_name(function);
+    Ok(Expr::Call {
+        func: FuncRef(func.ok_or_else(|| Error::internal("a function of records is gone"))?),
+        args: vec![arg],
+        ty,
+    })
+}
+
+/// The objects, one a row.
+fn objects(name: &str, json: Expr) -> Plan {
+    match name.ends_with("_recordset") {
+        true => Plan::Function(TableFunction {
+            name: "jsonb_array_elements".into(),
+            args: vec![json],
+            columns: vec![Column::new("value", DataType::Jsonb)],
+            ordinality: false,
+            beside: Vec::new(),
+        }),
+        false => Plan::Project {
+            input: Box::new(Plan::OneRow),
+            exprs: vec![json],
+        },
     }
 }

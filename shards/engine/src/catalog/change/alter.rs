@@ -22,7 +22,8 @@ pub(super) struct Draft {
     /// Each present column over the row as it is stored now.
     pub(super) row: Vec<Expr>,
     pub(super) rewrite: bool,
-    checks: Vec<Check>,
+    /// Names of those that rows are looked at for: what they say changes with later actions.
+    checks: Vec<String>,
     /// Numbers of columns whose rows are looked at.
     not_null: Vec<i16>,
     /// New ones, to be filled.
@@ -339,7 +340,7 @@ impl Change {
         if let Some(trees) = take_constraint(&mut d.table, name) {
             self.dropped.extend(trees);
         }
-        d.checks.retain(|c| c.name != name);
+        d.checks.retain(|c| c != name);
         if had_key && !d.table.has_key() {
             d.rewrite = true;
         }
@@ -373,10 +374,13 @@ impl Change {
         if d.table.has_key() && d.table.primary_key_name == from {
             to.clone_into(&mut d.table.primary_key_name);
         }
-        for check in d.table.checks.iter_mut().chain(&mut d.checks) {
-            if check.name == from {
-                to.clone_into(&mut check.name);
+        for check in d.table.checks.iter_mut().map(|c| &mut c.name) {
+            if check == from {
+                to.clone_into(check);
             }
+        }
+        for check in d.checks.iter_mut().filter(|c| *c == from) {
+            to.clone_into(check);
         }
         for f in d.table.foreign_keys.iter_mut().filter(|f| f.name == from) {
             to.clone_into(&mut f.name);
@@ -473,6 +477,8 @@ impl Change {
                 again: false,
             });
         }
+        let looked_at = table.checks.iter().filter(|c| checks.contains(&c.name));
+        let checks: Vec<Check> = looked_at.cloned().collect();
         if !checks.is_empty() || !Vec::is_empty(&not_null) {
             self.work.push(Work::Validate {
                 table,
@@ -573,7 +579,7 @@ fn add_check(d: &mut Draft, check: &Check, validate: bool) -> Result<()> {
         ));
     }
     if validate {
-        d.checks.push(check.clone());
+        d.checks.push(check.name.clone());
     }
     d.table.checks.push(check);
     Ok(())
@@ -612,6 +618,7 @@ pub(super) fn taken_in(name: &str, schema: &str) -> Error {
 /// Checks are valid from the start.
 fn validate(d: &mut Draft, name: &str) -> Result<()> {
     if d.table.checks.iter().any(|c| c.name == name) {
+        d.checks.push(name.to_owned());
         return Ok(());
     }
     if !Change::is_constraint(&d.table, name) {

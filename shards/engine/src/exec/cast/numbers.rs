@@ -33,6 +33,7 @@ pub fn convert(v: Value, from: DataType, to: DataType) -> Result<Value> {
         (_, Float8) => Ok(Value::Float8(float(&v, from, to)?)),
         (_, Float4) => single(float(&v, from, to)?),
         (_, DataType::Numeric) => Ok(Value::Numeric(match &v {
+            Value::Numeric(n) => n.clone(),
             Value::Float8(f) => types::Numeric::from_f64(*f),
             Value::Float4(f) => types::Numeric::from_f32(*f),
             _ => types::Numeric::from(v.as_i64().ok_or_else(|| cannot(from, to))?),

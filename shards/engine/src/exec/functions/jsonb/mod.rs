@@ -12,7 +12,8 @@ use super::args::{self, make_json};
 use super::show::{json_at, json_print, json_text, json_value, to_json};
 use super::{ANY, ANY_ELEMENT, Function};
 use DataType::*;
-use types::{DataType, Error, Json as Tree, Result, SqlState, Value};
+use std::sync::Arc;
+use types::{Array, DataType, Error, Json as Tree, Result, SqlState, Value};
 
 pub static FUNCTIONS: &[Function] = &[
     // The binder puts it around what jsonb_to_record and jsonb_to_recordset read.
@@ -24,6 +25,19 @@ pub static FUNCTIONS: &[Function] = &[
             SqlState::INVALID_PARAMETER_VALUE,
             "argument of jsonb_to_recordset must be an array of objects",
         ))
+    })
+    .sql(""),
+    // A null within is none of SQL's.
+    Function::new("jsonb_or_null", &[Jsonb], Jsonb, |_, a| {
+        Ok(match args::jsonb(a, 0)? {
+            Tree::Null => Value::Null,
+            _ => a[0].clone(),
+        })
+    })
+    .sql(""),
+    // And what they make an array of.
+    Function::new("jsonb_texts", &[Jsonb], TextArray, |_, a| {
+        texts(args::jsonb(a, 0)?)
     })
     .sql(""),
     Function::new("jsonb_object_field", &[Jsonb, Text], Jsonb, |_, a| {
@@ -210,6 +224,28 @@ pub static FUNCTIONS: &[Function] = &[
     )
     .sql("jsonb_object"),
 ];
+
+/// The elements of an array as texts.
+fn texts(json: &Tree) -> Result<Value> {
+    let Tree::Array(items) = json else {
+        return match json {
+            Tree::Null => Ok(Value::Null),
+            _ => Err(Error::new(
+                SqlState::INVALID_TEXT_REPRESENTATION,
+                "expected JSON array",
+            )),
+        };
+    };
+    if items.iter().any(|i| matches!(i, Tree::Array(_))) {
+        return Err(Error::unsupported(
+            "an array of arrays from a field of jsonb",
+        ));
+    }
+    Ok(Value::Array(Arc::new(Array {
+        element: Text,
+        items: items.iter().map(|i| json_text(Some(i))).collect(),
+    })))
+}
 
 fn field(a: &[Value]) -> Result<Option<&Tree>> {
     Ok(args::jsonb(a, 0)?.get(args::text(a, 1)?))
