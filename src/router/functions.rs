@@ -1,4 +1,5 @@
-//! Calls of functions in SQL: their statements, one after the other, in the transaction of whoever calls.
+//! Calls of functions: the statements of one in SQL, one after the other, in the transaction of whoever calls; the program of one in
+//! PL/pgSQL (`machine`).
 //!
 //! Owns: what a call gives of its last statement, and where an error was. A volatile function's statements see what has been done until
 //! then, as those of triggers do; another's see what the calling statement sees, and change nothing. Asked by: `TxnSource`. Never: reads a
@@ -6,6 +7,7 @@
 //! Bounds: `Deep`; rows that a call returns are counted to the statement's memory, and go to temporary files from there.
 //! Source: PostgreSQL 15, `functions.c` (`fmgr_sql`).
 
+use super::machine::{Machine, Scene};
 use super::modify::{WriteEnv, first_of};
 use super::scan::TxnSource;
 use engine::catalog::{Function, path};
@@ -13,6 +15,7 @@ use engine::exec::Context;
 use engine::exec::operators::stash::Stashed;
 use engine::exec::operators::{Called, Exec, RowSource, Rows, Stash, open_in_place};
 use engine::plan::FunctionCall;
+use sql::program::{self, Program};
 use sql::routine::{self, Routine};
 use sql::{BindEnv, Statement};
 use std::rc::Rc;
@@ -36,6 +39,9 @@ impl TxnSource {
                 format!("function with OID {} does not exist", call.function),
             )
         })?;
+        if f.is_program() {
+            return Box::pin(self.programmed(&f, call, args, exec)).await;
+        }
         let mut rows = Stash::new(exec, "Function Scan");
         if !f.strict || !args.iter().any(Value::is_null) {
             let ctx = path::set(&exec.ctx, &f.settings);
@@ -53,6 +59,51 @@ impl TxnSource {
         Ok(Called::One(
             first.unwrap_or_else(|| vec![Value::Null; call.types.len()]),
         ))
+    }
+
+    /// A call of one in PL/pgSQL.
+    async fn programmed(
+        &self,
+        f: &Function,
+        call: &FunctionCall,
+        args: Row,
+        exec: &Rc<Exec>,
+    ) -> Result<Called> {
+        let mut rows = Stash::new(exec, "Function Scan");
+        let nothing = f.strict && args.iter().any(Value::is_null);
+        if nothing && call.set {
+            rows.seal().await?;
+            return Ok(Called::Rows(Box::new(rows)));
+        }
+        if nothing {
+            return Ok(Called::One(vec![Value::Null; call.types.len()]));
+        }
+        let ctx = path::set(&exec.ctx, &f.settings);
+        let ctx = ctx.unwrap_or_else(|| Context::clone(&exec.ctx));
+        let bind = || compiled(f, &ctx);
+        let program = self.router.functions.under(&ctx, f.oid, bind)?;
+        let ctx = Context {
+            params: slots_of(f, args),
+            ..ctx
+        };
+        let scene = Scene {
+            router: &self.router,
+            source: self,
+            exec,
+            txn: &self.owner,
+            apart: self.txn.apart,
+            deep: self.deep.in_function(),
+            volatile: f.volatility == 'v',
+            settled: !f.settings.is_empty(),
+        };
+        let mut machine = Machine::new(scene, &program, ctx, call.set.then_some(&mut rows));
+        let gave = Box::pin(machine.run()).await?;
+        if call.set {
+            drop(machine);
+            rows.seal().await?;
+            return Ok(Called::Rows(Box::new(rows)));
+        }
+        machine.result(gave).map(Called::One)
     }
 
     /// All statements; of the last one's rows all or the first are kept.
@@ -155,6 +206,31 @@ fn bind(f: &Function, ctx: &Context) -> Result<Routine> {
         )),
         _ => Ok(routine),
     }
+}
+
+fn compiled(f: &Function, ctx: &Context) -> Result<Program> {
+    let env = BindEnv {
+        catalog: &ctx.catalog,
+        param_types: &[],
+        context: ctx,
+        rows: &[],
+    };
+    program::compile(f, &env).map_err(|e| {
+        let place = format!("compilation of PL/pgSQL function \"{}\"", f.name);
+        super::said_in(e, place)
+    })
+}
+
+/// FOUND, and the arguments in their places among all that the body has names for.
+fn slots_of(f: &Function, args: Row) -> Vec<Value> {
+    let mut args = args.into_iter();
+    let all = f.parameters();
+    let value = |mode: char| match mode {
+        'o' | 't' => Value::Null,
+        _ => args.next().unwrap_or(Value::Null),
+    };
+    let found = std::iter::once(Value::Bool(false));
+    found.chain(all.iter().map(|a| a.mode).map(value)).collect()
 }
 
 fn said_in(e: Error, f: &Function, place: &str) -> Error {

@@ -16,8 +16,10 @@ mod define;
 mod edit;
 mod functions;
 mod get;
+pub mod host;
 mod insert;
 mod lock;
+mod machine;
 mod merge;
 pub mod modify;
 pub mod notify;
@@ -111,6 +113,7 @@ pub struct Router {
     readers: RefCell<HashMap<Xid, BTreeSet<PartitionId>>>,
     programs: programs::Programs<triggers::Armed>,
     routines: programs::Programs<sql::routine::Routine>,
+    functions: programs::Programs<sql::program::Program>,
     metrics: Rc<Metrics>,
 }
 
@@ -130,6 +133,7 @@ impl Router {
             readers: RefCell::default(),
             programs: programs::Programs::default(),
             routines: programs::Programs::default(),
+            functions: programs::Programs::default(),
             metrics,
         }
     }

@@ -50,13 +50,6 @@ impl WriteEnv {
         }
     }
 
-    /// Of a statement that a trigger's function runs.
-    pub(super) fn in_trigger(&self, ctx: Arc<Context>) -> WriteEnv {
-        let deep = self.source.deep.in_trigger();
-        let inside = (ctx, self.by.apart, deep);
-        WriteEnv::inside(&self.txn, &self.source, &self.exec, inside)
-    }
-
     /// Of a statement inside of another, which sees what has been done until now. With the number of the other, if that does not see what
     /// it writes.
     pub(super) fn inside(

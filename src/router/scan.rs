@@ -4,6 +4,7 @@
 //! consumer holds back every partition. Dropping a scan drops its calls.
 
 use super::advisory::Advisory;
+use super::host::Host;
 use super::notify::Announcements;
 use super::sequence::Sequences;
 use super::triggers::notices::Notices;
@@ -53,6 +54,8 @@ pub struct TxnSource {
     pub deep: Deep,
     /// The transaction may change nothing.
     pub read_only: bool,
+    /// Its session, if that goes on.
+    pub host: Option<Rc<dyn Host>>,
 }
 
 impl TxnSource {
@@ -72,6 +75,7 @@ impl TxnSource {
             share: self.share,
             deep,
             read_only: self.read_only,
+            host: self.host.clone(),
         }
     }
 }

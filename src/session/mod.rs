@@ -15,6 +15,7 @@ mod databases;
 mod edit;
 mod execution;
 mod explain;
+mod host;
 mod listen;
 mod node;
 mod once;
@@ -100,6 +101,8 @@ pub struct Session {
     temporary: temporary::Temporary,
     /// The running statement is one of several that came as one request.
     scripted: Cell<bool>,
+    /// A program carries out a statement of its own, which is inside of a transaction therefore.
+    within: Cell<bool>,
     /// Somebody wants it to end.
     ended: Cell<bool>,
     /// The server's own: no client waits for it, and no database for its end.

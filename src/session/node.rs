@@ -173,6 +173,7 @@ impl Node {
             sequences: Rc::default(),
             temporary: Temporary::default(),
             scripted: Cell::new(false),
+            within: Cell::new(false),
             ended: Cell::new(false),
             own: Cell::new(false),
         });

@@ -361,7 +361,12 @@ impl Session {
     pub(super) async fn sync(&self, stop: &Arc<Stop>) -> Result<()> {
         let implicit = !self.block.borrow().is_explicit();
         if implicit {
-            self.commit_block(stop).await?;
+            let committed = self.commit_block(stop).await;
+            if self.has_assigned() {
+                let told = self.end_assigned(committed.is_ok());
+                self.told.borrow_mut().extend(told);
+            }
+            committed?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! SAVEPOINT, RELEASE and ROLLBACK TO.
+//! SAVEPOINT, RELEASE and ROLLBACK TO, and the savepoints without a name of programs in PL/pgSQL.
 //!
 //! Owns: the names of a transaction's savepoints, and what the session itself has to bring back: its catalog and the trees it
 //! has made. What was written in the partitions they take back themselves; locks stay until the transaction ends.
@@ -6,7 +6,7 @@
 
 use super::Session;
 use super::assigned::{Parameters, Told};
-use super::transaction::{Block, aborted};
+use super::transaction::{Active, Block, aborted};
 use engine::catalog::Catalogs;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,6 +75,17 @@ impl Session {
     pub(super) fn savepoint(&self, name: &str) -> Result<()> {
         let mut block = self.block.borrow_mut();
         let active = in_block(&mut block, "SAVEPOINT")?;
+        self.savepoint_of(active, name).map(drop)
+    }
+
+    /// Without a name, in a block or not; its number.
+    pub(super) fn savepoint_within(&self) -> Result<u32> {
+        let mut block = self.block.borrow_mut();
+        let active = block.active_mut().ok_or_else(aborted)?;
+        self.savepoint_of(active, "")
+    }
+
+    fn savepoint_of(&self, active: &mut Active, name: &str) -> Result<u32> {
         if active.savepoints.open.len() >= SAVEPOINTS_MAX {
             return Err(Error::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -93,7 +104,16 @@ impl Session {
             changes,
         });
         active.txn.at_savepoint(active.savepoints.current());
-        Ok(())
+        Ok(active.savepoints.last)
+    }
+
+    /// That of a number and those since.
+    pub(super) fn release_within(&self, id: u32) {
+        let mut block = self.block.borrow_mut();
+        if let Some(active) = block.active_mut() {
+            active.savepoints.open.retain(|s| s.id < id);
+            active.txn.at_savepoint(active.savepoints.current());
+        }
     }
 
     pub(super) fn release(&self, name: &str) -> Result<()> {
@@ -107,7 +127,7 @@ impl Session {
 
     /// Also out of a failed block.
     pub(super) async fn rollback_to(&self, name: &str) -> Result<Told> {
-        let (txn, id, changes) = {
+        let at = {
             let mut block = self.block.borrow_mut();
             if let Block::Failed { saved, .. } = &mut *block {
                 match saved.take() {
@@ -116,7 +136,26 @@ impl Session {
                 }
             }
             let active = in_block(&mut block, "ROLLBACK TO SAVEPOINT")?;
-            let at = active.savepoints.find(name)?;
+            active.savepoints.find(name)?
+        };
+        self.go_back_to(at).await
+    }
+
+    /// To the one of a number.
+    pub(super) async fn rollback_within(&self, id: u32) -> Result<Told> {
+        let at = {
+            let mut block = self.block.borrow_mut();
+            let active = block.active_mut().ok_or_else(aborted)?;
+            let found = active.savepoints.open.iter().position(|s| s.id == id);
+            found.ok_or_else(|| Error::internal("a savepoint of a program is gone"))?
+        };
+        self.go_back_to(at).await
+    }
+
+    async fn go_back_to(&self, at: usize) -> Result<Told> {
+        let (txn, id, changes) = {
+            let mut block = self.block.borrow_mut();
+            let active = block.active_mut().ok_or_else(aborted)?;
             active.savepoints.open.truncate(at + 1);
             active.savepoints.rollbacks += 1;
             let savepoint = &active.savepoints.open[at];
@@ -140,7 +179,7 @@ impl Session {
     }
 }
 
-fn in_block<'b>(block: &'b mut Block, what: &str) -> Result<&'b mut super::transaction::Active> {
+fn in_block<'b>(block: &'b mut Block, what: &str) -> Result<&'b mut Active> {
     match block {
         Block::Explicit(active) => Ok(active),
         Block::Failed { .. } => Err(aborted()),

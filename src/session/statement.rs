@@ -7,6 +7,7 @@ use super::execution::Execution;
 use super::once::Once;
 use super::portal::Progress;
 use super::{Planned, Session, temporary};
+use crate::router::host::Host;
 use crate::router::modify::{Outcome, WriteEnv};
 use crate::router::scan::TxnSource;
 use crate::router::{Deep, Txn};
@@ -236,6 +237,7 @@ impl Work<'_> {
             share: memory.share(),
             deep: Deep::default(),
             read_only: self.session.block.borrow().is_read_only(),
+            host: self.session.this().ok().map(|s| s as Rc<dyn Host>),
         };
         let source = Rc::new(source);
         let stop = self.stop.clone();
@@ -441,8 +443,7 @@ impl Session {
             match self.carry_out(&plan, &work).await {
                 Err(e) if is_stale(&e) && fresh && began && attempt < REPLANS_MAX => {
                     attempt += 1;
-                    work.txn.abort();
-                    self.settle_implicit();
+                    self.takes_all_back(&work.txn);
                     runtime::sleep(REPLAN_PAUSE).await;
                 }
                 // Nothing has come of a query, and the next look at the tables is as good.
@@ -459,6 +460,13 @@ impl Session {
     fn looks_anew(&self, statement: &Statement) -> bool {
         let newest = || self.node.router.shard.catalog(self.database);
         matches!(statement, Statement::Ddl(_)) && self.block.borrow().looks_anew(&newest())
+    }
+
+    /// The statement begins anew, and so does its transaction.
+    fn takes_all_back(&self, txn: &Txn) {
+        self.notices.take();
+        txn.abort();
+        self.settle_implicit();
     }
 
     fn looks_again(&self, planned: &Planned) -> bool {

@@ -397,6 +397,7 @@ impl Session {
             Block::Idle => {}
             Block::Implicit(active) => {
                 if self.temporary.has_written()
+                    || self.has_assigned()
                     || !self.is_quiet(active)
                     || !active.txn.ends_at_once()
                 {
@@ -511,9 +512,9 @@ impl Session {
         !self.block.borrow().is_idle()
     }
 
-    /// Of BEGIN, or of a script of several statements.
+    /// Of BEGIN, of a script of several statements, or inside of a program.
     pub(super) fn is_in_transaction_block(&self) -> bool {
-        self.scripted.get() || self.block.borrow().is_explicit()
+        self.scripted.get() || self.within.get() || self.block.borrow().is_explicit()
     }
 
     /// ROLLBACK, or the end of everything when the session goes.

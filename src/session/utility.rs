@@ -9,11 +9,12 @@ use crate::telemetry::StatementKind;
 use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
+use engine::exec::operators::open_in_place;
 use engine::plan::{Ddl, Expr, QualifiedName, Query};
 use engine::shard::call::PartitionCall;
 use engine::shard::{Reply, ShardCall};
 use engine::txn::Stop;
-use sql::{Discard, Parsed, Statement};
+use sql::{CopyOptions, Discard, Parsed, Statement};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,23 +194,7 @@ impl Session {
                 columns,
                 filter,
                 options,
-            } => {
-                let fresh = self.block.borrow().is_fresh(table.tree)
-                    && !table.has_unique_indexes()
-                    && !work.ctx.catalog.has_triggers(table.id)
-                    && !table.checks.iter().any(|c| c.calls())
-                    && table.foreign_keys.is_empty();
-                let copy = CopyIn::new(
-                    self.this()?,
-                    work,
-                    table.clone(),
-                    columns.clone(),
-                    options,
-                    filter.as_ref(),
-                    fresh,
-                )?;
-                Ok(Started::CopyIn(Box::new(copy)))
-            }
+            } => self.copy_in((table, columns), filter.as_ref(), options, work),
             Statement::CopyTo { query, options } => Ok(Started::CopyOut(Box::new(
                 CopyOut::start(query, options, work).await?,
             ))),
@@ -231,11 +216,59 @@ impl Session {
                 Ok(ended("NOTIFY", None))
             }
             Statement::Declare { .. } => self.declare(statement, work).await,
+            Statement::Call { query, .. } => self.call(query, work).await,
+            Statement::Do { body } => {
+                let env = work.write_env();
+                Box::pin(self.node.router.run_block(&env, body)).await?;
+                Ok(ended("DO", None))
+            }
             Statement::ExecutePrepared { name, args } => {
                 self.execute_prepared(name, args, work).await
             }
             _ => Err(Error::unsupported("this statement is not supported")),
         }
+    }
+
+    fn copy_in(
+        &self,
+        (table, columns): (&Arc<Table>, &[usize]),
+        filter: Option<&Expr>,
+        options: &CopyOptions,
+        work: &Work<'_>,
+    ) -> Result<Started> {
+        let fresh = self.block.borrow().is_fresh(table.tree)
+            && !table.has_unique_indexes()
+            && !work.ctx.catalog.has_triggers(table.id)
+            && !table.checks.iter().any(|c| c.calls())
+            && table.foreign_keys.is_empty();
+        let copy = CopyIn::new(
+            self.this()?,
+            work,
+            table.clone(),
+            columns.to_vec(),
+            options,
+            filter,
+            fresh,
+        )?;
+        Ok(Started::CopyIn(Box::new(copy)))
+    }
+
+    /// CALL: a row, where something goes out.
+    async fn call(&self, query: &Query, work: &Work<'_>) -> Result<Started> {
+        let env = work.write_env();
+        let mut rows = open_in_place(&query.plan, &env.exec)?;
+        let mut given = RowBatch::new();
+        while let Some(batch) = rows.next().await? {
+            batch.rows.into_iter().for_each(|row| given.push(row));
+        }
+        let none = query.columns.is_empty();
+        Ok(Started::Done {
+            kind: StatementKind::Utility,
+            columns: (!none).then(|| query.columns.clone()),
+            rows: if none { RowBatch::new() } else { given },
+            tag: "CALL".into(),
+            notices: Vec::new(),
+        })
     }
 
     /// 25001 for what cannot be a part of a transaction.

@@ -11,7 +11,7 @@ pub mod planner;
 mod shape;
 pub mod statement;
 
-pub use bind::{bind, routine, trigger};
+pub use bind::{bind, program, routine, unplaced};
 pub use parse::{Kind, Parsed, parse};
 pub use shape::{Shape, shape, statement_text};
 pub use statement::{

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use types::{Column, DataType, Error};
 
 /// What a statement is bound against.
+#[derive(Clone, Copy)]
 pub struct BindEnv<'a> {
     pub catalog: &'a Arc<Catalog>,
     /// Types the client gave for `$1`, `$2` …; `None` and missing ones are inferred.
@@ -194,6 +195,16 @@ pub enum Statement {
     Notify {
         channel: String,
         text: String,
+    },
+    /// The text of a body in PL/pgSQL.
+    Do {
+        body: Arc<str>,
+    },
+    /// A call of a procedure: a row of what goes out, which is that of these parameters where variables stand for it. No columns: nothing
+    /// does.
+    Call {
+        query: Query,
+        out: Vec<Option<u16>>,
     },
     /// The empty statement of a portal, and what is so already.
     Nothing {
@@ -443,6 +454,7 @@ impl Statement {
                 }
                 Statement::Explain { statement, options } => options.analyze && statement.calls(),
                 Statement::ExecutePrepared { args, .. } => args.iter().any(expr),
+                Statement::Do { .. } | Statement::Call { .. } => true,
                 Statement::CopyFrom { table, .. } => {
                     let defaults = table.columns.iter().filter_map(|c| c.default.as_ref());
                     defaults.map(|d| &d.expr).any(expr)

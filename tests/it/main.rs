@@ -33,6 +33,7 @@ mod online_indexes;
 mod parameters;
 mod parity;
 mod placement;
+mod plpgsql;
 mod points;
 mod process;
 mod repartition;

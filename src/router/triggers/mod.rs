@@ -1,7 +1,7 @@
 //! Triggers: what is called before a row is written and after its statement, and before and after a statement as such (`around`).
 //!
 //! Owns: which triggers a change of a row fires, in their order, and the rows that AFTER triggers wait for. Checks that call functions are
-//! looked at with the triggers. Asked by: whatever writes rows, with each of them; session, at a statement's end. Never: reads a body (`sql::trigger` has bound it); costs a table without
+//! looked at with the triggers. Asked by: whatever writes rows, with each of them; session, at a statement's end. Never: reads a body (`sql::program` does); costs a table without
 //! triggers more than the look whether the catalog has any.
 //! A table's rows come here before they are written, so a change of one with triggers finds its rows first (`merge`), and is
 //! written where they are by their keys. What a body runs is a statement of its own in the same transaction: with a snapshot of its own,
@@ -19,7 +19,7 @@ pub use around::Around;
 use super::Router;
 use super::modify::WriteEnv;
 use engine::catalog::triggers::Event;
-use engine::catalog::{Check, Table, Trigger};
+use engine::catalog::{Check, Table, Trigger, path};
 use engine::exec::Context;
 use engine::exec::eval::{self, Env};
 use engine::exec::operators::stash::Stashed;
@@ -28,7 +28,7 @@ use engine::plan::Expr;
 use engine::shard::{generate, violated};
 use machine::Called;
 use sql::BindEnv;
-use sql::trigger::{self as bound, Program};
+use sql::program::{self, Program};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ use types::{Error, Result, Row, SqlState, TableId, Value};
 pub struct Armed {
     pub trigger: Arc<Trigger>,
     pub program: Program,
+    /// Of its function.
+    settings: Vec<(String, String)>,
     /// Over the slots of NEW and OLD.
     when: Option<Expr>,
     /// Ordinals of UPDATE OF; empty: any.
@@ -326,13 +328,19 @@ fn arm(trigger: &Arc<Trigger>, table: &Arc<Table>, ctx: &Context) -> Result<Arme
         context: ctx,
         rows: &[],
     };
-    let program = bound::compile(function, table, &env).map_err(|e| {
+    let set = path::set(ctx, &function.settings);
+    let within = BindEnv {
+        context: set.as_ref().unwrap_or(ctx),
+        ..env
+    };
+    let program = program::compile_trigger(function, table, &within).map_err(|e| {
         let place = format!("compilation of PL/pgSQL function \"{}\"", function.name);
         e.with_context(place)
     })?;
     Ok(Armed {
         program,
-        when: bound::when(trigger, table, &env)?,
+        settings: function.settings.clone(),
+        when: program::when(trigger, table, &env)?,
         columns: trigger.ordinals(table),
         trigger: trigger.clone(),
     })

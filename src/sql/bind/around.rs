@@ -1,7 +1,7 @@
-//! What a statement in the body of a trigger's function finds around it: NEW, OLD and variables.
+//! What a statement in a body in PL/pgSQL finds around it: NEW, OLD, records and variables.
 //!
 //! Owns: names that no item of FROM has. They are parameters of the statement, so that it is planned once and run with the values of
-//! each row. Asked by: name look-up, after the statement's own rows. Never: reads a body (`trigger` does).
+//! each row. Asked by: name look-up, after the statement's own rows. Never: reads a body (`program` does).
 //! Source: PostgreSQL 15, `pl_comp.c` (`plpgsql_post_column_ref`), with `variable_conflict` at `error`.
 
 use super::scope::Relation;
@@ -10,7 +10,7 @@ use crate::parse::star::STAR;
 use engine::exec::functions::records::made_of;
 use engine::plan::Expr;
 use sqlparser::ast;
-use types::{Error, Result, SqlState};
+use types::{DataType, Error, Result, SqlState};
 
 impl<'a> Binder<'a> {
     /// The variable of that name.
@@ -23,6 +23,9 @@ impl<'a> Binder<'a> {
     /// A column of NEW or OLD, or a variable by the name of its function.
     pub(super) fn row_field(&self, row: &str, name: &str) -> Option<Result<Expr>> {
         let relation = self.row_around(row)?;
+        if relation.row_type == DataType::Unknown {
+            return Some(Err(super::program::not_assigned(row)));
+        }
         let found = relation.columns.iter().find(|e| e.name == name);
         Some(
             found

@@ -10,6 +10,7 @@
 mod choose;
 mod generic;
 mod opaque;
+mod procedure;
 pub(super) mod rows;
 
 use super::query::Rel;
@@ -105,6 +106,9 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         let f = call.function.clone();
+        if !f.returns_value() && !f.returns.set {
+            return self.called_record(call).map(Some);
+        }
         if !f.returns_value() {
             return Err(Error::unsupported(format!(
                 "function {} returns rows, which are not supported here",
@@ -185,6 +189,9 @@ impl<'a> Binder<'a> {
             Ok(None) => return Err(unknown.unwrap_or_else(|| undefined(name, &types, &named))),
             Err(()) => return Err(ambiguous(&base, &types)),
         };
+        if function.is_procedure() {
+            return Err(procedure::no_function(&function, &types));
+        }
         if function.is_of_triggers() {
             return Err(Error::unsupported(
                 "trigger functions can only be called as triggers",

@@ -35,6 +35,7 @@ impl<'a> Binder<'a> {
             | Command::Close { .. }
             | Command::Listen { .. }
             | Command::Unlisten { .. }
+            | Command::Do { .. }
             | Command::Notify { .. } => {
                 return Err(Error::internal("a command that names nothing"));
             }
@@ -75,6 +76,7 @@ impl<'a> Binder<'a> {
                 hold,
                 query,
             } => self.declare(name, *scroll, *hold, query)?,
+            Command::Call(f) => self.call_procedure(f)?,
             Command::Refused(e) => return Err(e.clone()),
         })
     }
@@ -376,6 +378,23 @@ fn prepare(
     })
 }
 
+/// LISTEN and its like.
+fn heard(c: &Command) -> Option<Statement> {
+    Some(match c {
+        Command::Listen { channel } => Statement::Listen {
+            channel: channel.clone(),
+        },
+        Command::Unlisten { channel } => Statement::Unlisten {
+            channel: channel.clone(),
+        },
+        Command::Notify { channel, text } => Statement::Notify {
+            channel: channel.clone(),
+            text: text.clone(),
+        },
+        _ => return None,
+    })
+}
+
 /// A command in which there is nothing to look up.
 fn as_written(c: &Command) -> Option<Statement> {
     Some(match c {
@@ -421,17 +440,12 @@ fn as_written(c: &Command) -> Option<Statement> {
             moves: *moves,
         },
         Command::Close { name } => Statement::Close { name: name.clone() },
-        Command::Listen { channel } => Statement::Listen {
-            channel: channel.clone(),
-        },
-        Command::Unlisten { channel } => Statement::Unlisten {
-            channel: channel.clone(),
-        },
-        Command::Notify { channel, text } => Statement::Notify {
-            channel: channel.clone(),
-            text: text.clone(),
-        },
+        Command::Listen { .. } | Command::Unlisten { .. } | Command::Notify { .. } => {
+            return heard(c);
+        }
+        Command::Do { body } => Statement::Do { body: body.clone() },
         Command::Prepare { .. }
+        | Command::Call(_)
         | Command::SetConstraints { .. }
         | Command::Explain { .. }
         | Command::Copy { .. }

@@ -153,8 +153,16 @@ impl<'a> Binder<'a> {
                 let frame = self.frames.iter().rev().nth(depth.checked_sub(1)?)?;
                 known(&frame.scope, *column)
             }
+            Expr::Param(slot, _) => self.record_around(*slot),
             e => self.fields_in(e, None),
         }
+    }
+
+    /// What a record has that is a variable.
+    fn record_around(&self, slot: u16) -> Option<Vec<RecordField>> {
+        let mut all = self.around.as_ref()?.visible.iter();
+        let found = all.find(|e| matches!(e.expr, Expr::Param(n, _) if n == slot))?;
+        found.fields.as_deref().map(<[RecordField]>::to_vec)
     }
 
     /// A row that a statement makes, as one of a named type; `None` where a field is of no type that becomes the attribute's.

@@ -232,6 +232,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
         define::ObjectKind::Type => ObjectKind::Type,
         define::ObjectKind::Domain => ObjectKind::Domain,
         define::ObjectKind::Function => ObjectKind::Function,
+        define::ObjectKind::Procedure => ObjectKind::Procedure,
     }
 }
 

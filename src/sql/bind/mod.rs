@@ -30,6 +30,7 @@ pub mod names;
 mod operator;
 mod ordered_set;
 mod places;
+pub mod program;
 mod query;
 pub mod routine;
 mod rows;
@@ -42,7 +43,7 @@ mod special;
 mod subquery;
 mod targets;
 mod ties;
-pub mod trigger;
+
 mod user_type;
 mod view;
 pub(super) mod walk;
@@ -50,6 +51,7 @@ mod window;
 mod with;
 
 use super::parse::places::Subscripts;
+use super::parse::plpgsql::Conflict;
 use super::parse::{Ast, Lines, Overriding, Parsed};
 use super::planner;
 use super::statement::{BindEnv, Bound, Statement};
@@ -120,6 +122,7 @@ fn columns_of(statement: &Statement) -> Option<Arc<Vec<Column>>> {
         | Statement::Delete(_)
         | Statement::Merge(_) => statement.returning().map(|r| r.columns.clone()),
         Statement::With { main, .. } => columns_of(main),
+        Statement::Call { query, .. } if !query.columns.is_empty() => Some(query.columns.clone()),
         Statement::Explain { .. } => {
             Some(Arc::new(vec![Column::new("QUERY PLAN", DataType::Text)]))
         }
@@ -194,8 +197,10 @@ struct Binder<'a> {
     looked: bool,
     /// … which is not done: each call sees what has been changed until then.
     each_call: bool,
-    /// In the body of a trigger's function: the rows and variables around the statement.
+    /// In a body in PL/pgSQL: the rows and variables around the statement.
     around: Option<Rc<Scope>>,
+    /// What a name means there that a column has too.
+    conflict: Conflict,
     /// The next SELECT may say INTO: it is the statement itself.
     into: bool,
 }
@@ -258,6 +263,7 @@ enum Clause {
     Generated,
     Transform,
     Execute,
+    Call,
     Window,
     WindowArguments,
     WindowRows,
@@ -291,6 +297,7 @@ impl Clause {
             Clause::Generated => "column generation expressions",
             Clause::Transform => "transform expressions",
             Clause::Execute => "EXECUTE parameters",
+            Clause::Call => "CALL arguments",
             Clause::Window => "window definitions",
             Clause::WindowArguments => "window function arguments",
             Clause::WindowRows => "window ROWS",
@@ -359,6 +366,7 @@ impl<'a> Binder<'a> {
             looked: false,
             each_call: false,
             around: None,
+            conflict: Conflict::Error,
             into: false,
         }
     }
@@ -460,7 +468,7 @@ fn syntax(message: impl Into<String>) -> Error {
 }
 
 /// As an error of a text that is kept: its position would be taken for one in the statement's.
-fn unplaced(e: Error) -> Error {
+pub fn unplaced(e: Error) -> Error {
     let mut plain = Error::new(e.code(), e.message());
     if let Some(detail) = e.detail() {
         plain = plain.with_detail(detail);

@@ -6,13 +6,14 @@
 //! Source: PostgreSQL 15, `transformAssignmentIndirection`, `transformAssignedExpr`, `jsonb_subscript_transform`.
 
 use super::composite::{call, field_at};
-use super::{Binder, Cx, names, syntax};
+use super::{Binder, Clause, Cx, names, syntax};
 use crate::parse::places;
 use engine::catalog::{ColumnDef, Table};
 use engine::exec::cast::{self, CastContext};
 use engine::exec::functions::assign::{DOCUMENT, ELEMENT, FIELD, SLICE};
 use engine::plan::Expr;
 use sqlparser::ast::{self, AccessExpr, ObjectNamePart, Subscript};
+use std::rc::Rc;
 use std::sync::Arc;
 use types::{Array, DataType, Error, Json, Record, Result, SqlState, Value};
 
@@ -53,6 +54,31 @@ impl<'a> Binder<'a> {
             let message = format!("column \"{shown}\" of relation \"{relation}\" does not exist");
             self.at(Error::new(SqlState::UNDEFINED_COLUMN, message), first.span)
         })?;
+        let path = self.path_of(parts)?;
+        Ok(Place { column, path })
+    }
+
+    /// A value that was `old` with another in the part that stands behind the name.
+    pub(super) fn with_part(
+        &mut self,
+        name: &'a ast::ObjectName,
+        value: &'a ast::Expr,
+        old: Expr,
+        column: &ColumnDef,
+    ) -> Result<Expr> {
+        let place = Place {
+            column: 0,
+            path: self.path_of(name.0.iter().skip(1))?,
+        };
+        let mut cx = Cx::new(Rc::default(), Clause::Select);
+        let value = self.expr(value, &mut cx)?;
+        self.put(&place, old, value, column, &mut cx)
+    }
+
+    fn path_of<'n>(
+        &self,
+        parts: impl Iterator<Item = &'n ObjectNamePart>,
+    ) -> Result<Vec<Step<'a>>> {
         let mut path = Vec::new();
         for part in parts {
             let ObjectNamePart::Identifier(i) = part else {
@@ -63,7 +89,7 @@ impl<'a> Binder<'a> {
                 Some(number) => self.subscripts_of(number)?,
             });
         }
-        Ok(Place { column, path })
+        Ok(path)
     }
 
     fn subscripts_of(&self, number: usize) -> Result<Step<'a>> {

@@ -5,6 +5,7 @@
 use super::query::Rel;
 use super::scope::{Found, Scope, is_system_column};
 use super::{Binder, Cx, Frame, names, syntax, unsupported, walk};
+use crate::parse::plpgsql::Conflict;
 use engine::exec::cast::CastContext;
 use engine::exec::resolve;
 use engine::plan::{Expr, FuncRef, SubqueryKind};
@@ -142,9 +143,10 @@ impl<'a> Binder<'a> {
             .look_outwards(cx, look)
             .map_err(|e| self.at(e, i.span))?
         {
-            return match self.variable(name) {
-                Some(_) => Err(self.at(super::around::ambiguous(name), i.span)),
-                None => Ok(e),
+            return match (self.variable(name), self.conflict) {
+                (Some(_), Conflict::Error) => Err(self.at(super::around::ambiguous(name), i.span)),
+                (Some(variable), Conflict::Variable) => Ok(variable),
+                (Some(_), Conflict::Column) | (None, _) => Ok(e),
             };
         }
         if let Some(e) = self.variable(name) {

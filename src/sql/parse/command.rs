@@ -6,6 +6,8 @@
 use super::cursor::Cursor;
 use super::{Command, copy, define, maintenance, portals, settings};
 use crate::statement::{Discard, Isolation};
+use sqlparser::ast;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
 
@@ -69,6 +71,8 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
         "listen" => listen,
         "notify" => notify,
         "unlisten" => unlisten,
+        "do" => block,
+        "call" => call,
         "prepare" => return prepare(c, text).map(Some),
         _ => return Ok(None),
     };
@@ -83,20 +87,11 @@ fn refusal(word: &str, c: &Cursor) -> Option<Error> {
         Some(Token::Word(w)) => w.value.to_ascii_lowercase(),
         _ => String::new(),
     };
-    let no_language = |what: &str| {
-        Some(
-            Error::unsupported(format!("{what} is not supported")).with_hint(
-                "PL/pgSQL is for functions of triggers alone: send the statements from the client.",
-            ),
-        )
-    };
     let unsupported = |what: String| Some(Error::unsupported(format!("{what} is not supported")));
     match word {
         "grant" | "revoke" | "cluster" | "security" | "import" | "reassign" | "load" => {
             unsupported(word.to_ascii_uppercase())
         }
-        "do" | "call" => no_language(&word.to_ascii_uppercase()),
-        "create" if second == "procedure" => no_language("CREATE PROCEDURE"),
         "prepare" | "commit" if matches!(second.as_str(), "transaction" | "prepared") => {
             // PREPARE TRANSACTION 'x'; but COMMIT TRANSACTION is a plain COMMIT.
             if word == "commit" && second == "transaction" {
@@ -126,6 +121,51 @@ fn begin(c: &mut Cursor) -> Result<Command> {
     })
 }
 
+/// `DO [LANGUAGE name] 'text'`, in any order.
+fn block(c: &mut Cursor) -> Result<Command> {
+    c.expect("do")?;
+    let (mut language, mut body) = (None, None);
+    while !c.at_end() {
+        if language.is_none() && c.accept("language") {
+            language = Some(match c.peek() {
+                Some(Token::SingleQuotedString(_)) => c.string()?.to_lowercase(),
+                _ => c.name()?,
+            });
+        } else if body.is_none() {
+            body = Some(c.string()?);
+        } else {
+            return Err(c.error());
+        }
+    }
+    let refused =
+        |state: SqlState, message: String| Ok(Command::Refused(Error::new(state, message)));
+    match (language.as_deref(), body) {
+        (_, None) => Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "no inline code specified",
+        )),
+        (None | Some("plpgsql"), Some(body)) => Ok(Command::Do { body: body.into() }),
+        (Some(name @ ("sql" | "c" | "internal")), _) => refused(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("language \"{name}\" does not support inline code execution"),
+        ),
+        (Some(name), _) => refused(
+            SqlState::UNDEFINED_OBJECT,
+            format!("language \"{name}\" does not exist"),
+        ),
+    }
+}
+
+/// `CALL name(…)`
+fn call(c: &mut Cursor) -> Result<Command> {
+    c.expect("call")?;
+    let place = c.clone();
+    match c.sub(|p: &mut Parser<'static>| p.parse_expr())? {
+        ast::Expr::Function(f) => Ok(Command::Call(Box::new(f))),
+        _ => Err(place.error()),
+    }
+}
+
 /// CREATE EXTENSION: there is the one that every database of PostgreSQL begins with.
 fn extension(c: &mut Cursor) -> Result<Command> {
     c.expect("create")?;
@@ -143,7 +183,7 @@ fn extension(c: &mut Cursor) -> Result<Command> {
     c.expect_end()?;
     if name != engine::catalog::system::EXTENSION {
         let missing = Error::unsupported(format!("extension \"{name}\" is not available"));
-        let hint = "There are no extensions here but the language of triggers.";
+        let hint = "There are no extensions here but the language PL/pgSQL.";
         return Ok(Command::Refused(missing.with_hint(hint)));
     }
     let exists = format!("extension \"{name}\" already exists");

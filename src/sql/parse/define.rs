@@ -94,6 +94,7 @@ pub(crate) enum ObjectKind {
     Type,
     Domain,
     Function,
+    Procedure,
 }
 
 #[derive(Debug)]
@@ -320,6 +321,8 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         view(c, text, or_replace, temporary)?
     } else if !temporary && c.accept("function") {
         Definition::Function(Box::new(function::create(c, text, or_replace)?))
+    } else if !temporary && c.accept("procedure") {
+        Definition::Function(Box::new(function::procedure(c, text, or_replace)?))
     } else if !temporary && c.accept("trigger") {
         Definition::Trigger(Box::new(trigger::create(c, or_replace)?))
     } else if c.is("constraint") && c.second_is("trigger") {
@@ -545,7 +548,9 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     let (mut names, mut functions) = (Vec::new(), Vec::new());
     loop {
         match kind {
-            ObjectKind::Function => functions.push(function::signature(c)?),
+            ObjectKind::Function | ObjectKind::Procedure => {
+                functions.push(function::signature(c)?);
+            }
             _ => names.push(c.object_name()?),
         }
         if !c.accept_token(&Token::Comma) {
@@ -573,7 +578,7 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 8] = [
+    const KINDS: [(&str, ObjectKind); 9] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
@@ -582,6 +587,7 @@ fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
         ("type", ObjectKind::Type),
         ("domain", ObjectKind::Domain),
         ("function", ObjectKind::Function),
+        ("procedure", ObjectKind::Procedure),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -618,14 +624,18 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
     let kind = kind(c)?.ok_or_else(|| refused("ALTER", c))?;
     let named = matches!(
         kind,
-        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain | ObjectKind::Function
+        ObjectKind::Schema
+            | ObjectKind::Type
+            | ObjectKind::Domain
+            | ObjectKind::Function
+            | ObjectKind::Procedure
     );
     let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {
         c.accept("only");
     }
     let function = match kind {
-        ObjectKind::Function => Some(function::signature(c)?),
+        ObjectKind::Function | ObjectKind::Procedure => Some(function::signature(c)?),
         _ => None,
     };
     let name = match &function {
@@ -687,7 +697,7 @@ pub(super) fn comment(c: &mut Cursor) -> Result<Definition> {
         CommentOn::Trigger { name, table }
     } else if c.accept("database") {
         CommentOn::Database(c.name()?)
-    } else if c.accept("function") {
+    } else if c.accept("function") || c.accept("procedure") {
         CommentOn::Function(function::signature(c)?)
     } else {
         let kind = kind(c)?.ok_or_else(|| refused("COMMENT ON", c))?;

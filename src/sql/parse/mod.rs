@@ -208,6 +208,12 @@ pub(super) enum Command {
         channel: String,
         text: String,
     },
+    /// The text of a body in PL/pgSQL.
+    Do {
+        body: Arc<str>,
+    },
+    /// Of a procedure.
+    Call(Box<ast::Function>),
     /// Answered with its error when its turn comes, as any statement that cannot be carried out.
     Refused(Error),
 }
@@ -373,7 +379,7 @@ fn kind_of(ast: &Ast) -> Kind {
             | Command::Backup { .. } => Kind::Maintenance,
             Command::Declare { .. } | Command::Fetch { .. } | Command::Close { .. } => Kind::Cursor,
             Command::Listen { .. } | Command::Unlisten { .. } => Kind::Listen,
-            Command::Notify { .. } => Kind::Other,
+            Command::Notify { .. } | Command::Do { .. } | Command::Call(_) => Kind::Other,
             Command::Discard(_) | Command::Refused(_) => Kind::Other,
         },
     }

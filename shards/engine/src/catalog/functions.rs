@@ -4,7 +4,7 @@
 //! Source: PostgreSQL 15, `ruleutils.c`.
 
 use super::generic::Generic;
-use super::objects::{Attribute, Function, ViewColumn};
+use super::objects::{Attribute, Function, ViewColumn, WrittenArg};
 use super::{Catalog, path};
 use crate::exec::functions::quote_identifier;
 use crate::exec::functions::system::type_name;
@@ -60,6 +60,30 @@ impl Function {
             [] => vec![self.returns.ty],
             columns => columns.iter().map(|c| c.ty).collect(),
         }
+    }
+
+    /// All that a body has names for, in their order: arguments that go in, that go out, and columns of TABLE (…), whose mode is `t`.
+    pub fn parameters(&self) -> Vec<WrittenArg> {
+        if !self.written.is_empty() {
+            return self.written.clone();
+        }
+        let going_in = self.args.iter().map(|a| WrittenArg {
+            mode: 'i',
+            name: a.name.clone(),
+            ty: a.ty,
+            declared: a.declared,
+        });
+        let columns: &[ViewColumn] = match self.returns.row_of {
+            Some(_) => &[],
+            None => &self.returns.columns,
+        };
+        let table = columns.iter().map(|c| WrittenArg {
+            mode: 't',
+            name: Some(c.name.clone()),
+            ty: c.ty,
+            declared: 0,
+        });
+        going_in.chain(table).collect()
     }
 
     /// What a column of its rows is called in FROM.
@@ -193,16 +217,19 @@ impl Catalog {
             }
             out
         };
+        let going_in = if f.is_procedure() { "IN " } else { "" };
         if f.written.is_empty() {
-            let all: Vec<String> = f.args.iter().map(one).collect();
-            return all.join(", ");
+            let all = f.args.iter().map(|a| format!("{going_in}{}", one(a)));
+            return all.collect::<Vec<_>>().join(", ");
         }
+        let prefix = going_in;
         let mut going_in = f.args.iter();
         let written = |w: &super::objects::WrittenArg| {
             let mode = match w.mode {
                 'o' => "OUT ",
                 'b' => "INOUT ",
-                _ => "",
+                'v' => "VARIADIC ",
+                _ => prefix,
             };
             let default = match w.mode {
                 'o' => None,
@@ -273,18 +300,27 @@ impl Catalog {
             name => format!(" SET {name} TO '{}'\n", value.replace('\'', "''")),
         };
         let settings: String = f.settings.iter().map(setting).collect();
+        let what = if f.is_procedure() {
+            "procedure"
+        } else {
+            "function"
+        };
         // A quote that the body does not end.
-        let mut quote = String::from("$function");
+        let mut quote = format!("${what}");
         while f.body.sql.contains(&format!("{quote}$")) {
             quote.push('x');
         }
         format!(
-            "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE {}\n{hints}{settings}AS {quote}${}{quote}$\n",
+            "CREATE OR REPLACE {} {}.{}({})\n{} LANGUAGE {}\n{hints}{settings}AS {quote}${}{quote}$\n",
+            what.to_uppercase(),
             quote_identifier(&f.schema),
             quote_identifier(&f.name),
             self.function_arguments(f, true),
-            self.function_result(f),
-            match f.is_of_triggers() {
+            match f.is_procedure() {
+                true => String::new(),
+                false => format!(" RETURNS {}\n", self.function_result(f)),
+            },
+            match f.is_program() {
                 true => "plpgsql",
                 false => "sql",
             },

@@ -170,11 +170,17 @@ pub struct WrittenArg {
     pub declared: u32,
 }
 
-/// What a body is written in. Those in PL/pgSQL return `trigger`.
+/// What a body is written in, and what calls it. The last three are stored as forms of their own (`stored`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     Sql,
+    /// PL/pgSQL, for triggers.
+    OfTriggers,
     PlPgSql,
+    /// A procedure in SQL.
+    SqlProcedure,
+    /// A procedure in PL/pgSQL.
+    PlPgSqlProcedure,
 }
 
 /// A trigger of a table.

@@ -10,7 +10,7 @@ mod first;
 mod older;
 
 use super::databases;
-use super::objects::CommentKey;
+use super::objects::{CommentKey, Language};
 use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, UserType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +38,9 @@ const FORM: u8 = 2;
 const FUNCTION_FORM: u8 = 5;
 /// The same of a function that is SECURITY DEFINER.
 const FUNCTION_FORM_DEFINER: u8 = 6;
+/// The same of what versions before it cannot call: functions in PL/pgSQL that no trigger calls, procedures, and VARIADIC.
+const FUNCTION_FORM_PROGRAM: u8 = 7;
+const FUNCTION_FORM_PROGRAM_DEFINER: u8 = 8;
 const FUNCTION_FORM_BOUND: u8 = 4;
 const FUNCTION_FORM_OF_SQL: u8 = 3;
 
@@ -351,6 +354,11 @@ fn function(value: &[u8]) -> Result<Function> {
             Ok(old.into())
         }
         Some(&FUNCTION_FORM) => form(value, FUNCTION_FORM),
+        Some(&FUNCTION_FORM_PROGRAM) => form(value, FUNCTION_FORM_PROGRAM),
+        Some(&FUNCTION_FORM_PROGRAM_DEFINER) => Ok(Function {
+            definer: true,
+            ..form(value, FUNCTION_FORM_PROGRAM_DEFINER)?
+        }),
         _ => Ok(Function {
             definer: true,
             ..form(value, FUNCTION_FORM_DEFINER)?
@@ -359,9 +367,13 @@ fn function(value: &[u8]) -> Result<Function> {
 }
 
 fn function_form(f: &Function) -> u8 {
-    match f.definer {
-        true => FUNCTION_FORM_DEFINER,
-        false => FUNCTION_FORM,
+    let program = !matches!(f.language, Language::Sql | Language::OfTriggers);
+    let variadic = f.written.iter().any(|w| w.mode == 'v');
+    match (program || variadic, f.definer) {
+        (false, false) => FUNCTION_FORM,
+        (false, true) => FUNCTION_FORM_DEFINER,
+        (true, false) => FUNCTION_FORM_PROGRAM,
+        (true, true) => FUNCTION_FORM_PROGRAM_DEFINER,
     }
 }
 

@@ -59,7 +59,23 @@ impl Trigger {
 impl Function {
     /// It can be called by triggers, and by nothing else.
     pub fn is_of_triggers(&self) -> bool {
-        self.language == Language::PlPgSql
+        self.language == Language::OfTriggers
+    }
+
+    /// It is in PL/pgSQL, whatever calls it.
+    pub fn is_program(&self) -> bool {
+        match self.language {
+            Language::OfTriggers | Language::PlPgSql | Language::PlPgSqlProcedure => true,
+            Language::Sql | Language::SqlProcedure => false,
+        }
+    }
+
+    /// CALL calls it, and nothing else.
+    pub fn is_procedure(&self) -> bool {
+        matches!(
+            self.language,
+            Language::SqlProcedure | Language::PlPgSqlProcedure
+        )
     }
 }
 

@@ -326,6 +326,7 @@ pub enum ObjectKind {
     Type,
     Domain,
     Function,
+    Procedure,
 }
 
 impl ObjectKind {
@@ -341,6 +342,7 @@ impl ObjectKind {
             ObjectKind::Type => "type",
             ObjectKind::Domain => "domain",
             ObjectKind::Function => "function",
+            ObjectKind::Procedure => "procedure",
         }
     }
 }

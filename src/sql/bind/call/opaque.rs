@@ -1,21 +1,22 @@
-//! Calls that stay calls: of functions that change rows, have several statements or settings of their own, call themselves, or whose
+//! Calls that stay calls: of functions in PL/pgSQL, that change rows, have several statements or settings of their own, call themselves, or whose
 //! bodies cannot be bound yet.
 //!
 //! Owns: which these are, as far as the call shows it, and their plans. Never: reads a body. Source: PostgreSQL 15, `clauses.c`
 //! (`inline_function`), which leaves most functions calls.
 
 use super::super::Binder;
+use super::super::composite::row;
 use super::super::query::Rel;
 use super::{Call, is_correlated, lifted_by_one, refuse_stand_ins};
 use engine::catalog::Function;
 use engine::plan::{Expr, FunctionCall, Plan, SubqueryKind};
 use std::sync::Arc;
-use types::{Column, Result};
+use types::{Column, DataType, RecordField, Result};
 
 impl Binder<'_> {
     /// Nothing of the body is put in the place of the call.
     pub(super) fn stays_call(&self, f: &Function) -> bool {
-        self.defining || !f.settings.is_empty() || self.inlining.contains(&f.oid)
+        self.defining || f.is_program() || !f.settings.is_empty() || self.inlining.contains(&f.oid)
     }
 
     pub(super) fn called_value(&mut self, call: Call) -> Result<Expr> {
@@ -31,6 +32,33 @@ impl Binder<'_> {
             kind: SubqueryKind::Scalar,
             correlated,
             ty,
+        })
+    }
+
+    /// Several values that go out, as a record.
+    pub(super) fn called_record(&mut self, call: Call) -> Result<Expr> {
+        let Call { function: f, args } = call;
+        self.refuse_generic(&f)?;
+        refuse_stand_ins(&f.name, &args)?;
+        let (input, mut correlated) = lifted_row(args)?;
+        let call = of(&f, input);
+        correlated |= call.volatile;
+        let names = (0..call.types.len()).map(|at| f.result_name(at).to_owned());
+        let fields = names
+            .zip(&call.types)
+            .map(|(name, ty)| RecordField::new(name, *ty));
+        let fields = fields.collect();
+        let values = call.types.iter().enumerate();
+        let values = values.map(|(at, ty)| Expr::Column(at, *ty)).collect();
+        let plan = Plan::Project {
+            input: Box::new(Plan::Call(Box::new(call))),
+            exprs: vec![row(DataType::Record, fields, None, values)?],
+        };
+        Ok(Expr::Subquery {
+            plan: Arc::new(plan),
+            kind: SubqueryKind::Scalar,
+            correlated,
+            ty: DataType::Record,
         })
     }
 
@@ -51,7 +79,7 @@ impl Binder<'_> {
     }
 }
 
-fn of(f: &Function, input: Plan) -> FunctionCall {
+pub(super) fn of(f: &Function, input: Plan) -> FunctionCall {
     let types = match (f.row_type(), f.result_types()) {
         (Some(row), _) => vec![row],
         (None, none) if none.is_empty() => vec![f.returns.ty],

@@ -112,7 +112,11 @@ impl<'a> Binder<'a> {
             (ObjectKind::Sequence, _) => wrong("a sequence"),
             (ObjectKind::Index, _) => wrong("an index"),
             (
-                ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain | ObjectKind::Function,
+                ObjectKind::Schema
+                | ObjectKind::Type
+                | ObjectKind::Domain
+                | ObjectKind::Function
+                | ObjectKind::Procedure,
                 _,
             ) => wrong("a schema"),
         }

@@ -1,11 +1,11 @@
 //! CREATE FUNCTION.
 //!
-//! Owns: what a function of this server may be, but for those of triggers (`trigger`): in SQL. A body is kept as text, and bound where the
-//! function is called; here it is bound once, with the arguments as parameters, so that what is wrong with it is said now, unless
-//! `check_function_bodies` is off. What RETURN says is kept with what its names mean. Source: PostgreSQL 15, `functioncmds.c`.
+//! Owns: what a function of this server may be, but for those of triggers (`trigger`). A body is kept as text, and bound where the
+//! function is called; here it is bound once, with the arguments as parameters, so that what is wrong with it (of PL/pgSQL: what cannot be
+//! run) is said now, unless `check_function_bodies` is off. What RETURN says is kept with what its names mean. Source: PostgreSQL 15, `functioncmds.c`.
 
 use super::super::user_type::Declared;
-use super::super::{Binder, names, routine, unplaced};
+use super::super::{Binder, names, program, routine, unplaced};
 use crate::parse::define::{Action, FunctionBody, FunctionDef, Returns as Written, Signature};
 use crate::parse::{self, Ast};
 use crate::statement::{BindEnv, Statement};
@@ -25,8 +25,7 @@ use types::{DataType, Error, Result, SqlState, TableId};
 const ARGUMENTS_MAX: usize = 100;
 
 /// Languages that PostgreSQL's users may expect.
-const LANGUAGES: [&str; 10] = [
-    "plpgsql",
+const LANGUAGES: [&str; 9] = [
     "c",
     "internal",
     "plpython3u",
@@ -44,7 +43,7 @@ impl<'a> Binder<'a> {
             return self.create_trigger_function(def);
         }
         let name = self.creation(&def.name, false)?;
-        let text = body_text(def)?;
+        let (language, text) = body_text(def)?;
         let args = self.function_arguments(def)?;
         let written = self.written_arguments(def)?;
         let returns = self.function_returns(def, &written)?;
@@ -61,7 +60,7 @@ impl<'a> Binder<'a> {
                 sql: text,
                 ..Stated::default()
             },
-            language: Language::Sql,
+            language,
             fixed: matches!(def.body, Some(FunctionBody::Return(_))),
             settings: self.function_settings(def)?,
             written,
@@ -72,7 +71,9 @@ impl<'a> Binder<'a> {
             function.body = self.function_body(&function)?;
         }
         function.uses_its_types();
-        if function.is_generic() {
+        if function.is_program() {
+            self.check_program(&function)?;
+        } else if function.is_generic() {
             // What it means is not known before it is called.
             parse::parse(&function.body.sql).map_err(unplaced)?;
         } else if function.fixed || self.checks_bodies() {
@@ -86,29 +87,51 @@ impl<'a> Binder<'a> {
 
     /// Its body, bound as where it is called.
     fn check_body(&self, function: &Function) -> Result<()> {
-        let env = BindEnv {
-            param_types: &[],
-            ..*self.env
-        };
-        // It may call itself.
-        let catalog = Arc::new(env.catalog.with_function(function));
-        let env = BindEnv {
-            catalog: &catalog,
-            ..env
-        };
-        // As where it is called.
-        let context = engine::catalog::path::set(self.env.context, &function.settings);
-        let env = BindEnv {
-            context: context.as_ref().unwrap_or(env.context),
-            rows: &[],
-            ..env
-        };
         let place = || format!("SQL function \"{}\"", function.name);
-        routine::compile(function, &env, true).map_err(|e| e.with_context(place()))?;
+        self.as_called(function, |env| {
+            routine::compile(function, env, true).map_err(|e| e.with_context(place()))
+        })?;
         Ok(())
     }
 
-    fn checks_bodies(&self) -> bool {
+    /// A body in PL/pgSQL: it can be read, and nothing in it is without a way to be run.
+    fn check_program(&self, function: &Function) -> Result<()> {
+        if function.is_generic() {
+            return Err(Error::unsupported(
+                "functions of any types (anyelement …) in PL/pgSQL are not supported",
+            )
+            .with_hint("Name the types, or write the body as one query in LANGUAGE sql."));
+        }
+        if !self.checks_bodies() {
+            return Ok(());
+        }
+        let place = || format!("compilation of PL/pgSQL function \"{}\"", function.name);
+        self.as_called(function, |env| {
+            let program = program::compile(function, env);
+            let program = program.map_err(|e| e.with_context(place()))?;
+            program.supported(env)
+        })
+    }
+
+    fn as_called<T>(
+        &self,
+        function: &Function,
+        look: impl FnOnce(&BindEnv) -> Result<T>,
+    ) -> Result<T> {
+        // It may call itself.
+        let catalog = Arc::new(self.env.catalog.with_function(function));
+        // As where it is called.
+        let context = engine::catalog::path::set(self.env.context, &function.settings);
+        let env = BindEnv {
+            catalog: &catalog,
+            param_types: &[],
+            context: context.as_ref().unwrap_or(self.env.context),
+            rows: &[],
+        };
+        look(&env)
+    }
+
+    pub(super) fn checks_bodies(&self) -> bool {
         let mut settings = self.env.context.session.settings.iter();
         !settings.any(|(name, value)| name == "check_function_bodies" && value == "off")
     }
@@ -143,7 +166,7 @@ impl<'a> Binder<'a> {
     }
 
     /// SET: settings while the function runs.
-    fn function_settings(&self, def: &FunctionDef) -> Result<Vec<(String, String)>> {
+    pub(super) fn function_settings(&self, def: &FunctionDef) -> Result<Vec<(String, String)>> {
         let mut out = Vec::new();
         for (name, value) in &def.settings {
             if name != "search_path" {
@@ -233,6 +256,15 @@ impl<'a> Binder<'a> {
     ) -> Result<Returns> {
         if !written.is_empty() && written.iter().any(|w| w.mode != 'i') {
             return self.returned_by_arguments(def, written);
+        }
+        if def.procedure {
+            return Ok(Returns {
+                ty: DataType::Void,
+                declared: 0,
+                set: false,
+                columns: Vec::new(),
+                row_of: None,
+            });
         }
         let plain = |ty: DataType, declared: u32, set: bool| Returns {
             ty,
@@ -432,21 +464,22 @@ fn returns_trigger(def: &FunctionDef) -> bool {
     matches!(&def.returns, Some(Written::Value(ty)) if is(ty))
 }
 
-/// The text of what the function does.
-fn body_text(def: &FunctionDef) -> Result<String> {
+/// What the function is written in, and the text of what it does.
+fn body_text(def: &FunctionDef) -> Result<(Language, String)> {
     if returns_trigger(def) && def.language.as_deref() == Some("sql") {
         return Err(definition("SQL functions cannot return type trigger"));
     }
-    match (def.language.as_deref(), &def.body) {
+    let language = match (def.language.as_deref(), &def.body) {
         (None, Some(FunctionBody::Text(_)) | None) => {
             return Err(definition("no language specified"));
         }
-        (Some("sql") | None, _) => {}
+        (Some("sql") | None, _) => Language::Sql,
+        (Some("plpgsql"), _) => Language::PlPgSql,
         (Some(other), _) if LANGUAGES.contains(&other) => {
             return Err(Error::unsupported(format!(
                 "functions in language \"{other}\" are not supported"
             ))
-            .with_hint("LANGUAGE sql is; plpgsql is, for functions that return trigger."));
+            .with_hint("LANGUAGE sql and LANGUAGE plpgsql are."));
         }
         (Some(other), _) => {
             return Err(Error::new(
@@ -454,10 +487,19 @@ fn body_text(def: &FunctionDef) -> Result<String> {
                 format!("language \"{other}\" does not exist"),
             ));
         }
-    }
+    };
+    let program = language == Language::PlPgSql;
+    let language = match (def.procedure, program) {
+        (false, _) => language,
+        (true, false) => Language::SqlProcedure,
+        (true, true) => Language::PlPgSqlProcedure,
+    };
     match &def.body {
-        Some(FunctionBody::Text(text)) => Ok(text.clone()),
-        Some(FunctionBody::Return(text)) => Ok(format!("SELECT {text}")),
+        Some(FunctionBody::Text(text)) => Ok((language, text.clone())),
+        Some(FunctionBody::Return(_)) if program || def.procedure => Err(definition(
+            "inline SQL function body only valid for language SQL",
+        )),
+        Some(FunctionBody::Return(text)) => Ok((language, format!("SELECT {text}"))),
         None => Err(definition("no function body specified")),
     }
 }

@@ -4,7 +4,7 @@
 //! to be run for this table (0A000). Other mistakes in a body are errors of the statement that comes to them.
 //! Source: PostgreSQL 15, `trigger.c` (`CreateTriggerFiringOn`), `pl_comp.c` (`do_compile`).
 
-use super::super::trigger::{self, Side, column_at, rows_around};
+use super::super::program::{self, Side, column_at, rows_around};
 use super::super::{Binder, Clause, Cx, names, unplaced};
 use crate::parse::define::{FunctionBody, FunctionDef, TriggerDef, Which};
 use crate::parse::{plpgsql, rename};
@@ -37,9 +37,13 @@ impl<'a> Binder<'a> {
         let Some(FunctionBody::Text(text)) = &def.body else {
             return Err(super::function::definition("no function body specified"));
         };
-        let body = plpgsql::read(text).map_err(unplaced)?;
-        for variable in &body.variables {
-            self.declared_type(&variable.ty).map_err(unplaced)?;
+        if self.checks_bodies() {
+            let body = plpgsql::read(text, plpgsql::Of::Trigger).map_err(unplaced)?;
+            for variable in &body.variables {
+                if let plpgsql::VariableType::Written(ty) = &variable.ty {
+                    self.declared_type(ty).map_err(unplaced)?;
+                }
+            }
         }
         let function = Function {
             oid: 0,
@@ -62,9 +66,9 @@ impl<'a> Binder<'a> {
                 reads: Vec::new(),
                 uses: Vec::new(),
             },
-            language: Language::PlPgSql,
+            language: Language::OfTriggers,
             fixed: false,
-            settings: Vec::new(),
+            settings: self.function_settings(def)?,
             written: Vec::new(),
         };
         Ok(Statement::Ddl(Ddl::CreateFunction {
@@ -99,9 +103,9 @@ impl<'a> Binder<'a> {
             param_types: &[],
             ..*self.env
         };
-        let program = trigger::compile(&function, &table, &env);
+        let program = program::compile_trigger(&function, &table, &env);
         match program {
-            Ok(program) => trigger::supported(&program)?,
+            Ok(program) => program.supported(&env)?,
             Err(e) if e.code() == SqlState::FEATURE_NOT_SUPPORTED => return Err(e),
             Err(_) => {}
         }

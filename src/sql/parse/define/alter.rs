@@ -60,7 +60,9 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             }
             Ok(vec![Action::Sequence(options)])
         }
-        ObjectKind::Function => Ok(vec![Action::Function(function::traits(c)?)]),
+        ObjectKind::Function | ObjectKind::Procedure => {
+            Ok(vec![Action::Function(function::traits(c)?)])
+        }
         ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
             Err(c.error())
         }

@@ -1,4 +1,4 @@
-//! CREATE FUNCTION, and the signatures that other statements name functions by.
+//! CREATE FUNCTION and PROCEDURE, and the signatures that other statements name functions by.
 //!
 //! Owns: the clauses, in any order. Never: reads a body; the binder does, once the arguments have types.
 //! Source: PostgreSQL 15 manual, CREATE FUNCTION.
@@ -22,6 +22,8 @@ pub(crate) struct FunctionDef {
     pub body: Option<Body>,
     /// SET; no value: FROM CURRENT.
     pub settings: Vec<(String, Option<String>)>,
+    /// CALL calls it.
+    pub procedure: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
         traits: FunctionTraits::default(),
         body: None,
         settings: Vec::new(),
+        procedure: false,
     };
     if c.accept("returns") {
         def.returns = Some(returns(c)?);
@@ -74,6 +77,28 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
         clause(c, text, &mut def)?;
     }
     Ok(def)
+}
+
+/// A function that is called for what it does.
+pub(super) fn procedure(c: &mut Cursor, text: &str, or_replace: bool) -> Result<FunctionDef> {
+    let mut ahead = c.clone();
+    ahead.object_name()?;
+    arguments(&mut ahead)?;
+    if ahead.is("returns") {
+        return Err(ahead.error());
+    }
+    let def = create(c, text, or_replace)?;
+    let traits = &def.traits;
+    if traits.volatility.is_some() || traits.strict.is_some() {
+        return Err(Error::new(
+            SqlState::INVALID_FUNCTION_DEFINITION,
+            "invalid attribute in procedure definition",
+        ));
+    }
+    Ok(FunctionDef {
+        procedure: true,
+        ..def
+    })
 }
 
 fn returns(c: &mut Cursor) -> Result<Returns> {

@@ -1,16 +1,18 @@
 //! The names that PL/pgSQL has for SQLSTATEs.
 //!
-//! Owns: the list, of every error in PostgreSQL 15's `errcodes.txt`. Asked by: RAISE. A name of several states has its first.
+//! Owns: the list, of every error in PostgreSQL 15's `errcodes.txt`. Asked by: RAISE, EXCEPTION. A name of several states has its first.
 
 use types::SqlState;
 
 /// The state of that name, or the five characters of one.
 pub(super) fn state(name: &str) -> Option<SqlState> {
+    named(name).or_else(|| literal(name))
+}
+
+pub(super) fn named(name: &str) -> Option<SqlState> {
     let at = CONDITIONS.binary_search_by_key(&name, |(n, _)| n);
-    if let Some((_, state)) = at.ok().and_then(|at| CONDITIONS.get(at)) {
-        return Some(SqlState(**state));
-    }
-    literal(name)
+    let (_, state) = at.ok().and_then(|at| CONDITIONS.get(at))?;
+    Some(SqlState(**state))
 }
 
 /// Five capitals and digits.

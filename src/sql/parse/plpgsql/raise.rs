@@ -2,7 +2,7 @@
 //!
 //! Owns: its level, the format and its arguments, USING. Source: PostgreSQL 15, `pl_gram.y` (`stmt_raise`), manual 43.9.
 
-use super::conditions;
+use super::{Text, conditions};
 use crate::parse::cursor::Cursor;
 use sqlparser::tokenizer::Token;
 use types::{Error, Result, SqlState};
@@ -12,18 +12,21 @@ pub enum Level {
     Exception,
     Warning,
     Notice,
+    Info,
+    /// For the server's log.
+    Log,
+    Debug,
 }
 
 #[derive(Debug)]
-pub(crate) struct Raise {
+pub struct Raise {
     pub level: Level,
     /// With `%` for each argument.
     pub format: Option<String>,
-    /// Texts of expressions.
-    pub args: Vec<String>,
+    pub args: Vec<Text>,
     /// The name or SQLSTATE that was given, and what it is.
     pub condition: Option<(String, SqlState)>,
-    pub options: Vec<(RaiseOption, String)>,
+    pub options: Vec<(RaiseOption, Text)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +55,10 @@ const OPTIONS: [(&str, RaiseOption); 9] = [
     ("schema", RaiseOption::Schema),
 ];
 
-/// What stands between RAISE and its semicolon.
-pub(super) fn read(mut c: Cursor) -> Result<Raise> {
-    if c.at_end() {
-        return Err(
-            Error::unsupported("RAISE without a condition is not supported in PL/pgSQL")
-                .with_hint("It is for EXCEPTION blocks, which there are none of."),
-        );
-    }
+/// What stands between RAISE and its semicolon. `text` takes the texts in.
+pub(super) fn read(mut c: Cursor, text: &mut dyn FnMut(String) -> Text) -> Result<Raise> {
     let mut raise = Raise {
-        level: level(&mut c)?,
+        level: level(&mut c),
         format: None,
         args: Vec::new(),
         condition: None,
@@ -75,39 +72,31 @@ pub(super) fn read(mut c: Cursor) -> Result<Raise> {
         ) => {
             raise.format = Some(c.string()?);
             while c.accept_token(&Token::Comma) {
-                raise.args.push(item(&mut c)?);
+                raise.args.push(text(item(&mut c)?));
             }
         }
         Some(Token::Word(_)) if !c.is("using") => raise.condition = Some(condition(&mut c)?),
         _ => {}
     }
     if c.accept("using") {
-        options(&mut c, &mut raise)?;
+        options(&mut c, &mut raise, text)?;
     }
     c.expect_end()?;
     counted(&raise)?;
     Ok(raise)
 }
 
-fn level(c: &mut Cursor) -> Result<Level> {
+fn level(c: &mut Cursor) -> Level {
     let levels = [
         ("exception", Level::Exception),
         ("warning", Level::Warning),
         ("notice", Level::Notice),
+        ("info", Level::Info),
+        ("log", Level::Log),
+        ("debug", Level::Debug),
     ];
-    if let Some((_, level)) = levels.iter().find(|(word, _)| c.accept(word)) {
-        return Ok(*level);
-    }
-    for word in ["info", "log", "debug"] {
-        if c.is(word) {
-            let shown = word.to_ascii_uppercase();
-            return Err(
-                Error::unsupported(format!("RAISE {shown} is not supported"))
-                    .with_hint("There are EXCEPTION, WARNING and NOTICE."),
-            );
-        }
-    }
-    Ok(Level::Exception)
+    let found = levels.iter().find(|(word, _)| c.accept(word));
+    found.map_or(Level::Exception, |(_, level)| *level)
 }
 
 /// `SQLSTATE 'code'` or the name of a condition.
@@ -131,7 +120,7 @@ pub fn state(code: &str) -> Result<SqlState> {
     conditions::state(code).ok_or_else(|| unrecognized(code))
 }
 
-fn options(c: &mut Cursor, raise: &mut Raise) -> Result<()> {
+fn options(c: &mut Cursor, raise: &mut Raise, text: &mut dyn FnMut(String) -> Text) -> Result<()> {
     loop {
         let place = c.clone();
         let name = c.name()?;
@@ -149,7 +138,7 @@ fn options(c: &mut Cursor, raise: &mut Raise) -> Result<()> {
         if !c.accept_token(&Token::Assignment) {
             c.expect_token(&Token::Eq)?;
         }
-        raise.options.push((*option, item(c)?));
+        raise.options.push((*option, text(item(c)?)));
         if !c.accept_token(&Token::Comma) {
             return Ok(());
         }
@@ -191,7 +180,7 @@ fn syntax(message: &str) -> Error {
     Error::new(SqlState::SYNTAX_ERROR, message)
 }
 
-fn unrecognized(name: &str) -> Error {
+pub(super) fn unrecognized(name: &str) -> Error {
     Error::new(
         SqlState::UNDEFINED_OBJECT,
         format!("unrecognized exception condition \"{name}\""),

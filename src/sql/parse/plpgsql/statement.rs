@@ -1,67 +1,64 @@
 //! Statements of PL/pgSQL, and what of the language is refused.
 
-use super::{Act, GIVEN, Into, Reader, Returned, Side, Step, Target, raise, too_complex, word};
-use super::{DEPTH_MAX, STATEMENTS_MAX};
+use super::{Act, Into, Of, Reader, Returned, Rows, Side, Step, Text};
+use super::{
+    DEPTH_MAX, STATEMENTS_MAX, VariableType, diagnostics, raise, syntax, too_complex, word,
+};
 use crate::parse::cursor::Cursor;
 use sqlparser::tokenizer::Token;
-use types::{Error, Result, SqlState};
+use types::{Error, Result};
 
-/// Statements that the language has and this server has not, as they are called, with a verb.
-const REFUSED: [(&str, &str); 20] = [
-    ("case", "CASE statements are"),
-    ("loop", "loops are"),
-    ("while", "loops are"),
-    ("for", "loops are"),
-    ("foreach", "loops are"),
-    ("exit", "loops are"),
-    ("continue", "loops are"),
-    ("declare", "nested blocks are"),
-    ("begin", "nested blocks are"),
-    ("assert", "ASSERT is"),
-    ("execute", "EXECUTE is"),
-    ("get", "GET DIAGNOSTICS is"),
-    ("open", "cursors are"),
-    ("fetch", "cursors are"),
-    ("move", "cursors are"),
-    ("close", "cursors are"),
-    ("call", "CALL is"),
-    ("do", "DO is"),
-    ("commit", "COMMIT is"),
-    ("rollback", "ROLLBACK is"),
+/// Statements that the language has and this server has not, as they are called, with a verb and what there is instead.
+const REFUSED: [(&str, &str, &str); 9] = [
+    ("open", "cursors are", FOR_ROWS),
+    ("fetch", "cursors are", FOR_ROWS),
+    ("move", "cursors are", FOR_ROWS),
+    ("close", "cursors are", FOR_ROWS),
+    ("commit", "COMMIT is", CLIENTS),
+    ("rollback", "ROLLBACK is", CLIENTS),
+    ("savepoint", "SAVEPOINT is", BLOCKS),
+    ("release", "RELEASE is", BLOCKS),
+    ("copy", "COPY is", "Send it from the client."),
+];
+const FOR_ROWS: &str = "FOR … IN query LOOP goes through the rows of a query.";
+const CLIENTS: &str = "Transactions are begun and ended by the client.";
+const BLOCKS: &str = "A block with EXCEPTION takes back what it has done when it fails.";
+
+/// SQL that may have an INTO.
+const ROWS: [&str; 7] = [
+    "select", "insert", "update", "delete", "merge", "with", "explain",
 ];
 
-/// SQL that a body can have.
-const SQL: [&str; 6] = ["select", "insert", "update", "delete", "merge", "with"];
-
-/// SQL that a body cannot have.
-const OTHER_SQL: [&str; 24] = [
+/// Other SQL.
+const SQL: [&str; 25] = [
     "alter",
     "analyze",
-    "checkpoint",
     "cluster",
     "comment",
-    "copy",
     "create",
     "deallocate",
     "discard",
+    "do",
     "drop",
-    "explain",
     "grant",
     "import",
     "listen",
     "lock",
     "notify",
     "prepare",
+    "reassign",
     "refresh",
     "reindex",
     "reset",
     "revoke",
+    "security",
     "set",
+    "show",
     "truncate",
     "vacuum",
 ];
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Statements up to one of these words, which is left.
     pub(super) fn steps(&mut self, ends: &[&str]) -> Result<Vec<Step>> {
         self.depth += 1;
@@ -86,10 +83,10 @@ impl Reader<'_> {
     }
 
     fn act(&mut self) -> Result<Act> {
-        if self.c.peek() == Some(&Token::ShiftLeft) {
-            return Err(super::labels());
-        }
-        if let Some(assign) = self.assignment()? {
+        let label = self.label()?;
+        if label.is_none()
+            && let Some(assign) = self.assignment()?
+        {
             return Ok(assign);
         }
         let Some(Token::Word(w)) = self.c.peek() else {
@@ -99,35 +96,62 @@ impl Reader<'_> {
             None => w.value.to_ascii_lowercase(),
             Some(_) => return Err(self.c.error()),
         };
-        if let Some((_, what)) = REFUSED.iter().find(|(word, _)| *word == first) {
-            return Err(refused(what));
+        if let "declare" | "begin" = first.as_str() {
+            let line = self.c.line();
+            let block = self.block(label, line)?;
+            self.ends()?;
+            return Ok(Act::Block(Box::new(block)));
         }
-        if SQL.contains(&first.as_str()) {
+        if let Some(found) = self.looped(&first, label.clone())? {
+            return Ok(found);
+        }
+        if label.is_some() {
+            return Err(self.c.error());
+        }
+        if let Some((_, what, hint)) = REFUSED.iter().find(|(word, ..)| *word == first) {
+            return Err(refused(what, hint));
+        }
+        if ROWS.contains(&first.as_str()) {
             return self.sql();
         }
-        if OTHER_SQL.contains(&first.as_str()) {
-            return Err(refused(&format!("{} is", first.to_ascii_uppercase())));
+        if SQL.contains(&first.as_str()) {
+            let sql = self.upto_semicolon()?;
+            self.ends()?;
+            return Ok(Act::Run { sql, into: None });
         }
-        let act = match first.as_str() {
+        self.controlled(&first)
+    }
+
+    fn controlled(&mut self, first: &str) -> Result<Act> {
+        let act = match first {
             "if" => return self.branches(),
+            "case" => return self.case(),
+            "exit" | "continue" => return self.leave(first == "exit"),
+            "return" => return self.returned(),
             "null" => {
                 self.c.next();
                 Act::Nothing
             }
-            "return" => Act::Return(self.returned()?),
             "raise" => {
                 self.c.next();
-                let piece = self.c.piece(|t| *t == Token::SemiColon)?;
-                Act::Raise(Box::new(raise::read(piece)?))
+                self.raised()?
             }
             "perform" => {
                 self.c.next();
-                let query = self.expression(|t| *t == Token::SemiColon)?;
-                Act::Perform(query)
+                Act::Perform(self.upto_semicolon()?)
+            }
+            "call" => Act::Call(self.upto_semicolon()?),
+            "assert" => self.assert()?,
+            "get" => self.diagnostics()?,
+            "execute" => {
+                self.c.next();
+                let mut piece = self.c.piece(|t| *t == Token::SemiColon)?;
+                let (sql, using, into) = self.executed(&mut piece)?;
+                Act::Execute { sql, using, into }
             }
             _ => return Err(self.c.error()),
         };
-        self.c.expect_token(&Token::SemiColon)?;
+        self.ends()?;
         Ok(act)
     }
 
@@ -137,34 +161,38 @@ impl Reader<'_> {
         let Some(Token::Word(_)) = ahead.next() else {
             return Ok(None);
         };
-        if ahead.accept_token(&Token::Period) {
+        while ahead.accept_token(&Token::Period) {
             ahead.next();
         }
-        let subscript = ahead.peek() == Some(&Token::LBracket);
-        if subscript {
+        let part = matches!(ahead.peek(), Some(Token::LBracket));
+        if part {
             ahead.piece(|t| matches!(t, Token::Assignment | Token::Eq | Token::SemiColon))?;
         }
         if !ahead.accept_token(&Token::Assignment) && !ahead.accept_token(&Token::Eq) {
             return Ok(None);
         }
-        if subscript {
-            return Err(
-                Error::unsupported("assigning to an element of an array is not supported")
-                    .with_hint("Assign the whole array."),
-            );
-        }
         let begun = self.c.clone();
         let to = self.target()?;
+        let inside = match part {
+            true => self
+                .c
+                .piece(|t| matches!(t, Token::Assignment | Token::Eq))?
+                .text(None),
+            false => String::new(),
+        };
         self.c.next();
-        let value = self.expression(|t| *t == Token::SemiColon)?;
+        let mut value = self.upto_semicolon()?;
+        if part {
+            value.sql = format!("UPDATE t SET a{inside} = {}", value.sql);
+        }
         let shown = begun.text(Some(&self.c));
-        self.c.expect_token(&Token::SemiColon)?;
-        Ok(Some(Act::Assign { to, value, shown }))
-    }
-
-    /// What can be assigned to.
-    fn target(&mut self) -> Result<Target> {
-        target(&mut self.c, &self.variables)
+        self.ends()?;
+        Ok(Some(Act::Assign {
+            to,
+            value,
+            part,
+            shown,
+        }))
     }
 
     fn branches(&mut self) -> Result<Act> {
@@ -185,51 +213,197 @@ impl Reader<'_> {
         }
         self.c.expect("end")?;
         self.c.expect("if")?;
-        self.c.expect_token(&Token::SemiColon)?;
+        self.ends()?;
         Ok(Act::If {
             branches,
             otherwise,
         })
     }
 
-    fn returned(&mut self) -> Result<Returned> {
+    /// `CASE [value] WHEN … THEN … [ELSE …] END CASE;`
+    fn case(&mut self) -> Result<Act> {
         self.c.next();
-        if self.c.is("next") || self.c.is("query") {
-            return Err(refused("RETURN NEXT and RETURN QUERY are"));
+        let around = self.scope;
+        let subject = match self.c.is("when") {
+            true => None,
+            false => {
+                let value = self.expression(|t| word(t, "when") || *t == Token::SemiColon)?;
+                self.scope_begins(None);
+                let name = format!("__Case__Variable_{}__", self.variables.len());
+                Some((
+                    name.clone(),
+                    self.declare_own(&name, VariableType::Found)?,
+                    value,
+                ))
+            }
+        };
+        let mut branches = Vec::new();
+        while self.c.accept("when") {
+            let mut condition = self.expression(|t| word(t, "then") || *t == Token::SemiColon)?;
+            if let Some((name, ..)) = &subject {
+                condition.sql = format!("\"{name}\" IN ({})", condition.sql);
+            }
+            self.c.expect("then")?;
+            let steps = self.steps(&["when", "else", "end"])?;
+            branches.push((condition, steps));
         }
-        let mut piece = self.c.piece(|t| *t == Token::SemiColon)?;
+        if branches.is_empty() {
+            return Err(self.c.error());
+        }
+        let otherwise = match self.c.accept("else") {
+            true => Some(self.steps(&["end"])?),
+            false => None,
+        };
+        self.scope = around;
+        self.c.expect("end")?;
+        self.c.expect("case")?;
+        self.ends()?;
+        Ok(Act::Case {
+            subject: subject.map(|(_, number, value)| (number, value)),
+            branches,
+            otherwise,
+        })
+    }
+
+    fn returned(&mut self) -> Result<Act> {
+        self.c.next();
+        let is_set = matches!(self.of, Of::Function { set: true, .. });
+        if self.c.is("next") || self.c.is("query") {
+            if !is_set {
+                let what = if self.c.is("next") { "NEXT" } else { "QUERY" };
+                return Err(Error::new(
+                    types::SqlState::DATATYPE_MISMATCH,
+                    format!("cannot use RETURN {what} in a non-SETOF function"),
+                ));
+            }
+            return self.returned_rows();
+        }
+        if self.c.peek() == Some(&Token::SemiColon) {
+            if let Of::Trigger | Of::Function { value: true, .. } = self.of {
+                return Err(self.c.error_of("missing expression"));
+            }
+            self.ends()?;
+            return Ok(Act::Return(Returned::Nothing));
+        }
+        if is_set {
+            return Err(Error::new(
+                types::SqlState::DATATYPE_MISMATCH,
+                "RETURN cannot have a parameter in function returning set",
+            )
+            .with_hint("Use RETURN NEXT or RETURN QUERY."));
+        }
+        let piece = self.c.clone().piece(|t| *t == Token::SemiColon)?;
+        let returned = match self.of {
+            Of::Trigger => side_returned(piece),
+            _ => None,
+        };
+        let value = self.upto_semicolon()?;
+        self.ends()?;
+        Ok(Act::Return(returned.unwrap_or(Returned::Value(value))))
+    }
+
+    /// RETURN NEXT and RETURN QUERY.
+    fn returned_rows(&mut self) -> Result<Act> {
+        if self.c.accept("next") {
+            let value = match self.c.peek() {
+                Some(Token::SemiColon) => None,
+                _ => Some(self.upto_semicolon()?),
+            };
+            self.ends()?;
+            return Ok(Act::ReturnNext(value));
+        }
+        self.c.next();
+        let rows = match self.c.accept("execute") {
+            true => {
+                let mut piece = self.c.piece(|t| *t == Token::SemiColon)?;
+                let (sql, using, into) = self.executed(&mut piece)?;
+                if into.is_some() {
+                    return Err(syntax("syntax error at or near \"into\""));
+                }
+                Rows::Execute { sql, using }
+            }
+            false => Rows::Query(self.upto_semicolon()?),
+        };
+        self.ends()?;
+        Ok(Act::ReturnQuery(rows))
+    }
+
+    fn raised(&mut self) -> Result<Act> {
+        let piece = self.c.piece(|t| *t == Token::SemiColon)?;
         if piece.at_end() {
+            return Ok(Act::Reraise);
+        }
+        let raise = raise::read(piece, &mut |sql| self.text(sql))?;
+        Ok(Act::Raise(Box::new(raise)))
+    }
+
+    fn assert(&mut self) -> Result<Act> {
+        self.c.next();
+        let condition = self.expression(|t| matches!(t, Token::Comma | Token::SemiColon))?;
+        let message = match self.c.accept_token(&Token::Comma) {
+            true => Some(self.upto_semicolon()?),
+            false => None,
+        };
+        Ok(Act::Assert { condition, message })
+    }
+
+    /// `GET [CURRENT | STACKED] DIAGNOSTICS target {:= | =} item, …`
+    fn diagnostics(&mut self) -> Result<Act> {
+        self.c.next();
+        let stacked = self.c.accept("stacked");
+        if !stacked {
+            self.c.accept("current");
+        }
+        self.c.expect("diagnostics")?;
+        if stacked && self.caught == 0 {
+            return Err(Error::new(
+                types::SqlState(*b"0Z002"),
+                "GET STACKED DIAGNOSTICS cannot be used outside an exception handler",
+            ));
+        }
+        let mut items = Vec::new();
+        loop {
+            let to = self.target()?;
+            if !self.c.accept_token(&Token::Assignment) {
+                self.c.expect_token(&Token::Eq)?;
+            }
+            items.push((to, diagnostics::item(&mut self.c, stacked)?));
+            if !self.c.accept_token(&Token::Comma) {
+                return Ok(Act::Diagnostics { stacked, items });
+            }
+        }
+    }
+
+    /// `text [INTO …] [USING …]`, in any order, of EXECUTE.
+    pub(super) fn executed(
+        &mut self,
+        c: &mut Cursor<'a>,
+    ) -> Result<(Text, Vec<Text>, Option<Into>)> {
+        let ends = |t: &Token| word(t, "into") || word(t, "using");
+        let head = upto(c, ends);
+        if head.at_end() {
             return Err(self.c.error_of("missing expression"));
         }
-        while piece.accept_token(&Token::LParen) {}
-        let returned = if piece.accept("null") {
-            Some(Returned::Null)
-        } else if piece.accept("coalesce") {
-            piece.expect_token(&Token::LParen)?;
-            let first = side(&mut piece);
-            piece.expect_token(&Token::Comma)?;
-            first
-                .zip(side(&mut piece))
-                .map(|(a, b)| Returned::Either(a, b))
-        } else {
-            side(&mut piece).map(Returned::Row)
-        };
-        while piece.accept_token(&Token::RParen) {}
-        match returned {
-            Some(returned) if piece.at_end() => Ok(returned),
-            _ => Err(Error::unsupported(
-                "RETURN of anything but NEW, OLD and NULL is not supported",
-            )
-            .with_hint("Assign to columns of NEW, and return it.")),
+        let sql = self.text(head.text(None));
+        let (mut using, mut into) = (Vec::new(), None);
+        while !c.at_end() {
+            if c.accept("into") && into.is_none() {
+                into = Some(self.destination(c)?);
+            } else if c.accept("using") && using.is_empty() {
+                let list = upto(c, ends);
+                using = self.list(list)?;
+            } else {
+                return Err(c.error());
+            }
         }
+        Ok((sql, using, into))
     }
 
     /// A statement in SQL, without its INTO.
     fn sql(&mut self) -> Result<Act> {
-        let piece = self.c.piece(|t| *t == Token::SemiColon)?;
-        self.c.expect_token(&Token::SemiColon)?;
-        let begun = piece.clone();
-        let mut c = piece;
+        let mut c = self.c.piece(|t| *t == Token::SemiColon)?;
+        self.ends()?;
+        let begun = c.clone();
         let (mut depth, mut before) = (0usize, String::new());
         while let Some(token) = c.peek() {
             match token {
@@ -244,7 +418,7 @@ impl Reader<'_> {
                     let into = self.destination(&mut c)?;
                     let sql = format!("{head} {}", c.text(None));
                     return Ok(Act::Run {
-                        sql: sql.trim_end().to_owned(),
+                        sql: self.text(sql.trim_end().to_owned()),
                         into: Some(into),
                     });
                 }
@@ -257,55 +431,39 @@ impl Reader<'_> {
             c.next();
         }
         Ok(Act::Run {
-            sql: begun.text(None),
+            sql: self.text(begun.text(None)),
             into: None,
         })
     }
+}
 
-    fn destination(&self, c: &mut Cursor) -> Result<Into> {
-        let strict = c.accept("strict");
-        let mut targets = Vec::new();
-        loop {
-            targets.push(target(c, &self.variables)?);
-            if !c.accept_token(&Token::Comma) {
-                return Ok(Into { targets, strict });
-            }
+/// A reader of what there is up to a token that ends it, or to the end.
+fn upto<'a>(c: &mut Cursor<'a>, ends: impl Fn(&Token) -> bool) -> Cursor<'a> {
+    match c.piece(ends) {
+        Ok(piece) => piece,
+        Err(_) => {
+            let whole = c.clone();
+            c.skip_all();
+            whole
         }
     }
 }
 
-/// A place to put a value.
-fn target(c: &mut Cursor, variables: &[super::Variable]) -> Result<Target> {
-    let place = c.clone();
-    if let Some(side) = side(c) {
-        if !c.accept_token(&Token::Period) {
-            return Err(Error::unsupported("assigning a whole row is not supported")
-                .with_hint("Assign to its columns."));
-        }
-        return Ok(Target::Column(side, c.name()?));
-    }
-    let name = c.name()?;
-    if name == "found" {
-        return Ok(Target::Found);
-    }
-    let at = variables.iter().position(|v| v.name == name);
-    match at {
-        Some(at) if !variables.get(at).is_some_and(|v| v.constant) => Ok(Target::Variable(at)),
-        None if !GIVEN.contains(&name.as_str()) => {
-            let e = Error::new(
-                SqlState::SYNTAX_ERROR,
-                format!("\"{name}\" is not a known variable"),
-            );
-            Err(match place.error().position() {
-                Some(at) => e.at(at),
-                None => e,
-            })
-        }
-        _ => Err(Error::new(
-            SqlState::ERROR_IN_ASSIGNMENT,
-            format!("variable \"{name}\" is declared CONSTANT"),
-        )),
-    }
+/// What the function of a trigger most often returns.
+fn side_returned(mut piece: Cursor) -> Option<Returned> {
+    while piece.accept_token(&Token::LParen) {}
+    let returned = if piece.accept("null") {
+        Returned::Null
+    } else if piece.accept("coalesce") {
+        piece.expect_token(&Token::LParen).ok()?;
+        let first = side(&mut piece)?;
+        piece.expect_token(&Token::Comma).ok()?;
+        Returned::Either(first, side(&mut piece)?)
+    } else {
+        Returned::Row(side(&mut piece)?)
+    };
+    while piece.accept_token(&Token::RParen) {}
+    piece.at_end().then_some(returned)
 }
 
 fn side(c: &mut Cursor) -> Option<Side> {
@@ -318,8 +476,6 @@ fn side(c: &mut Cursor) -> Option<Side> {
     }
 }
 
-fn refused(what: &str) -> Error {
-    Error::unsupported(format!("{what} not supported in PL/pgSQL")).with_hint(
-        "There are assignments, IF, RAISE, RETURN, PERFORM, SELECT … INTO, INSERT, UPDATE, DELETE and MERGE.",
-    )
+fn refused(what: &str, hint: &str) -> Error {
+    Error::unsupported(format!("{what} not supported in PL/pgSQL")).with_hint(hint)
 }

@@ -44,6 +44,7 @@ impl Change {
             ObjectKind::Type => "ALTER TYPE",
             ObjectKind::Domain => "ALTER DOMAIN",
             ObjectKind::Function => "ALTER FUNCTION",
+            ObjectKind::Procedure => "ALTER PROCEDURE",
         };
         self.notices.extend(alter.notices.iter().cloned());
         match &alter.target {

@@ -70,7 +70,7 @@ impl Change {
                 let ty = self.type_named(name)?;
                 Ok(key(class_oid("pg_type"), ty.oid))
             }
-            ObjectKind::Function => {
+            ObjectKind::Function | ObjectKind::Procedure => {
                 let oid = self.function_named(name, None)?.oid;
                 Ok(key(class_oid("pg_proc"), oid))
             }

@@ -23,6 +23,7 @@ impl Change {
             ObjectKind::Type => "DROP TYPE",
             ObjectKind::Domain => "DROP DOMAIN",
             ObjectKind::Function => "DROP FUNCTION",
+            ObjectKind::Procedure => "DROP PROCEDURE",
         };
         let mut roots = Vec::new();
         for (at, name) in drop.names.iter().enumerate() {
@@ -39,10 +40,12 @@ impl Change {
     fn passed_over(&mut self, kind: ObjectKind, name: &QualifiedName, e: &Error) {
         let notice = match (kind, e.code()) {
             (_, SqlState::INVALID_SCHEMA_NAME) => format!("{}, skipping", e.message()),
-            (ObjectKind::Function, _) => match e.message().starts_with("could not find") {
-                true => format!("function {}() does not exist, skipping", name.name),
-                false => format!("{}, skipping", e.message()),
-            },
+            (ObjectKind::Function | ObjectKind::Procedure, _) => {
+                match e.message().starts_with("could not find") {
+                    true => format!("{} {}() does not exist, skipping", kind.name(), name.name),
+                    false => format!("{}, skipping", e.message()),
+                }
+            }
             (ObjectKind::Domain, _) => format!("type \"{}\" does not exist, skipping", name.name),
             (kind, _) => format!("{} \"{}\" does not exist, skipping", kind.name(), name.name),
         };
@@ -85,8 +88,22 @@ impl Change {
                     _ => Ok(Node::Type(ty.oid)),
                 }
             }
-            ObjectKind::Function => {
-                let found = self.function_named(name, args)?;
+            ObjectKind::Function | ObjectKind::Procedure => {
+                let wanted = kind == ObjectKind::Procedure;
+                let found = self.function_named(name, args).map_err(|e| match wanted {
+                    true => e.reworded(|text| text.replacen("function", "procedure", 1)),
+                    false => e,
+                })?;
+                if found.is_procedure() != wanted {
+                    return Err(Error::new(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!(
+                            "{} is not a {}",
+                            self.catalog.function_signature(&found).replace(',', ", "),
+                            kind.name()
+                        ),
+                    ));
+                }
                 Ok(Node::Function(found.oid))
             }
             ObjectKind::Table

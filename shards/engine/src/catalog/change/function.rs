@@ -13,7 +13,10 @@ use types::{DataType, Error, Result, SqlState};
 
 impl Change {
     pub(super) fn create_function(&mut self, new: &Function, or_replace: bool) -> Result<()> {
-        self.tag = "CREATE FUNCTION";
+        self.tag = match new.is_procedure() {
+            true => "CREATE PROCEDURE",
+            false => "CREATE FUNCTION",
+        };
         self.known_schema(&new.schema)?;
         let mut all = self.catalog.functions.values();
         let same = |f: &&Arc<Function>| {
@@ -49,7 +52,16 @@ impl Change {
         let refused = |message: String| {
             Err(Error::new(SqlState::INVALID_FUNCTION_DEFINITION, message).with_hint(hint.clone()))
         };
-        if old.returns != new.returns || old.language != new.language {
+        if old.is_procedure() != new.is_procedure() {
+            let what = if old.is_procedure() {
+                "procedure"
+            } else {
+                "function"
+            };
+            let e = Error::new(SqlState::WRONG_OBJECT_TYPE, "cannot change routine kind");
+            return Err(e.with_detail(format!("\"{}\" is a {what}.", old.name)));
+        }
+        if old.returns != new.returns || old.is_of_triggers() != new.is_of_triggers() {
             return refused("cannot change return type of existing function".into());
         }
         for (old, new) in old.args.iter().zip(&new.args) {

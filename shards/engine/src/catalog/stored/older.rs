@@ -39,11 +39,11 @@ impl From<FourthFunction> for crate::catalog::Function {
     fn from(old: FourthFunction) -> crate::catalog::Function {
         let FourthFunction { third, language } = old;
         let body = match language {
-            Language::PlPgSql => third.body,
             Language::Sql => Stated {
                 sql: third.body.sql,
                 ..Stated::default()
             },
+            _ => third.body,
         };
         let mut new = crate::catalog::Function {
             oid: third.oid,

@@ -103,7 +103,7 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         text(&f.name),
         oid(objects::schema(&ctx.catalog, &f.schema)),
         oid(OWNER),
-        oid(match f.is_of_triggers() {
+        oid(match f.is_program() {
             true => PLPGSQL,
             false => SQL,
         }),
@@ -111,7 +111,7 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         Value::Float4(if f.returns.set { 1000.0 } else { 0.0 }),
         oid(0),
         no_proc(),
-        ch("f"),
+        ch(if f.is_procedure() { "p" } else { "f" }),
         yes(f.definer),
         yes(false),
         yes(f.strict),
@@ -157,7 +157,11 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
             database(),
             schema,
             name,
-            text("FUNCTION"),
+            text(if f.is_procedure() {
+                "PROCEDURE"
+            } else {
+                "FUNCTION"
+            }),
         ];
         row.resize(13, Value::Null);
         let single = f.returns.columns.is_empty();
@@ -175,7 +179,7 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
             false => row.extend([database(), text("pg_catalog"), text("record")]),
         }
         row.resize(35, Value::Null);
-        let (body, language) = match f.is_of_triggers() {
+        let (body, language) = match f.is_program() {
             true => ("EXTERNAL", "PLPGSQL"),
             false => ("SQL", "SQL"),
         };

@@ -108,6 +108,9 @@ pub static FUNCTIONS: &[Function] = &[
     Function::new("pg_get_function_result", &[Oid], Text, |c, a| {
         let oid = args::oid(a, 0)?;
         if let Some(f) = c.catalog.functions.get(&oid) {
+            if f.is_procedure() {
+                return Ok(Value::Null);
+            }
             return Ok(shown(c, &c.catalog.function_result(f), None).into());
         }
         Ok(functions::by_oid(oid).map_or(Value::Null, |f| pseudo_name(f.ret).into()))
