@@ -1,7 +1,7 @@
 //! Commits whose records are in the log and not yet on the disk.
 //!
 //! Owns: the queue of them, in the order of their records, and the one task that carries out those that a flush has made
-//! durable: all of them are decided, then each puts its writes where they belong, gives its locks back and is answered.
+//! durable: all of them are decided, then each puts its writes where they belong, gives back the locks that it still has and is answered.
 //! Asked by: `commit`. Never: depends on who waits for the answer: a commit that has been appended runs to its end.
 //! Bounds: one entry for each transaction that is committing here, at most one a connection; the log's backlog by `Store::admit`;
 //! garbage that is still to be collected by `UNCOLLECTED_MAX` writes.

@@ -2,7 +2,7 @@
 //!
 //! Owns: who holds which key or table, and who waits, first come first served. Asked by: `Partition` before it reads what a
 //! write depends on. Never: blocks a reader. Row locks are exclusive, but for those of FOR SHARE; table locks are
-//! shared by writers and exclusive for changes of the table's definition. All are held until the transaction ends in this partition. A transaction with more
+//! shared by writers and exclusive for changes of the table's definition. Rows' are held until the commit is in the log (`passing`), all others until the transaction ends in this partition. A transaction with more
 //! row locks than an eighth of its ceiling takes the table's exclusive lock in their place, and waits for it if it must.
 //! Bounds: a waiter is a running statement, so at most one per connection; a cycle of waits within one partition ends with
 //! 40P01 at once. A longer wait is told to `Suspects`, and ends with 40P01 when the front has found a cycle over partitions.
