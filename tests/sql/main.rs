@@ -232,7 +232,11 @@ fn the_language_is_as_documented() {
 
 #[test]
 fn views_are_as_documented() {
-    conforms("evidence/slt_lang_createview.test");
+    // What PostgreSQL has automatically updatable views for.
+    conforms_but(
+        "evidence/slt_lang_createview.test",
+        &["DELETE FROM view1 WHERE x>0", "UPDATE view1 SET x=2"],
+    );
     conforms("evidence/slt_lang_dropview.test");
 }
 

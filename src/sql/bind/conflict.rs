@@ -2,8 +2,8 @@
 //!
 //! Owns: inference of the constraint from columns or name, and the scope of `excluded`. Source: `transformOnConflictClause`.
 
-use super::from::of_table;
-use super::scope::{Entry, Scope};
+use super::scope::Scope;
+use super::through::{Change, Target};
 use super::{Binder, Clause, Cx, names, syntax, walk};
 use crate::parse::Lines;
 use crate::parse::infer::{self, Inference};
@@ -19,9 +19,10 @@ impl<'a> Binder<'a> {
     pub(super) fn on_conflict(
         &mut self,
         c: &'a ast::OnConflict,
-        table: &Arc<Table>,
+        changed: &Target,
         alias: Option<&ast::Ident>,
     ) -> Result<OnConflict> {
+        let table = &*changed.named;
         let target = match &c.conflict_target {
             None => None,
             Some(ast::ConflictTarget::Columns(columns)) => Some(match infer::read(columns)? {
@@ -39,8 +40,9 @@ impl<'a> Binder<'a> {
                     )
                     .with_hint("For example, ON CONFLICT (column_name)."));
                 }
-                let mut cx = Cx::new(self.conflict_scope(table, alias), Clause::Update);
-                let assignments = self.assignments(&update.assignments, table, &mut cx)?;
+                let mut cx = Cx::new(conflict_scope(changed, alias), Clause::Update);
+                let assignments = self.assignments(&update.assignments, table, &mut cx);
+                let assignments = assignments.map_err(|e| changed.explained(Change::Update, e))?;
                 let filter = match &update.selection {
                     Some(e) => {
                         cx.clause = Clause::Where;
@@ -56,21 +58,6 @@ impl<'a> Binder<'a> {
             }
         };
         Ok(OnConflict { target, action })
-    }
-
-    /// The existing row under the table's name, then the proposed one as `excluded`.
-    fn conflict_scope(&self, table: &Table, alias: Option<&ast::Ident>) -> Rc<Scope> {
-        let own = self.table_scope(table, alias);
-        let mut excluded = of_table(table);
-        excluded.alias = "excluded".into();
-        (excluded.schema, excluded.table) = (None, None);
-        let other = Scope::single(excluded).shifted(own.width);
-        let mut scope = (*own).clone();
-        scope.width += other.width;
-        scope.relations.extend(other.relations);
-        let visible: Vec<Entry> = other.visible;
-        scope.visible.extend(visible);
-        Rc::new(scope)
     }
 
     fn conflict_columns(&self, columns: &[ast::Ident], table: &Table) -> Result<ConflictTarget> {
@@ -137,6 +124,22 @@ impl<'a> Binder<'a> {
             .map(|i| ConflictTarget::Unique(i.clone()))
             .ok_or_else(no_constraint)
     }
+}
+
+/// The existing row under the table's name, then the proposed one as `excluded`.
+fn conflict_scope(changed: &Target, alias: Option<&ast::Ident>) -> Rc<Scope> {
+    let own = changed.scope(alias);
+    let mut other = changed.scope(None);
+    for excluded in &mut other.relations {
+        excluded.alias = "excluded".into();
+        (excluded.schema, excluded.table) = (None, None);
+    }
+    let other = other.shifted(own.width);
+    let mut scope = own;
+    scope.width += other.width;
+    scope.relations.extend(other.relations);
+    scope.visible.extend(other.visible);
+    Rc::new(scope)
 }
 
 fn no_constraint() -> Error {

@@ -108,10 +108,11 @@ impl<'a> Binder<'a> {
             return self.derived_rel(rel.plan, &rel.columns, &base, alias);
         }
         let found = self.relation(schema.as_deref(), &base, alias);
-        let (plan, relation) = found.map_err(|e| match names::first_ident(name) {
+        let (plan, mut relation) = found.map_err(|e| match names::first_ident(name) {
             Some(i) => self.at(e, i.span),
             None => e,
         })?;
+        self.note_relation(name, alias, &mut relation);
         Ok((plan, Scope::single(relation)))
     }
 
@@ -199,7 +200,7 @@ impl<'a> Binder<'a> {
 
     /// A base table by name, for statements that change or copy it.
     /// 0A000 for the temporary table of another session.
-    fn own_or_lasting(&self, table: &engine::catalog::Table) -> Result<()> {
+    pub(super) fn own_or_lasting(&self, table: &engine::catalog::Table) -> Result<()> {
         let own = || engine::catalog::path::temporary(self.env.context);
         if !table.is_temporary() || table.schema == own() {
             return Ok(());
@@ -322,7 +323,7 @@ impl<'a> Binder<'a> {
 
 /// A base table's columns and key.
 /// A materialized view has the rows of its query, and no others.
-fn changeable(table: Arc<Table>) -> Result<Arc<Table>> {
+pub(super) fn changeable(table: Arc<Table>) -> Result<Arc<Table>> {
     match table.kind {
         TableKind::Materialized { .. } => Err(Error::new(
             SqlState::WRONG_OBJECT_TYPE,

@@ -26,6 +26,8 @@ pub(super) struct Grouping<'s> {
     named: usize,
     sets: Option<Vec<Vec<bool>>>,
     scope: &'s Scope,
+    /// Oids of tables that a column follows from the primary key of.
+    pub keys_of: Vec<u32>,
 }
 
 impl<'s> Grouping<'s> {
@@ -37,6 +39,7 @@ impl<'s> Grouping<'s> {
             groups: exprs,
             sets: groups.sets,
             scope,
+            keys_of: Vec::new(),
         }
     }
 
@@ -192,15 +195,15 @@ impl<'s> Grouping<'s> {
     fn dependent(&mut self, column: usize, ty: DataType) -> Option<usize> {
         let is = |e: &Expr, i: usize| matches!(e, Expr::Column(j, _) if *j == i);
         let named = self.groups.get(..self.named)?;
-        let follows = self.scope.relations.iter().any(|r| {
+        let from = self.scope.relations.iter().find(|r| {
             let key = r.key.iter().filter_map(|k| r.columns.get(*k));
             let mut key = key.map(|e| &e.expr).peekable();
             key.peek().is_some()
                 && r.columns.iter().any(|e| is(&e.expr, column))
                 && key.all(|k| named.iter().any(|g| walk::same(g, k)))
         });
-        if !follows {
-            return None;
+        if let DataType::Composite(oid) = from?.row_type {
+            self.keys_of.push(oid);
         }
         self.groups.push(Expr::Column(column, ty));
         Some(self.groups.len() - 1)

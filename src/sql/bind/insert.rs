@@ -4,6 +4,7 @@
 
 use super::places::Place;
 use super::query::Rel;
+use super::through::Change;
 use super::{Binder, Clause, Cx, names, syntax};
 use crate::parse::Overriding;
 use crate::statement::Statement;
@@ -27,8 +28,13 @@ impl<'a> Binder<'a> {
         let TableObject::TableName(name) = &i.table else {
             return Err(syntax("syntax error after INSERT INTO"));
         };
-        let table = self.base_table(name)?;
-        let targets = self.insert_places(&table, &i.columns)?;
+        let target = self.changed(name, Change::Insert)?;
+        let targets = match i.columns.as_slice() {
+            [] => Ok(target.places()),
+            columns => self.insert_places(&target.named, columns),
+        };
+        let targets = targets.map_err(|e| target.explained(Change::Insert, e))?;
+        let table = target.table.clone();
         let source = match &i.source {
             None => Plan::Values {
                 rows: vec![self.whole_row(
@@ -38,17 +44,17 @@ impl<'a> Binder<'a> {
                     &mut Cx::new(Rc::default(), Clause::Values),
                 )?],
             },
-            Some(q) => self.insert_source(q, &table, &targets, !i.columns.is_empty())?,
+            Some(q) => self.insert_source(q, &target.named, &targets, !i.columns.is_empty())?,
         };
         let alias = i.table_alias.as_ref().map(|a| &a.alias);
         let source = generated(&table, source);
         let on_conflict = match &i.on {
             None => None,
-            Some(OnInsert::OnConflict(c)) => Some(self.on_conflict(c, &table, alias)?),
+            Some(OnInsert::OnConflict(c)) => Some(self.on_conflict(c, &target, alias)?),
             Some(_) => return Err(syntax("syntax error after VALUES")),
         };
         let returning = match &i.returning {
-            Some(items) => Some(self.returning(items, self.table_scope(&table, alias))?),
+            Some(items) => Some(self.returning(items, Rc::new(target.scope(alias)))?),
             None => None,
         };
         Ok(Statement::Insert(Insert {

@@ -41,6 +41,7 @@ impl<'a> Binder<'a> {
             );
             return Err(self.at(e, span));
         }
+        self.note_string(s, span);
         Ok(unknown(s))
     }
 

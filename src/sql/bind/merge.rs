@@ -27,15 +27,13 @@ impl<'a> Binder<'a> {
     /// The target and the items of FROM or USING.
     pub(super) fn sides(
         &mut self,
-        table: &Table,
-        alias: Option<&ast::Ident>,
+        own: Scope,
         items: Option<&'a [ast::TableWithJoins]>,
     ) -> Result<Sides> {
-        let own = self.table_scope(table, alias);
         let Some(items) = items else {
             return Ok(Sides {
                 source: None,
-                scope: own,
+                scope: Rc::new(own),
             });
         };
         let (plan, scope) = self.from(items)?;

@@ -32,6 +32,7 @@ mod ordered_set;
 mod places;
 pub mod program;
 mod query;
+mod restate;
 pub mod routine;
 mod rows;
 mod scope;
@@ -42,8 +43,8 @@ mod sets;
 mod special;
 mod subquery;
 mod targets;
+mod through;
 mod ties;
-
 mod user_type;
 mod view;
 pub(super) mod walk;

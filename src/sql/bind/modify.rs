@@ -5,6 +5,7 @@
 use super::insert::is_default;
 use super::places::Place;
 use super::scope::Scope;
+use super::through::{Change, Target};
 use super::{Binder, Clause, Cx, merge, rows, syntax};
 use crate::statement::Statement;
 use engine::catalog::triggers::Event;
@@ -29,11 +30,14 @@ impl<'a> Binder<'a> {
                 return Err(syntax("syntax error at or near \"FROM\""));
             }
         };
-        let (table, alias) = self.changed_table(&u.table)?;
-        let sides = self.sides(&table, alias, from)?;
+        let (target, alias) = self.changed_table(&u.table, Change::Update)?;
+        let table = target.table.clone();
+        let sides = self.sides(target.scope(alias), from)?;
         let mut cx = Cx::new(sides.scope.clone(), Clause::Update);
-        let assignments = self.assignments(&u.assignments, &table, &mut cx)?;
+        let assignments = self.assignments(&u.assignments, &target.named, &mut cx);
+        let assignments = assignments.map_err(|e| target.explained(Change::Update, e))?;
         let filter = self.where_clause(u.selection.as_ref(), &mut cx)?;
+        let filter = target.condition(filter);
         let returning = match &u.returning {
             Some(items) => Some(self.returning(items, sides.scope.clone())?),
             None => None,
@@ -73,10 +77,12 @@ impl<'a> Binder<'a> {
         if foreign {
             return Err(syntax("syntax error in DELETE"));
         }
-        let (table, alias) = self.changed_table(table)?;
-        let sides = self.sides(&table, alias, d.using.as_deref())?;
+        let (target, alias) = self.changed_table(table, Change::Delete)?;
+        let table = target.table.clone();
+        let sides = self.sides(target.scope(alias), d.using.as_deref())?;
         let mut cx = Cx::new(sides.scope.clone(), Clause::Where);
         let filter = self.where_clause(d.selection.as_ref(), &mut cx)?;
+        let filter = target.condition(filter);
         let returning = match &d.returning {
             Some(items) => Some(self.returning(items, sides.scope.clone())?),
             None => None,
@@ -101,7 +107,8 @@ impl<'a> Binder<'a> {
     fn changed_table(
         &mut self,
         t: &'a TableWithJoins,
-    ) -> Result<(Arc<Table>, Option<&'a ast::Ident>)> {
+        change: Change,
+    ) -> Result<(Target, Option<&'a ast::Ident>)> {
         let TableFactor::Table {
             name,
             alias,
@@ -114,8 +121,8 @@ impl<'a> Binder<'a> {
         if !t.joins.is_empty() {
             return Err(syntax("syntax error after the table's name"));
         }
-        let table = self.base_table(name)?;
-        Ok((table, alias.as_ref().map(|a| &a.name)))
+        let target = self.changed(name, change)?;
+        Ok((target, alias.as_ref().map(|a| &a.name)))
     }
 
     fn where_clause(&mut self, e: Option<&'a ast::Expr>, cx: &mut Cx) -> Result<Option<Expr>> {

@@ -72,12 +72,17 @@ pub fn first_ident(name: &ObjectName) -> Option<&Ident> {
     })
 }
 
-/// The last part of a dotted name, folded.
-pub fn first_last(name: &ObjectName) -> Option<String> {
+/// The identifier that a dotted name ends with.
+pub fn last_ident(name: &ObjectName) -> Option<&Ident> {
     match name.0.last()? {
-        ObjectNamePart::Identifier(i) => Some(ident(i)),
+        ObjectNamePart::Identifier(i) => Some(i),
         ObjectNamePart::Function(_) => None,
     }
+}
+
+/// The last part of a dotted name, folded.
+pub fn first_last(name: &ObjectName) -> Option<String> {
+    last_ident(name).map(ident)
 }
 
 /// A function named with a schema that holds none.

@@ -128,9 +128,17 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// `(a, b) < (c, d)` is `a < c OR (a = c AND b < d)`; the last field keeps the operator itself.
+    /// `(a, b) < (c, d)` is `a <= c AND (a < c OR (a = c AND b < d))`; the last field keeps the operator itself. The first condition
+    /// follows from the other one, and says where rows can be.
     fn order_rows(&mut self, symbol: &str, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
         let strict = symbol.trim_end_matches('=');
+        let first = match (left.as_slice(), right.as_slice()) {
+            ([l, _, ..], [r, _, ..]) => {
+                let (l, r) = (self.copy(l)?, self.copy(r)?);
+                Some(self.infix(&format!("{strict}="), l, r)?)
+            }
+            _ => None,
+        };
         let mut out: Option<Expr> = None;
         for (l, r) in left.into_iter().zip(right).rev() {
             out = Some(match out {
@@ -143,7 +151,11 @@ impl<'a> Binder<'a> {
                 }
             });
         }
-        out.ok_or_else(|| syntax("cannot compare rows of zero length"))
+        let out = out.ok_or_else(|| syntax("cannot compare rows of zero length"))?;
+        Ok(match first {
+            Some(first) => Expr::And(vec![first, out]),
+            None => out,
+        })
     }
 
     pub(super) fn row_in_list(

@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub attnum: i16,
     /// Of records: what they are known to have.
     pub fields: Option<Arc<[RecordField]>>,
+    /// In a text that is kept (`restate`): where its relation is named, from 1; 0 for what has no place or cannot be renamed.
+    pub origin: u32,
 }
 
 /// A named item of FROM.
@@ -91,6 +93,7 @@ impl Entry {
             table: column.table,
             attnum: column.attnum,
             fields: None,
+            origin: 0,
         }
     }
 
@@ -103,6 +106,7 @@ impl Entry {
             table: 0,
             attnum: 0,
             fields: None,
+            origin: 0,
         }
     }
 
@@ -272,6 +276,7 @@ pub(super) fn rename(
     }
     for (entry, column) in entries.iter_mut().zip(columns) {
         entry.name = names::ident(&column.name);
+        entry.origin = 0;
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl<'a> Binder<'a> {
         cx.series = Some(Vec::new());
         cx.windows = Some(window::Collector::default());
         self.named_windows(&s.named_window, &mut cx)?;
-        let targets = self.targets(&s.projection, &mut cx)?;
+        let targets = self.select_list(s, &mut cx)?;
         let series = cx.series.take().unwrap_or_default();
         let mut block = Block {
             shown: targets.len(),
@@ -106,6 +106,12 @@ impl<'a> Binder<'a> {
         }
         plan = self.under_targets(plan, above, &mut block)?;
         Ok(assemble(plan, block))
+    }
+
+    fn select_list(&mut self, s: &'a ast::Select, cx: &mut Cx) -> Result<Vec<Target>> {
+        let targets = self.targets(&s.projection, cx)?;
+        self.note_list(s, &cx.scope);
+        Ok(targets)
     }
 
     fn settle_targets(&mut self, block: &mut Block) -> Result<()> {
@@ -349,6 +355,7 @@ impl<'a> Binder<'a> {
         series_args.try_for_each(&mut number)?;
         above.windows.number_aggregates(&grouping)?;
         above.width = grouping.width() + calls.len();
+        self.relies_on_keys(&grouping.keys_of);
         let plan = grouping.over(input, below, calls);
         Ok(match block.having.take() {
             Some(predicate) => Plan::Filter {

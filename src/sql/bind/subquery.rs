@@ -135,6 +135,7 @@ impl<'a> Binder<'a> {
         let look = |scope: &Scope| match scope.unqualified(name)? {
             Found::Column(e) => {
                 self.saw(e);
+                self.note_column(e, std::slice::from_ref(i), scope);
                 Ok(Some(e.expr.clone()))
             }
             _ => Ok(None),
@@ -190,6 +191,7 @@ impl<'a> Binder<'a> {
             _ if relation_seen => Ok(None),
             Found::Column(e) => {
                 self.saw(e);
+                self.note_column(e, parts, scope);
                 Ok(Some(e.expr.clone()))
             }
             Found::NoSuchColumn => {

@@ -149,7 +149,7 @@ impl Target {
 }
 
 /// What stands before `.*`, where that is more than a table's name.
-fn expansion(e: &ast::Expr) -> Option<(&ast::Expr, &[AccessExpr])> {
+pub(super) fn expansion(e: &ast::Expr) -> Option<(&ast::Expr, &[AccessExpr])> {
     let ast::Expr::CompoundFieldAccess { root, access_chain } = e else {
         return None;
     };

@@ -115,7 +115,11 @@ impl<'a> Binder<'a> {
     pub(super) fn user_type(&self, name: &ast::ObjectName) -> Result<Option<DataType>> {
         let (schema, base) = self.qualified(name)?;
         let catalog = &self.env.catalog;
-        Ok(catalog.user_type(&self.path, schema.as_deref(), &base))
+        let found = catalog.user_type(&self.path, schema.as_deref(), &base);
+        if let Some(oid) = found.filter(|t| !t.is_array()).and_then(DataType::user_oid) {
+            self.note_type(name, oid);
+        }
+        Ok(found)
     }
 
     /// A type by its name: where it was found, else where it would be made.

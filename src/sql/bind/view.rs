@@ -7,13 +7,14 @@
 use super::from::{named, of_table};
 use super::query::Rel;
 use super::scope::{Entry, Relation};
-use super::{Binder, names, unplaced};
+use super::{Binder, names, restate, unplaced};
 use crate::parse::{self, Ast, define};
 use crate::statement::Statement;
 use engine::catalog::objects::{ReadColumn, Reads, ViewColumn};
 use engine::catalog::{
     ColumnDef, Index, Relation as Found, Sequence, Stated, Table, TableKind, View,
 };
+use engine::catalog::{kept, path};
 use engine::exec::functions::domains::cast_to_domain;
 use engine::exec::functions::quote_identifier;
 use engine::plan::ddl::{CreateView, Ddl};
@@ -30,13 +31,15 @@ pub(super) struct Reading {
     reads: Vec<Reads>,
     /// Oids and numbers of columns that it names.
     columns: BTreeSet<(u32, i16)>,
-    /// Oids of functions that it calls.
-    functions: BTreeSet<u32>,
+    /// Oids of functions that it calls, and of primary keys that columns follow from in groups.
+    others: BTreeSet<u32>,
+    /// Of the places of names, where the text is to have marks.
+    pub notes: Option<restate::Notes>,
 }
 
 impl Reading {
     pub(super) fn function(&mut self, oid: u32) {
-        self.functions.insert(oid);
+        self.others.insert(oid);
     }
 }
 
@@ -73,6 +76,24 @@ impl<'a> Binder<'a> {
         {
             reading.borrow_mut().columns.insert((e.table, e.attnum));
         }
+    }
+
+    /// What is grouped relies on these tables' primary keys.
+    pub(super) fn relies_on_keys(&self, tables: &[u32]) {
+        let Some(reading) = &self.reading else {
+            return;
+        };
+        let key = |oid: &u32| {
+            Some(
+                self.env
+                    .catalog
+                    .table(types::TableId(*oid))?
+                    .primary_key_id
+                    .0,
+            )
+        };
+        let keys = tables.iter().filter_map(key);
+        reading.borrow_mut().others.extend(keys);
     }
 
     pub(super) fn table_source(
@@ -217,16 +238,8 @@ impl<'a> Binder<'a> {
     /// The rows of a stated query.
     fn stated(&mut self, query: &Stated) -> Result<Rel> {
         self.count_relation()?;
-        let mut parsed = parse::parse(&query.sql)?;
-        let (Some(parsed), true) = (parsed.pop(), parsed.is_empty()) else {
-            return Err(Error::internal("a view of more than one statement"));
-        };
-        let Ast::Sql(statement) = &parsed.ast else {
-            return Err(Error::internal("a view that is no query"));
-        };
-        let ast::Statement::Query(q) = &**statement else {
-            return Err(Error::internal("a view that is no query"));
-        };
+        let parsed = parsed(&kept::as_made(self.env.catalog, &query.sql))?;
+        let q = query_of(&parsed)?;
         let mut inner = Binder::new(self.env, &parsed.lines);
         inner.path.clone_from(&query.path);
         inner.view = Some(query);
@@ -239,6 +252,103 @@ impl<'a> Binder<'a> {
         let rel = inner.query(q);
         self.counts_on_from(&inner);
         rel.map_err(unplaced)
+    }
+
+    /// The text that is kept, in which the columns have the names that the view gives them.
+    fn kept_text(
+        &self,
+        stated: &Stated,
+        name: &ast::ObjectName,
+        columns: &[ast::Ident],
+    ) -> Result<String> {
+        let given: Vec<String> = columns.iter().map(names::ident).collect();
+        if let Some(text) = self.restated(stated, &given) {
+            return Ok(text);
+        }
+        let plain = Stated {
+            sql: with_columns(stated.sql.clone(), name, columns)?,
+            ..stated.clone()
+        };
+        let again = (!given.is_empty()).then(|| self.restated(&plain, &[]));
+        Ok(again.flatten().unwrap_or(plain.sql))
+    }
+
+    /// The text with marks for its names, where all that is bound from it is what the text itself means.
+    fn restated(&self, query: &Stated, given: &[String]) -> Option<String> {
+        let marked = self.marked(query, given).ok().flatten();
+        let same = |marked: &String| {
+            let context = self.env.context;
+            let kept = Stated {
+                sql: marked.clone(),
+                ..query.clone()
+            };
+            let shown = Stated {
+                sql: kept::as_shown(context, marked),
+                path: path::searched(context),
+                ..Stated::default()
+            };
+            let Some((mut names, plan)) = self.meaning(query) else {
+                return false;
+            };
+            names
+                .iter_mut()
+                .zip(given)
+                .for_each(|(name, given)| name.clone_from(given));
+            let meant = Some((names, plan));
+            [&kept, &shown].iter().all(|q| self.meaning(q) == meant)
+        };
+        marked.filter(same)
+    }
+
+    /// A binder of its own for a text that is kept.
+    fn apart<'b>(&self, lines: &'b parse::Lines) -> Binder<'b>
+    where
+        'a: 'b,
+    {
+        let mut inner = Binder::new(self.env, lines);
+        inner.defining = true;
+        inner.unfilled = self.unfilled;
+        inner
+    }
+
+    fn marked(&self, query: &Stated, given: &[String]) -> Result<Option<String>> {
+        if !kept::can_be_marked(&query.sql) {
+            return Ok(None);
+        }
+        let parsed = parsed(&query.sql)?;
+        let mut inner = self.apart(&parsed.lines);
+        inner.path.clone_from(&query.path);
+        let notes = Some(restate::Notes::default());
+        inner.reading = Some(RefCell::new(Reading {
+            notes,
+            ..Reading::default()
+        }));
+        let q = query_of(&parsed)?;
+        let rel = inner.query(q)?;
+        let main = restate::main_select(q);
+        let main = main.and_then(|s| parsed.lines.position(s.select_token.0.span.start));
+        let reading = inner.reading.take().unwrap_or_default().into_inner();
+        let mut labels = Vec::new();
+        each_expr(&rel.plan, &mut |e| {
+            let value = restate::label_of(e);
+            let label = value.and_then(|v| Some((v, self.env.catalog.label(v)?.to_owned())));
+            labels.extend(label);
+        });
+        let notes = reading.notes.unwrap_or_default();
+        let known = restate::Known {
+            labels: &labels,
+            names: given,
+            main: main.and_then(|at| at.checked_sub(1)),
+        };
+        Ok(restate::marked(&query.sql, &notes, &known))
+    }
+
+    /// The names and the plan that a text is bound to; `None` where it is not understood.
+    fn meaning(&self, query: &Stated) -> Option<(Vec<String>, String)> {
+        let none = parse::Lines::of("");
+        let rel = self.apart(&none).stated(query).ok()?;
+        let names = rel.columns.iter().map(|c| c.name.clone()).collect();
+        Some((names, format!("{:?}", rel.plan)))
     }
 
     /// Binds a query that is to be kept, and notes what it reads.
@@ -265,7 +375,7 @@ impl<'a> Binder<'a> {
                 column.used = reading.columns.contains(&(read.relation.0, column.number));
             }
         }
-        let mut uses: Vec<u32> = reading.functions.iter().copied().collect();
+        let mut uses: Vec<u32> = reading.others.iter().copied().collect();
         used_sequences(&query.plan, &mut |oid| {
             let known = self
                 .env
@@ -299,7 +409,7 @@ impl<'a> Binder<'a> {
         }
         self.unfilled = true;
         let (query, mut stated) = self.kept(&def.body)?;
-        stated.sql = with_columns(stated.sql, &def.name, &def.body.columns)?;
+        stated.sql = self.kept_text(&stated, &def.name, &def.body.columns)?;
         // As in PostgreSQL, what it reads makes it temporary, unless a schema says otherwise.
         let temporary = def.temporary || self.reads_temporary(&stated);
         let name = self.creation(&def.name, temporary)?;
@@ -316,6 +426,7 @@ impl<'a> Binder<'a> {
             columns: columns.collect(),
             query: stated,
             since: 0,
+            updatable: super::through::updatable(&query.plan),
         };
         let or_replace = def.or_replace;
         Ok(Statement::Ddl(Ddl::CreateView(CreateView {
@@ -340,7 +451,7 @@ impl<'a> Binder<'a> {
         let name = self.creation(&def.name, false)?;
         self.unfilled = !def.body.with_data;
         let (query, mut stated) = self.kept(&def.body)?;
-        stated.sql = with_columns(stated.sql, &def.name, &def.body.columns)?;
+        stated.sql = self.kept_text(&stated, &def.name, &def.body.columns)?;
         if self.reads_temporary(&stated) {
             return Err(Error::unsupported(
                 "materialized views must not use temporary tables or views",
@@ -464,6 +575,24 @@ impl<'a> Binder<'a> {
     }
 }
 
+fn parsed(sql: &str) -> Result<parse::Parsed> {
+    let mut all = parse::parse(sql)?;
+    match (all.pop(), all.is_empty()) {
+        (Some(parsed), true) => Ok(parsed),
+        _ => Err(Error::internal("a view of more than one statement")),
+    }
+}
+
+fn query_of(parsed: &parse::Parsed) -> Result<&ast::Query> {
+    match &parsed.ast {
+        Ast::Sql(statement) => match &**statement {
+            ast::Statement::Query(q) => Ok(q),
+            _ => Err(Error::internal("a view that is no query")),
+        },
+        Ast::Command(_) => Err(Error::internal("a view that is no query")),
+    }
+}
+
 /// Readers are never kept out, which is all that CONCURRENTLY asks for; yet it wants what PostgreSQL's needs.
 fn may_refresh_concurrently(table: &Table, populated: bool) -> Result<()> {
     if !populated {
@@ -569,36 +698,34 @@ pub(super) fn draws_values(e: &Expr) -> bool {
     e.any(&mut |e| matches!(e, Expr::Subquery { plan, .. } if plan_draws(plan)))
 }
 
-/// The users' types of what a plan computes.
-fn used_types(plan: &Plan, f: &mut dyn FnMut(u32)) {
+/// All that a plan computes, in its subqueries as well.
+fn each_expr(plan: &Plan, f: &mut dyn FnMut(&Expr)) {
     for e in plan.exprs() {
         e.each(&mut |e| {
-            if let Some(oid) = e.ty().user_oid() {
-                f(oid);
-            }
-            if let Some(oid) = cast_to_domain(e) {
-                f(oid);
-            }
+            f(e);
             if let Expr::Subquery { plan, .. } = e {
-                used_types(plan, f);
+                each_expr(plan, f);
             }
         });
     }
     for input in plan.inputs() {
-        used_types(input, f);
+        each_expr(input, f);
     }
+}
+
+/// The users' types of what a plan computes.
+fn used_types(plan: &Plan, f: &mut dyn FnMut(u32)) {
+    each_expr(plan, &mut |e| {
+        e.ty().user_oid().into_iter().for_each(&mut *f);
+        cast_to_domain(e).into_iter().for_each(&mut *f);
+    });
 }
 
 /// The relations that constants of type `regclass` name.
 fn used_sequences(plan: &Plan, f: &mut dyn FnMut(u32)) {
-    for e in plan.exprs() {
-        e.each(&mut |e| match e {
-            Expr::Const(Value::Reg(reg), _) => f(reg.oid),
-            Expr::Subquery { plan, .. } => used_sequences(plan, f),
-            _ => {}
-        });
-    }
-    for input in plan.inputs() {
-        used_sequences(input, f);
-    }
+    each_expr(plan, &mut |e| {
+        if let Expr::Const(Value::Reg(reg), _) = e {
+            f(reg.oid);
+        }
+    });
 }

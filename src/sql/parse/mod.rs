@@ -14,6 +14,7 @@ mod errors;
 mod explain;
 mod frame;
 pub(crate) mod infer;
+pub(crate) mod lists;
 mod maintenance;
 mod operators;
 pub(crate) mod places;

@@ -10,6 +10,7 @@ mod colocate;
 mod conjuncts;
 mod cost;
 mod decorrelate;
+mod driven;
 mod estimate;
 mod explain;
 mod extremes;
@@ -38,7 +39,7 @@ mod tests;
 pub(super) use conjuncts::split;
 pub use explain::{Explained, Took};
 pub(super) use implied::implies;
-pub(super) use rename::renamed;
+pub(super) use rename::{renamed, substitute};
 pub(super) use shape::types;
 
 use super::{BindEnv, Statement};
@@ -122,6 +123,7 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     extremes::rewrite(&mut plan, on);
     colocate::place(&mut plan, on);
     partial::split_aggregates(&mut plan);
+    driven::rewrite(&mut plan, on);
     sides::choose(&mut plan, on);
     limits::bound(&mut plan, on);
     plan

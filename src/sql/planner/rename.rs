@@ -54,7 +54,7 @@ fn edit_outer(plan: &mut Plan, level: usize, f: &dyn Fn(usize, usize) -> (usize,
 
 /// The expression with each column replaced by what computes it; `None` where that would compute something twice in a
 /// visible way (volatile, subqueries) or a subquery inside reads more than plain columns.
-pub(super) fn substitute(e: &Expr, exprs: &[Expr]) -> Option<Expr> {
+pub(crate) fn substitute(e: &Expr, exprs: &[Expr]) -> Option<Expr> {
     let used = e.columns();
     let plain = |i: &usize| matches!(exprs.get(*i), Some(Expr::Column(..)));
     if has_subquery(e) {

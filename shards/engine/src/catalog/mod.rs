@@ -12,6 +12,7 @@ pub mod enums;
 pub mod functions;
 pub mod generic;
 pub mod index;
+pub mod kept;
 pub mod model;
 pub mod objects;
 pub mod path;

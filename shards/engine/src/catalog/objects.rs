@@ -21,7 +21,7 @@ pub struct Stated {
     /// The schemas that names without one were looked up in.
     pub path: Vec<String>,
     pub reads: Vec<Reads>,
-    /// Oids of sequences, types and functions that it names.
+    /// Oids of sequences, types and functions that it names, and of primary keys that it groups by.
     pub uses: Vec<u32>,
 }
 
@@ -54,6 +54,8 @@ pub struct View {
     pub query: Stated,
     /// The version of the catalog in which this definition began.
     pub since: u64,
+    /// Places of the columns that are columns of the one table that it reads, so a statement can assign to them.
+    pub updatable: Vec<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,12 @@ pub struct ViewColumn {
     pub name: String,
     pub ty: DataType,
     pub typmod: i32,
+}
+
+impl View {
+    pub fn is_updatable(&self) -> bool {
+        !self.updatable.is_empty()
+    }
 }
 
 /// A sequence's definition. Its state is in its home partition, under `state`.

@@ -8,12 +8,28 @@
 //! of the text hides is left alone. Bounds: one pass.
 
 use super::model::PUBLIC;
-use super::{Catalog, Stated, path};
+use super::{Catalog, Stated, kept, path};
 use crate::exec::Context;
 use crate::exec::functions::{overloads, quote_identifier};
 use crate::exec::resolve::is_table_function;
 use std::collections::BTreeSet;
 use types::{DataType, marks, marks::Mark};
+
+/// A query's text under the names that the session would have to write.
+pub fn query_shown(ctx: &Context, query: &Stated) -> String {
+    let text = kept::as_shown(ctx, &query.sql);
+    let marked = text != query.sql;
+    // Marks were what is known of its relations; the schemas that its types and functions were looked up in are known yet.
+    let rest = marked.then(|| Stated {
+        path: query.path.clone(),
+        ..Stated::default()
+    });
+    shown(
+        ctx,
+        &format!(" {text};"),
+        Some(rest.as_ref().unwrap_or(query)),
+    )
+}
 
 /// The text as the session would have to write it. `of`: the query that it is, with what its names meant.
 pub fn shown(ctx: &Context, text: &str, of: Option<&Stated>) -> String {
@@ -323,7 +339,7 @@ fn names_of_with(words: &[Word<'_>]) -> BTreeSet<String> {
     out
 }
 
-fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     match text.strip_prefix('"') {
         Some(inside) => inside.trim_end_matches('"').replace("\"\"", "\""),
         None => text.to_lowercase(),
@@ -331,7 +347,7 @@ fn folded(text: &str) -> String {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(super) enum Kind {
     /// An identifier or keyword.
     Name,
     /// A text in quotes.
@@ -339,14 +355,14 @@ enum Kind {
     Sign,
 }
 
-struct Word<'t> {
-    kind: Kind,
-    text: &'t str,
-    at: usize,
+pub(super) struct Word<'t> {
+    pub kind: Kind,
+    pub text: &'t str,
+    pub at: usize,
 }
 
 impl Word<'_> {
-    fn is(&self, sign: &str) -> bool {
+    pub fn is(&self, sign: &str) -> bool {
         self.kind == Kind::Sign && self.text == sign
     }
 
@@ -356,7 +372,7 @@ impl Word<'_> {
 }
 
 /// The words of a text; blanks and comments are none.
-fn words(text: &str) -> Vec<Word<'_>> {
+pub(super) fn words(text: &str) -> Vec<Word<'_>> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {

@@ -11,7 +11,10 @@ mod older;
 
 use super::databases;
 use super::objects::{CommentKey, Language};
-use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, UserType};
+use super::{
+    Catalog, Catalogs, Database, Databases, Function, Table, TableKind, Trigger, UserType, View,
+    kept,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +50,9 @@ const FUNCTION_FORM_OF_SQL: u8 = 3;
 /// That of triggers: in the fourth form all were of rows, before it there were none.
 const TRIGGER_FORM: u8 = 5;
 const TRIGGER_FORM_OF_ROWS: u8 = 4;
+
+/// That of views, whose text has marks (`kept`) and whose columns may be updatable, and of materialized views whose text has marks.
+const VIEW_FORM: u8 = 9;
 
 /// That of databases: versions before it know one.
 const DATABASE_FORM: u8 = 5;
@@ -124,7 +130,8 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
         match object {
             Object::Table(id) => {
                 let table = catalog.tables.get(id);
-                cells.push((key(TABLES, id.0), table.map(|t| to_form(&**t)).transpose()?));
+                let value = table.map(|t| of_number(table_form(t), &**t));
+                cells.push((key(TABLES, id.0), value.transpose()?));
                 let statistics = catalog.statistics.get(id);
                 if statistics.is_some() || table.is_none() {
                     let value = statistics.map(|s| to_bytes(&**s)).transpose()?;
@@ -135,7 +142,7 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 }
             }
             Object::Schema(oid) => cells.push(cell(SCHEMAS, *oid, catalog.schemas.get(oid))?),
-            Object::View(id) => cells.push(cell(VIEWS, id.0, catalog.views.get(id))?),
+            Object::View(id) => cells.push(view_cell(catalog, *id)?),
             Object::Sequence(id) => {
                 let sequence = catalog.sequences.get(id);
                 cells.push(cell(SEQUENCE_DEFINITIONS, id.0, sequence)?);
@@ -187,6 +194,12 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
         }
     }
     Ok(cells)
+}
+
+fn view_cell(catalog: &Catalog, id: TableId) -> Result<Cell> {
+    let view = catalog.views.get(&id);
+    let value = view.map(|v| of_number(VIEW_FORM, &**v));
+    Ok((key(VIEWS, id.0), value.transpose()?))
 }
 
 fn type_cell(ty: &Arc<UserType>) -> Result<Vec<u8>> {
@@ -274,7 +287,11 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             catalog.schemas.insert(oid(rest)?, object(value)?);
         }
         VIEWS => {
-            catalog.views.insert(TableId(oid(rest)?), object(value)?);
+            let view: View = match value.first() {
+                Some(&FORM) => of_form::<older::SecondView>(value)?.into(),
+                _ => form(value, VIEW_FORM)?,
+            };
+            catalog.views.insert(TableId(oid(rest)?), Arc::new(view));
         }
         SEQUENCE_DEFINITIONS => {
             let id = TableId(oid(rest)?);
@@ -339,7 +356,15 @@ fn header(value: &[u8]) -> Result<Header> {
 fn table(value: &[u8]) -> Result<Table> {
     match value.first() {
         Some(first) if first & 0x80 != 0 => Ok(from_bytes::<first::Table>(value)?.into()),
+        Some(&VIEW_FORM) => form(value, VIEW_FORM),
         _ => of_form(value),
+    }
+}
+
+fn table_form(t: &Table) -> u8 {
+    match &t.kind {
+        TableKind::Materialized { query, .. } if !kept::can_be_marked(&query.sql) => VIEW_FORM,
+        _ => FORM,
     }
 }
 

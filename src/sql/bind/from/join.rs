@@ -132,6 +132,7 @@ impl<'a> Binder<'a> {
             table: 0,
             attnum: 0,
             fields: None,
+            origin: 0,
         };
         if kind == JoinKind::Full {
             let (items, ty) = self.unify(vec![l.expr, r.expr], "JOIN/USING")?;
@@ -167,6 +168,7 @@ impl<'a> Binder<'a> {
             let r = shared_column(&right, name, "right")?.clone();
             self.saw(&l);
             self.saw(&r);
+            self.note_shared(name, [&l, &r]);
             let (le, re) = (self.copy(&l.expr)?, self.copy(&r.expr)?);
             tests.push(self.infix("=", le, re)?);
             merged.push(self.merged_column(name, l, r, kind)?);

@@ -99,6 +99,7 @@ impl Program {
                 table: 0,
                 attnum: 0,
                 fields: None,
+                origin: 0,
             });
         }
         let mut out = relation(name, columns);
@@ -123,6 +124,7 @@ fn entry(slot: usize, c: &ColumnDef) -> Entry {
         table: 0,
         attnum: 0,
         fields: None,
+        origin: 0,
     }
 }
 

@@ -5,6 +5,7 @@
 //! Source: PostgreSQL 15, `clausesel.c`, `selfuncs.c`; its defaults where nothing is known.
 
 use super::{Column, Output};
+use crate::bind::walk::same;
 use crate::planner::conjuncts::split;
 use crate::planner::rename::{has_subquery, is_row_free};
 use engine::exec::eval::fold;
@@ -38,6 +39,7 @@ pub(in crate::planner) fn selectivity(conditions: &[Expr], input: &Output) -> f6
                 let upper = &mut ranges.entry(column).or_default().1;
                 *upper = Some(upper.map_or(part, |p: f64| p.min(part)));
             }
+            None if conditions.iter().any(|first| begins(first, c)) => {}
             None => product *= one(c, input),
         }
     }
@@ -57,6 +59,19 @@ pub(in crate::planner) fn selectivity(conditions: &[Expr], input: &Output) -> f6
         };
     }
     product.clamp(0.0, 1.0)
+}
+
+/// `a <= x`, of `(a, b) < (x, y)`: what the rest of a comparison of rows leaves out of it is little.
+fn begins(first: &Expr, rest: &Expr) -> bool {
+    let (Expr::Call { args: first, .. }, Expr::Or(either)) = (first, rest) else {
+        return false;
+    };
+    match either.as_slice() {
+        [Expr::Call { args, .. }, Expr::And(_)] => {
+            first.len() == args.len() && first.iter().zip(args).all(|(a, b)| same(a, b))
+        }
+        _ => false,
+    }
 }
 
 /// Rows of two sides that an equality lets meet, as a part of all pairs.

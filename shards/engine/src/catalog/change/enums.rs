@@ -4,13 +4,13 @@
 //! Source: PostgreSQL 15, `typecmds.c`, `pg_enum.c`.
 
 use super::Change;
+use super::texts::Renamed;
 use crate::catalog::enums;
 use crate::catalog::objects::{EnumLabel, UserType, UserTypeKind};
 use crate::catalog::stored::Object;
-use crate::catalog::{ColumnDef, Table};
 use crate::plan::ddl::{LabelPlace, QualifiedName, TypeAction};
 use std::sync::Arc;
-use types::{Error, Result, SqlState, limits};
+use types::{EnumValue, Error, Result, SqlState, limits};
 
 impl Change {
     pub(super) fn create_enum(&mut self, name: &QualifiedName, labels: &[String]) -> Result<()> {
@@ -57,11 +57,7 @@ impl Change {
             )
         })?;
         match action {
-            TypeAction::RenameTo(to) => {
-                self.free_type(&next.schema, to)?;
-                self.free_relation(&next, &next.schema, to)?;
-                next.name.clone_from(to);
-            }
+            TypeAction::RenameTo(to) => return self.rename_type(next, to),
             TypeAction::SetSchema(to) => {
                 self.known_schema(to)?;
                 if *to != next.schema {
@@ -103,44 +99,40 @@ impl Change {
             }
             TypeAction::Domain(action) => return self.alter_domain(next, action),
             TypeAction::Attributes(actions) => return self.alter_attributes(next, actions),
-            TypeAction::RenameValue { from, to } => {
-                acceptable(to)?;
-                let mut labels = next.labels().to_vec();
-                let at = position(&labels, from)?;
-                if labels.iter().any(|l| l.label == *to) {
-                    return Err(label_exists(to));
-                }
-                labels[at].label.clone_from(to);
-                self.rename_in_defaults(oid, from, to);
-                next.kind = UserTypeKind::Enum { labels };
-            }
+            TypeAction::RenameValue { from, to } => return self.rename_label(next, from, to),
         }
         self.put_type(next);
         Ok(())
     }
 
-    /// Texts of defaults that are the label and nothing else.
-    fn rename_in_defaults(&mut self, oid: u32, from: &str, to: &str) {
-        let name = self.catalog.user_type_name(types::DataType::Enum(oid));
-        let name = name.unwrap_or_default();
-        let literal = |label: &str| format!("'{}'::{name}", label.replace('\'', "''"));
-        let (old, new) = (literal(from), literal(to));
-        let is_old = |c: &ColumnDef| c.default.as_ref().is_some_and(|d| d.sql == old);
-        let tables = self.catalog.tables.values();
-        let having: Vec<Arc<Table>> = tables
-            .filter(|t| t.columns.iter().any(is_old))
-            .cloned()
-            .collect();
-        for table in having {
-            let mut next = Table::clone(&table);
-            for column in next.columns.iter_mut().filter(|c| is_old(c)) {
-                if let Some(default) = &mut column.default {
-                    default.sql.clone_from(&new);
-                }
-            }
-            self.touched(Object::Table(next.id));
-            self.catalog.tables.insert(next.id, Arc::new(next));
+    fn rename_type(&mut self, ty: UserType, to: &str) -> Result<()> {
+        self.free_type(&ty.schema, to)?;
+        self.free_relation(&ty, &ty.schema, to)?;
+        self.rename_in_texts(Renamed::Type(ty.oid, &ty.name, to));
+        // Its own texts may have been among them.
+        let own = self.catalog.types.get(&ty.oid);
+        let mut next = own.map_or_else(|| ty.clone(), |own| UserType::clone(own));
+        to.clone_into(&mut next.name);
+        self.put_type(next);
+        Ok(())
+    }
+
+    fn rename_label(&mut self, mut ty: UserType, from: &str, to: &str) -> Result<()> {
+        acceptable(to)?;
+        let mut labels = ty.labels().to_vec();
+        let at = position(&labels, from)?;
+        if labels.iter().any(|l| l.label == *to) {
+            return Err(label_exists(to));
         }
+        to.clone_into(&mut labels[at].label);
+        let value = EnumValue {
+            ty: ty.oid,
+            order: labels[at].order,
+        };
+        self.rename_in_texts(Renamed::Label(value, from, to));
+        ty.kind = UserTypeKind::Enum { labels };
+        self.put_type(ty);
+        Ok(())
     }
 
     /// 42710 where a type, or the array of one, has the name.

@@ -329,6 +329,8 @@ pub(super) fn index_columns(index: &crate::catalog::Index) -> BTreeSet<usize> {
 fn of_key(catalog: &Catalog, t: &Arc<Table>, name: &str, out: &mut Vec<(Node, Bond)>) {
     if t.has_key() && t.primary_key_name == name {
         relying(catalog, t.id, t.primary_key_id, out);
+        // Views that group by it.
+        users(catalog, t.primary_key_id.0, out);
     }
     if let Some(i) = t.indexes.iter().find(|i| i.constraint && i.name == name) {
         relying(catalog, t.id, i.id, out);

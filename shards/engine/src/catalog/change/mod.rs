@@ -21,6 +21,7 @@ mod schema;
 mod sequence;
 mod table;
 mod temporary;
+mod texts;
 mod trigger;
 mod view;
 

@@ -1,10 +1,12 @@
-//! Functions and triggers as older forms of the catalog had them: functions that are all in SQL (third), that are bound when they are made
-//! (fourth), triggers of rows alone (fourth).
+//! Functions, triggers and views as older forms of the catalog had them: functions that are all in SQL (third), that are bound when they are
+//! made (fourth), triggers of rows alone (fourth), views of which it is not known what can be changed (second).
 //!
 //! Owns: the declarations, which are the stored forms. Asked by: `stored`. Never: written any more; what changes is stored in the form of
 //! today. The body of a function in SQL is its text from now on.
 
-use crate::catalog::objects::{Firing, FunctionArg, Language, Returns, Stated, TriggerWhen};
+use crate::catalog::objects::{
+    Firing, FunctionArg, Language, Returns, Stated, TriggerWhen, ViewColumn,
+};
 use serde::Deserialize;
 use types::TableId;
 
@@ -97,6 +99,30 @@ impl From<FourthTrigger> for crate::catalog::Trigger {
             args: old.args,
             firing: old.firing,
             statement: false,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct SecondView {
+    id: TableId,
+    schema: String,
+    name: String,
+    columns: Vec<ViewColumn>,
+    query: Stated,
+    since: u64,
+}
+
+impl From<SecondView> for crate::catalog::View {
+    fn from(old: SecondView) -> crate::catalog::View {
+        crate::catalog::View {
+            id: old.id,
+            schema: old.schema,
+            name: old.name,
+            columns: old.columns,
+            query: old.query,
+            since: old.since,
+            updatable: Vec::new(),
         }
     }
 }

@@ -139,8 +139,16 @@ fn of_query(catalog: &Catalog, from: Object, query: &Stated, edges: &mut Edges) 
             edges.insert((from, (CLASS, read.relation.0, part), "n"));
         }
     }
+    let is_key = |oid: u32| {
+        catalog
+            .tables
+            .values()
+            .any(|t| t.has_key() && t.primary_key_id.0 == oid)
+    };
     for &name in &query.uses {
-        let class = if catalog.types.contains_key(&name) {
+        let class = if is_key(name) {
+            CONSTRAINT
+        } else if catalog.types.contains_key(&name) {
             TYPE
         } else if catalog.functions.contains_key(&name) {
             PROC

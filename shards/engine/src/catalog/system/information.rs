@@ -77,7 +77,7 @@ pub(super) fn tables(ctx: &Context) -> Vec<Row> {
         .filter(|t| !is_materialized(t) && seen(&t.schema));
     rows.extend(user.map(|t| row(&t.schema, &t.name, false, true)));
     let views = ctx.catalog.views.values().filter(|v| seen(&v.schema));
-    rows.extend(views.map(|v| row(&v.schema, &v.name, true, false)));
+    rows.extend(views.map(|v| row(&v.schema, &v.name, true, v.is_updatable())));
     rows
 }
 
@@ -87,7 +87,7 @@ pub(super) fn is_materialized(t: &Table) -> bool {
 }
 
 pub(super) fn views(ctx: &Context) -> Vec<Row> {
-    let row = |schema: &str, name: &str, definition: Value| -> Row {
+    let row = |schema: &str, name: &str, definition: Value, updatable: bool| -> Row {
         let mut row = vec![
             database(ctx),
             text(schema),
@@ -95,15 +95,15 @@ pub(super) fn views(ctx: &Context) -> Vec<Row> {
             definition,
             text("NONE"),
         ];
-        row.extend([NO; 5].map(text));
+        row.extend([updatable, updatable, false, false, false].map(yes_no));
         row
     };
     let system = relations().iter().filter(|r| r.view);
     let own = ctx.catalog.views.values().map(|v| {
-        let definition = super::objects::definition(&v.query.sql);
-        row(&v.schema, &v.name, text(&definition))
+        let definition = crate::catalog::qualify::query_shown(ctx, &v.query);
+        row(&v.schema, &v.name, text(&definition), v.is_updatable())
     });
-    let system = system.map(|r| row(r.schema, r.name, null()));
+    let system = system.map(|r| row(r.schema, r.name, null(), false));
     system.chain(own).collect()
 }
 
@@ -379,7 +379,7 @@ pub(super) fn columns(ctx: &Context) -> Vec<Row> {
                 not_null: false,
                 ty: c.ty,
                 typmod: c.typmod,
-                updatable: false,
+                updatable: v.updatable.contains(&i),
                 identity: None,
                 generated: None,
                 domain: None,

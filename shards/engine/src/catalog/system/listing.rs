@@ -61,7 +61,7 @@ pub(super) fn views(ctx: &Context) -> Vec<Row> {
             text(&v.schema),
             text(&v.name),
             text(&ctx.session.user),
-            text(&super::objects::definition(&v.query.sql)),
+            text(&qualify::query_shown(ctx, &v.query)),
         ]
     });
     system.map(row).chain(own).collect()

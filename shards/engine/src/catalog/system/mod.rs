@@ -42,7 +42,7 @@ pub use describe::{
     Constraint, ConstraintKind, attrdef_oid, constraint_definition, constraints, domain_checks,
 };
 pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
-pub use objects::{PUBLIC_COMMENT, definition, serial_sequence, view_query};
+pub use objects::{PUBLIC_COMMENT, serial_sequence, view_query};
 pub use procs::{io_function, io_function_name, signature_oid};
 pub use server::EXTENSION;
 pub use types::class_named;

@@ -136,16 +136,11 @@ pub(super) fn materialized(ctx: &Context) -> Vec<Row> {
             null(),
             yes(!t.indexes.is_empty()),
             yes(*populated),
-            text(&definition(&query.sql)),
+            text(&crate::catalog::qualify::query_shown(ctx, query)),
         ]),
         TableKind::Ordinary | TableKind::Temporary(_) => None,
     });
     rows.collect()
-}
-
-/// A query's text, as it was written.
-pub fn definition(sql: &str) -> String {
-    format!(" {sql};")
 }
 
 /// The query of a view or materialized view.

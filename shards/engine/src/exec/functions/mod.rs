@@ -40,7 +40,7 @@ pub use datetime::clock_now;
 pub use inlined::{FROM_FUNCTION, is_from};
 pub use integers::{division_by_zero, out_of_range};
 pub use show::{json_subscript, json_text_of, natural_type, row_text_of, shown, to_json};
-pub use text::quote_identifier;
+pub use text::{quote_identifier, quote_literal};
 
 /// One function of fixed argument types; overloads have several.
 ///

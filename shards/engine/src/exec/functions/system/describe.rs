@@ -4,8 +4,8 @@
 
 use super::super::args;
 use super::{Function, type_name};
-use crate::catalog::qualify::shown;
-use crate::catalog::{Relation, path, system};
+use crate::catalog::qualify::{query_shown, shown};
+use crate::catalog::{Relation, TableKind, path, system};
 use crate::exec::functions::{self, ANY, quote_identifier};
 use crate::exec::{Context, cast};
 use crate::plan::SystemTable;
@@ -135,7 +135,39 @@ pub static FUNCTIONS: &[Function] = &[
         |c, a| arguments(c, args::oid(a, 0)?, false),
     )
     .stable(),
+    Function::new(
+        "pg_relation_is_updatable",
+        &[Regclass, Bool],
+        Int4,
+        |c, a| Ok(Value::Int4(changes_of(c, args::oid(a, 0)?))),
+    )
+    .stable(),
+    Function::new(
+        "pg_column_is_updatable",
+        &[Regclass, Int2, Bool],
+        Bool,
+        |c, a| {
+            let (oid, number) = (args::oid(a, 0)?, args::int(a, 1)?);
+            let at = usize::try_from(number - 1).ok();
+            Ok(match c.catalog.views.get(&TableId(oid)) {
+                Some(view) => at.is_some_and(|at| view.updatable.contains(&at)),
+                None => number > 0 && changes_of(c, oid) != 0,
+            }
+            .into())
+        },
+    )
+    .stable(),
 ];
+
+/// What can be done with a relation: INSERT is 8, UPDATE 4, DELETE 16.
+fn changes_of(ctx: &Context, oid: u32) -> i32 {
+    const ALL: i32 = 8 + 4 + 16;
+    let id = TableId(oid);
+    let table = ctx.catalog.tables.get(&id);
+    let table = table.is_some_and(|t| !matches!(t.kind, TableKind::Materialized { .. }));
+    let view = ctx.catalog.views.get(&id).is_some_and(|v| v.is_updatable());
+    if table || view { ALL } else { 0 }
+}
 
 /// Functions about what this server has none of, or cannot tell from a statement's snapshot.
 macro_rules! absent {
@@ -250,9 +282,7 @@ fn trigger(ctx: &Context, oid: u32, pretty: bool) -> Value {
 
 fn view(ctx: &Context, oid: u32) -> Result<Value> {
     let query = system::view_query(&ctx.catalog, oid);
-    Ok(query.map_or(Value::Null, |q| {
-        shown(ctx, &system::definition(&q.sql), Some(q)).into()
-    }))
+    Ok(query.map_or(Value::Null, |q| query_shown(ctx, q).into()))
 }
 
 fn comment(ctx: &Context, class: Option<u32>, object: u32, column: i32) -> Value {

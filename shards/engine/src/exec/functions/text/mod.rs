@@ -16,7 +16,7 @@ use super::{ANY, ANY_NONARRAY, Eval, Function, args};
 use DataType::*;
 use types::{DataType, Result, Value};
 
-pub use build::quote_identifier;
+pub use build::{quote_identifier, quote_literal};
 pub use slice::bounds;
 
 pub static FUNCTIONS: &[&[Function]] = &[
