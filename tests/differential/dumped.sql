@@ -106,3 +106,5 @@ alter table r1 rename to "R one";
 alter table r2_new set schema shop;
 create table z_keyed (id int primary key, note text);
 create view aa_keyed as select id, note, count(*) from z_keyed group by id;
+create view r_checked as select id, extra from r3 where extra > 0 with local check option;
+create view r_checked2 as select id from r_checked where id > 0 with check option;

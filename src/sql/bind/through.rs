@@ -1,15 +1,16 @@
 //! What a statement changes: a table, or one that is seen through a view.
 //!
 //! Owns: which views can be changed through, and what their columns are of their table's. Asked by: INSERT, UPDATE and DELETE.
-//! Never: holds a row to the view's condition when it is written (there is no WITH CHECK OPTION). A view over such a view is one as
-//! well: the plan that its text is bound to has both already. Source: PostgreSQL 15, `rewriteHandler.c`, `view_query_is_auto_updatable`.
+//! A view over such a view is one as well: the plan that its text is bound to has both already. WITH CHECK OPTION is a CHECK of the table as
+//! the statement has it, which the partitions look at like any other. Never: that option for conditions with subqueries. Source: PostgreSQL 15, `rewriteHandler.c`, `view_query_is_auto_updatable`.
 
 use super::from::of_table;
 use super::places::Place;
 use super::scope::{Entry, Relation, Scope};
 use super::{Binder, names};
-use crate::planner::substitute;
-use engine::catalog::{Relation as Found, Table, View};
+use crate::planner::{has_subquery, substitute};
+use engine::catalog::model::OF_VIEW;
+use engine::catalog::{Check, Relation as Found, Table, View};
 use engine::plan::{Access, Expr, Plan};
 use sqlparser::ast;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub(super) struct Target {
     pub named: Arc<Table>,
     view: Option<Seen>,
 }
+
+/// What a view's WITH CHECK OPTION asks of rows: the view's name, and its condition.
+type Asked = (String, Expr);
 
 /// A view's columns, over the row of its table, and which rows it has.
 struct Seen {
@@ -57,12 +61,11 @@ impl<'a> Binder<'a> {
     }
 
     fn seen_through(&mut self, view: &View, change: Change) -> Result<Target> {
-        let (plan, relation) = self.view_source(None, &view.name, view)?;
+        let (plan, mut relation) = self.view_source(None, &view.name, view)?;
         let refused = |why: &str| not_updatable(view, change, why);
         let found = underneath(&plan).map_err(refused)?;
         let table = super::from::changeable(found.table)?;
         self.own_or_lasting(&table)?;
-        let mut relation = relation;
         for e in &mut relation.columns {
             if let Expr::Column(at, _) = &e.expr
                 && let Some(expr) = found.exprs.get(*at)
@@ -77,14 +80,88 @@ impl<'a> Binder<'a> {
             let shown = relation.columns.iter().find(is_it);
             column.name = shown.map_or_else(|| HIDDEN.into(), |e| e.name.clone());
         }
+        let mut asked = Vec::new();
+        self.asked(view, false, &mut asked)?;
         Ok(Target {
             named: Arc::new(named),
-            table,
+            table: with_checks(table, asked),
             view: Some(Seen {
                 relation,
-                filter: found.filter,
+                filter: and(found.conditions),
             }),
         })
+    }
+
+    /// What the options of a view and of those under it ask. `all`: one above is CASCADED.
+    fn asked(&mut self, view: &View, all: bool, out: &mut Vec<Asked>) -> Result<()> {
+        let below = view.query.reads.first();
+        let below = below.and_then(|r| self.env.catalog.views.get(&r.relation).cloned());
+        let under = match &below {
+            Some(below) => {
+                self.asked(below, all || view.check == Some(true), out)?;
+                self.conditions(below)?.len()
+            }
+            None => 0,
+        };
+        if all || view.check.is_some() {
+            let own = self.conditions(view)?.split_off(under);
+            out.extend(own.into_iter().map(|e| (view.name.clone(), e)));
+        }
+        Ok(())
+    }
+
+    /// A view's conditions over the row of its table, those of views under it first.
+    fn conditions(&mut self, view: &View) -> Result<Vec<Expr>> {
+        let (plan, _) = self.view_source(None, &view.name, view)?;
+        Ok(underneath(&plan)
+            .map(|found| found.conditions)
+            .unwrap_or_default())
+    }
+
+    /// 0A000 for WITH CHECK OPTION where rows cannot be held to it.
+    pub(super) fn can_check(&mut self, view: &View) -> Result<()> {
+        if view.check.is_none() {
+            return Ok(());
+        }
+        if !view.is_updatable() {
+            return Err(Error::unsupported(
+                "WITH CHECK OPTION is supported only on automatically updatable views",
+            ));
+        }
+        let conditions = self.conditions(view)?;
+        match conditions.iter().any(has_subquery) {
+            true => Err(Error::unsupported(
+                "WITH CHECK OPTION is not supported for conditions with subqueries",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The table with what is asked of rows that are written. What is unknown is not true.
+fn with_checks(table: Arc<Table>, asked: Vec<Asked>) -> Arc<Table> {
+    if asked.is_empty() {
+        return table;
+    }
+    let mut table = Table::clone(&table);
+    table
+        .checks
+        .extend(asked.into_iter().map(|(view, e)| Check {
+            name: format!("{OF_VIEW}{view}"),
+            sql: String::new(),
+            expr: Expr::IsBool {
+                expr: Box::new(e),
+                value: Some(true),
+                negated: false,
+            },
+        }));
+    Arc::new(table)
+}
+
+fn and(mut conditions: Vec<Expr>) -> Option<Expr> {
+    match conditions.len() {
+        0 | 1 => conditions.pop(),
+        _ => Some(Expr::And(conditions)),
     }
 }
 
@@ -178,7 +255,7 @@ pub(super) fn updatable(plan: &Plan) -> Vec<usize> {
 struct Underneath {
     table: Arc<Table>,
     exprs: Vec<Expr>,
-    filter: Option<Expr>,
+    conditions: Vec<Expr>,
 }
 
 /// Or why there is none, as PostgreSQL says it.
@@ -191,7 +268,7 @@ fn underneath(plan: &Plan) -> Result<Underneath, &'static str> {
             Ok(Underneath {
                 exprs: columns.map(|(at, c)| Expr::Column(at, c.ty)).collect(),
                 table: scan.table.clone(),
-                filter: None,
+                conditions: Vec::new(),
             })
         }
         Plan::Project { input, exprs } => {
@@ -203,16 +280,10 @@ fn underneath(plan: &Plan) -> Result<Underneath, &'static str> {
             })
         }
         Plan::Filter { input, predicate } => {
-            let below = underneath(input)?;
+            let mut below = underneath(input)?;
             let own = substitute(predicate, &below.exprs).ok_or(OTHER)?;
-            let filter = match below.filter {
-                Some(filter) => Expr::And(vec![filter, own]),
-                None => own,
-            };
-            Ok(Underneath {
-                filter: Some(filter),
-                ..below
-            })
+            below.conditions.push(own);
+            Ok(below)
         }
         Plan::Sort {
             input, top: None, ..

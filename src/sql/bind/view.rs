@@ -427,7 +427,9 @@ impl<'a> Binder<'a> {
             query: stated,
             since: 0,
             updatable: super::through::updatable(&query.plan),
+            check: def.check,
         };
+        self.can_check(&view)?;
         let or_replace = def.or_replace;
         Ok(Statement::Ddl(Ddl::CreateView(CreateView {
             view,

@@ -154,6 +154,8 @@ pub(crate) struct ViewDef {
     pub temporary: bool,
     pub if_not_exists: bool,
     pub body: AsQuery,
+    /// WITH CHECK OPTION: whether CASCADED.
+    pub check: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -372,11 +374,12 @@ fn view(c: &mut Cursor, text: &str, or_replace: bool, temporary: bool) -> Result
     c.expect("as")?;
     let mut body = query(c, text, columns)?;
     body.with_data = true;
+    let mut check = None;
     if c.accept("with") {
-        let _ = c.accept("local") || c.accept("cascaded");
+        check = Some(!c.accept("local"));
+        c.accept("cascaded");
         c.expect("check")?;
         c.expect("option")?;
-        return Err(Error::unsupported("WITH CHECK OPTION is not supported"));
     }
     Ok(Definition::View(Box::new(ViewDef {
         name,
@@ -385,6 +388,7 @@ fn view(c: &mut Cursor, text: &str, or_replace: bool, temporary: bool) -> Result
         temporary,
         if_not_exists: false,
         body,
+        check,
     })))
 }
 
@@ -406,6 +410,7 @@ fn materialized(c: &mut Cursor, text: &str) -> Result<Definition> {
         temporary: false,
         if_not_exists,
         body,
+        check: None,
     })))
 }
 

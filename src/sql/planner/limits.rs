@@ -252,8 +252,11 @@ fn by_index(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) -> boo
     for index in usable(&table, &conditions).filter(|i| !i.unique) {
         let range = key_range(&index.parts, &bounds);
         let cost = cost(&range, &index.parts, cost::FETCH);
+        // Behind the indexed values an entry has the row's key, which tells all entries apart.
+        let parts = [index.parts.as_slice(), &primary].concat();
         if cost < least
-            && let Some(backward) = direction(&table, &index.parts, range.prefix.len(), keys, false)
+            && let Some(backward) =
+                direction(&table, &parts, range.prefix.len(), keys, table.has_key())
         {
             least = cost;
             let (index, range) = (index.clone(), KeyRange { backward, ..range });

@@ -39,7 +39,7 @@ mod tests;
 pub(super) use conjuncts::split;
 pub use explain::{Explained, Took};
 pub(super) use implied::implies;
-pub(super) use rename::{renamed, substitute};
+pub(super) use rename::{has_subquery, renamed, substitute};
 pub(super) use shape::types;
 
 use super::{BindEnv, Statement};

@@ -83,7 +83,7 @@ pub(crate) fn substitute(e: &Expr, exprs: &[Expr]) -> Option<Expr> {
     Some(out)
 }
 
-pub(super) fn has_subquery(e: &Expr) -> bool {
+pub(crate) fn has_subquery(e: &Expr) -> bool {
     e.any(&mut |e| matches!(e, Expr::Subquery { .. }))
 }
 

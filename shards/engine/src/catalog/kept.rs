@@ -185,6 +185,14 @@ pub fn as_shown(ctx: &Context, text: &str) -> String {
     out
 }
 
+/// The query under other names of its outputs.
+pub fn with_names(sql: &str, alias: &str, names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| quote_identifier(name)).collect();
+    let (names, alias) = (names.join(", "), quote_identifier(alias));
+    // A comment may end the text.
+    format!("SELECT {names} FROM (\n{sql}\n) AS {alias}({names})")
+}
+
 /// A relation of FROM, and what it and its columns are called there.
 #[derive(Default)]
 struct Item {

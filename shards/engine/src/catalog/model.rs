@@ -153,6 +153,9 @@ pub struct SqlExpr {
 /// A DEFAULT has no input columns and is cast to the column's type.
 pub type Default = SqlExpr;
 
+/// Before the name of a view, in the name of a check that is its WITH CHECK OPTION: of the table as one statement has it.
+pub const OF_VIEW: char = '\u{e006}';
+
 /// A CHECK over the table's row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {

@@ -56,6 +56,8 @@ pub struct View {
     pub since: u64,
     /// Places of the columns that are columns of the one table that it reads, so a statement can assign to them.
     pub updatable: Vec<usize>,
+    /// WITH CHECK OPTION: what is written through it has to be among its rows, and those of the views under it where it is CASCADED.
+    pub check: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

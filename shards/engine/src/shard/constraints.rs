@@ -2,6 +2,7 @@
 //! the router's: it looks at them before it sends the row.
 
 use super::entries::pick;
+use crate::catalog::model::OF_VIEW;
 use crate::catalog::{Check, Index, Table, system};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env};
@@ -35,8 +36,13 @@ pub fn check(table: &Table, row: &Row, ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// 23514.
+/// 23514, or 44000 where it is the option of a view.
 pub fn violated(table: &Table, check: &Check, row: &Row, ctx: &Context) -> Error {
+    if let Some(view) = check.name.strip_prefix(OF_VIEW) {
+        let message = format!("new row violates check option for view \"{view}\"");
+        return Error::new(SqlState::WITH_CHECK_OPTION_VIOLATION, message)
+            .with_detail(failing(table, row, ctx));
+    }
     let message = format!(
         "new row for relation \"{}\" violates check constraint \"{}\"",
         table.name, check.name

@@ -6,7 +6,9 @@
 use super::columns::{no_constraint, take_constraint};
 use super::graph::Node;
 use super::{Change, Work, taken};
-use crate::catalog::{Check, ColumnDef, ForeignKey, Index, Relation, Sequence, Table};
+use crate::catalog::{
+    Check, ColumnDef, ForeignKey, Index, Relation, Sequence, Table, TableKind, kept,
+};
 use crate::exec::Context;
 use crate::exec::eval::{self, Env, columns_used};
 use crate::plan::Expr;
@@ -525,6 +527,10 @@ fn rename_column(d: &mut Draft, action: &TableAction) -> Result<()> {
         ));
     }
     to.clone_into(&mut column(d, *number)?.name);
+    let names: Vec<&str> = d.table.columns.iter().map(|c| c.name.as_str()).collect();
+    if let TableKind::Materialized { query, .. } = &mut d.table.kind {
+        query.sql = kept::with_names(&query.sql, &d.table.name, &names);
+    }
     d.table.checks.clone_from(checks);
     for (number, expr) in generated {
         column(d, *number)?.generated = Some(expr.clone());

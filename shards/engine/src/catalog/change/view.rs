@@ -2,7 +2,7 @@
 
 use super::{Change, no_relation, taken};
 use crate::catalog::stored::Object;
-use crate::catalog::{Index, Relation, Table, TableKind, View};
+use crate::catalog::{Index, Relation, Table, TableKind, View, kept};
 use crate::plan::ddl::{CreateView, ViewAction};
 use std::sync::Arc;
 use types::{Error, Result, SqlState, TableId};
@@ -110,6 +110,8 @@ impl Change {
                 if let Some(column) = at.and_then(|at| view.columns.get_mut(at)) {
                     column.name.clone_from(to);
                 }
+                let names: Vec<&str> = view.columns.iter().map(|c| c.name.as_str()).collect();
+                view.query.sql = kept::with_names(&view.query.sql, &view.name, &names);
             }
         }
         self.put_view(view);

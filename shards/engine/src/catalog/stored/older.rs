@@ -123,6 +123,7 @@ impl From<SecondView> for crate::catalog::View {
             query: old.query,
             since: old.since,
             updatable: Vec::new(),
+            check: None,
         }
     }
 }

@@ -87,13 +87,19 @@ pub(super) fn is_materialized(t: &Table) -> bool {
 }
 
 pub(super) fn views(ctx: &Context) -> Vec<Row> {
-    let row = |schema: &str, name: &str, definition: Value, updatable: bool| -> Row {
+    let row = |schema: &str, name: &str, definition: Value, of: (bool, Option<bool>)| -> Row {
+        let (updatable, check) = of;
+
         let mut row = vec![
             database(ctx),
             text(schema),
             text(name),
             definition,
-            text("NONE"),
+            text(match check {
+                None => "NONE",
+                Some(true) => "CASCADED",
+                Some(false) => "LOCAL",
+            }),
         ];
         row.extend([updatable, updatable, false, false, false].map(yes_no));
         row
@@ -101,9 +107,14 @@ pub(super) fn views(ctx: &Context) -> Vec<Row> {
     let system = relations().iter().filter(|r| r.view);
     let own = ctx.catalog.views.values().map(|v| {
         let definition = crate::catalog::qualify::query_shown(ctx, &v.query);
-        row(&v.schema, &v.name, text(&definition), v.is_updatable())
+        row(
+            &v.schema,
+            &v.name,
+            text(&definition),
+            (v.is_updatable(), v.check),
+        )
     });
-    let system = system.map(|r| row(r.schema, r.name, null(), false));
+    let system = system.map(|r| row(r.schema, r.name, null(), (false, None)));
     system.chain(own).collect()
 }
 

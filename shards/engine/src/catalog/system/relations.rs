@@ -139,7 +139,13 @@ fn view_class(v: &View, catalog: &Catalog) -> Row {
         triggers: false,
         rows: -1.0,
     };
-    class.row()
+    let mut row = class.row();
+    if let Some(cascaded) = v.check {
+        let how = if cascaded { "cascaded" } else { "local" };
+        let option = text(&format!("check_option={how}"));
+        row[OPTIONS] = array(DataType::Text, vec![option]);
+    }
+    row
 }
 
 fn sequence_class(s: &Sequence, catalog: &Catalog) -> Row {
@@ -235,6 +241,7 @@ pub(super) fn class(ctx: &Context) -> Vec<Row> {
 const NAMESPACE: usize = 2;
 const PERSISTENCE: usize = 15;
 const POPULATED: usize = 24;
+const OPTIONS: usize = 31;
 
 /// What differs between the rows of `pg_attribute`.
 struct Attribute<'a> {
