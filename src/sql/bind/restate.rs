@@ -24,6 +24,8 @@ pub(super) struct Notes {
     fixed: Vec<(u32, i16, String)>,
     /// The items of select lists, by where SELECT is.
     lists: BTreeMap<u32, Vec<Listed>>,
+    /// An output is named elsewhere, such as in ORDER BY, by the name that it has in its list.
+    names_outputs: bool,
     /// Strings, and where they end.
     strings: BTreeMap<u32, (u32, String)>,
 }
@@ -173,6 +175,10 @@ impl<'a> Binder<'a> {
         home(e, scope).map(|r| r.alias.clone())
     }
 
+    pub(super) fn note_output_named(&self) {
+        self.noting(|notes| notes.names_outputs = true);
+    }
+
     pub(super) fn note_type(&self, name: &ast::ObjectName, oid: u32) {
         let (Some(first), Some(last)) = (names::first_ident(name), names::last_ident(name)) else {
             return;
@@ -308,7 +314,9 @@ pub(super) fn marked(sql: &str, notes: &Notes, known: &Known<'_>) -> Option<Stri
     }
     let lists: Vec<u32> = notes.lists.keys().copied().collect();
     let found = spots(sql, &lists)?;
-    if !known.names.is_empty() && !known.main.is_some_and(|at| notes.lists.contains_key(&at)) {
+    let renames = !known.names.is_empty();
+    let main = known.main.is_some_and(|at| notes.lists.contains_key(&at));
+    if renames && (notes.names_outputs || !main) {
         return None;
     }
     for (spots, (at, items)) in found.iter().zip(&notes.lists) {

@@ -216,6 +216,7 @@ impl<'a> Binder<'a> {
         let Some((first, target)) = hits.next() else {
             return Ok(None);
         };
+        self.note_output_named();
         for (_, other) in hits {
             if !walk::same(&other.expr, &target.expr) {
                 let e = Error::new(

@@ -164,7 +164,10 @@ pub fn as_made(catalog: &Catalog, text: &str) -> String {
             Piece::Mark(Mark::Label { ty, order }, text) => {
                 label(catalog, ty, order, text, &mut out)
             }
-            Piece::Mark(Mark::Columns { .. } | Mark::Output { .. } | Mark::Fixed { .. }, _) => {}
+            Piece::Mark(Mark::Output { .. }, text) => {
+                let _ = write!(out, " AS {}", quote_identifier(text));
+            }
+            Piece::Mark(Mark::Columns { .. } | Mark::Fixed { .. }, _) => {}
         }
     }
     out
