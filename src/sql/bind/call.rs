@@ -15,7 +15,7 @@ pub(super) mod rows;
 
 use super::query::Rel;
 use super::user_type::Declared;
-use super::{Binder, COPIED_NODES_MAX, Clause, Cx, series, unplaced, walk, window};
+use super::{Binder, COPIED_NODES_MAX, Clause, Cx, Frame, series, unplaced, walk, window};
 use crate::parse::{self, Ast};
 use choose::{Candidate, ambiguous, choose, places, undefined, written};
 use engine::catalog::Function;
@@ -303,7 +303,7 @@ impl<'a> Binder<'a> {
                     Err(_) => {}
                 }
             }
-            let (mut rel, correlated) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (mut rel, correlated) = b.inside(Frame::new(Rc::default(), Clause::Select), |b| b.query(q))?;
             if plain || rel.plan.is_volatile() || b.sees_changes(f) {
                 return Ok(None);
             }
@@ -405,7 +405,7 @@ impl<'a> Binder<'a> {
             return Ok(None);
         }
         let rows = self.in_body(f, arguments_of(&call.args), |b, q| {
-            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (rel, crossed) = b.inside(Frame::new(Rc::default(), Clause::Select), |b| b.query(q))?;
             if b.sees_changes(f) {
                 return Ok(None);
             }

@@ -115,7 +115,6 @@ impl<'a> Binder<'a> {
             )));
         }
         if !f.within_group.is_empty() {
-            self.allows_aggregates(cx)?;
             let args = positional(list, name)?;
             let call = self.ordered_set(name, args, &f.within_group, written.filter, cx);
             return call.map(Some);
@@ -217,7 +216,7 @@ impl<'a> Binder<'a> {
         operator: impl FnOnce(Plan) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
-        let bound = self.inside(cx.scope.clone(), |b| {
+        let bound = self.inside(cx.frame(), |b| {
             let (_, nothing) = b.from(&[])?;
             let mut cx = Cx::new(Rc::new(nothing), Clause::Select);
             let args = args.iter().map(|e| b.expr(e, &mut cx));
