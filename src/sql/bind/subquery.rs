@@ -16,9 +16,7 @@ use types::{DataType, Error, Result, SqlState};
 impl<'a> Binder<'a> {
     /// Binds a query whose row is inside this one's; true when it refers to this row or one further out.
     pub(super) fn subquery(&mut self, q: &'a ast::Query, cx: &Cx) -> Result<(Rel, bool)> {
-        self.banned(Some("a subquery"), |b| {
-            b.inside(cx.frame(), |b| b.query(q))
-        })
+        self.banned(Some("a subquery"), |b| b.inside(cx.frame(), |b| b.query(q)))
     }
 
     /// Runs `f` with one more enclosing row.

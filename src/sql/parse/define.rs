@@ -6,11 +6,13 @@
 mod alter;
 mod database;
 mod function;
+mod parameters;
 mod sequence;
 mod table;
 mod trigger;
 
-pub(crate) use function::{Body as FunctionBody, FunctionDef, Returns, Signature};
+pub(crate) use function::{Body as FunctionBody, FunctionDef, Hints, Returns, Signature};
+pub(crate) use parameters::{Parameter, Storage};
 pub(crate) use sequence::of_identity;
 pub(crate) use trigger::{TriggerDef, Which};
 
@@ -103,7 +105,7 @@ pub(crate) struct TableDef {
     pub temporary: bool,
     pub if_not_exists: bool,
     pub elements: Vec<Element>,
-    pub with: Vec<ast::SqlOption>,
+    pub with: Vec<Parameter>,
     pub on_commit: Option<OnCommit>,
     /// PARTITION BY HASH (…).
     pub placement: Vec<Ident>,
@@ -206,7 +208,7 @@ pub(crate) enum Action {
         to: Ident,
     },
     SetSchema(Ident),
-    Function(FunctionTraits),
+    Function(FunctionTraits, Hints),
     /// ALTER CONSTRAINT name [NOT] DEFERRABLE INITIALLY …
     SetTiming {
         name: Ident,
@@ -214,7 +216,7 @@ pub(crate) enum Action {
         initially_deferred: bool,
     },
     /// Storage parameters and their like, of the table or a column.
-    Storage(Option<Ident>),
+    Storage(Option<Ident>, Storage),
     /// There is one user, who owns everything: it has to be this one.
     Owner(String),
     /// ALTER COLUMN … ADD GENERATED … AS IDENTITY

@@ -105,6 +105,7 @@ impl<'a> Binder<'a> {
                     id: types::TableId(found.oid()),
                     to: names::ident(to),
                 }),
+                [Action::Storage(None, storage)] => super::parameters::of_index(storage),
                 _ => Err(unsupported("this ALTER INDEX")),
             },
             (ObjectKind::View, _) => wrong("a view"),
@@ -183,8 +184,12 @@ impl<'a> Binder<'a> {
                 });
                 Ok(())
             }
-            Action::Owner(_) | Action::Storage(None) => Ok(()),
-            Action::Storage(Some(column)) => d.column(column).map(|_| ()),
+            Action::Owner(_) => Ok(()),
+            Action::Storage(None, storage) => self.storage(&d.table, None, storage),
+            Action::Storage(Some(column), storage) => {
+                let column = d.column(column)?;
+                self.storage(&d.table, d.table.columns.get(column), storage)
+            }
             Action::AddIdentity {
                 column,
                 always,
@@ -198,7 +203,7 @@ impl<'a> Binder<'a> {
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
             Action::Sequence(_)
-            | Action::Function(_)
+            | Action::Function(..)
             | Action::Attribute(_)
             | Action::AddValue { .. }
             | Action::RenameValue { .. }
@@ -644,6 +649,7 @@ fn view_action(v: &Arc<View>, actions: &[Action]) -> Result<AlterTarget> {
             }
         }
         [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
+        [Action::Storage(None, storage)] => return super::parameters::of_view(storage),
         _ => return Err(unsupported("this ALTER VIEW")),
     };
     Ok(AlterTarget::View {

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::super::rewrite::is;
 use super::{
-    Element, Like, OnCommit, TableDef, columns, if_not_exists, query, sequence, with_data,
+    Element, Like, OnCommit, TableDef, columns, if_not_exists, parameters, query, sequence, with_data,
 };
 use sqlparser::ast::{self, ColumnOption, Ident};
 use sqlparser::keywords::Keyword;
@@ -217,10 +217,7 @@ fn clauses(c: &mut Cursor, def: &mut TableDef) -> Result<()> {
             def.placement = placement(c)?;
         } else if c.is("with") && c.peek_second() == Some(&Token::LParen) {
             c.next();
-            c.expect_token(&Token::LParen)?;
-            let read = |p: &mut Parser<'static>| p.parse_comma_separated(Parser::parse_sql_option);
-            def.with = c.sub(read)?;
-            c.expect_token(&Token::RParen)?;
+            def.with = parameters::list(c)?;
         } else if c.accept("without") {
             // The only way there is.
             c.expect("oids")?;
