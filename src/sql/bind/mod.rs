@@ -45,6 +45,7 @@ mod targets;
 mod ties;
 
 mod user_type;
+mod variadic;
 mod view;
 pub(super) mod walk;
 mod window;

@@ -5,12 +5,14 @@
 
 mod alter;
 mod database;
+mod extension;
 mod function;
 mod parameters;
 mod sequence;
 mod table;
 mod trigger;
 
+pub(crate) use extension::ExtensionDef;
 pub(crate) use function::{Body as FunctionBody, FunctionDef, Hints, Returns, Signature};
 pub(crate) use parameters::{Parameter, Storage};
 pub(crate) use sequence::of_identity;
@@ -44,6 +46,9 @@ pub(crate) enum Definition {
         attributes: Vec<ast::ColumnDef>,
     },
     Function(Box<FunctionDef>),
+    Extension(ExtensionDef),
+    /// DROP ROLE IF EXISTS.
+    NoRoles(Vec<String>),
     Trigger(Box<TriggerDef>),
     RenameTrigger {
         name: Ident,
@@ -97,6 +102,7 @@ pub(crate) enum ObjectKind {
     Domain,
     Function,
     Procedure,
+    Extension,
 }
 
 #[derive(Debug)]
@@ -109,6 +115,9 @@ pub(crate) struct TableDef {
     pub on_commit: Option<OnCommit>,
     /// PARTITION BY HASH (…).
     pub placement: Vec<Ident>,
+    /// USING and TABLESPACE.
+    pub method: Option<String>,
+    pub tablespace: Option<String>,
     pub filled: Option<AsQuery>,
 }
 
@@ -345,6 +354,8 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         schema(c)?
     } else if c.accept("domain") {
         domain(c)?
+    } else if c.accept("extension") {
+        extension::create(c)?
     } else if c.is("event") && c.second_is("trigger") {
         return Err(Error::unsupported("event triggers are not supported"));
     } else if c.is("database") {
@@ -544,6 +555,9 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     if c.is("database") {
         return database::drop(c);
     }
+    if c.is("role") || c.is("user") || c.is("group") {
+        return extension::drop_roles(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
     let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
@@ -580,7 +594,7 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 9] = [
+    const KINDS: [(&str, ObjectKind); 10] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
@@ -590,6 +604,7 @@ fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
         ("domain", ObjectKind::Domain),
         ("function", ObjectKind::Function),
         ("procedure", ObjectKind::Procedure),
+        ("extension", ObjectKind::Extension),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -631,6 +646,7 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
             | ObjectKind::Domain
             | ObjectKind::Function
             | ObjectKind::Procedure
+            | ObjectKind::Extension
     );
     let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {

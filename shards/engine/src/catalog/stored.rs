@@ -11,7 +11,9 @@ mod older;
 
 use super::databases;
 use super::objects::{CommentKey, Language};
-use super::{Catalog, Catalogs, Database, Databases, Function, Table, Trigger, UserType};
+use super::{
+    Catalog, Catalogs, Database, Databases, Extension, Function, Table, Trigger, UserType,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,6 +74,8 @@ pub enum Object {
     Function(u32),
     Trigger(u32),
     Comment(CommentKey),
+    /// With its functions, which have none.
+    Extension(u32),
     /// That an index of this oid is not valid.
     InvalidIndex(TableId),
     /// That foreign keys are not looked at for this table.
@@ -97,6 +101,8 @@ const DATABASES: u8 = 10;
 const IN_DATABASE: u8 = 11;
 const INVALID_INDEXES: u8 = 12;
 const KEYS_OFF: u8 = 13;
+/// Versions before them do not read a catalog that has one.
+const EXTENSIONS: u8 = 14;
 
 /// The cells a change writes: the header, each changed object (one that the catalog has not is gone), and those of a database
 /// that goes.
@@ -145,7 +151,7 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 cells.push((key(TYPES, *oid), ty));
             }
             Object::Function(oid) => {
-                let function = catalog.functions.get(oid);
+                let function = catalog.functions.get(oid).filter(|f| !f.is_built_in());
                 let value = function
                     .map(|f| of_number(function_form(f), &**f))
                     .transpose()?;
@@ -161,12 +167,10 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let value = text.map(|t| to_form(&**t)).transpose()?;
                 cells.push((comment_key(of), value));
             }
-            Object::InvalidIndex(id) => {
-                let of = |t: &&Arc<Table>| t.indexes.iter().any(|i| i.id == *id && i.invalid);
-                let table = catalog.tables.values().find(of);
-                let value = table.map(|t| to_form(&t.id.0)).transpose()?;
-                cells.push((key(INVALID_INDEXES, id.0), value));
+            Object::Extension(oid) => {
+                cells.push(cell(EXTENSIONS, *oid, catalog.extensions.get(oid))?);
             }
+            Object::InvalidIndex(id) => cells.push(invalid_cell(catalog, *id)?),
             Object::KeysOff(id) => {
                 let off = catalog.tables.get(id).filter(|t| t.keys_off);
                 let value = off.map(|t| to_form(&t.id.0)).transpose()?;
@@ -187,6 +191,13 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
         }
     }
     Ok(cells)
+}
+
+fn invalid_cell(catalog: &Catalog, id: TableId) -> Result<Cell> {
+    let of = |t: &&Arc<Table>| t.indexes.iter().any(|i| i.id == id && i.invalid);
+    let table = catalog.tables.values().find(of);
+    let value = table.map(|t| to_form(&t.id.0)).transpose()?;
+    Ok((key(INVALID_INDEXES, id.0), value))
 }
 
 fn type_cell(ty: &Arc<UserType>) -> Result<Vec<u8>> {
@@ -296,6 +307,7 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             let key = (trigger.table, trigger.name.clone());
             catalog.triggers.insert(key, Arc::new(trigger));
         }
+        EXTENSIONS => catalog.put_extension(extension(value)?),
         INVALID_INDEXES => {
             // Tables come before.
             let table = TableId(of_form(value)?);
@@ -374,6 +386,17 @@ fn function_form(f: &Function) -> u8 {
         (false, true) => FUNCTION_FORM_DEFINER,
         (true, false) => FUNCTION_FORM_PROGRAM,
         (true, true) => FUNCTION_FORM_PROGRAM_DEFINER,
+    }
+}
+
+fn extension(value: &[u8]) -> Result<Extension> {
+    let extension: Extension = of_form(value)?;
+    match super::extensions::known(&extension.name) {
+        Some(_) => Ok(extension),
+        None => Err(corrupt(&format!(
+            "it has the extension \"{}\", which this version does not know",
+            extension.name
+        ))),
     }
 }
 

@@ -73,10 +73,7 @@ impl<'a> Binder<'a> {
         let Some(found) = self.find(schema.as_deref(), &base) else {
             return missing(a, schema.as_deref(), &base, notices);
         };
-        let wrong = |what: &str| {
-            let message = format!("\"{base}\" is not {what}");
-            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
-        };
+        let wrong = |what: &str| Err(not_a(&base, what));
         match (a.kind, found) {
             (ObjectKind::Table | ObjectKind::MaterializedView, Found::Table(t)) => {
                 self.alter_table(&t, &a.actions, notices)
@@ -117,7 +114,8 @@ impl<'a> Binder<'a> {
                 | ObjectKind::Type
                 | ObjectKind::Domain
                 | ObjectKind::Function
-                | ObjectKind::Procedure,
+                | ObjectKind::Procedure
+                | ObjectKind::Extension,
                 _,
             ) => wrong("a schema"),
         }
@@ -572,9 +570,16 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             TableConstraint::Exclude(_) => Err(unsupported("EXCLUDE")),
+            TableConstraint::UniqueUsingIndex(c) => self.use_index(d, c, false),
+            TableConstraint::PrimaryKeyUsingIndex(c) => self.use_index(d, c, true),
             _ => Err(unsupported("this ALTER TABLE")),
         }
     }
+}
+
+fn not_a(name: &str, what: &str) -> Error {
+    let message = format!("\"{name}\" is not {what}");
+    Error::new(SqlState::WRONG_OBJECT_TYPE, message)
 }
 
 /// 42P01, or a notice.

@@ -68,9 +68,8 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             Some(storage) => Ok(vec![Action::Storage(None, storage)]),
             None => Err(c.error()),
         },
-        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
-            Err(c.error())
-        }
+        ObjectKind::Extension => Err(Error::unsupported("ALTER EXTENSION is not supported")),
+        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => Err(c.error()),
     }
 }
 
