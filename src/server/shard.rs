@@ -50,6 +50,7 @@ async fn live(id: ShardId, shared: &Arc<Shared>) -> Result<()> {
             backup_dir: config.backup_dir.clone(),
             sql_port: config.sql_port,
             started_micros: shared.started_micros,
+            configured: told(config),
         },
     );
     answer_calls(&router, &node);
@@ -148,6 +149,18 @@ async fn open(id: ShardId, shared: &Arc<Shared>) -> Result<(Rc<Shard>, TempDir)>
     let shard = shard.await?;
     shard.use_temp(temp.clone());
     Ok((shard, temp))
+}
+
+/// What SHOW says of the configuration.
+fn told(config: &Config) -> session::Configured {
+    let socket_dir = config.unix_socket_dir.as_ref();
+    session::Configured {
+        data_dir: config.data_dir.display().to_string(),
+        listen: config.listen.to_string(),
+        socket_dir: socket_dir.map_or_else(String::new, |d| d.display().to_string()),
+        connections_max: config.connections_max,
+        pool_bytes: config.shard_pool_bytes() * config.shards(),
+    }
 }
 
 /// How each of the `partitions` of one shard is opened.

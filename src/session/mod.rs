@@ -33,6 +33,7 @@ mod transaction;
 mod utility;
 
 pub use node::{Node, Options};
+pub use settings::Configured;
 pub use temporary::clean;
 pub use tending::tend;
 

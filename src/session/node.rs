@@ -4,7 +4,7 @@ use super::activity::Activity;
 use super::databases::Doors;
 use super::listen::Listening;
 use super::plans::PlanCache;
-use super::settings::Settings;
+use super::settings::{Configured, Settings};
 use super::temporary::Temporary;
 use super::transaction::Block;
 use super::{Session, now_micros};
@@ -34,6 +34,7 @@ pub struct Options {
     pub backup_dir: PathBuf,
     pub sql_port: u16,
     pub started_micros: i64,
+    pub configured: Configured,
 }
 
 /// One per shard.
@@ -137,6 +138,8 @@ impl Node {
             &hello.user,
         );
         settings.starts_with_silence(self.options.idle_in_transaction_timeout);
+        settings.starts_with(&self.options.configured);
+        settings.starts_with_port(self.port(&hello));
         for (name, value) in &database.settings {
             // What was taken once may not be any more; that keeps nobody out.
             if let Err(error) = settings.set_at_start(name, value) {
@@ -196,12 +199,16 @@ impl Node {
             database: hello.database.clone(),
             backend_pid: key.pid,
             client_addr: hello.peer.map(|p| p.ip()),
-            server_port: hello.local.map_or(self.options.sql_port, |l| l.port()),
+            server_port: self.port(hello),
             server_start_micros: self.options.started_micros,
             forms: settings.forms(),
             settings: self.shown(settings),
             cursors,
         })
+    }
+
+    fn port(&self, hello: &Hello) -> u16 {
+        hello.local.map_or(self.options.sql_port, |l| l.port())
     }
 
     /// As SHOW prints them; most sessions have the same and share them.

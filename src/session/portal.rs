@@ -398,10 +398,7 @@ impl Planned {
     /// Of a statement with nothing in it.
     pub fn empty() -> Planned {
         let bound = sql::Bound {
-            statement: sql::Statement::Nothing {
-                tag: "",
-                notice: None,
-            },
+            statement: sql::Statement::Nothing { tag: "" },
             params: [].into(),
             columns: None,
         };

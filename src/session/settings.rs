@@ -27,6 +27,17 @@ pub struct Settings {
     asked: Asked,
 }
 
+/// What SHOW says of the server's configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Configured {
+    pub data_dir: String,
+    pub listen: String,
+    pub socket_dir: String,
+    pub connections_max: usize,
+    /// Of all shards together.
+    pub pool_bytes: usize,
+}
+
 /// What every request or transaction asks for, read from the values whenever one of them changes.
 struct Asked {
     statement_timeout: Option<Duration>,
@@ -88,6 +99,23 @@ impl Settings {
         let name = "idle_in_transaction_session_timeout";
         self.starts.insert(name, show_ms(most.as_millis()));
         self.read();
+    }
+
+    /// What the server's configuration says of itself.
+    pub fn starts_with(&mut self, configured: &Configured) {
+        let pool = show_kb(configured.pool_bytes as u64 / 1024);
+        let all = [
+            ("data_directory", configured.data_dir.clone()),
+            ("listen_addresses", configured.listen.clone()),
+            ("max_connections", configured.connections_max.to_string()),
+            ("shared_buffers", pool),
+            ("unix_socket_directories", configured.socket_dir.clone()),
+        ];
+        self.starts.extend(all);
+    }
+
+    pub fn starts_with_port(&mut self, port: u16) {
+        self.starts.insert("port", port.to_string());
     }
 
     /// A setting of the startup packet becomes the session's default. Names the server does not know are refused as SET

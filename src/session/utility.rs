@@ -136,7 +136,7 @@ impl Session {
                 self.store_statement(name.clone(), prepared)?;
                 ended("PREPARE", None)
             }
-            Statement::Nothing { tag, notice } => ended(tag, notice.clone()),
+            Statement::Nothing { tag } => ended(tag, None),
             Statement::Vacuum { tables, analyze } => {
                 let done = self.vacuum(tables, ctx).await?;
                 if *analyze {

@@ -10,7 +10,7 @@ use engine::plan::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use types::{Column, DataType, Error};
+use types::{Column, DataType};
 
 /// What a statement is bound against.
 #[derive(Clone, Copy)]
@@ -209,7 +209,6 @@ pub enum Statement {
     /// The empty statement of a portal, and what is so already.
     Nothing {
         tag: &'static str,
-        notice: Option<Error>,
     },
 }
 

@@ -65,6 +65,7 @@ impl Database {
             query_bytes_max: types::limits::QUERY_BYTES_MAX,
             sql_port: 0,
             started_micros: 0,
+            configured: session::Configured::default(),
         };
         let temp = root
             .subdir("tmp")

@@ -81,7 +81,7 @@ const OTHER_DEFINITIONS: &str = "create table t (id int primary key, a text);
     alter table x disable trigger all";
 
 /// Of databases, of which nothing is stored before one is made.
-const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog5.txt");
+const DATABASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog8.txt");
 
 const DATABASE_DEFINITIONS: &str = "create table t (id int primary key);
     create database d is_template true;
@@ -93,6 +93,21 @@ const INSIDE: &str = "create schema app;
     create table app.t (id int primary key, n serial);
     create view v as select id from app.t;
     comment on table app.t is 'inside'";
+
+/// Of extensions, whose functions are not stored.
+const EXTENSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/catalog7.txt");
+
+const EXTENSION_DEFINITIONS: &str = "create extension \"uuid-ossp\";
+    create schema app;
+    create extension pgcrypto with schema app;
+    comment on extension pgcrypto is 'said';
+    create table t (id uuid primary key default uuid_generate_v4(), said text check (app.digest(said, 'sha1') <> ''))";
+
+#[test]
+fn extensions_are_stored_as_the_golden_bytes_say() {
+    let golden = std::fs::read_to_string(EXTENSIONS).unwrap_or_default();
+    stored(EXTENSION_DEFINITIONS, &golden, "GOLDEN_WRITE_EXTENSIONS");
+}
 
 #[test]
 fn definitions_are_stored_as_the_golden_bytes_say() {

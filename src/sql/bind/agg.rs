@@ -1,12 +1,15 @@
 //! Aggregate calls: found while an expression is bound, taken out of it, and numbered.
 //!
-//! Owns: the stand-in columns that `group` later turns into columns of the aggregation. Never: lets one into a clause
-//! where PostgreSQL refuses it. Source: `parse_agg.c`.
+//! Owns: which of the queries around it a call belongs to, and the stand-in columns that `group` later turns into columns of
+//! that query's aggregation. Never: lets one into a clause where PostgreSQL refuses it. Source: `parse_agg.c`
+//! (`check_agglevels_and_constraints`).
 
-use super::{Binder, Clause, Cx, syntax, unsupported, walk};
+use super::{Binder, Clause, Cx, syntax, walk};
 use engine::exec::resolve;
 use engine::plan::{AggregateCall, Expr, SortKey};
 use sqlparser::ast;
+use std::cell::RefCell;
+use std::rc::Rc;
 use types::{DataType, Error, Result, SqlState};
 
 /// Columns from here on stand for aggregates: no row is as wide.
@@ -20,6 +23,9 @@ pub(super) struct Collector {
     pub grouping: bool,
 }
 
+/// A query's collector, which the queries inside it share.
+pub(super) type Collected = Rc<RefCell<Collector>>;
+
 /// A call as written.
 pub(super) struct Written<'n, 'a> {
     pub name: &'n str,
@@ -32,7 +38,6 @@ pub(super) struct Written<'n, 'a> {
 
 impl<'a> Binder<'a> {
     pub(super) fn aggregate(&mut self, w: Written<'_, 'a>, cx: &mut Cx) -> Result<Expr> {
-        self.allows_aggregates(cx)?;
         let mut inner = Cx::new(cx.scope.clone(), Clause::Aggregate);
         let args = w.args.iter().map(|e| self.expr(e, &mut inner));
         let args = args.collect::<Result<Vec<_>>>()?;
@@ -66,32 +71,96 @@ impl<'a> Binder<'a> {
             order,
             ty: found.ret,
         };
-        self.collect(call, cx)
+        self.collect(call, 0, cx)
     }
 
-    /// The stand-in for a call.
-    pub(super) fn collect(&mut self, call: AggregateCall, cx: &mut Cx) -> Result<Expr> {
-        refuse_outer(&call.args)?;
-        match &mut cx.aggregates {
-            Some(collector) => Ok(collector.add(call)),
-            None => Err(Error::internal("aggregates without a collector")),
+    /// The stand-in for a call, as a column of the query that it belongs to: the innermost whose columns or aggregates its
+    /// arguments read. The first `direct` of them are the same for all rows of a group.
+    pub(super) fn collect(
+        &mut self,
+        mut call: AggregateCall,
+        direct: usize,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let mut rows = Level::default();
+        let direct = direct.min(call.args.len());
+        let (fixed, args) = call.args.split_at_mut(direct);
+        let keys = call.order.iter_mut().map(|k| &mut k.expr);
+        let read = args.iter_mut().chain(keys).chain(&mut call.filter);
+        read.for_each(|e| self.note_levels(e, &mut rows));
+        let level = rows.lowest().unwrap_or(0);
+        if rows.aggregate == Some(level) {
+            return Err(nested());
         }
+        let mut once = Level::default();
+        fixed
+            .iter_mut()
+            .for_each(|e| self.note_levels(e, &mut once));
+        if once.column.is_some_and(|c| c < level) {
+            return Err(Error::new(
+                SqlState::GROUPING_ERROR,
+                "outer-level aggregate cannot contain a lower-level variable in its direct arguments",
+            ));
+        }
+        if once.aggregate.is_some_and(|a| a <= level) {
+            return Err(nested());
+        }
+        let found = self.collector(level, cx)?;
+        if level == 0 {
+            let (n, ty) = found.borrow_mut().add(call);
+            return Ok(Expr::Column(n, ty));
+        }
+        let order = call.order.iter_mut().map(|k| &mut k.expr);
+        let read = call.args.iter_mut().chain(order).chain(&mut call.filter);
+        read.for_each(|e| walk::move_out(e, level));
+        let (column, ty) = found.borrow_mut().add(call);
+        let crossed = self.frames.iter().rev().take(level);
+        crossed.for_each(|f| f.crossed.set(true));
+        Ok(Expr::Outer {
+            depth: level,
+            column,
+            ty,
+        })
     }
 
-    /// 42803 where no aggregate may stand.
-    pub(super) fn allows_aggregates(&self, cx: &Cx) -> Result<()> {
-        if cx.aggregates.is_some() {
-            return Ok(());
-        }
-        let message = if cx.clause == Clause::Aggregate {
-            "aggregate function calls cannot be nested".to_string()
-        } else {
-            format!(
-                "aggregate functions are not allowed in {}",
-                cx.clause.name()
-            )
+    /// How far out the nearest column and the nearest aggregate are that an expression reads.
+    fn note_levels(&self, e: &mut Expr, found: &mut Level) {
+        e.each(&mut |x| {
+            if let Expr::Column(i, _) = x {
+                found.note(0, *i);
+            }
+        });
+        // The arguments of a function whose body this is are no columns of a query.
+        let around = self.arguments.as_ref().map(|_| self.frames.len());
+        // The callback does not fail.
+        let _ = walk::outers(e, 0, &mut |x, inside| {
+            if let Expr::Outer { depth, column, .. } = x {
+                let level = *depth - inside;
+                if Some(level) != around {
+                    found.note(level, *column);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// The aggregates of the query that is `level` rows out, or 42803 where none may stand.
+    fn collector(&self, level: usize, cx: &Cx) -> Result<Collected> {
+        let (clause, found) = match level.checked_sub(1) {
+            None => (cx.clause, &cx.aggregates),
+            Some(n) => {
+                let frame = self.frames.iter().rev().nth(n);
+                let frame = frame.ok_or_else(|| Error::internal("a column of no query"))?;
+                (frame.clause, &frame.aggregates)
+            }
         };
-        Err(Error::new(SqlState::GROUPING_ERROR, message))
+        found.clone().ok_or_else(|| match clause {
+            Clause::Aggregate => nested(),
+            clause => Error::new(
+                SqlState::GROUPING_ERROR,
+                format!("aggregate functions are not allowed in {}", clause.name()),
+            ),
+        })
     }
 
     fn aggregate_order(
@@ -116,9 +185,30 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The nearest that something reads, as the number of rows between.
+#[derive(Default)]
+struct Level {
+    column: Option<usize>,
+    aggregate: Option<usize>,
+}
+
+impl Level {
+    fn note(&mut self, level: usize, column: usize) {
+        let nearest = match column >= STAND_IN {
+            true => &mut self.aggregate,
+            false => &mut self.column,
+        };
+        *nearest = Some(nearest.map_or(level, |n| n.min(level)));
+    }
+
+    fn lowest(&self) -> Option<usize> {
+        self.column.into_iter().chain(self.aggregate).min()
+    }
+}
+
 impl Collector {
-    /// The stand-in for a call; equal calls share one.
-    fn add(&mut self, call: AggregateCall) -> Expr {
+    /// The stand-in's number and type for a call; equal calls share one.
+    fn add(&mut self, call: AggregateCall) -> (usize, DataType) {
         let ty = call.ty;
         let known = self
             .calls
@@ -128,26 +218,29 @@ impl Collector {
             self.calls.push(call);
             self.calls.len() - 1
         });
-        Expr::Column(STAND_IN + n, ty)
+        (STAND_IN + n, ty)
     }
 }
 
-/// An aggregate over nothing but an enclosing query's columns belongs to that query in SQL.
-fn refuse_outer(args: &[Expr]) -> Result<()> {
-    let (mut own, mut outer) = (false, false);
-    for arg in args {
-        arg.each(&mut |x| match x {
-            Expr::Column(..) | Expr::Subquery { .. } => own = true,
-            Expr::Outer { .. } => outer = true,
-            _ => {}
-        });
-    }
-    if outer && !own {
-        return Err(unsupported(
-            "an aggregate over an enclosing query's columns",
-        ));
-    }
-    Ok(())
+/// The expression, or a query in it, reads an aggregate of its own query.
+pub(super) fn is_read(e: &Expr) -> bool {
+    let mut read = false;
+    e.each(&mut |x| read |= matches!(x, Expr::Column(i, _) if *i >= STAND_IN));
+    // The callback does not fail.
+    let _ = walk::outers(&mut e.clone(), 0, &mut |x, inside| {
+        if let Expr::Outer { depth, column, .. } = x {
+            read |= *depth == inside && *column >= STAND_IN;
+        }
+        Ok(())
+    });
+    read
+}
+
+fn nested() -> Error {
+    Error::new(
+        SqlState::GROUPING_ERROR,
+        "aggregate function calls cannot be nested",
+    )
 }
 
 /// ASC/DESC and NULLS FIRST/LAST; NULL is the largest value.

@@ -15,7 +15,7 @@ pub(super) mod rows;
 
 use super::query::Rel;
 use super::user_type::Declared;
-use super::{Binder, COPIED_NODES_MAX, Clause, Cx, series, unplaced, walk, window};
+use super::{Binder, COPIED_NODES_MAX, Clause, Cx, Frame, series, unplaced, walk, window};
 use crate::parse::{self, Ast};
 use choose::{Candidate, ambiguous, choose, places, undefined, written};
 use engine::catalog::Function;
@@ -236,6 +236,14 @@ impl<'a> Binder<'a> {
     /// The call's value.
     fn value_of(&mut self, call: Call, clause: Clause) -> Result<Expr> {
         let kept = matches!(clause, Clause::Check | Clause::Default | Clause::Generated);
+        if call.function.is_built_in() {
+            let value = built_in(&call)?;
+            return if kept {
+                marked(value, call.function.oid)
+            } else {
+                Ok(value)
+            };
+        }
         let body = match self.stays_call(&call.function) {
             true => None,
             false => match self.body_value(&call.function, arguments_of(&call.args), kept) {
@@ -267,15 +275,7 @@ impl<'a> Binder<'a> {
         if !kept {
             return Ok(value);
         }
-        let ty = value.ty();
-        let func = functions::by_name(FROM_FUNCTION)
-            .ok_or_else(|| Error::internal("the mark of functions is gone"))?;
-        let oid = Expr::Const(Value::Oid(function.oid), DataType::Oid);
-        Ok(Expr::Call {
-            func: FuncRef(func),
-            args: vec![value, oid],
-            ty,
-        })
+        marked(value, function.oid)
     }
 
     /// What the body gives, over the row of arguments; `None`: it is called. `plain`: a subquery would not do.
@@ -303,7 +303,8 @@ impl<'a> Binder<'a> {
                     Err(_) => {}
                 }
             }
-            let (mut rel, correlated) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (mut rel, correlated) =
+                b.inside(Frame::new(Rc::default(), Clause::Select), |b| b.query(q))?;
             if plain || rel.plan.is_volatile() || b.sees_changes(f) {
                 return Ok(None);
             }
@@ -405,7 +406,8 @@ impl<'a> Binder<'a> {
             return Ok(None);
         }
         let rows = self.in_body(f, arguments_of(&call.args), |b, q| {
-            let (rel, crossed) = b.inside(Rc::default(), |b| b.query(q))?;
+            let (rel, crossed) =
+                b.inside(Frame::new(Rc::default(), Clause::Select), |b| b.query(q))?;
             if b.sees_changes(f) {
                 return Ok(None);
             }
@@ -508,6 +510,31 @@ impl<'a> Binder<'a> {
             ty,
         })
     }
+}
+
+/// A call of an extension's function.
+fn built_in(call: &Call) -> Result<Expr> {
+    let name = &call.function.body.sql;
+    let func = functions::by_name(name)
+        .ok_or_else(|| Error::internal(format!("there is no function {name}")))?;
+    Ok(Expr::Call {
+        func: FuncRef(func),
+        args: call.args.clone(),
+        ty: func.ret,
+    })
+}
+
+/// What is kept in a definition, and which function it comes from.
+fn marked(value: Expr, function: u32) -> Result<Expr> {
+    let ty = value.ty();
+    let func = functions::by_name(FROM_FUNCTION)
+        .ok_or_else(|| Error::internal("the mark of functions is gone"))?;
+    let oid = Expr::Const(Value::Oid(function), DataType::Oid);
+    Ok(Expr::Call {
+        func: FuncRef(func),
+        args: vec![value, oid],
+        ty,
+    })
 }
 
 /// It stands for what is computed over rows that are not there yet.

@@ -18,8 +18,7 @@ impl<'a> Binder<'a> {
             return Ok(statement);
         }
         Ok(match c {
-            Command::Nothing { .. }
-            | Command::Begin { .. }
+            Command::Begin { .. }
             | Command::Commit { .. }
             | Command::Rollback { .. }
             | Command::Savepoint { .. }
@@ -359,7 +358,7 @@ impl Binder<'_> {
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("role \"{user}\" does not exist"),
             )),
-            _ => Ok(Statement::Nothing { tag, notice: None }),
+            _ => Ok(Statement::Nothing { tag }),
         }
     }
 }
@@ -406,10 +405,6 @@ fn as_written(c: &Command) -> Option<Statement> {
             start: *start,
             isolation: *isolation,
             read_only: *read_only,
-        },
-        Command::Nothing { tag, notice } => Statement::Nothing {
-            tag,
-            notice: Some(notice.clone()),
         },
         Command::Commit { chain } => Statement::Commit { chain: *chain },
         Command::Rollback { chain } => Statement::Rollback { chain: *chain },

@@ -4,6 +4,7 @@
 //! name is taken (the catalog's writer decides that). `WITH (fillfactor = n)` is the one storage parameter taken: PostgreSQL
 //! itself calls it a hint about free space in pages, and pages here choose their own. Source: `parse_utilcmd.c`.
 
+mod adopt;
 mod alter;
 mod composite;
 mod domain;
@@ -22,7 +23,7 @@ use crate::parse::define::{self, Definition};
 use crate::statement::Statement;
 use engine::catalog::{Table, path};
 use engine::plan::QualifiedName;
-use engine::plan::ddl::{CommentTarget, Ddl, Drop, ObjectKind};
+use engine::plan::ddl::{CommentTarget, CreateExtension, Ddl, Drop, ObjectKind};
 use sqlparser::ast::{self, IndexColumn};
 use types::{Error, Result, SqlState, limits};
 
@@ -47,6 +48,8 @@ impl<'a> Binder<'a> {
             }
             Definition::Composite { name, attributes } => self.create_composite(name, attributes),
             Definition::Function(f) => self.create_function(f),
+            Definition::Extension(e) => self.create_extension(e),
+            Definition::NoRoles(names) => self.no_roles(names),
             Definition::Trigger(t) => self.create_trigger(t),
             Definition::RenameTrigger { name, table, to } => self.rename_trigger(name, table, to),
             Definition::DropTrigger {
@@ -88,6 +91,44 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// 55006 for the user's own.
+    fn no_roles(&self, roles: &[String]) -> Result<Statement> {
+        let user = &self.env.context.session.user;
+        let own = ["current_role", "current_user", "session_user"];
+        if roles.iter().any(|r| own.contains(&r.as_str())) {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "cannot use special role specifier in DROP ROLE",
+            ));
+        }
+        if roles.iter().any(|r| **r == **user) {
+            return Err(Error::new(
+                SqlState::OBJECT_IN_USE,
+                "current user cannot be dropped",
+            ));
+        }
+        let skipped = |role: &String| {
+            let message = format!("role \"{role}\" does not exist, skipping");
+            Error::new(SqlState::SUCCESSFUL_COMPLETION, message)
+        };
+        Ok(Statement::Ddl(Ddl::NoRoles {
+            notices: roles.iter().map(skipped).collect(),
+        }))
+    }
+
+    fn create_extension(&self, e: &define::ExtensionDef) -> Result<Statement> {
+        let schema = match &e.schema {
+            Some(schema) => names::ident(schema),
+            None => path::creation(self.env.context)?,
+        };
+        Ok(Statement::Ddl(Ddl::CreateExtension(CreateExtension {
+            name: e.name.clone(),
+            schema,
+            version: e.version.clone(),
+            if_not_exists: e.if_not_exists,
+        })))
+    }
+
     fn drop(&mut self, d: &define::DropDef) -> Result<Statement> {
         if d.concurrently && d.names.len() > 1 {
             return Err(Error::unsupported(
@@ -100,7 +141,7 @@ impl<'a> Binder<'a> {
             ));
         }
         let name = |n: &ast::ObjectName| match d.kind {
-            define::ObjectKind::Schema => {
+            define::ObjectKind::Schema | define::ObjectKind::Extension => {
                 let (_, name) = self.qualified(n)?;
                 let schema = String::new();
                 Ok(QualifiedName { schema, name })
@@ -126,10 +167,13 @@ impl<'a> Binder<'a> {
 
     fn comment_target(&self, on: &define::CommentOn) -> Result<CommentTarget> {
         Ok(match on {
-            define::CommentOn::Object(define::ObjectKind::Schema, name) => {
+            define::CommentOn::Object(
+                k @ (define::ObjectKind::Schema | define::ObjectKind::Extension),
+                name,
+            ) => {
                 let (_, name) = self.qualified(name)?;
                 let schema = String::new();
-                CommentTarget::Object(ObjectKind::Schema, QualifiedName { schema, name })
+                CommentTarget::Object(kind(*k), QualifiedName { schema, name })
             }
             define::CommentOn::Object(
                 k @ (define::ObjectKind::Type | define::ObjectKind::Domain),
@@ -233,6 +277,7 @@ fn kind(kind: define::ObjectKind) -> ObjectKind {
         define::ObjectKind::Domain => ObjectKind::Domain,
         define::ObjectKind::Function => ObjectKind::Function,
         define::ObjectKind::Procedure => ObjectKind::Procedure,
+        define::ObjectKind::Extension => ObjectKind::Extension,
     }
 }
 

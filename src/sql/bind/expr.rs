@@ -159,7 +159,11 @@ impl<'a> Binder<'a> {
             }
             E::Wildcard(_) => Err(syntax("syntax error at or near \"*\"")),
             E::IsJson { .. } => Err(unsupported("IS JSON")),
-            E::IsNormalized { .. } => Err(unsupported("IS NORMALIZED")),
+            E::IsNormalized {
+                expr,
+                form,
+                negated,
+            } => super::variadic::is_normalized(self, (expr, *form, *negated), cx),
             _ => Err(unsupported("this expression")),
         }
     }

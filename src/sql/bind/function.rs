@@ -45,6 +45,12 @@ impl<'a> Binder<'a> {
     fn function_inner(&mut self, f: &'a ast::Function, cx: &mut Cx) -> Result<Expr> {
         if let FunctionArguments::List(list) = &f.args
             && is_plain(f, list)
+            && let Some((array, given)) = super::variadic::split(&list.args)
+        {
+            return self.call_spread(&function_name(&f.name)?, given, array, cx);
+        }
+        if let FunctionArguments::List(list) = &f.args
+            && is_plain(f, list)
             && let Some(call) = self.user_call(&f.name, &list.args, cx)?
         {
             return Ok(call);
@@ -115,7 +121,6 @@ impl<'a> Binder<'a> {
             )));
         }
         if !f.within_group.is_empty() {
-            self.allows_aggregates(cx)?;
             let args = positional(list, name)?;
             let call = self.ordered_set(name, args, &f.within_group, written.filter, cx);
             return call.map(Some);
@@ -189,6 +194,8 @@ impl<'a> Binder<'a> {
         }
         let args = if name == "make_interval" {
             self.make_interval_args(args, cx)?
+        } else if name == "normalize" {
+            super::variadic::with_form(self, positional(args, name)?, cx)?
         } else {
             let list = positional(args, name)?;
             let args = list.into_iter().map(|e| self.expr(e, cx));
@@ -217,7 +224,7 @@ impl<'a> Binder<'a> {
         operator: impl FnOnce(Plan) -> Plan,
     ) -> Result<Expr> {
         let args = positional(args, name)?;
-        let bound = self.inside(cx.scope.clone(), |b| {
+        let bound = self.inside(cx.frame(), |b| {
             let (_, nothing) = b.from(&[])?;
             let mut cx = Cx::new(Rc::new(nothing), Clause::Select);
             let args = args.iter().map(|e| b.expr(e, &mut cx));

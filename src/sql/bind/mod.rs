@@ -46,6 +46,7 @@ mod targets;
 mod through;
 mod ties;
 mod user_type;
+mod variadic;
 mod view;
 pub(super) mod walk;
 mod window;
@@ -209,6 +210,10 @@ struct Binder<'a> {
 /// A row that inner queries can refer to.
 struct Frame {
     scope: Rc<Scope>,
+    /// Where in its query the inner ones stand.
+    clause: Clause,
+    /// The aggregates of its query, where they are allowed there.
+    aggregates: Option<agg::Collected>,
     /// Something inside referred to this row or one further out.
     crossed: Cell<bool>,
 }
@@ -235,7 +240,7 @@ struct Cx {
     scope: Rc<Scope>,
     clause: Clause,
     /// Aggregates found so far, where they are allowed.
-    aggregates: Option<agg::Collector>,
+    aggregates: Option<agg::Collected>,
     /// Window calls found so far, where they are allowed.
     windows: Option<window::Collector>,
     /// Set-returning functions found so far, where they are allowed: in a select list.
@@ -251,6 +256,7 @@ enum Clause {
     GroupBy,
     OrderBy,
     JoinOn,
+    Lateral,
     FromFunction,
     Values,
     Limit,
@@ -285,6 +291,7 @@ impl Clause {
             Clause::GroupBy => "GROUP BY",
             Clause::OrderBy => "ORDER BY",
             Clause::JoinOn => "JOIN conditions",
+            Clause::Lateral => "FROM clause of their own query level",
             Clause::FromFunction => "functions in FROM",
             Clause::Values => "VALUES",
             Clause::Limit => "LIMIT",
@@ -312,7 +319,24 @@ impl Clause {
     }
 }
 
+impl Frame {
+    /// A row whose query has no aggregates there.
+    fn new(scope: Rc<Scope>, clause: Clause) -> Frame {
+        Cx::new(scope, clause).frame()
+    }
+}
+
 impl Cx {
+    /// The row, for queries inside.
+    fn frame(&self) -> Frame {
+        Frame {
+            scope: self.scope.clone(),
+            clause: self.clause,
+            aggregates: self.aggregates.clone(),
+            crossed: Cell::new(false),
+        }
+    }
+
     fn new(scope: Rc<Scope>, clause: Clause) -> Cx {
         Cx {
             scope,

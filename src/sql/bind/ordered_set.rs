@@ -66,6 +66,7 @@ impl<'a> Binder<'a> {
             }
             None => None,
         };
+        let fixed = direct.len();
         let call = AggregateCall {
             func,
             args: direct.into_iter().chain(keys).collect(),
@@ -74,7 +75,7 @@ impl<'a> Binder<'a> {
             order,
             ty,
         };
-        self.collect(call, cx)
+        self.collect(call, fixed, cx)
     }
 
     /// The aggregate, its arguments as it takes them, and its result.

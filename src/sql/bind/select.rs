@@ -4,7 +4,7 @@
 //! full, filters stand above them. Source: `transformSelectStmt`, `parse_clause.c`.
 
 use super::agg::needs_equality;
-use super::agg::{Collector, sort_key};
+use super::agg::{Collected, sort_key};
 use super::group::{Grouping, Groups};
 use super::lock::{Locking, locked};
 use super::query::{Rel, ordinal};
@@ -54,7 +54,7 @@ impl<'a> Binder<'a> {
             let input = Box::new(plan);
             plan = Plan::Filter { input, predicate };
         }
-        cx.aggregates = Some(Collector::default());
+        cx.aggregates = Some(Collected::default());
         cx.clause = Clause::Select;
         cx.series = Some(Vec::new());
         cx.windows = Some(window::Collector::default());
@@ -85,7 +85,7 @@ impl<'a> Binder<'a> {
             self.settle_targets(&mut block)?;
         }
         let windows = cx.windows.take().unwrap_or_default();
-        let found = cx.aggregates.take().unwrap_or_default();
+        let found = cx.aggregates.take().unwrap_or_default().take();
         let (calls, grouping) = (found.calls, found.grouping);
         let aggregates = !calls.is_empty() || grouping || grouped || block.having.is_some();
         if self_read && !calls.is_empty() {
@@ -177,11 +177,7 @@ impl<'a> Binder<'a> {
             i.expr = self.settle_unknown(e)?;
             i.column.ty = i.expr.ty();
             let e = i.expr.clone();
-            let mut aggregate = false;
-            e.each(&mut |x| {
-                aggregate |= matches!(x, Expr::Column(c, _) if *c >= super::agg::STAND_IN);
-            });
-            if aggregate {
+            if super::agg::is_read(&e) {
                 return Err(Error::new(
                     SqlState::GROUPING_ERROR,
                     "aggregate functions are not allowed in GROUP BY",

@@ -3,7 +3,6 @@
 //! Owns: the product of the items' sets. Bounds: `SETS_MAX` sets, as PostgreSQL has it. Source: `parse_agg.c`
 //! (`expand_grouping_sets`), `transformGroupClause`.
 
-use super::agg::Collector;
 use super::group::Groups;
 use super::select::{Block, unnested};
 use super::{Binder, Cx, syntax, unsupported, walk};
@@ -167,21 +166,17 @@ impl<'a> Binder<'a> {
                 "GROUPING must have fewer than 32 arguments",
             ));
         }
-        let Some(found) = &mut cx.aggregates else {
+        let Some(found) = cx.aggregates.take() else {
             let place = cx.clause.name();
             return Err(Error::new(
                 SqlState::GROUPING_ERROR,
                 format!("grouping operations are not allowed in {place}"),
             ));
         };
-        let calls = std::mem::take(&mut found.calls);
-        cx.aggregates = None;
         let args = args.into_iter().map(|e| self.expr(e, cx));
         let args = args.collect::<Result<Vec<_>>>();
-        cx.aggregates = Some(Collector {
-            calls,
-            grouping: true,
-        });
+        found.borrow_mut().grouping = true;
+        cx.aggregates = Some(found);
         let func = functions::by_name(functions::GROUPING)
             .ok_or_else(|| Error::internal("GROUPING is gone"))?;
         Ok(Expr::Call {

@@ -10,29 +10,22 @@ use engine::exec::cast::CastContext;
 use engine::exec::resolve;
 use engine::plan::{Expr, FuncRef, SubqueryKind};
 use sqlparser::ast;
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState};
 
 impl<'a> Binder<'a> {
     /// Binds a query whose row is inside this one's; true when it refers to this row or one further out.
     pub(super) fn subquery(&mut self, q: &'a ast::Query, cx: &Cx) -> Result<(Rel, bool)> {
-        self.banned(Some("a subquery"), |b| {
-            b.inside(cx.scope.clone(), |b| b.query(q))
-        })
+        self.banned(Some("a subquery"), |b| b.inside(cx.frame(), |b| b.query(q)))
     }
 
     /// Runs `f` with one more enclosing row.
     pub(super) fn inside<T>(
         &mut self,
-        scope: Rc<Scope>,
+        frame: Frame,
         f: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<(T, bool)> {
-        self.frames.push(Frame {
-            scope,
-            crossed: Cell::new(false),
-        });
+        self.frames.push(frame);
         let out = f(self);
         let crossed = self.frames.pop().is_some_and(|f| f.crossed.get());
         Ok((out?, crossed))

@@ -96,6 +96,22 @@ pub(super) fn lift(e: &Expr, by: usize) -> Expr {
     out
 }
 
+/// The expression as the query `by` rows further out sees it. It must read no nearer row, except of subqueries inside it.
+pub(super) fn move_out(e: &mut Expr, by: usize) {
+    // The callback does not fail.
+    let _ = outers(e, 0, &mut |x, inside| {
+        let Expr::Outer { depth, column, ty } = x else {
+            return Ok(());
+        };
+        if inside == 0 && *depth == by {
+            *x = Expr::Column(*column, *ty);
+        } else {
+            *depth = depth.saturating_sub(by);
+        }
+        Ok(())
+    });
+}
+
 /// Nodes of an expression, subquery plans not counted (they are shared).
 pub(super) fn size(e: &Expr) -> usize {
     let mut n = 0;

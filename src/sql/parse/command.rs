@@ -23,9 +23,6 @@ pub(super) fn read(c: &mut Cursor, text: &str) -> Result<Option<Command>> {
     if let Some(refused) = refusal(&word, c) {
         return Ok(Some(Command::Refused(refused)));
     }
-    if word == "create" && c.second_is("extension") {
-        return extension(c).map(Some);
-    }
     if word == "create" {
         let Some(definition) = define::create(c, text)? else {
             return Ok(None);
@@ -164,36 +161,6 @@ fn call(c: &mut Cursor) -> Result<Command> {
         ast::Expr::Function(f) => Ok(Command::Call(Box::new(f))),
         _ => Err(place.error()),
     }
-}
-
-/// CREATE EXTENSION: there is the one that every database of PostgreSQL begins with.
-fn extension(c: &mut Cursor) -> Result<Command> {
-    c.expect("create")?;
-    c.expect("extension")?;
-    let if_not_exists = define::if_not_exists(c)?;
-    let name = c.name()?;
-    c.accept("with");
-    loop {
-        if c.accept("schema") || c.accept("version") {
-            c.next();
-        } else if !c.accept("cascade") {
-            break;
-        }
-    }
-    c.expect_end()?;
-    if name != engine::catalog::system::EXTENSION {
-        let missing = Error::unsupported(format!("extension \"{name}\" is not available"));
-        let hint = "There are no extensions here but the language PL/pgSQL.";
-        return Ok(Command::Refused(missing.with_hint(hint)));
-    }
-    let exists = format!("extension \"{name}\" already exists");
-    Ok(match if_not_exists {
-        true => Command::Nothing {
-            tag: "CREATE EXTENSION",
-            notice: Error::new(SqlState::DUPLICATE_OBJECT, format!("{exists}, skipping")),
-        },
-        false => Command::Refused(Error::new(SqlState::DUPLICATE_OBJECT, exists)),
-    })
 }
 
 /// Transaction modes up to the end, commas optional.

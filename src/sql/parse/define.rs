@@ -5,12 +5,17 @@
 
 mod alter;
 mod database;
+mod extension;
 mod function;
+mod parameters;
 mod sequence;
 mod table;
 mod trigger;
+mod view;
 
-pub(crate) use function::{Body as FunctionBody, FunctionDef, Returns, Signature};
+pub(crate) use extension::ExtensionDef;
+pub(crate) use function::{Body as FunctionBody, FunctionDef, Hints, Returns, Signature};
+pub(crate) use parameters::{Parameter, Storage};
 pub(crate) use sequence::of_identity;
 pub(crate) use trigger::{TriggerDef, Which};
 
@@ -42,6 +47,9 @@ pub(crate) enum Definition {
         attributes: Vec<ast::ColumnDef>,
     },
     Function(Box<FunctionDef>),
+    Extension(ExtensionDef),
+    /// DROP ROLE IF EXISTS.
+    NoRoles(Vec<String>),
     Trigger(Box<TriggerDef>),
     RenameTrigger {
         name: Ident,
@@ -95,6 +103,7 @@ pub(crate) enum ObjectKind {
     Domain,
     Function,
     Procedure,
+    Extension,
 }
 
 #[derive(Debug)]
@@ -103,10 +112,13 @@ pub(crate) struct TableDef {
     pub temporary: bool,
     pub if_not_exists: bool,
     pub elements: Vec<Element>,
-    pub with: Vec<ast::SqlOption>,
+    pub with: Vec<Parameter>,
     pub on_commit: Option<OnCommit>,
     /// PARTITION BY HASH (…).
     pub placement: Vec<Ident>,
+    /// USING and TABLESPACE.
+    pub method: Option<String>,
+    pub tablespace: Option<String>,
     pub filled: Option<AsQuery>,
 }
 
@@ -208,7 +220,7 @@ pub(crate) enum Action {
         to: Ident,
     },
     SetSchema(Ident),
-    Function(FunctionTraits),
+    Function(FunctionTraits, Hints),
     /// ALTER CONSTRAINT name [NOT] DEFERRABLE INITIALLY …
     SetTiming {
         name: Ident,
@@ -216,7 +228,7 @@ pub(crate) enum Action {
         initially_deferred: bool,
     },
     /// Storage parameters and their like, of the table or a column.
-    Storage(Option<Ident>),
+    Storage(Option<Ident>, Storage),
     /// There is one user, who owns everything: it has to be this one.
     Owner(String),
     /// ALTER COLUMN … ADD GENERATED … AS IDENTITY
@@ -320,7 +332,7 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
         return Err(c.error());
     }
     let definition = if c.accept("view") {
-        view(c, text, or_replace, temporary)?
+        view::create(c, text, or_replace, temporary)?
     } else if !temporary && c.accept("function") {
         Definition::Function(Box::new(function::create(c, text, or_replace)?))
     } else if !temporary && c.accept("procedure") {
@@ -338,13 +350,15 @@ pub(super) fn create(c: &mut Cursor, text: &str) -> Result<Option<Definition>> {
     } else if temporary {
         return Err(c.error());
     } else if c.accept("materialized") {
-        materialized(c, text)?
+        view::materialized(c, text)?
     } else if c.accept("type") {
         new_type(c)?
     } else if c.accept("schema") {
         schema(c)?
     } else if c.accept("domain") {
         domain(c)?
+    } else if c.accept("extension") {
+        extension::create(c)?
     } else if c.is("event") && c.second_is("trigger") {
         return Err(Error::unsupported("event triggers are not supported"));
     } else if c.is("database") {
@@ -363,61 +377,6 @@ fn refused(what: &str, c: &Cursor) -> Error {
         )),
         _ => c.error(),
     }
-}
-
-fn view(c: &mut Cursor, text: &str, or_replace: bool, temporary: bool) -> Result<Definition> {
-    let name = c.object_name()?;
-    let columns = columns(c)?;
-    if c.accept("with") {
-        options()?;
-    }
-    c.expect("as")?;
-    let mut body = query(c, text, columns)?;
-    body.with_data = true;
-    let mut check = None;
-    if c.accept("with") {
-        check = Some(!c.accept("local"));
-        c.accept("cascaded");
-        c.expect("check")?;
-        c.expect("option")?;
-    }
-    Ok(Definition::View(Box::new(ViewDef {
-        name,
-        or_replace,
-        materialized: false,
-        temporary,
-        if_not_exists: false,
-        body,
-        check,
-    })))
-}
-
-fn materialized(c: &mut Cursor, text: &str) -> Result<Definition> {
-    c.expect("view")?;
-    let if_not_exists = if_not_exists(c)?;
-    let name = c.object_name()?;
-    let columns = columns(c)?;
-    if c.accept("with") {
-        options()?;
-    }
-    c.expect("as")?;
-    let mut body = query(c, text, columns)?;
-    body.with_data = with_data(c)?;
-    Ok(Definition::View(Box::new(ViewDef {
-        name,
-        or_replace: false,
-        materialized: true,
-        temporary: false,
-        if_not_exists,
-        body,
-        check: None,
-    })))
-}
-
-fn options() -> Result<()> {
-    Err(Error::unsupported(
-        "options of views (security_barrier, check_option …) are not supported",
-    ))
 }
 
 /// `[(a, b, …)]`
@@ -547,6 +506,9 @@ pub(super) fn drop(c: &mut Cursor) -> Result<Definition> {
     if c.is("database") {
         return database::drop(c);
     }
+    if c.is("role") || c.is("user") || c.is("group") {
+        return extension::drop_roles(c);
+    }
     let kind = kind(c)?.ok_or_else(|| refused("DROP", c))?;
     let concurrently = matches!(kind, ObjectKind::Index) && c.accept("concurrently");
     let if_exists = if_exists(c)?;
@@ -583,7 +545,7 @@ fn cascade(c: &mut Cursor) -> bool {
 }
 
 fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
-    const KINDS: [(&str, ObjectKind); 9] = [
+    const KINDS: [(&str, ObjectKind); 10] = [
         ("table", ObjectKind::Table),
         ("view", ObjectKind::View),
         ("sequence", ObjectKind::Sequence),
@@ -593,6 +555,7 @@ fn kind(c: &mut Cursor) -> Result<Option<ObjectKind>> {
         ("domain", ObjectKind::Domain),
         ("function", ObjectKind::Function),
         ("procedure", ObjectKind::Procedure),
+        ("extension", ObjectKind::Extension),
     ];
     if c.accept("materialized") {
         c.expect("view")?;
@@ -634,6 +597,7 @@ pub(super) fn alter(c: &mut Cursor) -> Result<Definition> {
             | ObjectKind::Domain
             | ObjectKind::Function
             | ObjectKind::Procedure
+            | ObjectKind::Extension
     );
     let if_exists = !named && if_exists(c)?;
     if kind == ObjectKind::Table {

@@ -94,11 +94,6 @@ pub(super) enum Ast {
 /// Statements that the grammar crate does not know as PostgreSQL does.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// It is so already.
-    Nothing {
-        tag: &'static str,
-        notice: Error,
-    },
     Begin {
         /// It was START TRANSACTION.
         start: bool,
@@ -373,7 +368,7 @@ fn kind_of(ast: &Ast) -> Kind {
             Command::Explain { .. } => Kind::Explain,
             Command::Copy { .. } => Kind::Copy,
             Command::Lock { .. } => Kind::Lock,
-            Command::Define(_) | Command::Nothing { .. } => Kind::Ddl,
+            Command::Define(_) => Kind::Ddl,
             Command::Vacuum { .. }
             | Command::Analyze { .. }
             | Command::Checkpoint

@@ -1,11 +1,11 @@
 //! Spellings that mean something else by what is around them.
 //!
 //! Owns: `TABLE t` as the query of WITH and INSERT, `LIKE ANY (…)`, `substring(s SIMILAR p ESCAPE e)`, `ALTER COLUMN c TYPE t COLLATE "C"`,
-//! `THEN interval END`, `FETCH FIRST (n) ROWS ONLY`. Asked by: `rewrite`, token by token.
+//! `THEN interval END`, `FETCH FIRST (n) ROWS ONLY`, `NATIONAL CHARACTER`, `TABLESPACE pg_default`, `f(…) AS (a int)`. Asked by: `rewrite`, token by token.
 //! Never: looks ahead. Bounds: a place for each open parenthesis, which `caps` has counted.
 //! Source: PostgreSQL 15's `gram.y`.
 
-use super::rewrite::{is, keyword};
+use super::rewrite::{is, is_word, keyword};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
@@ -23,6 +23,8 @@ pub(super) struct Respelling {
     /// The statement begins with WITH or INSERT, and its query has not come.
     query_comes: bool,
     alters: bool,
+    /// The statement begins with CREATE, ALTER, DROP or COMMENT.
+    defines: bool,
     /// In ALTER, behind TYPE: the new type of a column.
     typed: bool,
     /// FETCH FIRST (n) has come, and is LIMIT (n) already.
@@ -41,6 +43,10 @@ impl Respelling {
         Respelling {
             query_comes: begins(Keyword::WITH) || begins(Keyword::INSERT),
             alters: begins(Keyword::ALTER),
+            defines: begins(Keyword::CREATE)
+                || begins(Keyword::ALTER)
+                || begins(Keyword::DROP)
+                || begins(Keyword::COMMENT),
             typed: false,
             fetched: false,
             open: Vec::new(),
@@ -59,6 +65,46 @@ impl Respelling {
         table
     }
 
+    /// VARIADIC becomes an argument by a name that no function has, which the binder knows: whether it was there. In `queries` the rows
+    /// of functions get names.
+    pub fn arguments(
+        &self,
+        token: &TokenWithSpan,
+        out: &mut Vec<TokenWithSpan>,
+        last: &mut Option<usize>,
+        queries: bool,
+    ) -> bool {
+        if queries {
+            unnamed_rows(token, out, last);
+        }
+        let before = last.and_then(|i| out.get(i)).map(|t| &t.token);
+        let follows = matches!(before, Some(Token::LParen | Token::Comma));
+        if self.defines || !follows || !is_word(&token.token, "variadic") {
+            return false;
+        }
+        *last = Some(out.len() + 1);
+        out.push(token.clone());
+        out.push(TokenWithSpan::new(Token::RArrow, token.span));
+        true
+    }
+
+    /// NATIONAL and `TABLESPACE pg_default` say what is so anyway.
+    fn usual(&self, token: &mut TokenWithSpan, out: &mut [TokenWithSpan], before: Option<usize>) {
+        let Token::Word(w) = &token.token else {
+            return;
+        };
+        if self.defines && w.value.eq_ignore_ascii_case("pg_default") {
+            if default_tablespace(out) {
+                token.token = blank();
+            }
+        } else if matches!(w.keyword, Keyword::CHARACTER | Keyword::CHAR)
+            && let Some(t) = before.and_then(|i| out.get_mut(i))
+            && is(&t.token, Keyword::NATIONAL)
+        {
+            t.token = blank();
+        }
+    }
+
     /// The token as it is to be read; `before` is the last one in `out` that is not blank. Whether it is a TABLE that stands for
     /// SELECT * FROM.
     pub fn respell(
@@ -69,19 +115,24 @@ impl Respelling {
     ) -> bool {
         let span = token.span;
         let query = self.is_query(&token.token);
+        self.usual(token, out, before);
         match &token.token {
             Token::LParen => {
-                let called = before.and_then(|i| out.get(i)).map(|t| &t.token);
-                let substring = matches!(called, Some(t) if is(t, Keyword::SUBSTRING));
-                self.open.push(if substring {
-                    Inside::Substring
-                } else if fetch_is_limit(out) {
-                    Inside::Rows
-                } else {
-                    Inside::Anything
+                let called = before.and_then(|i| out.get(i));
+                let substring = called.is_some_and(|t| is(&t.token, Keyword::SUBSTRING));
+                self.open.push(match substring {
+                    true => Inside::Substring,
+                    false if fetch_is_limit(out) => Inside::Rows,
+                    false => Inside::Anything,
                 });
             }
-            Token::RParen => self.fetched |= self.open.pop() == Some(Inside::Rows),
+            Token::RParen => {
+                let rows = self.open.pop() == Some(Inside::Rows);
+                match rows && fetch_one_token(out) {
+                    true => token.token = blank(),
+                    false => self.fetched |= rows,
+                }
+            }
             Token::Word(w)
                 if self.fetched
                     && matches!(w.keyword, Keyword::ROW | Keyword::ROWS | Keyword::ONLY) =>
@@ -202,6 +253,98 @@ fn fetch_is_limit(out: &mut [TokenWithSpan]) -> bool {
     first.token = blank();
     *fetch = keyword(Keyword::LIMIT, "LIMIT", fetch.span);
     true
+}
+
+/// What FETCH FIRST (…) wants is one token: the parenthesis goes, and it is FETCH FIRST again, which may say WITH TIES.
+fn fetch_one_token(out: &mut [TokenWithSpan]) -> bool {
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut last = out.iter_mut().rev().filter(seen);
+    let (Some(n), Some(open)) = (last.next(), last.next()) else {
+        return false;
+    };
+    let one = matches!(n.token, Token::Number(..) | Token::Placeholder(_));
+    if !one || open.token != Token::LParen {
+        return false;
+    }
+    let Some(limit) = last.next() else {
+        return false;
+    };
+    open.token = keyword(Keyword::FIRST, "FIRST", open.span).token;
+    *limit = keyword(Keyword::FETCH, "FETCH", limit.span);
+    true
+}
+
+/// `[USING INDEX] TABLESPACE` goes from the end of the tokens; whether it was there.
+fn default_tablespace(out: &mut [TokenWithSpan]) -> bool {
+    let seen = |t: &&mut TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
+    let mut last = out.iter_mut().rev().filter(seen);
+    let Some(word) = last.next().filter(|t| is(&t.token, Keyword::TABLESPACE)) else {
+        return false;
+    };
+    let (index, using) = (last.next(), last.next());
+    if index.as_ref().is_some_and(|t| is(&t.token, Keyword::SET)) {
+        return false;
+    }
+    word.token = blank();
+    if let (Some(index), Some(using)) = (index, using)
+        && is(&index.token, Keyword::INDEX)
+        && is(&using.token, Keyword::USING)
+    {
+        index.token = blank();
+        using.token = blank();
+    }
+    true
+}
+
+/// `f(…) AS (a int)`: columns without a name for their rows, which is then the function's.
+fn unnamed_rows(token: &TokenWithSpan, out: &mut Vec<TokenWithSpan>, last: &mut Option<usize>) {
+    use Keyword as K;
+    let query = [
+        K::SELECT,
+        K::WITH,
+        K::VALUES,
+        K::TABLE,
+        K::INSERT,
+        K::UPDATE,
+        K::DELETE,
+        K::MERGE,
+    ];
+    if !matches!(token.token, Token::Word(_)) || query.iter().any(|w| is(&token.token, *w)) {
+        return;
+    }
+    let seen = |(_, t): &(usize, &TokenWithSpan)| !matches!(t.token, Token::Whitespace(_));
+    let mut before = out.iter().enumerate().rev().filter(seen);
+    let (Some((open, t)), Some((_, name)), Some((_, close))) =
+        (before.next(), before.next(), before.next())
+    else {
+        return;
+    };
+    if t.token != Token::LParen || !is(&name.token, K::AS) || close.token != Token::RParen {
+        return;
+    }
+    let mut depth = 1usize;
+    let called = before.find(|(_, t)| {
+        match t.token {
+            Token::RParen => depth += 1,
+            Token::LParen if depth > 0 => depth -= 1,
+            Token::LParen => {}
+            _ => return depth == 0,
+        }
+        false
+    });
+    if let Some((_, function)) = called
+        && let Token::Word(w) = &function.token
+    {
+        let mut alias = w.clone();
+        alias.keyword = K::NoKeyword;
+        if alias.quote_style.is_none() {
+            alias.value = alias.value.to_lowercase();
+            alias.quote_style = Some('"');
+        }
+        let alias = TokenWithSpan::new(Token::Word(alias), function.span);
+        out.insert(open, alias);
+        *last = last.map(|at| at + 1);
+    }
 }
 
 /// COLLATE, and the schema behind it, go from the end of the tokens; whether they were there.

@@ -28,10 +28,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             out.push(token);
             continue;
         }
-        if token.token == Token::DoubleEq {
-            // An operator that PostgreSQL has not.
-            token.token = Token::CustomBinaryOperator("==".into());
-        }
+        no_operator(&mut token.token);
         weaker_lock(&token.token, &mut out);
         let is_query = respelling.respell(&mut token, &mut out, last);
         frame::respell(&mut token.token, &mut out);
@@ -50,6 +47,9 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
             continue;
         }
         names_nothing(&token, &mut out, &mut last);
+        if respelling.arguments(&token, &mut out, &mut last, queries) {
+            continue;
+        }
         if is_string(&token.token)
             && !copy
             && let Some(at) = joined(&mut out, last, &token, (function, queries), source)?
@@ -67,7 +67,7 @@ pub(super) fn tokens(tokens: Vec<TokenWithSpan>, source: Source) -> Result<Vec<T
         if token.token == Token::DoubleExclamationMark {
             return Err(source.at_token(Some(&token)));
         }
-        let begins = last.is_none() || is_query;
+        let begins = last.is_none() || is_query || before.is_some_and(query_follows);
         if matches!(before, Some(b) if names_follow(b)) && is(&token.token, Keyword::ONLY) {
             continue;
         }
@@ -107,6 +107,21 @@ fn word(
         ));
         out.push(blank(span));
     }
+}
+
+/// An operator that PostgreSQL has not.
+fn no_operator(token: &mut Token) {
+    if *token == Token::DoubleEq {
+        *token = Token::CustomBinaryOperator("==".into());
+    }
+}
+
+/// TABLE behind it is a query.
+fn query_follows(before: &Token) -> bool {
+    *before == Token::LParen
+        || [Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT]
+            .iter()
+            .any(|w| is(before, *w))
 }
 
 /// CREATE [OR REPLACE] FUNCTION, or PROCEDURE.
@@ -414,7 +429,7 @@ fn continued(
 }
 
 /// Of words that are none of the grammar crate's.
-fn is_word(token: &Token, word: &str) -> bool {
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 

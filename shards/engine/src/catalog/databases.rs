@@ -239,7 +239,9 @@ impl Catalog {
         all.extend(self.views.keys().map(|v| Object::View(*v)));
         all.extend(self.sequences.keys().map(|s| Object::Sequence(*s)));
         all.extend(self.types.keys().map(|t| Object::Type(*t)));
-        all.extend(self.functions.keys().map(|f| Object::Function(*f)));
+        let own = self.functions.values().filter(|f| !f.is_built_in());
+        all.extend(own.map(|f| Object::Function(f.oid)));
+        all.extend(self.extensions.keys().map(|e| Object::Extension(*e)));
         all.extend(self.triggers.values().map(|t| Object::Trigger(t.oid)));
         all.extend(self.comments.keys().map(|c| Object::Comment(*c)));
         let indexes = self.tables.values().flat_map(|t| &t.indexes);

@@ -9,6 +9,7 @@ pub mod composites;
 pub mod databases;
 pub mod domains;
 pub mod enums;
+pub mod extensions;
 pub mod functions;
 pub mod generic;
 pub mod index;
@@ -26,6 +27,7 @@ pub mod triggers;
 
 pub use change::{Change, Work};
 pub use databases::{Catalogs, Database, Databases};
+pub use extensions::Extension;
 pub use index::{Index, KeyPart, OpClass, PartOf};
 pub use model::{
     Catalog, Check, ColumnDef, Default, DroppedColumn, Identity, OnCommit, Relation, SqlExpr,

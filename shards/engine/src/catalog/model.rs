@@ -4,6 +4,7 @@
 //! is PostgreSQL's `attnum`, never given twice, and says where a stored row has the column (`codec::row`).
 
 use super::databases::Databases;
+use super::extensions::Extension;
 use super::index::Index;
 use super::objects::{
     CommentKey, ForeignKey, Function, Schema, Sequence, Stated, Trigger, UserType, View,
@@ -41,8 +42,10 @@ pub struct Catalog {
     pub sequences: BTreeMap<TableId, Arc<Sequence>>,
     /// Enums and domains, by oid.
     pub types: BTreeMap<u32, Arc<UserType>>,
-    /// By oid.
+    /// By oid; those of extensions are among them.
     pub functions: BTreeMap<u32, Arc<Function>>,
+    /// By oid.
+    pub extensions: BTreeMap<u32, Arc<Extension>>,
     /// By table and name: the order in which they fire.
     pub triggers: BTreeMap<(TableId, String), Arc<Trigger>>,
     pub comments: BTreeMap<CommentKey, Arc<str>>,

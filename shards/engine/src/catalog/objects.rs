@@ -180,7 +180,7 @@ pub struct WrittenArg {
     pub declared: u32,
 }
 
-/// What a body is written in, and what calls it. The last three are stored as forms of their own (`stored`).
+/// What a body is written in, and what calls it. The three before the last are stored as forms of their own (`stored`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     Sql,
@@ -191,6 +191,8 @@ pub enum Language {
     SqlProcedure,
     /// A procedure in PL/pgSQL.
     PlPgSqlProcedure,
+    /// Of an extension: the body names what is called. Never stored (`extensions`).
+    BuiltIn,
 }
 
 /// A trigger of a table.

@@ -12,8 +12,8 @@ mod older;
 use super::databases;
 use super::objects::{CommentKey, Language};
 use super::{
-    Catalog, Catalogs, Database, Databases, Function, Table, TableKind, Trigger, UserType, View,
-    kept,
+    Catalog, Catalogs, Database, Databases, Extension, Function, Table, TableKind, Trigger,
+    UserType, View, kept,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +78,8 @@ pub enum Object {
     Function(u32),
     Trigger(u32),
     Comment(CommentKey),
+    /// With its functions, which have none.
+    Extension(u32),
     /// That an index of this oid is not valid.
     InvalidIndex(TableId),
     /// That foreign keys are not looked at for this table.
@@ -103,6 +105,8 @@ const DATABASES: u8 = 10;
 const IN_DATABASE: u8 = 11;
 const INVALID_INDEXES: u8 = 12;
 const KEYS_OFF: u8 = 13;
+/// Versions before them do not read a catalog that has one.
+const EXTENSIONS: u8 = 14;
 
 /// The cells a change writes: the header, each changed object (one that the catalog has not is gone), and those of a database
 /// that goes.
@@ -152,7 +156,7 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 cells.push((key(TYPES, *oid), ty));
             }
             Object::Function(oid) => {
-                let function = catalog.functions.get(oid);
+                let function = catalog.functions.get(oid).filter(|f| !f.is_built_in());
                 let value = function
                     .map(|f| of_number(function_form(f), &**f))
                     .transpose()?;
@@ -168,12 +172,10 @@ fn cells_of(catalog: &Catalog, changed: &[Object]) -> Result<Vec<Cell>> {
                 let value = text.map(|t| to_form(&**t)).transpose()?;
                 cells.push((comment_key(of), value));
             }
-            Object::InvalidIndex(id) => {
-                let of = |t: &&Arc<Table>| t.indexes.iter().any(|i| i.id == *id && i.invalid);
-                let table = catalog.tables.values().find(of);
-                let value = table.map(|t| to_form(&t.id.0)).transpose()?;
-                cells.push((key(INVALID_INDEXES, id.0), value));
+            Object::Extension(oid) => {
+                cells.push(cell(EXTENSIONS, *oid, catalog.extensions.get(oid))?);
             }
+            Object::InvalidIndex(id) => cells.push(invalid_cell(catalog, *id)?),
             Object::KeysOff(id) => {
                 let off = catalog.tables.get(id).filter(|t| t.keys_off);
                 let value = off.map(|t| to_form(&t.id.0)).transpose()?;
@@ -200,6 +202,13 @@ fn view_cell(catalog: &Catalog, id: TableId) -> Result<Cell> {
     let view = catalog.views.get(&id);
     let value = view.map(|v| of_number(VIEW_FORM, &**v));
     Ok((key(VIEWS, id.0), value.transpose()?))
+}
+
+fn invalid_cell(catalog: &Catalog, id: TableId) -> Result<Cell> {
+    let of = |t: &&Arc<Table>| t.indexes.iter().any(|i| i.id == id && i.invalid);
+    let table = catalog.tables.values().find(of);
+    let value = table.map(|t| to_form(&t.id.0)).transpose()?;
+    Ok((key(INVALID_INDEXES, id.0), value))
 }
 
 fn type_cell(ty: &Arc<UserType>) -> Result<Vec<u8>> {
@@ -313,6 +322,7 @@ fn read(catalog: &mut Catalog, kind: u8, rest: &[u8], value: &[u8]) -> Result<()
             let key = (trigger.table, trigger.name.clone());
             catalog.triggers.insert(key, Arc::new(trigger));
         }
+        EXTENSIONS => catalog.put_extension(extension(value)?),
         INVALID_INDEXES => {
             // Tables come before.
             let table = TableId(of_form(value)?);
@@ -399,6 +409,17 @@ fn function_form(f: &Function) -> u8 {
         (false, true) => FUNCTION_FORM_DEFINER,
         (true, false) => FUNCTION_FORM_PROGRAM,
         (true, true) => FUNCTION_FORM_PROGRAM_DEFINER,
+    }
+}
+
+fn extension(value: &[u8]) -> Result<Extension> {
+    let extension: Extension = of_form(value)?;
+    match super::extensions::known(&extension.name) {
+        Some(_) => Ok(extension),
+        None => Err(corrupt(&format!(
+            "it has the extension \"{}\", which this version does not know",
+            extension.name
+        ))),
     }
 }
 
@@ -596,6 +617,25 @@ mod tests {
         assert_eq!(all.body.uses, [all.body.reads[0].relation.0]);
         assert!(catalog.triggers.values().all(|t| !t.statement));
         assert_eq!(catalog.triggers.len(), 2);
+    }
+
+    /// As `tests/it/format.rs` wrote it when it was not known which columns of views can be assigned to.
+    const FIFTH: &str = include_str!("../../../../tests/format/catalog5.txt");
+
+    #[test]
+    fn views_of_the_second_form_are_read_and_are_written_in_the_form_of_today() {
+        let all = decode(1, golden(FIFTH).into_iter()).unwrap();
+        let inside = all.databases().named("d").unwrap().oid;
+        let catalog = all.of(inside).unwrap();
+        let view = catalog.views.values().next().unwrap();
+        assert_eq!((view.name.as_str(), view.columns.len()), ("v", 1));
+        assert!(!view.is_updatable() && view.check.is_none());
+        assert_eq!(view.query.sql, "select id from app.t");
+        let cells = encode(catalog, &[Object::View(view.id)]).unwrap();
+        let (_, value) = &cells[1];
+        let value = value.as_ref().unwrap();
+        assert_eq!(value[0], VIEW_FORM);
+        assert_eq!(form::<View>(value, VIEW_FORM).unwrap(), **view);
     }
 
     #[test]

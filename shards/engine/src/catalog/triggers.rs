@@ -66,7 +66,7 @@ impl Function {
     pub fn is_program(&self) -> bool {
         match self.language {
             Language::OfTriggers | Language::PlPgSql | Language::PlPgSqlProcedure => true,
-            Language::Sql | Language::SqlProcedure => false,
+            Language::Sql | Language::SqlProcedure | Language::BuiltIn => false,
         }
     }
 

@@ -67,6 +67,11 @@ pub enum Ddl {
         function: Box<Function>,
         or_replace: bool,
     },
+    CreateExtension(CreateExtension),
+    /// DROP ROLE IF EXISTS of roles that there are not.
+    NoRoles {
+        notices: Vec<Error>,
+    },
     CreateTrigger {
         /// Its oid is given when it is carried out.
         trigger: Box<Trigger>,
@@ -314,6 +319,14 @@ pub struct Drop {
     pub concurrently: bool,
 }
 
+#[derive(Clone, Debug)]
+pub struct CreateExtension {
+    pub name: String,
+    pub schema: String,
+    pub version: Option<String>,
+    pub if_not_exists: bool,
+}
+
 /// What a statement says it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectKind {
@@ -327,6 +340,7 @@ pub enum ObjectKind {
     Domain,
     Function,
     Procedure,
+    Extension,
 }
 
 impl ObjectKind {
@@ -343,6 +357,7 @@ impl ObjectKind {
             ObjectKind::Domain => "domain",
             ObjectKind::Function => "function",
             ObjectKind::Procedure => "procedure",
+            ObjectKind::Extension => "extension",
         }
     }
 }
@@ -534,6 +549,12 @@ pub enum TableAction {
     AddPrimaryKey(Key),
     /// [CONSTRAINT name] UNIQUE (…)
     AddUnique(Key),
+    /// UNIQUE and PRIMARY KEY USING INDEX: the key, where it is the primary one.
+    UseIndex {
+        index: TableId,
+        name: String,
+        key: Option<Key>,
+    },
     AddForeignKey(Box<NewForeignKey>),
     /// VALIDATE CONSTRAINT
     Validate {

@@ -73,10 +73,7 @@ impl<'a> Binder<'a> {
         let Some(found) = self.find(schema.as_deref(), &base) else {
             return missing(a, schema.as_deref(), &base, notices);
         };
-        let wrong = |what: &str| {
-            let message = format!("\"{base}\" is not {what}");
-            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
-        };
+        let wrong = |what: &str| Err(not_a(&base, what));
         match (a.kind, found) {
             (ObjectKind::Table | ObjectKind::MaterializedView, Found::Table(t)) => {
                 self.alter_table(&t, &a.actions, notices)
@@ -105,6 +102,7 @@ impl<'a> Binder<'a> {
                     id: types::TableId(found.oid()),
                     to: names::ident(to),
                 }),
+                [Action::Storage(None, storage)] => super::parameters::of_index(storage),
                 _ => Err(unsupported("this ALTER INDEX")),
             },
             (ObjectKind::View, _) => wrong("a view"),
@@ -116,7 +114,8 @@ impl<'a> Binder<'a> {
                 | ObjectKind::Type
                 | ObjectKind::Domain
                 | ObjectKind::Function
-                | ObjectKind::Procedure,
+                | ObjectKind::Procedure
+                | ObjectKind::Extension,
                 _,
             ) => wrong("a schema"),
         }
@@ -183,8 +182,12 @@ impl<'a> Binder<'a> {
                 });
                 Ok(())
             }
-            Action::Owner(_) | Action::Storage(None) => Ok(()),
-            Action::Storage(Some(column)) => d.column(column).map(|_| ()),
+            Action::Owner(_) => Ok(()),
+            Action::Storage(None, storage) => self.storage(&d.table, None, storage),
+            Action::Storage(Some(column), storage) => {
+                let column = d.column(column)?;
+                self.storage(&d.table, d.table.columns.get(column), storage)
+            }
             Action::AddIdentity {
                 column,
                 always,
@@ -198,7 +201,7 @@ impl<'a> Binder<'a> {
             Action::DropIdentity { column, if_exists } => d.drop_identity(column, *if_exists),
             Action::DropExpression { column, if_exists } => d.drop_expression(column, *if_exists),
             Action::Sequence(_)
-            | Action::Function(_)
+            | Action::Function(..)
             | Action::Attribute(_)
             | Action::AddValue { .. }
             | Action::RenameValue { .. }
@@ -567,9 +570,16 @@ impl<'a> Binder<'a> {
                 Ok(())
             }
             TableConstraint::Exclude(_) => Err(unsupported("EXCLUDE")),
+            TableConstraint::UniqueUsingIndex(c) => self.use_index(d, c, false),
+            TableConstraint::PrimaryKeyUsingIndex(c) => self.use_index(d, c, true),
             _ => Err(unsupported("this ALTER TABLE")),
         }
     }
+}
+
+fn not_a(name: &str, what: &str) -> Error {
+    let message = format!("\"{name}\" is not {what}");
+    Error::new(SqlState::WRONG_OBJECT_TYPE, message)
 }
 
 /// 42P01, or a notice.
@@ -644,6 +654,7 @@ fn view_action(v: &Arc<View>, actions: &[Action]) -> Result<AlterTarget> {
             }
         }
         [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
+        [Action::Storage(None, storage)] => return super::parameters::of_view(storage),
         _ => return Err(unsupported("this ALTER VIEW")),
     };
     Ok(AlterTarget::View {

@@ -414,11 +414,15 @@ impl<'a> Binder<'a> {
     pub(super) fn alter_function(&self, s: &Signature, actions: &[Action]) -> Result<AlterTarget> {
         let name = self.function_name_of(&s.name)?;
         let args = self.signature(s)?;
-        let oid = self.env.catalog.function_named(&name, args.as_deref())?.oid;
+        let function = self.env.catalog.function_named(&name, args.as_deref())?;
+        let oid = function.oid;
         let action = match actions {
             [Action::RenameTo(to)] => FunctionAction::RenameTo(names::ident(to)),
             [Action::SetSchema(to)] => FunctionAction::SetSchema(names::ident(to)),
-            [Action::Function(traits)] => FunctionAction::Traits(*traits),
+            [Action::Function(traits, hints)] => {
+                hints.check(function.returns.set)?;
+                FunctionAction::Traits(*traits)
+            }
             [Action::Owner(_)] => return Ok(AlterTarget::Nothing),
             _ => return Err(super::super::syntax("syntax error in ALTER FUNCTION")),
         };

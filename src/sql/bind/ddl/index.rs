@@ -7,7 +7,7 @@ use super::super::{Binder, Clause, Cx, names, syntax, unsupported};
 use super::name_of;
 use super::parameters;
 use super::table::{columns_scope, plain_definition};
-use crate::parse::define::Reindexed;
+use crate::parse::define::{Parameter, Reindexed};
 use crate::parse::rename;
 use crate::statement::Statement;
 use engine::catalog::{Index, KeyPart, OpClass, PartOf, Relation as Found, SqlExpr, Table, system};
@@ -29,7 +29,8 @@ impl<'a> Binder<'a> {
         if !i.index_options.is_empty() || !i.alter_options.is_empty() || i.r#async {
             return Err(unsupported("an index's storage parameters"));
         }
-        i.with.iter().try_for_each(parameter)?;
+        let with = i.with.iter().map(parameter);
+        parameters::set(&with.collect::<Result<Vec<_>>>()?, parameters::Kind::Index)?;
         let table = self.indexed_table(&i.table_name)?;
         let count = i.columns.len() + i.include.len();
         if count > limits::INDEX_COLUMNS_MAX {
@@ -231,16 +232,17 @@ pub(super) fn is_immutable(e: &Expr) -> bool {
 }
 
 /// `WITH (fillfactor = n)`.
-fn parameter(e: &ast::Expr) -> Result<()> {
-    match e {
+fn parameter(e: &ast::Expr) -> Result<Parameter> {
+    let read = match e {
         ast::Expr::BinaryOp {
             left,
             op: ast::BinaryOperator::Eq,
             right,
         } => match &**left {
-            ast::Expr::Identifier(key) => parameters::value(key, right),
-            _ => Err(unsupported("this storage parameter")),
+            ast::Expr::Identifier(key) => Parameter::of(key, right),
+            _ => None,
         },
-        _ => Err(unsupported("this storage parameter")),
-    }
+        _ => None,
+    };
+    read.ok_or_else(|| unsupported("this storage parameter"))
 }

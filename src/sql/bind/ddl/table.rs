@@ -41,9 +41,8 @@ const SERIAL: [(&str, DataType); 6] = [
 
 impl<'a> Binder<'a> {
     pub(super) fn create_table(&mut self, t: &'a define::TableDef) -> Result<Statement> {
-        for option in &t.with {
-            super::parameters::one(option)?;
-        }
+        super::parameters::of_table(&t.with)?;
+        super::parameters::kept_as_usual(t.method.as_deref(), t.tablespace.as_deref())?;
         let name = self.creation(&t.name, t.temporary)?;
         let temporary = name.schema == path::temporary(self.env.context);
         if t.on_commit.is_some() && !temporary {

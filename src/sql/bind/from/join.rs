@@ -3,7 +3,7 @@
 //! Owns: the merged columns of USING and which joins run their right side once per left row.
 
 use super::super::scope::{Entry, Scope};
-use super::super::{Binder, Clause, Cx, coerce, names, syntax, unsupported};
+use super::super::{Binder, Clause, Cx, Frame, coerce, names, syntax, unsupported};
 use super::{Source, function};
 use engine::plan::{Expr, Join, JoinKind, Plan};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
@@ -22,6 +22,7 @@ impl<'a> Binder<'a> {
     /// A comma of FROM.
     pub(super) fn cross(&mut self, left: Source, item: &'a TableWithJoins) -> Result<Source> {
         let lateral = sees_neighbours(item);
+        let lateral = lateral.then(|| clause_of(&item.relation));
         let (right, lateral) = self.right_side(&left, lateral, |b| b.table_with_joins(item))?;
         self.combine_sources(left, right, JoinKind::Inner, lateral, None)
     }
@@ -38,6 +39,7 @@ impl<'a> Binder<'a> {
                 "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
             ));
         }
+        let lateral = lateral.then(|| clause_of(&join.relation));
         let padded = matches!(kind, JoinKind::Left | JoinKind::Full);
         let (right, lateral) = self.banned(padded.then_some("an outer join"), |b| {
             b.right_side(&left, lateral, |b| b.factor(&join.relation))
@@ -57,14 +59,14 @@ impl<'a> Binder<'a> {
     fn right_side(
         &mut self,
         left: &Source,
-        lateral: bool,
+        lateral: Option<Clause>,
         f: impl FnOnce(&mut Self) -> Result<Source>,
     ) -> Result<(Source, bool)> {
-        if !lateral {
+        let Some(clause) = lateral else {
             return Ok((f(self)?, false));
-        }
+        };
         // Without a reference across the left row none needs to count it, so the join can be an ordinary one.
-        self.inside(Rc::new(left.1.clone()), f)
+        self.inside(Frame::new(Rc::new(left.1.clone()), clause), f)
     }
 
     fn combine_sources(
@@ -251,6 +253,14 @@ fn kind_of(op: &JoinOperator) -> Result<(JoinKind, Option<&JoinConstraint>)> {
 }
 
 /// Something in it is LATERAL or a function of names, which may be its left neighbours'.
+/// What the left row is to the item beside it.
+fn clause_of(item: &TableFactor) -> Clause {
+    match item {
+        TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => Clause::Lateral,
+        _ => Clause::FromFunction,
+    }
+}
+
 fn sees_neighbours(t: &TableWithJoins) -> bool {
     factor_sees_neighbours(&t.relation)
         || t.joins.iter().any(|j| factor_sees_neighbours(&j.relation))

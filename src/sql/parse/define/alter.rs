@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::{
     Action, AttributeAction, ObjectKind, SequenceOptions, function, if_exists, if_not_exists,
-    sequence, table, trigger,
+    parameters, sequence, table, trigger,
 };
 use sqlparser::ast::{AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef};
 use sqlparser::keywords::Keyword;
@@ -61,11 +61,15 @@ pub(super) fn actions(c: &mut Cursor, kind: ObjectKind) -> Result<Vec<Action>> {
             Ok(vec![Action::Sequence(options)])
         }
         ObjectKind::Function | ObjectKind::Procedure => {
-            Ok(vec![Action::Function(function::traits(c)?)])
+            let (traits, hints) = function::traits(c)?;
+            Ok(vec![Action::Function(traits, hints)])
         }
-        ObjectKind::Index | ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => {
-            Err(c.error())
-        }
+        ObjectKind::Index => match parameters::storage(c)? {
+            Some(storage) => Ok(vec![Action::Storage(None, storage)]),
+            None => Err(c.error()),
+        },
+        ObjectKind::Extension => Err(Error::unsupported("ALTER EXTENSION is not supported")),
+        ObjectKind::Schema | ObjectKind::Type | ObjectKind::Domain => Err(c.error()),
     }
 }
 
@@ -223,9 +227,8 @@ fn of_table(c: &mut Cursor) -> Result<Action> {
             column_def,
             column_position: None,
         })));
-    } else if is_storage(c) {
-        c.skip_all();
-        return Ok(Action::Storage(None));
+    } else if let Some(storage) = parameters::storage(c)? {
+        return Ok(Action::Storage(None, storage));
     } else if let Some((name, how)) = trigger::firing(c)? {
         return Ok(Action::FireTriggers(name, how));
     }
@@ -316,9 +319,8 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
         ahead.next();
         let if_exists = if_exists(&mut ahead)?;
         Action::DropExpression { column, if_exists }
-    } else if is_storage(&ahead) {
-        ahead.skip_all();
-        Action::Storage(Some(column))
+    } else if let Some(storage) = parameters::storage(&mut ahead)? {
+        Action::Storage(Some(column), storage)
     } else if ahead.is("restart") || ahead.is("set") && is_identity_option(&ahead) {
         let mut changed = None;
         let mut options = SequenceOptions::default();
@@ -342,29 +344,6 @@ fn of_column(c: &mut Cursor) -> Result<Option<Action>> {
     };
     *c = ahead;
     Ok(Some(action))
-}
-
-/// How rows are stored, sampled or told to replicas: nothing of it can be another way here.
-fn is_storage(c: &Cursor) -> bool {
-    let seen = |t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_));
-    let last = c.rest().iter().rev().find(seen);
-    let in_parentheses =
-        c.peek_second() == Some(&Token::LParen) && last.is_some_and(|t| t.token == Token::RParen);
-    if c.is("reset") {
-        return in_parentheses;
-    }
-    let words = [
-        "statistics",
-        "storage",
-        "compression",
-        "logged",
-        "unlogged",
-        "without",
-    ];
-    c.is("set") && (in_parentheses || words.iter().any(|w| c.second_is(w)))
-        || c.is("replica") && c.second_is("identity")
-        // Whoever may do everything is bound by no policy, and there is nobody else.
-        || (c.is("enable") || c.is("disable")) && c.second_is("row")
 }
 
 fn is_identity_option(c: &Cursor) -> bool {

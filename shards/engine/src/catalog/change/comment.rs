@@ -74,6 +74,7 @@ impl Change {
                 let oid = self.function_named(name, None)?.oid;
                 Ok(key(class_oid("pg_proc"), oid))
             }
+            ObjectKind::Extension => Ok(of_extension(self.existing_extension(&name.name)?)),
             ObjectKind::Table
             | ObjectKind::View
             | ObjectKind::MaterializedView
@@ -133,6 +134,10 @@ impl Change {
             )),
         }
     }
+}
+
+pub(super) fn of_extension(oid: u32) -> CommentKey {
+    key(class_oid("pg_extension"), oid)
 }
 
 fn key(class: u32, object: u32) -> CommentKey {

@@ -24,6 +24,7 @@ impl Change {
             ObjectKind::Domain => "DROP DOMAIN",
             ObjectKind::Function => "DROP FUNCTION",
             ObjectKind::Procedure => "DROP PROCEDURE",
+            ObjectKind::Extension => "DROP EXTENSION",
         };
         let mut roots = Vec::new();
         for (at, name) in drop.names.iter().enumerate() {
@@ -104,8 +105,10 @@ impl Change {
                         ),
                     ));
                 }
+                self.not_of_extension(&found)?;
                 Ok(Node::Function(found.oid))
             }
+            ObjectKind::Extension => self.dropped_extension(&name.name).map(Node::Extension),
             ObjectKind::Table
             | ObjectKind::View
             | ObjectKind::MaterializedView
@@ -293,6 +296,7 @@ impl Change {
                 self.touched(Object::Function(*oid));
                 self.forget_comments(class_oid("pg_proc"), *oid);
             }
+            Node::Extension(oid) => self.remove_extension(*oid),
             Node::Column(table, number) => self.remove_column(*table, *number)?,
             Node::Default(table, number) => {
                 let old = self.table(*table)?;

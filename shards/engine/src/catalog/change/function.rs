@@ -45,6 +45,7 @@ impl Change {
     }
 
     fn replaceable(&self, old: &Function, new: &Function) -> Result<()> {
+        of_no_extension(old)?;
         let hint = format!(
             "Use DROP FUNCTION {} first.",
             self.catalog.function_signature(old)
@@ -85,6 +86,7 @@ impl Change {
                 format!("function with OID {oid} does not exist"),
             )
         })?;
+        of_no_extension(&next)?;
         match action {
             FunctionAction::RenameTo(name) => next.name.clone_from(name),
             FunctionAction::SetSchema(schema) => {
@@ -142,5 +144,15 @@ impl Change {
         self.catalog
             .functions
             .insert(function.oid, Arc::new(function));
+    }
+}
+
+fn of_no_extension(f: &Function) -> Result<()> {
+    match f.is_built_in() {
+        true => Err(Error::unsupported(format!(
+            "changing function {}, which an extension has made, is not supported",
+            f.name
+        ))),
+        false => Ok(()),
     }
 }

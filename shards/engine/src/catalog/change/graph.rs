@@ -23,6 +23,7 @@ pub(in crate::catalog) enum Node {
     Sequence(TableId),
     Type(u32),
     Function(u32),
+    Extension(u32),
     /// By number.
     Column(TableId, i16),
     Default(TableId, i16),
@@ -94,6 +95,15 @@ pub(in crate::catalog) fn dependents(catalog: &Catalog, node: &Node) -> Vec<(Nod
             let called = |t: &Trigger| t.function == *oid || uses(t, *oid);
             firing(catalog, called, &mut out);
         }
+        Node::Extension(oid) => {
+            let functions = catalog.functions.values();
+            let own = |f: &&Arc<Function>| catalog.extension_of(f).is_some_and(|e| e.oid == *oid);
+            out.extend(
+                functions
+                    .filter(own)
+                    .map(|f| (Node::Function(f.oid), Bond::Auto)),
+            );
+        }
         Node::Column(table, number) => {
             if let Some(t) = catalog.tables.get(table) {
                 of_column(catalog, t, *number, &mut out);
@@ -124,8 +134,11 @@ fn in_schema(catalog: &Catalog, name: &str, out: &mut Vec<(Node, Bond)>) {
     all.extend(sequences.map(|s| (s.id.0, Node::Sequence(s.id))));
     let types = catalog.types.values().filter(|t| t.schema == name);
     all.extend(types.map(|t| (t.oid, Node::Type(t.oid))));
-    let functions = catalog.functions.values().filter(|f| f.schema == name);
+    let functions = catalog.functions.values();
+    let functions = functions.filter(|f| f.schema == name && !f.is_built_in());
     all.extend(functions.map(|f| (f.oid, Node::Function(f.oid))));
+    let extensions = catalog.extensions.values().filter(|e| e.schema == name);
+    all.extend(extensions.map(|e| (e.oid, Node::Extension(e.oid))));
     all.sort();
     out.extend(all.into_iter().map(|(_, node)| (node, Bond::Normal)));
 }
@@ -388,6 +401,10 @@ pub(super) fn describe(catalog: &Catalog, node: &Node) -> String {
         Node::Function(oid) => match catalog.functions.get(oid) {
             Some(f) => format!("function {}", catalog.function_signature(f)),
             None => format!("function {oid}"),
+        },
+        Node::Extension(oid) => match catalog.extensions.get(oid) {
+            Some(e) => format!("extension {}", e.name),
+            None => format!("extension {oid}"),
         },
         Node::Column(id, number) => column(id, number),
         Node::Default(id, number) => format!("default value for {}", column(id, number)),

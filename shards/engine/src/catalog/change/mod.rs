@@ -11,6 +11,7 @@ mod database;
 mod domain;
 mod drop;
 mod enums;
+mod extension;
 mod foreign;
 mod function;
 pub(in crate::catalog) mod graph;
@@ -125,12 +126,7 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
             tables,
             index,
             alone,
-        } => {
-            change.reindex(tables, *index)?;
-            if alone.is_some_and(|what| what.ends_with("CONCURRENTLY")) {
-                change.skip(WRITERS_WAIT.into());
-            }
-        }
+        } => change.reindex_told(tables, *index, *alone)?,
         Ddl::Database(what) => change.of_database(what, all)?,
         Ddl::CreateEnum { name, labels } => change.create_enum(name, labels)?,
         Ddl::CreateComposite { name, attributes } => change.create_composite(name, attributes)?,
@@ -138,6 +134,8 @@ pub fn plan(all: &Arc<Catalogs>, catalog: &Catalog, ddl: &Ddl, ctx: &Context) ->
             function,
             or_replace,
         } => change.create_function(function, *or_replace)?,
+        Ddl::NoRoles { notices } => change.no_roles(notices),
+        Ddl::CreateExtension(new) => change.create_extension(new)?,
         Ddl::CreateTrigger { .. }
         | Ddl::RenameTrigger { .. }
         | Ddl::DropTrigger { .. }
@@ -188,6 +186,19 @@ impl Change {
             gone: None,
             all: all.clone(),
         }
+    }
+
+    fn reindex_told(
+        &mut self,
+        tables: &[TableId],
+        index: Option<TableId>,
+        alone: Option<&str>,
+    ) -> Result<()> {
+        self.reindex(tables, index)?;
+        if alone.is_some_and(|what| what.ends_with("CONCURRENTLY")) {
+            self.skip(WRITERS_WAIT.into());
+        }
+        Ok(())
     }
 
     /// Whether anything is different from before.

@@ -125,16 +125,14 @@ impl Change {
                 }
                 Node::Trigger(..) => return Err(self.fired_by(&dependent, column)),
                 Node::Function(_) => {
+                    let user = describe(&self.catalog, &dependent);
                     return Err(Error::unsupported(
                         "cannot alter type of a column used by a function or procedure",
                     )
-                    .with_detail(format!(
-                        "{} depends on column \"{}\"",
-                        describe(&self.catalog, &dependent),
-                        column.name
-                    )));
+                    .with_detail(format!("{user} depends on column \"{}\"", column.name)));
                 }
                 Node::Schema(_)
+                | Node::Extension(_)
                 | Node::Sequence(_)
                 | Node::Type(_)
                 | Node::Default(..)

@@ -94,8 +94,11 @@ impl Change {
             self.touched(Object::Type(ty.oid));
             self.catalog.types.insert(ty.oid, Arc::new(next));
         }
+        self.move_extensions(from, to);
         let functions: Vec<_> = self.catalog.functions.values().cloned().collect();
-        for function in functions.into_iter().filter(|f| f.schema == from) {
+        let own =
+            |f: &std::sync::Arc<crate::catalog::Function>| f.schema == from && !f.is_built_in();
+        for function in functions.into_iter().filter(own) {
             let mut next = crate::catalog::objects::Function::clone(&function);
             next.schema = to.to_owned();
             self.touched(Object::Function(function.oid));

@@ -21,7 +21,9 @@ const CLASS: u32 = 1259;
 const ATTRDEF: u32 = 2604;
 const CONSTRAINT: u32 = 2606;
 const REWRITE: u32 = 2618;
+const NAMESPACE: u32 = 2615;
 const TRIGGER: u32 = 2620;
+const EXTENSION: u32 = 3079;
 
 /// Class, object and column.
 type Object = (u32, u32, i32);
@@ -46,6 +48,15 @@ pub(super) fn depend(ctx: &Context) -> Vec<Row> {
     let sequences = sequences.map(|s| (Node::Sequence(*s), (CLASS, s.0, 0)));
     for (node, to) in types.chain(functions).chain(sequences) {
         on(catalog, &node, to, &mut edges);
+    }
+    for e in catalog.extensions.values() {
+        let schema = super::objects::schema(catalog, &e.schema);
+        edges.insert(((EXTENSION, e.oid, 0), (NAMESPACE, schema, 0), "n"));
+    }
+    for f in catalog.functions.values() {
+        if let Some(e) = catalog.extension_of(f) {
+            edges.insert(((PROC, f.oid, 0), (EXTENSION, e.oid, 0), "e"));
+        }
     }
     let row = |((class, object, column), (on, target, part), kind)| -> Row {
         vec![
@@ -188,6 +199,7 @@ fn object(catalog: &Catalog, node: &Node) -> Option<Object> {
         Node::Sequence(id) | Node::Index(_, id) => (CLASS, id.0, 0),
         Node::Type(oid) => (TYPE, *oid, 0),
         Node::Function(oid) => (PROC, *oid, 0),
+        Node::Extension(oid) => (EXTENSION, *oid, 0),
         Node::Column(id, number) => (CLASS, id.0, i32::from(*number)),
         Node::Default(id, number) => {
             let at = table(id)?.ordinal(*number)?;

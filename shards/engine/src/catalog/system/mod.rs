@@ -44,7 +44,7 @@ pub use describe::{
 pub use indexes::{IndexInfo, index_definition, indexes, part_definition, part_names, part_text};
 pub use objects::{PUBLIC_COMMENT, serial_sequence, view_query};
 pub use procs::{io_function, io_function_name, signature_oid};
-pub use server::EXTENSION;
+pub use server::{EXTENSION, EXTENSION_OID};
 pub use types::class_named;
 pub use values::{DATABASE_OWNER, OWNER};
 

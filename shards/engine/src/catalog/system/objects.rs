@@ -122,6 +122,10 @@ pub(super) fn descriptions(ctx: &Context) -> Vec<Row> {
         rows.push(row(schemas, PUBLIC_OID, 0, PUBLIC_COMMENT));
     }
     let extensions = super::class_oid("pg_extension");
+    let mut said = ctx.catalog.comments.keys();
+    if said.any(|key| (key.class, key.object) == (extensions, EXTENSION_OID)) {
+        return rows;
+    }
     rows.push(row(extensions, EXTENSION_OID, 0, EXTENSION_COMMENT));
     rows
 }

@@ -4,7 +4,7 @@
 //! (`types::text`, `types::binary`), with the oids PostgreSQL gives them, and cannot be called from SQL.
 
 use super::definitions::PG_CATALOG_OID;
-use super::routines::{PLPGSQL, SQL};
+use super::routines::{C, PLPGSQL, SQL};
 use super::values::{OWNER, array, ch, int2, int4, no_proc, null, oid, proc, text, yes};
 use crate::exec::Context;
 use crate::exec::aggregates;
@@ -626,6 +626,7 @@ pub(super) fn languages(_: &Context) -> Vec<Row> {
     };
     let all = [
         (INTERNAL, "internal", false),
+        (C, "c", false),
         (SQL, "sql", false),
         (PLPGSQL, "plpgsql", true),
     ];

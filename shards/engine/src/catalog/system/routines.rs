@@ -9,6 +9,8 @@ use crate::catalog::generic::Generic;
 use crate::exec::Context;
 use types::{DataType, Row, Value};
 
+/// `pg_language.oid` of c: what is not in SQL and came with an extension.
+pub(super) const C: u32 = 13;
 /// `pg_language.oid` of sql, and of plpgsql as most databases have it.
 pub(super) const SQL: u32 = 14;
 pub(super) const PLPGSQL: u32 = 13_564;
@@ -105,9 +107,10 @@ fn proc_row(ctx: &Context, f: &Function) -> Row {
         oid(OWNER),
         oid(match f.is_program() {
             true => PLPGSQL,
+            false if f.is_built_in() => C,
             false => SQL,
         }),
-        Value::Float4(100.0),
+        Value::Float4(if f.is_built_in() { 1.0 } else { 100.0 }),
         Value::Float4(if f.returns.set { 1000.0 } else { 0.0 }),
         oid(0),
         no_proc(),
@@ -181,6 +184,7 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         row.resize(35, Value::Null);
         let (body, language) = match f.is_program() {
             true => ("EXTERNAL", "PLPGSQL"),
+            false if f.is_built_in() => ("EXTERNAL", "C"),
             false => ("SQL", "SQL"),
         };
         row.extend([text("0"), text(body), text(&f.body.sql)]);

@@ -4,7 +4,7 @@
 
 use super::definitions::PG_CATALOG_OID;
 use super::values::{DATABASE_OWNER, OWNER, array, ch, int4, null, oid, proc, text, yes};
-use crate::catalog::Database;
+use crate::catalog::{Database, extensions};
 use crate::exec::{Context, CursorInfo};
 use crate::txn::build::{Building, Command};
 use jiff::tz::{Offset, TimeZone};
@@ -78,30 +78,74 @@ pub(super) fn tablespaces(_: &Context) -> Vec<Row> {
 
 /// The language that functions of triggers are written in is one in PostgreSQL.
 pub const EXTENSION: &str = "plpgsql";
-pub(super) const EXTENSION_OID: u32 = 13_569;
+pub const EXTENSION_OID: u32 = 13_569;
 pub(super) const EXTENSION_COMMENT: &str = "PL/pgSQL procedural language";
 const EXTENSION_VERSION: &str = "1.0";
 
-pub(super) fn extensions(_: &Context) -> Vec<Row> {
-    vec![vec![
-        oid(EXTENSION_OID),
-        text(EXTENSION),
-        oid(OWNER),
-        oid(PG_CATALOG_OID),
-        yes(false),
-        text(EXTENSION_VERSION),
-        null(),
-        null(),
-    ]]
+pub(super) fn extensions(ctx: &Context) -> Vec<Row> {
+    let row = |number, name: &str, schema, movable, version: &str| -> Row {
+        vec![
+            oid(number),
+            text(name),
+            oid(OWNER),
+            oid(schema),
+            yes(movable),
+            text(version),
+            null(),
+            null(),
+        ]
+    };
+    let mut rows = vec![row(
+        EXTENSION_OID,
+        EXTENSION,
+        PG_CATALOG_OID,
+        false,
+        EXTENSION_VERSION,
+    )];
+    for e in ctx.catalog.extensions.values() {
+        let version = extensions::known(&e.name).map_or("", |k| k.version);
+        let schema = super::objects::schema(&ctx.catalog, &e.schema);
+        rows.push(row(e.oid, &e.name, schema, true, version));
+    }
+    rows
 }
 
-pub(super) fn available_extensions(_: &Context) -> Vec<Row> {
-    vec![vec![
-        text(EXTENSION),
-        text(EXTENSION_VERSION),
-        text(EXTENSION_VERSION),
-        text(EXTENSION_COMMENT),
-    ]]
+/// Name, version, whether it is there, and what is said of it.
+fn each_extension(ctx: &Context) -> Vec<(&'static str, &'static str, bool, &'static str)> {
+    let known = extensions::KNOWN.iter().map(|k| {
+        let there = ctx.catalog.extension_named(k.name).is_some();
+        (k.name, k.version, there, k.comment)
+    });
+    let own = (EXTENSION, EXTENSION_VERSION, true, EXTENSION_COMMENT);
+    known.chain([own]).collect()
+}
+
+pub(super) fn available_extensions(ctx: &Context) -> Vec<Row> {
+    let all = each_extension(ctx).into_iter();
+    let row = |(name, version, there, comment): (&str, &str, bool, &str)| -> Row {
+        let installed = if there { text(version) } else { null() };
+        vec![text(name), text(version), installed, text(comment)]
+    };
+    all.map(row).collect()
+}
+
+pub(super) fn available_versions(ctx: &Context) -> Vec<Row> {
+    let all = each_extension(ctx).into_iter();
+    let row = |(name, version, there, comment): (&str, &str, bool, &str)| -> Row {
+        let own = name == EXTENSION;
+        vec![
+            text(name),
+            text(version),
+            yes(there),
+            yes(true),
+            yes(true),
+            yes(!own),
+            if own { text("pg_catalog") } else { null() },
+            null(),
+            text(comment),
+        ]
+    };
+    all.map(row).collect()
 }
 
 pub(super) fn access_methods(_: &Context) -> Vec<Row> {

@@ -16,6 +16,7 @@ mod compare;
 mod datetime;
 pub mod domains;
 mod enums;
+mod extensions;
 mod floats;
 mod inlined;
 mod integers;
@@ -26,6 +27,7 @@ mod numerics;
 pub mod records;
 pub mod rows;
 mod show;
+pub mod spread;
 pub mod system;
 mod text;
 
@@ -238,6 +240,7 @@ fn every() -> impl Iterator<Item = &'static Function> {
         .chain(text::FUNCTIONS)
         .chain(datetime::FUNCTIONS)
         .chain(system::FUNCTIONS)
+        .chain(extensions::FUNCTIONS)
         .flat_map(|t| t.iter())
 }
 
@@ -271,6 +274,7 @@ static TABLES: &[&[Function]] = &[
     domains::FUNCTIONS,
     inlined::FUNCTIONS,
     records::FUNCTIONS,
+    spread::FUNCTIONS,
 ];
 
 struct Registry {

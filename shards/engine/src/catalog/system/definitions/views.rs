@@ -131,6 +131,12 @@ pub(super) const VIEWS: &[Definition] = &[
         "name name, default_version text, installed_version text, comment text",
     ),
     view(
+        12085,
+        "pg_available_extension_versions",
+        server::available_versions,
+        "name name, version text, installed bool, superuser bool, trusted bool, relocatable bool, schema name, requires name[], comment text",
+    ),
+    view(
         12126,
         "pg_timezone_names",
         server::timezones,

@@ -4,10 +4,12 @@
 //! Never: counts bytes where PostgreSQL counts characters. Bounds: a result is at most `limits::VALUE_BYTES_MAX`.
 //! Source: PostgreSQL 15 manual, section 9.4.
 
+mod buckets;
 pub mod build;
 mod format;
 mod hash;
 pub mod like;
+mod normal;
 pub mod regex;
 mod slice;
 mod unistr;
@@ -27,6 +29,8 @@ pub static FUNCTIONS: &[&[Function]] = &[
     regex::counted::FUNCTIONS,
     slice::FUNCTIONS,
     build::FUNCTIONS,
+    buckets::FUNCTIONS,
+    normal::FUNCTIONS,
     hash::FUNCTIONS,
     format::FUNCTIONS,
 ];
