@@ -144,6 +144,12 @@ impl<'a> Binder<'a> {
                 subquery,
                 negated,
             } => self.row_in_subquery(expr, subquery, *negated, cx),
+            E::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => self.row_between(expr, (low, high), *negated, cx),
             E::AnyOp { .. } | E::AllOp { .. } => self.row_quantified(node, cx),
             E::IsDistinctFrom(left, right) => self.row_distinct(left, right, false, cx),
             E::IsNotDistinctFrom(left, right) => self.row_distinct(left, right, true, cx),
@@ -464,8 +470,7 @@ fn left_child(e: &ast::Expr) -> Option<&ast::Expr> {
         | E::IsUnknown(x)
         | E::IsNotUnknown(x) => return Some(x),
         E::IsDistinctFrom(x, _) | E::IsNotDistinctFrom(x, _) => x,
-        E::InList { expr, .. } | E::InSubquery { expr, .. } => expr,
-        E::Between { expr, .. } => return Some(expr),
+        E::InList { expr, .. } | E::InSubquery { expr, .. } | E::Between { expr, .. } => expr,
         E::Like { expr, .. } | E::ILike { expr, .. } | E::SimilarTo { expr, .. } => {
             return Some(expr);
         }

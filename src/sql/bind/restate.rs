@@ -398,7 +398,8 @@ fn named(own: &String, at: Option<u32>, given: Option<&String>, notes: &Notes) -
             let (item, number) = (*item, *number);
             Mark::Output { item, number }.write(name, &mut text);
         }
-        _ if at.is_some() && name == own => {}
+        // What has no name is called that without saying so.
+        _ if name == own && (at.is_some() || name == "?column?") => {}
         _ => text = format!(" AS {}", quote_identifier(name)),
     }
     text

@@ -3,6 +3,7 @@
 //! Owns: which expressions are rows that are written out, and the expansion. Never: makes a value of a row (`composite` does), but
 //! where one side of a comparison is no row that is written out. Source: PostgreSQL 15 manual, 9.24.5.
 
+use super::expr::is_symmetric;
 use super::{Binder, Cx, operator, syntax, unsupported};
 use engine::plan::{Expr, Plan, SubqueryKind};
 use sqlparser::ast::{self, BinaryOperator, FunctionArg, FunctionArgExpr, FunctionArguments};
@@ -155,6 +156,44 @@ impl<'a> Binder<'a> {
         Ok(match first {
             Some(first) => Expr::And(vec![first, out]),
             None => out,
+        })
+    }
+
+    /// Field by field, as the comparisons that it stands for.
+    pub(super) fn row_between(
+        &mut self,
+        row: &'a ast::Expr,
+        (low, high): (&'a ast::Expr, &'a ast::Expr),
+        negated: bool,
+        cx: &mut Cx,
+    ) -> Result<Expr> {
+        let first = match low {
+            ast::Expr::UnaryOp { expr, .. } if is_symmetric(low) => expr,
+            _ => low,
+        };
+        if !is_row(first) || !is_row(high) {
+            let left = self.rows_apart(row, cx)?;
+            return self.between(left, low, high, negated, cx);
+        }
+        let (above, below) = if negated { ("<", ">") } else { (">=", "<=") };
+        let mut in_range = |low: &'a ast::Expr, high: &'a ast::Expr| -> Result<Expr> {
+            let (left, low) = (self.row(row, cx)?, self.row(low, cx)?);
+            let first = self.compare_rows(above, left, low)?;
+            let (left, high) = (self.row(row, cx)?, self.row(high, cx)?);
+            let tests = vec![first, self.compare_rows(below, left, high)?];
+            Ok(match negated {
+                true => Expr::Or(tests),
+                false => Expr::And(tests),
+            })
+        };
+        let forth = in_range(first, high)?;
+        if !is_symmetric(low) {
+            return Ok(forth);
+        }
+        let both = vec![forth, in_range(high, first)?];
+        Ok(match negated {
+            true => Expr::And(both),
+            false => Expr::Or(both),
         })
     }
 

@@ -16,6 +16,7 @@ use super::window_rows;
 use crate::bind::walk;
 use engine::catalog::{KeyPart, Table};
 use engine::plan::{Access, Expr, JoinKind, KeyRange, Plan, Scan, SortKey, Top};
+use std::sync::Arc;
 use types::{DataType, Value};
 
 /// First rows of a partition.
@@ -249,18 +250,21 @@ fn by_index(scan: &mut Scan, keys: &[SortKey], rows: u64, on: &Estimator) -> boo
         least = cost(&range, &primary, cost::VISIT);
         best = Some(Access::KeyRange(KeyRange { backward, ..range }));
     }
-    for index in usable(&table, &conditions).filter(|i| !i.unique) {
-        let range = key_range(&index.parts, &bounds);
-        let cost = cost(&range, &index.parts, cost::FETCH);
-        // Behind the indexed values an entry has the row's key, which tells all entries apart.
-        let parts = [index.parts.as_slice(), &primary].concat();
-        if cost < least
-            && let Some(backward) =
-                direction(&table, &parts, range.prefix.len(), keys, table.has_key())
-        {
-            least = cost;
-            let (index, range) = (index.clone(), KeyRange { backward, ..range });
-            best = Some(Access::Index { index, range });
+    let indexes: Vec<_> = usable(&table, &conditions).filter(|i| !i.unique).collect();
+    // Behind the indexed values an entry has the row's key, which tells all entries apart.
+    for behind in [&[], primary.as_slice()] {
+        for index in &indexes {
+            let range = key_range(&index.parts, &bounds);
+            let cost = cost(&range, &index.parts, cost::FETCH);
+            let parts = [index.parts.as_slice(), behind].concat();
+            if cost < least
+                && let Some(backward) =
+                    direction(&table, &parts, range.prefix.len(), keys, !behind.is_empty())
+            {
+                least = cost;
+                let (index, range) = (Arc::clone(index), KeyRange { backward, ..range });
+                best = Some(Access::Index { index, range });
+            }
         }
     }
     match best {

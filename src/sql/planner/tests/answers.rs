@@ -74,15 +74,50 @@ impl Source for MemorySource {
                     continue;
                 }
                 let mut fragment = Fragment::new(scan.clone(), ctx.clone());
+                let mut found = Vec::new();
                 for (at, row) in rows.iter().enumerate() {
                     if home(&scan.table, at, row)? == partition && is_found(&scan, row, &ctx)? {
-                        fragment.push(row.clone())?;
+                        found.push(row.clone());
                     }
+                }
+                put_in_order(&scan, &mut found, &ctx);
+                for row in found {
+                    fragment.push(row)?;
                 }
                 batches.push(fragment.take()?);
             }
             Ok(Box::new(Given(batches.into_iter())) as Box<dyn RowSource>)
         })
+    }
+}
+
+/// Rows of a partition come in the order of what they are found by: they are given in that of their key.
+fn put_in_order(scan: &Scan, rows: &mut [Row], ctx: &Context) {
+    let table = &scan.table;
+    let env = Env { ctx, outer: &[] };
+    let backward = match &scan.access {
+        Access::KeyRange(range) => range.backward,
+        Access::Index { index, range } => {
+            // Rows with the same values stay in the order of their key.
+            rows.sort_by(|a, b| {
+                let mut parts = index.parts.iter().map(|p| {
+                    let value = |row: &Row| eval(&p.expr(table), row, &env).unwrap();
+                    let (a, b) = (value(a), value(b));
+                    match (a.is_null(), b.is_null()) {
+                        (false, false) if p.descending => order::compare(&b, &a),
+                        (false, false) => order::compare(&a, &b),
+                        (a, b) if p.nulls_first => b.cmp(&a),
+                        (a, b) => a.cmp(&b),
+                    }
+                });
+                parts.find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+            });
+            range.backward
+        }
+        _ => false,
+    };
+    if backward {
+        rows.reverse();
     }
 }
 

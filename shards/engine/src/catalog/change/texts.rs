@@ -6,13 +6,13 @@
 
 use super::Change;
 use crate::catalog::objects::{Function, Trigger, UserType, UserTypeKind};
-use crate::catalog::qualify::{self, Kind};
+use crate::catalog::qualify::{self, Kind, Word};
 use crate::catalog::stored::Object;
-use crate::catalog::{PartOf, Table, TableKind};
+use crate::catalog::{Catalog, PartOf, Table, TableKind};
 use crate::exec::functions::{domains::cast_to_domain, quote_literal};
 use crate::plan::Expr;
 use std::sync::Arc;
-use types::{EnumValue, Value};
+use types::{DataType, EnumValue, Value};
 
 /// What is called otherwise.
 #[derive(Clone, Copy)]
@@ -23,18 +23,25 @@ pub(super) enum Renamed<'a> {
 }
 
 impl Renamed<'_> {
-    /// The text anew, where the expression says that it is meant. Without one any place is.
-    fn text(&self, sql: &str, expr: Option<&Expr>) -> Option<String> {
+    /// The text anew, where the expression, or the trigger's table, says that a place is meant.
+    fn text(&self, sql: &str, of: Of<'_>) -> Option<String> {
         let words = qualify::words(sql);
         let (places, new): (Vec<_>, String) = match self {
-            Renamed::Label(_, from, to) => {
+            Renamed::Label(value, from, to) => {
                 let literal = quote_literal(from);
-                let is_it = |w: &&qualify::Word<'_>| w.kind == Kind::Literal && w.text == literal;
-                (words.iter().filter(is_it).collect(), quote_literal(to))
+                let is_it = |(at, w): &(usize, &Word<'_>)| {
+                    let means = match of {
+                        Of::Expr(_) => true,
+                        Of::Rows(catalog, table) => is_label(catalog, table, value.ty, &words, *at),
+                    };
+                    w.kind == Kind::Literal && w.text == literal && means
+                };
+                let found = words.iter().enumerate().filter(is_it);
+                (found.map(|(_, w)| w).collect(), quote_literal(to))
             }
             Renamed::Type(_, from, to) => {
                 let pairs = words.windows(2);
-                let is_it = |pair: &&[qualify::Word<'_>]| {
+                let is_it = |pair: &&[Word<'_>]| {
                     pair[0].is("::")
                         && pair[1].kind == Kind::Name
                         && qualify::folded(pair[1].text) == **from
@@ -46,7 +53,10 @@ impl Renamed<'_> {
                 )
             }
         };
-        let meant = expr.is_none_or(|e| self.count(e) >= places.len());
+        let meant = match of {
+            Of::Expr(e) => self.count(e) >= places.len(),
+            Of::Rows(..) => true,
+        };
         if places.is_empty() || !meant {
             return None;
         }
@@ -83,7 +93,7 @@ impl Renamed<'_> {
     }
 
     fn apply(&self, sql: &mut String, expr: &Expr, changed: &mut bool) {
-        if let Some(text) = self.text(sql, Some(expr)) {
+        if let Some(text) = self.text(sql, Of::Expr(expr)) {
             *sql = text;
             *changed = true;
         }
@@ -143,20 +153,51 @@ impl Renamed<'_> {
     }
 
     /// Its condition is kept as text alone.
-    fn trigger(&self, trigger: &mut Trigger) -> bool {
-        let when = trigger
-            .when
-            .as_mut()
-            .filter(|w| w.uses.contains(&self.ty()));
-        let Some((when, text)) = when.and_then(|w| {
-            let text = self.text(&w.sql, None)?;
-            Some((w, text))
-        }) else {
+    fn trigger(&self, trigger: &mut Trigger, catalog: &Catalog) -> bool {
+        let table = catalog.tables.get(&trigger.table);
+        let when = trigger.when.as_mut();
+        let when = when.filter(|w| w.uses.contains(&self.ty()));
+        let (Some(table), Some(when)) = (table, when) else {
             return false;
         };
-        when.sql = text;
-        true
+        match self.text(&when.sql, Of::Rows(catalog, table)) {
+            Some(text) => {
+                when.sql = text;
+                true
+            }
+            None => false,
+        }
     }
+}
+
+/// What says which places of a text are meant.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// What it is bound to.
+    Expr(&'a Expr),
+    /// It is over rows of this table, and bound each time.
+    Rows(&'a Catalog, &'a Table),
+}
+
+/// A literal that is cast to the enum, or compared with a column of it.
+fn is_label(catalog: &Catalog, table: &Table, ty: u32, words: &[Word<'_>], at: usize) -> bool {
+    let name = |at: usize| {
+        let word = words.get(at).filter(|w| w.kind == Kind::Name);
+        word.map(|w| qualify::folded(w.text))
+    };
+    if words.get(at + 1).is_some_and(|w| w.is("::")) {
+        let own = catalog.name_of_type(ty).map(|(_, name)| name);
+        return name(at + 2).as_deref() == own;
+    }
+    let is_sign = |w: &Word<'_>| ["=", "<", ">", "!"].iter().any(|sign| w.is(sign));
+    let signs = words[..at].iter().rev().take_while(|w| is_sign(w)).count();
+    let column = at.checked_sub(signs + 1).and_then(name);
+    let is_it = |name: &String| {
+        let found = table.column(name).and_then(|at| table.columns.get(at));
+        found.is_some_and(|c| c.ty == DataType::Enum(ty))
+    };
+    let qualified = at.checked_sub(signs + 2).and_then(|at| words.get(at));
+    signs > 0 && qualified.is_some_and(|w| w.is(".")) && column.is_some_and(|c| is_it(&c))
 }
 
 impl Change {
@@ -188,7 +229,7 @@ impl Change {
         let triggers: Vec<Arc<Trigger>> = self.catalog.triggers.values().cloned().collect();
         for trigger in triggers {
             let mut next = Trigger::clone(&trigger);
-            if what.trigger(&mut next) {
+            if what.trigger(&mut next, &self.catalog) {
                 self.touched(Object::Trigger(next.oid));
                 let key = (next.table, next.name.clone());
                 self.catalog.triggers.insert(key, Arc::new(next));
