@@ -144,12 +144,7 @@ impl<'a> Binder<'a> {
                 subquery,
                 negated,
             } => self.row_in_subquery(expr, subquery, *negated, cx),
-            E::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => self.row_between(expr, (low, high), *negated, cx),
+            E::Between { .. } => self.row_between(node, cx),
             E::AnyOp { .. } | E::AllOp { .. } => self.row_quantified(node, cx),
             E::IsDistinctFrom(left, right) => self.row_distinct(left, right, false, cx),
             E::IsNotDistinctFrom(left, right) => self.row_distinct(left, right, true, cx),

@@ -160,13 +160,17 @@ impl<'a> Binder<'a> {
     }
 
     /// Field by field, as the comparisons that it stands for.
-    pub(super) fn row_between(
-        &mut self,
-        row: &'a ast::Expr,
-        (low, high): (&'a ast::Expr, &'a ast::Expr),
-        negated: bool,
-        cx: &mut Cx,
-    ) -> Result<Expr> {
+    pub(super) fn row_between(&mut self, node: &'a ast::Expr, cx: &mut Cx) -> Result<Expr> {
+        let ast::Expr::Between {
+            expr: row,
+            negated,
+            low,
+            high,
+        } = node
+        else {
+            return Err(Error::internal("not a BETWEEN"));
+        };
+        let (low, high, negated): (&'a ast::Expr, &'a ast::Expr, bool) = (low, high, *negated);
         let first = match low {
             ast::Expr::UnaryOp { expr, .. } if is_symmetric(low) => expr,
             _ => low,
