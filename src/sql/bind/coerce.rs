@@ -131,6 +131,9 @@ impl Binder<'_> {
     /// `x::ty` and its spellings.
     pub(super) fn explicit_cast(&mut self, e: Expr, to: DataType, typmod: i32) -> Result<Expr> {
         let from = e.ty();
+        if let (Expr::Array(items, _), Some(element)) = (&e, to.element()) {
+            return self.array_as(items.clone(), element, to, typmod);
+        }
         match self.coerce(e, to, typmod, CastContext::Explicit)? {
             Some(e) => Ok(e),
             None => Err(Error::new(
@@ -138,6 +141,24 @@ impl Binder<'_> {
                 format!("cannot cast type {from} to {to}"),
             )),
         }
+    }
+
+    /// `ARRAY[…]::ty[]`: each item is what the cast says, literals among them at once.
+    fn array_as(
+        &mut self,
+        items: Vec<Expr>,
+        element: DataType,
+        to: DataType,
+        typmod: i32,
+    ) -> Result<Expr> {
+        let item = |e| match e {
+            Expr::Const(value, DataType::Text) => {
+                self.explicit_cast(Expr::Const(value, DataType::Unknown), element, typmod)
+            }
+            e => self.explicit_cast(e, element, typmod),
+        };
+        let items = items.into_iter().map(item).collect::<Result<_>>()?;
+        Ok(Expr::Array(items, to))
     }
 
     /// For a column of a table: INSERT, UPDATE, DEFAULT.

@@ -119,7 +119,7 @@ pub(super) fn size(e: &Expr) -> usize {
     n
 }
 
-/// Same computation: structure, functions and types. Subqueries are equal only when they are the same one.
+/// Same computation: structure, functions and types.
 pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
     if !same_node(a, b) {
         return false;
@@ -189,7 +189,13 @@ fn same_node(a: &Expr, b: &Expr) -> bool {
                 branches: other, ..
             },
         ) => branches.len() == other.len(),
-        (E::Subquery { plan, .. }, E::Subquery { plan: p, .. }) => Arc::ptr_eq(plan, p),
+        // What a plan is shows in its debug text; WITH queries in it have numbers, by which two texts of one query differ.
+        (
+            E::Subquery { plan, kind, .. },
+            E::Subquery {
+                plan: p, kind: k, ..
+            },
+        ) => Arc::ptr_eq(plan, p) || format!("{kind:?}{plan:?}") == format!("{k:?}{p:?}"),
         _ => true,
     }
 }

@@ -7,7 +7,8 @@
 use super::merge::Merge;
 use super::rows::{RowSet, same};
 use super::scope::Scope;
-use super::sort::{Direction, sort_by_keys};
+use super::sort::Direction;
+use super::sorted::sort_by_keys;
 use crate::exec::aggregates::accumulator;
 use crate::exec::spill::{Run, Space, Writer};
 use crate::plan::AggregateCall;

@@ -31,6 +31,7 @@ mod settle;
 mod simple;
 mod sleep;
 pub(crate) mod sort;
+mod sorted;
 mod sources;
 mod spool;
 pub mod stash;
@@ -242,20 +243,23 @@ impl Exec {
             catalog,
             ..Context::clone(&self.ctx)
         };
-        Rc::new(Exec {
-            ctx: Arc::new(ctx),
-            source: self.source.clone(),
-            memory: self.memory.clone(),
-            check: self.check.clone(),
-            temp: self.temp.clone(),
+        Rc::new(self.part(Arc::new(ctx), with::Shared::default()))
+    }
+
+    /// The same statement for what is computed of one enclosing row: WITH queries and answers of subqueries inside are of that row.
+    fn of_one_row(&self) -> Rc<Exec> {
+        Rc::new(self.part(self.ctx.clone(), self.shared.inside()))
+    }
+
+    /// The same statement, with nothing remembered.
+    fn part(&self, ctx: Arc<Context>, shared: with::Shared) -> Exec {
+        Exec {
             profile: self.profile.clone(),
             one_by_one: self.one_by_one.clone(),
-            configure: self.configure.clone(),
-            observer: self.observer.clone(),
             given: RefCell::new(self.given.borrow().clone()),
-            answers: Answers::default(),
-            shared: with::Shared::default(),
-        })
+            shared,
+            ..self.within(ctx, self.source.clone())
+        }
     }
 
     /// A temporary file for an operator; 53200 when there is nowhere to make one.

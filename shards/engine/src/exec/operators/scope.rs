@@ -118,6 +118,18 @@ impl Scope {
         }
     }
 
+    /// The same place, where what is remembered is of the enclosing row alone.
+    pub(super) fn of_this_row(&self) -> Scope {
+        let exec = match self.outer.is_empty() {
+            true => self.exec.clone(),
+            false => self.exec.of_one_row(),
+        };
+        Scope {
+            exec,
+            outer: self.outer.clone(),
+        }
+    }
+
     /// The values of all expressions over one row.
     pub(crate) async fn row(&self, exprs: &Exprs, row: &[Value]) -> Result<Row> {
         if !exprs.subqueries {

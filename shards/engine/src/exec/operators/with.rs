@@ -9,7 +9,8 @@ use super::spool::Spool;
 use super::{Exec, RowSource, build, is_full, lost};
 use crate::plan::{Plan, With, WithScan};
 use futures_util::future::LocalBoxFuture;
-use std::cell::{Cell, RefCell};
+use futures_util::lock::Mutex;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use types::{Result, Row, RowBatch};
@@ -20,6 +21,11 @@ use types::{Result, Row, RowBatch};
 pub(crate) struct Shared(RefCell<HashMap<u32, Weak<Rows>>>);
 
 impl Shared {
+    /// What is in sight here, for what stands inside and adds to it.
+    pub(super) fn inside(&self) -> Shared {
+        Shared(RefCell::new(self.0.borrow().clone()))
+    }
+
     pub(super) fn set(&self, id: u32, rows: &Rc<Rows>) {
         self.0.borrow_mut().insert(id, Rc::downgrade(rows));
     }
@@ -33,8 +39,8 @@ impl Shared {
     }
 }
 
-/// Rows that several read. Whoever reads takes the state out and puts it back.
-pub(super) struct Rows(Cell<Option<Box<State>>>);
+/// Rows that several read, also at the same time: subqueries of several rows run at once. Who brings more keeps the others waiting.
+pub(super) struct Rows(Mutex<State>);
 
 struct State {
     spool: Spool,
@@ -52,7 +58,7 @@ impl Rows {
     /// Rows that are all there.
     pub(super) fn of(spool: Spool) -> Rc<Rows> {
         let from = From::Nothing;
-        Rc::new(Rows(Cell::new(Some(Box::new(State { spool, from })))))
+        Rc::new(Rows(Mutex::new(State { spool, from })))
     }
 }
 
@@ -63,15 +69,17 @@ pub(super) struct WithAll {
 }
 
 impl WithAll {
-    /// Makes the queries known, then builds what reads them.
+    /// Makes the queries known, then builds what reads them. Within an enclosing row only what is inside of it knows them: for the
+    /// next row, which may be under way at the same time, there are others.
     pub(super) fn new(with: &With, scope: &Scope) -> Result<WithAll> {
+        let scope = scope.of_this_row();
         let mut queries = Vec::with_capacity(with.queries.len());
         for query in &with.queries {
             let state = State {
-                spool: Spool::new(scope, "CTE Scan"),
+                spool: Spool::new(&scope, "CTE Scan"),
                 from: From::Query(Box::new(query.plan.clone()), scope.clone()),
             };
-            let rows = Rc::new(Rows(Cell::new(Some(Box::new(state)))));
+            let rows = Rc::new(Rows(Mutex::new(state)));
             scope.exec.shared.set(query.id, &rows);
             queries.push(rows);
         }
@@ -108,7 +116,7 @@ impl WithRows {
 
     async fn batch(&mut self) -> Result<Option<RowBatch>> {
         (self.exec.check)()?;
-        let mut state = self.rows.0.take().ok_or_else(lost)?;
+        let mut state = self.rows.0.lock().await;
         let mut out = RowBatch::new();
         while !is_full(&out) {
             if self.place < state.spool.end() {
@@ -120,7 +128,7 @@ impl WithRows {
                 break;
             }
         }
-        self.rows.0.set(Some(state));
+        drop(state);
         Ok((!out.is_empty()).then_some(out))
     }
 }
