@@ -13,41 +13,40 @@ use types::{Row, Value, order};
 #[derive(Default)]
 pub(crate) struct RowSet {
     hasher: DefaultHashBuilder,
-    table: HashTable<u32>,
+    /// Each row's hash and number.
+    table: HashTable<(u64, u32)>,
     rows: Vec<Row>,
     bytes: usize,
 }
 
 /// What a table slot and a vector slot cost beside the row.
-const SLOT_BYTES: usize = 16;
+const SLOT_BYTES: usize = 24;
 
 impl RowSet {
     /// The row's number, and whether it is new. Only a new row is copied.
     pub(crate) fn intern(&mut self, row: &[Value]) -> (usize, bool) {
         let hash = hash_row(&self.hasher, row);
-        if let Some(&at) = self
-            .table
-            .find(hash, |&i| same(&self.rows[i as usize], row))
-        {
-            return (at as usize, false);
+        if let Some(at) = self.look_up(hash, row) {
+            return (at, false);
         }
         let at = self.rows.len();
-        let (hasher, rows) = (&self.hasher, &mut self.rows);
-        rows.push(row.to_vec());
-        self.bytes += rows[at].capacity().saturating_sub(row.len()) + SLOT_BYTES;
-        self.bytes += row_bytes(&rows[at]);
+        self.rows.push(row.to_vec());
+        self.bytes += self.rows[at].capacity().saturating_sub(row.len()) + SLOT_BYTES;
+        self.bytes += row_bytes(&self.rows[at]);
         self.table
-            .insert_unique(hash, at as u32, |&i| hash_row(hasher, &rows[i as usize]));
+            .insert_unique(hash, (hash, at as u32), |(hash, _)| *hash);
         (at, true)
     }
 
     /// The row's number if it is there.
     pub(crate) fn find(&self, row: &[Value]) -> Option<usize> {
-        let hash = hash_row(&self.hasher, row);
-        let found = self
-            .table
-            .find(hash, |&i| same(&self.rows[i as usize], row));
-        found.map(|&i| i as usize)
+        self.look_up(hash_row(&self.hasher, row), row)
+    }
+
+    fn look_up(&self, hash: u64, row: &[Value]) -> Option<usize> {
+        let is_it = |(h, at): &(u64, u32)| *h == hash && same(&self.rows[*at as usize], row);
+        let found = self.table.find(hash, is_it);
+        found.map(|(_, at)| *at as usize)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,8 +1,8 @@
 //! The kept rows of a join, found by their keys.
 //!
 //! Owns: the rows, which of them have matched, and chains of rows with the same key in input order. Asked by: `pass`.
-//! A key that is columns of its row is looked at there; one that is computed is kept beside, once. Without keys every row is a
-//! candidate. A row whose key has a NULL is in no chain.
+//! A key that is one integer is in the hash table itself; else one that is columns of its row is looked at there, and one that is
+//! computed is kept beside, once. Without keys every row is a candidate. A row whose key has a NULL is in no chain.
 //! Bounds: `cost` says what a row adds; the caller reserves it.
 
 use super::super::rows::same_value;
@@ -24,12 +24,23 @@ pub(super) struct Table {
     /// By number: keys that are not.
     computed: Vec<Row>,
     hasher: DefaultHashBuilder,
-    /// Each key's hash and number.
-    numbers: HashTable<(u64, u32)>,
+    slots: HashTable<Slot>,
+    /// Some key is not one integer.
+    by_hash: bool,
     /// First and last row of each key.
     ends: Vec<(u32, u32)>,
     /// Next row of the same key.
     next: Vec<u32>,
+}
+
+/// A key.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The integer that it is, or its hash.
+    word: u64,
+    number: u32,
+    /// Its first row.
+    first: u32,
 }
 
 /// A row's place in the lists beside itself.
@@ -77,9 +88,9 @@ impl Table {
         if self.lacks_key(row, key.as_deref()) || !(keyed || columns.is_some()) {
             return false;
         }
-        let (hash, found) = match (&columns, &key) {
-            (Some(columns), _) => self.search(columns.iter().map(|i| &row[*i])),
-            (None, key) => self.search(key.iter().flatten()),
+        let (hash, word, found) = match (&columns, &key) {
+            (Some(columns), _) => self.searched(columns.iter().map(|i| &row[*i])),
+            (None, key) => self.searched(key.iter().flatten()),
         };
         if let Some(number) = found {
             let last = std::mem::replace(&mut self.ends[number].1, at);
@@ -89,14 +100,59 @@ impl Table {
         let number = self.ends.len() as u32;
         self.ends.push((at, at));
         self.computed.extend(key);
-        self.numbers
-            .insert_unique(hash, (hash, number), |(hash, _)| *hash);
+        let slot = Slot {
+            word,
+            number,
+            first: at,
+        };
+        let (by_hash, hasher) = (self.by_hash, &self.hasher);
+        self.slots
+            .insert_unique(hash, slot, |slot| hash_of(slot, by_hash, hasher));
         true
     }
 
-    /// A key's hash, and its number if it is there.
-    fn search<'v>(&self, key: impl Iterator<Item = &'v Value> + Clone) -> (u64, Option<usize>) {
+    /// A new row's key: its hash, what its slot has of it, and its number if it is there.
+    fn searched<'v>(
+        &mut self,
+        key: impl Iterator<Item = &'v Value> + Clone,
+    ) -> (u64, u64, Option<usize>) {
+        let whole = integer(key.clone());
+        if whole.is_none() && !self.by_hash {
+            self.slots_by_hash();
+        }
+        let (hash, found) = self.search(key);
+        let word = match whole {
+            Some(i) if !self.by_hash => i as u64,
+            _ => hash,
+        };
+        (hash, word, found.map(|slot| slot.number as usize))
+    }
+
+    /// From now on keys are of other kinds too.
+    fn slots_by_hash(&mut self) {
+        self.by_hash = true;
+        let slots: Vec<Slot> = self.slots.drain().collect();
+        for mut slot in slots {
+            slot.word = hash_of(&slot, false, &self.hasher);
+            self.slots.insert_unique(slot.word, slot, |slot| slot.word);
+        }
+    }
+
+    /// A key's hash, and where it is if it is there.
+    #[inline]
+    fn search<'v>(&self, key: impl Iterator<Item = &'v Value> + Clone) -> (u64, Option<&Slot>) {
         let hash = hash_values(&self.hasher, key.clone());
+        if !self.by_hash {
+            let found = match integer(key.clone()) {
+                Some(i) => self.slots.find(hash, |slot| slot.word == i as u64),
+                None => {
+                    let one = |slot: &Slot| [Value::Int8(slot.word as i64)];
+                    let same = |slot: &Slot| pairwise(key.clone(), one(slot).iter());
+                    self.slots.find(hash, same)
+                }
+            };
+            return (hash, found);
+        }
         let same = |number: u32| {
             let own = match &self.columns {
                 None => return pairwise(key.clone(), self.computed[number as usize].iter()),
@@ -106,9 +162,9 @@ impl Table {
             pairwise(key.clone(), own.iter().map(|i| &row[*i]))
         };
         let found = self
-            .numbers
-            .find(hash, |(other, number)| *other == hash && same(*number));
-        (hash, found.map(|(_, number)| *number as usize))
+            .slots
+            .find(hash, |slot| slot.word == hash && same(slot.number));
+        (hash, found)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -122,7 +178,8 @@ impl Table {
 
     /// Its keys, for where the streaming rows come from, if they are not too many.
     pub(super) fn sieve(&self) -> Option<Keys> {
-        let hashes = self.numbers.iter().map(|(hash, _)| *hash);
+        let hash = |slot: &Slot| hash_of(slot, self.by_hash, &self.hasher);
+        let hashes = self.slots.iter().map(hash);
         Keys::of(&self.hasher, self.keys(), hashes)
     }
 
@@ -131,7 +188,7 @@ impl Table {
         if key.clone().any(Value::is_null) {
             return END;
         }
-        self.search(key).1.map_or(END, |i| self.ends[i].0)
+        self.search(key).1.map_or(END, |slot| slot.first)
     }
 
     /// The first candidate where there are no keys.
@@ -149,6 +206,26 @@ impl Table {
         } else {
             END
         }
+    }
+}
+
+/// A key that is one integer.
+#[inline]
+fn integer<'v>(mut key: impl Iterator<Item = &'v Value>) -> Option<i64> {
+    let i = match key.next()? {
+        Value::Int2(i) => i64::from(*i),
+        Value::Int4(i) => i64::from(*i),
+        Value::Int8(i) => *i,
+        _ => return None,
+    };
+    key.next().is_none().then_some(i)
+}
+
+/// As `hash_values` has it.
+fn hash_of(slot: &Slot, by_hash: bool, hasher: &DefaultHashBuilder) -> u64 {
+    match by_hash {
+        true => slot.word,
+        false => hash_values(hasher, [Value::Int8(slot.word as i64)].iter()),
     }
 }
 
