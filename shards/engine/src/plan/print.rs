@@ -304,6 +304,26 @@ impl<'a> Printer<'a> {
     }
 }
 
+/// Calls with a grammar of their own: `extract(year FROM t)`.
+const OWN_GRAMMAR: [&str; 3] = ["extract", "position", "normalize"];
+
+/// The printed text, read as SQL, is the same expression.
+pub fn reads_back(e: &Expr) -> bool {
+    let itself = match e {
+        Expr::Const(value, _) => !matches!(value, Value::Record(_)),
+        Expr::Cast { typmod, .. } => *typmod < 0,
+        Expr::Call { func, .. } => {
+            let name = func.0.sql;
+            !func.0.operator.is_empty() || !name.is_empty() && !OWN_GRAMMAR.contains(&name)
+        }
+        Expr::Param(..) | Expr::Outer { .. } | Expr::Subscript { .. } | Expr::Subquery { .. } => {
+            false
+        }
+        _ => true,
+    };
+    itself && e.children().into_iter().all(reads_back)
+}
+
 fn any_or_all(all: bool) -> &'static str {
     if all { "ALL" } else { "ANY" }
 }

@@ -10,7 +10,7 @@ use crate::exec::Context;
 use crate::exec::eval::columns_used;
 use crate::exec::functions::quote_identifier;
 use crate::plan::Expr;
-use crate::plan::print::Printer;
+use crate::plan::print::{self, Printer};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{DataType, Row, Value};
@@ -85,16 +85,15 @@ impl IndexInfo<'_> {
         let classes = self.parts.iter().zip(&types);
         let classes = classes.map(|(p, ty)| oid(class_oid(p.class, *ty)));
         let names = names(table);
-        let printer = Printer::new(&names);
         let exprs: Vec<String> = self
             .parts
             .iter()
             .filter_map(|p| match &p.of {
                 PartOf::Column(_) => None,
-                PartOf::Expr(e) => Some(printer.print(&e.expr)),
+                PartOf::Expr(e) => Some(expr_text(&names, e)),
             })
             .collect();
-        let predicate = self.predicate.map(|p| printer.print(&p.expr));
+        let predicate = self.predicate.map(|p| expr_text(&names, p));
         vec![
             oid(self.oid),
             oid(table.id.0),
@@ -213,12 +212,20 @@ fn names(table: &Table) -> Vec<String> {
     table.columns.iter().map(name).collect()
 }
 
+/// As it is bound, where that text says the same; else as it was written.
+fn expr_text(names: &[String], e: &SqlExpr) -> String {
+    match print::reads_back(&e.expr) {
+        true => Printer::new(names).print(&e.expr),
+        false => format!("({})", e.sql),
+    }
+}
+
 /// A part as conditions and details show it.
 pub fn part_text(table: &Table, part: &KeyPart) -> String {
     let names = names(table);
     match &part.of {
         PartOf::Column(c) => names.get(*c).cloned().unwrap_or_default(),
-        PartOf::Expr(e) => Printer::new(&names).print(&e.expr),
+        PartOf::Expr(e) => expr_text(&names, e),
     }
 }
 
@@ -227,6 +234,7 @@ pub fn part_definition(table: &Table, part: &KeyPart, whole: bool) -> String {
     let text = part_text(table, part);
     let mut out = match &part.of {
         PartOf::Column(_) => text,
+        PartOf::Expr(e) if !print::reads_back(&e.expr) => text,
         PartOf::Expr(e) => match &e.expr {
             Expr::Call { func, .. } if func.0.operator.is_empty() => text,
             Expr::Coalesce(..) | Expr::NullIf { .. } | Expr::Extreme { .. } => text,
@@ -274,7 +282,7 @@ pub fn index_definition(i: &IndexInfo<'_>, qualified: bool) -> String {
     if let Some(predicate) = i.predicate {
         let names = names(i.table);
         out.push_str(" WHERE ");
-        out.push_str(&Printer::new(&names).print(&predicate.expr));
+        out.push_str(&expr_text(&names, predicate));
     }
     out
 }
