@@ -19,6 +19,8 @@ pub(super) const FETCH_IN_ORDER: f64 = 3.0;
 pub(super) const ENTRY: f64 = 0.5;
 /// Reaching the partitions, once for each access.
 pub(super) const CALL: f64 = 20.0;
+/// A subquery run once more: its operators are made, and the shards' answers waited for.
+pub(super) const RUN: f64 = 200.0;
 /// A row that leaves its shard.
 pub(super) const MOVE: f64 = 0.7;
 /// A row put into a hash table, and a row looked up in one.

@@ -1,9 +1,11 @@
 //! Scalar subqueries that read the row around them, as joins with groups.
 //!
-//! Owns: turning `x < (SELECT 0.2 * avg(q) FROM l WHERE l.k = t.k)` in a WHERE into a left join with the subquery grouped by
-//! what it is compared by, where that costs less than running it for each row. Asked by: `planner`, after `semi_join`.
-//! Never: touches a subquery that is not one aggregation, or is tied to the row by more than equalities.
-//! Without a group the subquery's value is what its aggregates give over nothing: 0 for count, else NULL.
+//! Owns: turning `x < (SELECT 0.2 * avg(q) FROM l WHERE l.k = t.k)` in a WHERE, a select list or an aggregate's arguments into a left join
+//! with the aggregates of the subquery grouped by what it is compared by, where that costs less than running it for each row. Asked by:
+//! `planner`, after `semi_join`.
+//! Never: touches a subquery that is not one aggregation, is tied to the row by more than equalities, or could fail for a group that no
+//! row asks for. Without a group the aggregates are what they are over nothing: 0 for count, else NULL.
+//! Bounds: `JOINS_MAX` joins for one list of expressions.
 //! Source: Kim 1982, with the outer join that Ganski and Wong 1987 found missing.
 
 use super::conjuncts::{as_hashable, filtered, join as and, split};
@@ -12,42 +14,51 @@ use super::estimate::{Estimator, selectivity};
 use super::rename::{has_subquery, leave_level, renamed};
 use super::semi_join::{across, reads_outer};
 use super::shape::types;
-use engine::exec::eval::fold;
-use engine::plan::{Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, SubqueryKind};
+use engine::plan::{Access, Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, SubqueryKind};
 use std::sync::Arc;
 use types::{DataType, Value};
 
-/// Rewrites every WHERE of the plan, outermost first.
+const JOINS_MAX: usize = 8;
+
+/// Rewrites every WHERE, select list and aggregation of the plan, outermost first.
 pub(super) fn rewrite(plan: &mut Plan, on: &Estimator) {
-    if let Plan::Filter { input, predicate } = plan {
-        let conditions = split(predicate.clone());
-        if conditions.iter().any(|c| Grouped::of(c).is_some()) {
-            *plan = joined(std::mem::take(&mut **input), conditions, on);
+    match plan {
+        Plan::Filter { input, predicate } => {
+            let mut conditions = split(predicate.clone());
+            if conditions.iter().any(has_candidate) {
+                let below = std::mem::take(&mut **input);
+                *plan = over_filter(below, &mut conditions, on);
+            }
         }
+        Plan::Project { input, exprs } if exprs.iter().any(has_candidate) && !is_ordered(input) => {
+            let rows = on.rows(input);
+            let below = std::mem::take(&mut **input);
+            **input = joined(below, exprs.iter_mut(), rows, on);
+        }
+        Plan::Aggregate(aggregate)
+            if aggregate_exprs(aggregate).any(has_candidate) && !is_ordered(&aggregate.input) =>
+        {
+            let rows = on.rows(&aggregate.input);
+            let below = std::mem::take(&mut aggregate.input);
+            let calls = aggregate.aggregates.iter_mut();
+            let args = calls.flat_map(|call| call.args.iter_mut().chain(&mut call.filter));
+            aggregate.input = joined(below, args, rows, on);
+        }
+        _ => {}
     }
     for input in plan.inputs_mut() {
         rewrite(input, on);
     }
 }
 
-fn joined(mut below: Plan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
+fn over_filter(below: Plan, conditions: &mut Vec<Expr>, on: &Estimator) -> Plan {
     let outer = types(&below);
     let plain = conditions.iter().filter(|c| !has_subquery(c));
     let plain: Vec<Expr> = plain.cloned().collect();
     let input = on.output(&below);
     let rows = input.rows * selectivity(&plain, &input);
-    let mut above = Vec::new();
-    for condition in conditions {
-        match Grouped::of(&condition).filter(|g| g.pays(rows, on)) {
-            Some(grouped) => {
-                let (plan, condition) = grouped.over(below, condition);
-                below = plan;
-                above.push(condition);
-            }
-            None => above.push(condition),
-        }
-    }
-    let plan = filtered(below, above);
+    let below = joined(below, conditions.iter_mut(), rows, on);
+    let plan = filtered(below, std::mem::take(conditions));
     if types(&plan).len() == outer.len() {
         return plan;
     }
@@ -58,39 +69,78 @@ fn joined(mut below: Plan, conditions: Vec<Expr>, on: &Estimator) -> Plan {
     }
 }
 
+/// The rows with the groups of what pays for so many of them behind their columns, which the expressions read instead.
+fn joined<'e>(
+    mut below: Plan,
+    exprs: impl Iterator<Item = &'e mut Expr>,
+    rows: f64,
+    on: &Estimator,
+) -> Plan {
+    let mut joins = 0;
+    for e in exprs {
+        for subplan in candidates(e) {
+            let grouped = Grouped::group(&subplan).filter(|g| g.pays(rows, on));
+            if let Some(grouped) = grouped.filter(|_| joins < JOINS_MAX) {
+                below = grouped.over(below, e);
+                joins += 1;
+            }
+        }
+    }
+    below
+}
+
+/// The rows come in an order, which a join would not keep.
+fn is_ordered(plan: &Plan) -> bool {
+    match plan {
+        Plan::Sort { .. } | Plan::DistinctOn { .. } | Plan::Window(_) => true,
+        Plan::Project { input, .. } | Plan::Filter { input, .. } | Plan::Limit { input, .. } => {
+            is_ordered(input)
+        }
+        _ => false,
+    }
+}
+
+fn has_candidate(e: &Expr) -> bool {
+    !candidates(e).is_empty()
+}
+
+/// Scalar subqueries of an expression that read its row, each once.
+fn candidates(e: &Expr) -> Vec<Arc<Plan>> {
+    let mut found: Vec<Arc<Plan>> = Vec::new();
+    e.each(&mut |e| {
+        if let Expr::Subquery {
+            plan,
+            kind: SubqueryKind::Scalar,
+            correlated: true,
+            ..
+        } = e
+            && !plan.is_volatile()
+            && plan.outer_refs().iter().any(|(depth, _)| *depth == 1)
+            && !found.iter().any(|other| Arc::ptr_eq(other, plan))
+        {
+            found.push(plan.clone());
+        }
+    });
+    if e.is_volatile() {
+        found.clear();
+    }
+    found
+}
+
 /// A subquery with its groups.
 struct Grouped {
     subplan: Arc<Plan>,
-    /// The columns that the row is compared with, then the value.
+    /// The columns that the row is compared with, then the aggregates.
     plan: Plan,
     /// Equalities whose one side reads the row, and whose other side is a column of `plan` from `RIGHT` on.
     ties: Vec<Expr>,
-    /// Where no group is.
-    over_nothing: Value,
+    /// The subquery's value over the columns of `plan`, of a group that may not be there.
+    value: Expr,
 }
 
 const RIGHT: usize = 1 << 32;
 
 impl Grouped {
-    /// Of the only subquery of a condition.
-    fn of(condition: &Expr) -> Option<Grouped> {
-        let mut found = Vec::new();
-        condition.each(&mut |e| {
-            if let Expr::Subquery { plan, kind, .. } = e {
-                let scalar = matches!(kind, SubqueryKind::Scalar);
-                found.push(scalar.then(|| plan.clone()));
-            }
-        });
-        let [Some(subplan)] = found.as_slice() else {
-            return None;
-        };
-        let correlated = subplan.outer_refs().iter().any(|(depth, _)| *depth == 1);
-        if !correlated || condition.is_volatile() || subplan.is_volatile() {
-            return None;
-        }
-        Grouped::group(subplan)
-    }
-
     fn group(subplan: &Arc<Plan>) -> Option<Grouped> {
         let (value, aggregate) = match &**subplan {
             Plan::Project { input, exprs } => match (&**input, exprs.as_slice()) {
@@ -110,7 +160,8 @@ impl Grouped {
             && aggregate.mode == AggregateMode::Complete
             && !reads_outer(&value)
             && !has_subquery(&value)
-            && !aggregate_exprs(aggregate).any(|e| reads_outer(e) || has_subquery(e))
+            && !aggregate_exprs(aggregate)
+                .any(|e| reads_outer(e) || has_subquery(e) || may_fail(e))
             && !input.outer_refs().iter().any(outside);
         if !simple {
             return None;
@@ -125,69 +176,56 @@ impl Grouped {
             groups.push(inner);
             ties.push(tie);
         }
-        let over_nothing = over_nothing(&value, aggregate)?;
-        let count = groups.len();
-        let key = |(i, e): (usize, &Expr)| Expr::Column(i, e.ty());
-        let mut exprs: Vec<Expr> = groups.iter().enumerate().map(key).collect();
-        exprs.push(renamed(&value, &|i| i + count));
-        let mut plan = Plan::Project {
-            input: Box::new(Plan::Aggregate(Box::new(Aggregate {
-                input: filtered((**input).clone(), rest),
-                mode: AggregateMode::Complete,
-                groups,
-                aggregates: aggregate.aggregates.clone(),
-                seeds: Vec::new(),
-            }))),
-            exprs,
-        };
+        let value = or_nothing(&value, groups.len(), aggregate);
+        let mut plan = Plan::Aggregate(Box::new(Aggregate {
+            input: filtered((**input).clone(), rest),
+            mode: AggregateMode::Complete,
+            groups,
+            aggregates: aggregate.aggregates.clone(),
+            seeds: Vec::new(),
+        }));
         leave_level(&mut plan);
         Some(Grouped {
             subplan: subplan.clone(),
             plan,
             ties,
-            over_nothing,
+            value,
         })
     }
 
-    /// For so many rows.
+    /// For so many rows. What an index finds of a table of which nothing is known may be next to nothing of it.
     fn pays(&self, rows: f64, on: &Estimator) -> bool {
         let each = super::optimize_plan((*self.subplan).clone(), on);
+        let guessed = |p: &Plan| match p {
+            Plan::Scan(scan) => !on.knows(&scan.table) && !matches!(scan.access, Access::Full),
+            _ => false,
+        };
+        if each.any(&mut |p| guessed(p)) {
+            return false;
+        }
         let all = super::optimize_plan(self.plan.clone(), on);
-        cost::of(&all, on) + rows < cost::of(&each, on) * rows
+        cost::of(&all, on) + rows < (cost::RUN + cost::of(&each, on)) * rows
     }
 
-    /// The join, and the condition with the group's value in place of the subquery.
-    fn over(self, left: Plan, mut condition: Expr) -> (Plan, Expr) {
+    /// The join; in the expression the group's value stands in place of the subquery.
+    fn over(self, left: Plan, e: &mut Expr) -> Plan {
         let left_width = types(&left).len();
-        let right = types(&self.plan);
+        let right_width = types(&self.plan).len();
         let place = |i: usize| match i.checked_sub(RIGHT) {
             Some(i) => i + left_width,
             None => i,
         };
         let ties: Vec<Expr> = self.ties.iter().map(|t| renamed(t, &place)).collect();
-        let at = left_width + right.len() - 1;
-        let ty = right.last().copied().unwrap_or(DataType::Unknown);
-        let value = match &self.over_nothing {
-            Value::Null => Expr::Column(at, ty),
-            // A key of a group that is there is not NULL.
-            nothing => Expr::Case {
-                branches: vec![(
-                    Expr::IsNull(Box::new(Expr::Column(left_width, right[0]))),
-                    Expr::Const(nothing.clone(), ty),
-                )],
-                otherwise: Some(Box::new(Expr::Column(at, ty))),
-                ty,
-            },
-        };
-        condition.each_mut(&mut |e| {
-            if matches!(e, Expr::Subquery { .. }) {
+        let value = renamed(&self.value, &|i| i + left_width);
+        e.each_mut(&mut |e| {
+            if matches!(e, Expr::Subquery { plan, .. } if Arc::ptr_eq(plan, &self.subplan)) {
                 *e = value.clone();
             }
         });
-        let join = Join {
+        Plan::Join(Box::new(Join {
             kind: JoinKind::Left,
             left,
-            right_width: right.len(),
+            right_width,
             right: self.plan,
             left_width,
             left_keys: Vec::new(),
@@ -195,8 +233,7 @@ impl Grouped {
             filter: and(ties),
             lateral: false,
             keep_left: false,
-        };
-        (Plan::Join(Box::new(join)), condition)
+        }))
     }
 }
 
@@ -238,21 +275,33 @@ fn tie(condition: &Expr, at: usize) -> Option<(Expr, Expr)> {
     Some((inner.clone(), tie))
 }
 
-/// The value of the subquery where its WHERE finds nothing; `None` where that is not known now.
-fn over_nothing(value: &Expr, aggregate: &Aggregate) -> Option<Value> {
-    let mut value = value.clone();
+/// It could be an error where another row is none: a row that nobody asks for must not end the statement.
+fn may_fail(e: &Expr) -> bool {
+    e.any(&mut |e| match e {
+        Expr::Call { func, .. } => {
+            !["+", "-", "*", "=", "<>", "<", "<=", ">", ">=", "||", "~~"].contains(&func.0.operator)
+        }
+        Expr::Cast { expr, .. } => !expr.ty().is_number(),
+        Expr::Subscript { .. } => true,
+        _ => false,
+    })
+}
+
+/// The value over the columns of the groups, behind so many keys; what counts is 0 where there is no group.
+fn or_nothing(value: &Expr, keys: usize, aggregate: &Aggregate) -> Expr {
+    let mut value = renamed(value, &|i| i + keys);
     value.each_mut(&mut |e| {
-        if let Expr::Column(i, ty) = e {
-            let counts = aggregate
-                .aggregates
-                .get(*i)
-                .is_some_and(|c| c.func == "count");
-            let nothing = if counts { Value::Int8(0) } else { Value::Null };
-            *e = Expr::Const(nothing, *ty);
+        let Expr::Column(i, ty) = e else {
+            return;
+        };
+        let (i, ty) = (*i, *ty);
+        let call = i
+            .checked_sub(keys)
+            .and_then(|i| aggregate.aggregates.get(i));
+        if call.is_some_and(|c| ["count", "regr_count"].contains(&&*c.func)) {
+            let zero = Expr::Const(Value::Int8(0), DataType::Int8);
+            *e = Expr::Coalesce(vec![Expr::Column(i, ty), zero], ty);
         }
     });
-    match fold(value, None) {
-        Expr::Const(value, _) => Some(value),
-        _ => None,
-    }
+    value
 }

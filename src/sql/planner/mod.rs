@@ -27,6 +27,7 @@ mod placed;
 mod postpone;
 mod prune;
 mod push_filter;
+mod range_joins;
 mod rename;
 mod semi_join;
 mod shape;
@@ -124,6 +125,7 @@ fn optimize_plan(mut plan: Plan, on: &Estimator) -> Plan {
     colocate::place(&mut plan, on);
     partial::split_aggregates(&mut plan);
     driven::rewrite(&mut plan, on);
+    range_joins::rewrite(&mut plan, on);
     sides::choose(&mut plan, on);
     limits::bound(&mut plan, on);
     plan

@@ -203,14 +203,17 @@ fn subqueries_become_joins_where_they_can() {
         (
             "select a, (select count(*) from u where u.t_a = t.a) from t",
             "
-        Seq Scan on t
-          Partitions: all 4
-          SubPlan 1
-            ->  Finalize Aggregate
-                  ->  Partial Aggregate
-                        ->  Seq Scan on u
-                              Filter: (t_a = outer.column1)
-                              Partitions: all 4",
+        Hash Left Join
+          Hash Cond: (t.a = u.t_a)
+          ->  Seq Scan on t
+                Partitions: all 4
+          ->  Hash
+                ->  Finalize HashAggregate
+                      Group Key: u.t_a
+                      ->  Partial HashAggregate
+                            Group Key: u.t_a
+                            ->  Seq Scan on u
+                                  Partitions: all 4",
         ),
     ]);
 }

@@ -1,0 +1,99 @@
+//! A join by ranges looks for each left row's range in an index.
+//!
+//! Owns: `a JOIN b ON b.at BETWEEN a.begins AND a.ends` as a LATERAL join, whose right side reads the range of an index that the left row
+//! says. Without it every pair of rows is compared. Asked by: `planner`, when inputs are what they will be. Never: for a join with equal
+//! keys, which are hashed, nor where only one end of the range is known: that may be half of the table. Source: PostgreSQL 15,
+//! parameterized paths (`joinpath.c`).
+
+use super::access::{ascending, bounds, choose_for_scan, key_range, usable};
+use super::conjuncts::{join, split};
+use super::estimate::Estimator;
+use super::rename::{has_subquery, substitute};
+use engine::catalog::Table;
+use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan};
+
+/// In a table of fewer rows comparing all costs less than asking for some.
+const ROWS_MIN: f64 = 500.0;
+
+/// Looks at every join of the plan.
+pub(super) fn rewrite(plan: &mut Plan, on: &Estimator) {
+    for input in plan.inputs_mut() {
+        rewrite(input, on);
+    }
+    if let Plan::Join(join) = plan
+        && let Some(scan) = by_range(join, on)
+    {
+        join.lateral = true;
+        join.filter = None;
+        join.right = Plan::Scan(Box::new(scan));
+    }
+}
+
+/// The right table's rows of one left row.
+fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
+    let kinds = [
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Semi,
+        JoinKind::Anti,
+    ];
+    let fits = kinds.contains(&join.kind) && !join.lateral && join.left_keys.is_empty();
+    let (Some(filter), Plan::Scan(scan), true) = (&join.filter, &join.right, fits) else {
+        return None;
+    };
+    let bare = matches!(scan.access, Access::Full)
+        && scan.partial.is_none()
+        && scan.limit.is_none()
+        && scan.top.is_none()
+        && !scan.addressed;
+    if !bare || on.rows(&join.right) < ROWS_MIN {
+        return None;
+    }
+    let inside = scan.filter.iter().chain(scan.project.iter().flatten());
+    let plain = |e: &Expr| !e.any(&mut |e| matches!(e, Expr::Outer { .. })) && !has_subquery(e);
+    if !inside.chain([filter]).all(plain) || filter.is_volatile() {
+        return None;
+    }
+    let filter = substitute(filter, &seen_from_inside(join, scan))?;
+    let conditions: Vec<Expr> = scan.filter.iter().cloned().chain([filter]).collect();
+    let conditions: Vec<Expr> = conditions.into_iter().flat_map(split).collect();
+    if !has_both_ends(&scan.table, &conditions) {
+        return None;
+    }
+    let mut scan = Scan {
+        filter: self::join(conditions),
+        ..(**scan).clone()
+    };
+    choose_for_scan(&mut scan, on);
+    (!matches!(scan.access, Access::Full)).then_some(scan)
+}
+
+/// The columns of a joined row: those of the left one are the enclosing row's, those of the right one what the scan makes of its table's.
+fn seen_from_inside(join: &Join, scan: &Scan) -> Vec<Expr> {
+    let left = super::types(&join.left).into_iter().enumerate();
+    let outer = |(column, ty)| Expr::Outer {
+        depth: 1,
+        column,
+        ty,
+    };
+    let mut out: Vec<Expr> = left.map(outer).collect();
+    match &scan.project {
+        Some(exprs) => out.extend(exprs.iter().cloned()),
+        None => {
+            let columns = scan.table.columns.iter().enumerate();
+            out.extend(columns.map(|(at, c)| Expr::Column(at, c.ty)));
+        }
+    }
+    out
+}
+
+/// The primary key or an index begins with a column that is bounded on both sides, or equal to something.
+fn has_both_ends(table: &Table, conditions: &[Expr]) -> bool {
+    let bounds = bounds(table, conditions);
+    let key = ascending(&table.primary_key);
+    let indexes = usable(table, conditions).map(|i| i.parts.as_slice());
+    std::iter::once(key.as_slice()).chain(indexes).any(|parts| {
+        let range = key_range(parts, &bounds);
+        !range.prefix.is_empty() || range.lower.is_some() && range.upper.is_some()
+    })
+}
