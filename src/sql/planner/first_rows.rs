@@ -115,7 +115,7 @@ fn at_ordered_side(
 }
 
 /// An inner join with its sides in each other's place, and its columns as they were.
-fn swap(plan: &mut Plan) {
+pub(super) fn swap(plan: &mut Plan) {
     let of = types(plan);
     let Plan::Join(join) = plan else {
         return;

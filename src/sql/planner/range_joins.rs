@@ -8,6 +8,7 @@
 use super::access::{ascending, bounds, choose_for_scan, key_range, usable};
 use super::conjuncts::{join, split};
 use super::estimate::Estimator;
+use super::first_rows::swap;
 use super::rename::{has_subquery, substitute};
 use engine::catalog::Table;
 use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan};
@@ -20,13 +21,36 @@ pub(super) fn rewrite(plan: &mut Plan, on: &Estimator) {
     for input in plan.inputs_mut() {
         rewrite(input, on);
     }
-    if let Plan::Join(join) = plan
-        && let Some(scan) = by_range(join, on)
-    {
-        join.lateral = true;
-        join.filter = None;
-        join.right = Plan::Scan(Box::new(scan));
+    if looked_up(plan, on) {
+        return;
     }
+    if let Plan::Join(join) = plan
+        && join.kind == JoinKind::Inner
+        && matches!(join.left, Plan::Scan(_))
+    {
+        let mut other = plan.clone();
+        swap(&mut other);
+        if let Plan::Project { input, .. } = &mut other
+            && looked_up(input, on)
+        {
+            *plan = other;
+        }
+    }
+}
+
+/// Makes the right side one that is looked up, if it can be.
+fn looked_up(plan: &mut Plan, on: &Estimator) -> bool {
+    let Plan::Join(join) = plan else {
+        return false;
+    };
+    let Some(scan) = by_range(join, on) else {
+        return false;
+    };
+    join.lateral = true;
+    join.filter = None;
+    join.keep_left = false;
+    join.right = Plan::Scan(Box::new(scan));
+    true
 }
 
 /// The right table's rows of one left row.

@@ -216,8 +216,28 @@ fn names(table: &Table) -> Vec<String> {
 fn expr_text(names: &[String], e: &SqlExpr) -> String {
     match print::reads_back(&e.expr) {
         true => Printer::new(names).print(&e.expr),
+        false if is_enclosed(&e.sql) => e.sql.clone(),
         false => format!("({})", e.sql),
     }
+}
+
+/// One pair of brackets is around all of it.
+fn is_enclosed(sql: &str) -> bool {
+    let (mut depth, mut quoted) = (0, None);
+    let end = sql.len().saturating_sub(1);
+    for (at, c) in sql.bytes().enumerate() {
+        match (quoted, c) {
+            (Some(q), c) if q == c => quoted = None,
+            (None, b'\'' | b'"') => quoted = Some(c),
+            (None, b'(') => depth += 1,
+            (None, b')') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && quoted.is_none() {
+            return at == end && c == b')';
+        }
+    }
+    false
 }
 
 /// A part as conditions and details show it.
