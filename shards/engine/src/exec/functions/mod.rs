@@ -22,6 +22,7 @@ mod inlined;
 mod integers;
 pub mod json;
 mod jsonb;
+mod keywords;
 mod network;
 mod numerics;
 pub mod records;

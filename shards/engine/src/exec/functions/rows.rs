@@ -4,6 +4,7 @@
 
 use super::args;
 use super::jsonb::path_functions;
+use super::keywords;
 use super::show::{json_print, json_text};
 use super::text::{build, regex};
 use crate::exec::Context;
@@ -55,6 +56,7 @@ pub fn run(name: &str, a: &[Value], ctx: &Context) -> Result<Rows> {
         "regexp_matches" => matches(a),
         // No table is a part of another.
         "pg_partition_ancestors" => Ok(Box::new(std::iter::empty())),
+        "pg_get_keywords" => Ok(Box::new(keywords::rows().into_iter().map(Ok))),
         "pg_options_to_table" => Ok(options(&args::array(a, 0)?.items)),
         "string_to_table" => {
             let items = build::split_to_items(a)?.unwrap_or_default();

@@ -30,6 +30,8 @@ pub(crate) struct Order {
     /// By the keys; DISTINCT then by the arguments, as PostgreSQL does, so that repeated ones meet and
     /// `array_agg(DISTINCT x)` is in order.
     directions: Rc<[Direction]>,
+    /// Its result does not depend on the order of its rows.
+    free: bool,
 }
 
 impl Order {
@@ -40,7 +42,9 @@ impl Order {
         }
         let all = if call.distinct { call.args.len() } else { 0 };
         let args = std::iter::repeat_n(Direction::ASCENDING, all);
+        let name = call.func.split(['_', ':']).next();
         Some(Order {
+            free: matches!(name, Some("count" | "min" | "max")),
             func: call.func.clone(),
             distinct: call.distinct,
             keys: call.order.len(),
@@ -136,9 +140,13 @@ impl Kept {
     ) -> Result<Value> {
         let mut result = accumulator(&order.func, &scope.exec.ctx.session.forms)?;
         let Some(space) = space.filter(|_| !self.runs.is_empty()) else {
-            let sorted = sort_by_keys(self.rows, Vec::as_slice, &order.directions, scope).await?;
-            for row in sorted {
-                result.update(order.args(&row))?;
+            let rows = match order.free {
+                true => self.rows,
+                false => sort_by_keys(self.rows, Vec::as_slice, &order.directions, scope).await?,
+            };
+            for (at, row) in rows.iter().enumerate() {
+                result.update(order.args(row))?;
+                scope.step(at as u64).await?;
             }
             return result.finish();
         };

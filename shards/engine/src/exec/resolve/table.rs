@@ -154,6 +154,7 @@ static SIGNATURES: &[Function] = &[
     set("json_each", "json_each", &[Json], Json),
     set("json_each_text", "json_each_text", &[Json], Text),
     set("json_object_keys", "json_object_keys", &[Json], Text),
+    set("pg_get_keywords", "pg_get_keywords", &[], Text),
     set(
         "pg_options_to_table",
         "pg_options_to_table",
@@ -190,6 +191,11 @@ pub fn table_function(name: &str, args: &[DataType]) -> Result<Signature> {
                 | "json_array_elements"
                 | "json_array_elements_text" => {
                     vec![("value".to_owned(), r.ret)]
+                }
+                "pg_get_keywords" => {
+                    let names = ["word", "catcode", "barelabel", "catdesc", "baredesc"];
+                    let types = [Text, InternalChar, Bool, Text, Text];
+                    names.map(str::to_owned).into_iter().zip(types).collect()
                 }
                 "pg_options_to_table" => {
                     let column = |name: &str| (name.to_owned(), r.ret);
