@@ -23,7 +23,7 @@ use engine::exec::cast::CastContext;
 use engine::exec::eval;
 use engine::exec::functions::{self, FROM_FUNCTION};
 use engine::exec::resolve;
-use engine::plan::{Expr, FuncRef, Join, JoinKind, Plan, SubqueryKind};
+use engine::plan::{Expr, FuncRef, Join, JoinKind, Keep, Plan, SubqueryKind};
 use opaque::lifted_row;
 use sqlparser::ast::{self, FunctionArg, SetExpr};
 use std::rc::Rc;
@@ -392,7 +392,7 @@ impl<'a> Binder<'a> {
             right_keys: Vec::new(),
             filter,
             lateral: crossed,
-            keep_left: false,
+            keep: Keep::Either,
         }));
         let input = Box::new(join);
         Ok((Plan::Project { input, exprs }, columns))

@@ -10,7 +10,7 @@ use crate::planner::renamed;
 use crate::statement::Statement;
 use engine::catalog::Table;
 use engine::plan::{
-    Act, Assignment, Expr, Join, JoinKind, Merge, MergeWord, Plan, Returning, SortKey, When,
+    Act, Assignment, Expr, Join, JoinKind, Keep, Merge, MergeWord, Plan, Returning, SortKey, When,
 };
 use sqlparser::ast::{self, MergeAction, MergeClauseKind, MergeInsertKind, MergeUpdateKind};
 use std::rc::Rc;
@@ -298,7 +298,7 @@ fn found(
             right_keys: Vec::new(),
             filter: matches.clone().filter(|_| outer),
             lateral: false,
-            keep_left: false,
+            keep: Keep::Either,
         })),
     };
     if let Some(predicate) = matches.filter(|_| !outer) {

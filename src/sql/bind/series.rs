@@ -7,7 +7,7 @@
 use super::composite::row;
 use super::{Binder, Cx, unsupported, walk};
 use engine::exec::resolve;
-use engine::plan::{Expr, Join, JoinKind, Plan, TableFunction};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan, TableFunction};
 use types::{Column, DataType, Error, RecordField, Result};
 
 /// The columns from here on stand for functions' values until the row's width is known; below the aggregates' stand-ins.
@@ -90,30 +90,44 @@ pub(super) fn are_all_in(series: &[TableFunction], groups: &[Expr]) -> Result<bo
 
 /// The rows joined with the function's, and the stand-in replaced in the targets.
 pub(super) fn joined<'e>(
-    plan: Plan,
-    width: usize,
-    series: Vec<TableFunction>,
+    mut plan: Plan,
+    mut width: usize,
+    mut series: Vec<TableFunction>,
     targets: impl Iterator<Item = &'e mut Expr>,
 ) -> Result<Plan> {
-    let mut series = series;
     let right_width = series.iter().map(|f| f.columns.len()).sum();
-    let (mut reads_row, mut subquery) = (false, false);
-    for arg in series.iter().flat_map(|f| &f.args) {
-        arg.each(&mut |x| match x {
-            Expr::Column(..) => reads_row = true,
-            Expr::Subquery { .. } => subquery = true,
-            _ => {}
-        });
+    let mut below = Vec::new();
+    for arg in args(&mut series) {
+        let reads = |x: &Expr| {
+            matches!(
+                x,
+                Expr::Subquery {
+                    correlated: true,
+                    ..
+                }
+            )
+        };
+        if arg.any(&mut |x| reads(x)) {
+            let column = Expr::Column(width + below.len(), arg.ty());
+            below.push(std::mem::replace(arg, column));
+        }
+    }
+    if !below.is_empty() {
+        // A subquery that reads the row is computed beside it, and the function takes its value.
+        let types = crate::planner::types(&plan).into_iter().enumerate();
+        let columns = types.map(|(i, ty)| Expr::Column(i, ty));
+        width += below.len();
+        plan = Plan::Project {
+            input: Box::new(plan),
+            exprs: columns.chain(below).collect(),
+        };
+    }
+    let mut reads_row = false;
+    for arg in args(&mut series) {
+        reads_row |= arg.any(&mut |x| matches!(x, Expr::Column(..)));
     }
     if reads_row {
-        if subquery {
-            return Err(unsupported(
-                "a subquery in the arguments of a set-returning function",
-            ));
-        }
-        for arg in series.iter_mut().flat_map(|f| &mut f.args) {
-            *arg = walk::lift(arg, 1);
-        }
+        args(&mut series).for_each(|arg| *arg = walk::lift(arg, 1));
     }
     let mut series = series.into_iter();
     let Some(mut function) = series.next() else {
@@ -133,8 +147,12 @@ pub(super) fn joined<'e>(
         right_keys: Vec::new(),
         filter: None,
         lateral: reads_row,
-        keep_left: false,
+        keep: Keep::Either,
     })))
+}
+
+fn args(series: &mut [TableFunction]) -> impl Iterator<Item = &mut Expr> {
+    series.iter_mut().flat_map(|f| &mut f.args)
 }
 
 pub(super) fn is_stand_in(column: usize) -> bool {

@@ -7,7 +7,7 @@
 use super::estimate::Estimator;
 use super::placed;
 use engine::catalog::Table;
-use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan, SetOp};
+use engine::plan::{Access, Expr, Join, JoinKind, Keep, Plan, Scan, SetOp};
 
 /// A row visited in a full scan.
 pub(super) const VISIT: f64 = 1.0;
@@ -109,7 +109,7 @@ pub(super) fn startup(plan: &Plan, on: &Estimator) -> f64 {
             plan.inputs().into_iter().map(|p| of(p, on)).sum()
         }
         Plan::Join(join) if !join.lateral => {
-            let (kept, other) = match join.keep_left {
+            let (kept, other) = match join.keep == Keep::Left {
                 true => (&join.left, &join.right),
                 false => (&join.right, &join.left),
             };

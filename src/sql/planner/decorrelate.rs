@@ -14,7 +14,9 @@ use super::estimate::{Estimator, selectivity};
 use super::rename::{has_subquery, leave_level, renamed};
 use super::semi_join::{across, reads_outer};
 use super::shape::types;
-use engine::plan::{Access, Aggregate, AggregateMode, Expr, Join, JoinKind, Plan, SubqueryKind};
+use engine::plan::{
+    Access, Aggregate, AggregateCall, AggregateMode, Expr, Join, JoinKind, Keep, Plan, SubqueryKind,
+};
 use std::sync::Arc;
 use types::{DataType, Value};
 
@@ -25,7 +27,7 @@ pub(super) fn rewrite(plan: &mut Plan, on: &Estimator) {
     match plan {
         Plan::Filter { input, predicate } => {
             let mut conditions = split(predicate.clone());
-            if conditions.iter().any(has_candidate) {
+            if conditions.iter().any(has_candidate) && !is_ordered(input) {
                 let below = std::mem::take(&mut **input);
                 *plan = over_filter(below, &mut conditions, on);
             }
@@ -89,13 +91,14 @@ fn joined<'e>(
     below
 }
 
-/// The rows come in an order, which a join would not keep.
-fn is_ordered(plan: &Plan) -> bool {
+/// The rows come in an order, which a join that is made in parts would not keep.
+pub(super) fn is_ordered(plan: &Plan) -> bool {
     match plan {
         Plan::Sort { .. } | Plan::DistinctOn { .. } | Plan::Window(_) => true,
         Plan::Project { input, .. } | Plan::Filter { input, .. } | Plan::Limit { input, .. } => {
             is_ordered(input)
         }
+        Plan::Join(join) => is_ordered(&join.left),
         _ => false,
     }
 }
@@ -162,12 +165,17 @@ impl Grouped {
             && !has_subquery(&value)
             && !aggregate_exprs(aggregate)
                 .any(|e| reads_outer(e) || has_subquery(e) || may_fail(e))
-            && !input.outer_refs().iter().any(outside);
+            && aggregate.aggregates.iter().all(is_null_over_nothing)
+            && !input.outer_refs().iter().any(outside)
+            && !has_failing(input);
         if !simple {
             return None;
         }
         let (mut groups, mut ties, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for condition in split(predicate.clone()) {
+            if may_fail(&condition) {
+                return None;
+            }
             if !reads_outer(&condition) {
                 rest.push(condition);
                 continue;
@@ -232,7 +240,7 @@ impl Grouped {
             right_keys: Vec::new(),
             filter: and(ties),
             lateral: false,
-            keep_left: false,
+            keep: Keep::Right,
         }))
     }
 }
@@ -275,16 +283,43 @@ fn tie(condition: &Expr, at: usize) -> Option<(Expr, Expr)> {
     Some((inner.clone(), tie))
 }
 
-/// It could be an error where another row is none: a row that nobody asks for must not end the statement.
+/// It could be an error where another row is none: what nobody asks for must not end the statement.
 fn may_fail(e: &Expr) -> bool {
+    use DataType::{Float4, Float8, Int2, Int4, Int8, Numeric, Text, Varchar};
+    let wider = |from: DataType, to: DataType| {
+        let order = [Int2, Int4, Int8, Numeric, Float8];
+        let place = |ty| order.iter().position(|t| *t == ty);
+        let texts = |ty| matches!(ty, Text | Varchar | DataType::Bpchar | DataType::Name);
+        from == to
+            || place(from) <= place(to) && place(from).is_some()
+            || (from, to) == (Float4, Float8)
+            || texts(from) && texts(to)
+            || (from, to) == (DataType::Date, DataType::Timestamp)
+    };
     e.any(&mut |e| match e {
-        Expr::Call { func, .. } => {
-            !["+", "-", "*", "=", "<>", "<", "<=", ">", ">=", "||", "~~"].contains(&func.0.operator)
-        }
-        Expr::Cast { expr, .. } => !expr.ty().is_number(),
+        Expr::Call { func, ty, .. } => match func.0.operator {
+            "=" | "<>" | "<" | "<=" | ">" | ">=" | "||" => false,
+            "+" | "-" | "*" => *ty != Numeric,
+            "" => !["lower", "upper", "length"].contains(&func.0.sql),
+            _ => true,
+        },
+        Expr::Cast {
+            expr, to, typmod, ..
+        } => !matches!(**expr, Expr::Const(..)) && (*typmod >= 0 || !wider(expr.ty(), *to)),
         Expr::Subscript { .. } => true,
         _ => false,
     })
+}
+
+/// The same of all expressions of a plan.
+fn has_failing(plan: &Plan) -> bool {
+    plan.exprs().into_iter().any(may_fail) || plan.inputs().into_iter().any(has_failing)
+}
+
+/// Or what counts, which is 0: `or_nothing` sees to that. Ranks of a value that is in no row are not.
+fn is_null_over_nothing(call: &AggregateCall) -> bool {
+    let ranks = ["rank", "dense_rank", "percent_rank", "cume_dist"];
+    !ranks.iter().any(|name| call.func.starts_with(name))
 }
 
 /// The value over the columns of the groups, behind so many keys; what counts is 0 where there is no group.

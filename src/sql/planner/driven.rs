@@ -8,7 +8,7 @@
 use super::access::usable;
 use super::estimate::Estimator;
 use super::shape::types;
-use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan};
+use engine::plan::{Access, Expr, Join, JoinKind, Keep, Plan, Scan};
 
 /// As many keys as `lookup` takes, nearly.
 const KEYS_MAX: f64 = 200.0;
@@ -85,7 +85,7 @@ fn driven(join: Join) -> Plan {
         right_keys: join.left_keys,
         filter: None,
         lateral: false,
-        keep_left: true,
+        keep: Keep::Left,
     };
     Plan::Project {
         input: Box::new(Plan::Join(Box::new(joined))),

@@ -19,7 +19,7 @@ use engine::exec::profile::{Measured, Profile};
 use engine::plan::print::Printer;
 use engine::plan::{
     Access, Aggregate, AggregateMode, ConflictAction, ConflictTarget, Expr, Homes, Insert, Join,
-    JoinKind, Merge, MergeWord, Plan, Scan, SetOp, SortKey, When,
+    JoinKind, Keep, Merge, MergeWord, Plan, Scan, SetOp, SortKey, When,
 };
 use serde_json::{Value as Json, json};
 use std::cell::Cell;
@@ -487,7 +487,7 @@ impl Shown<'_> {
         let on = on.iter().map(|e| Printer::new(&both).print(e));
         node.detail("Join Filter", anded(on.collect()));
         let (mut left, mut right) = (self.plan(&join.left), self.plan(&join.right));
-        let kept = match join.keep_left {
+        let kept = match join.keep == Keep::Left {
             true => &mut left,
             false => &mut right,
         };

@@ -10,7 +10,7 @@ use super::estimate::Estimator;
 use super::limits;
 use super::rename::substitute;
 use engine::plan::{
-    Aggregate, AggregateCall, AggregateMode, Expr, Join, JoinKind, Plan, Scan, SortKey,
+    Aggregate, AggregateCall, AggregateMode, Expr, Join, JoinKind, Keep, Plan, Scan, SortKey,
 };
 
 /// More of them are computed in one pass.
@@ -55,7 +55,7 @@ fn extremes(aggregate: &Aggregate, on: &Estimator) -> Option<Plan> {
             right_keys: Vec::new(),
             filter: None,
             lateral: false,
-            keep_left: false,
+            keep: Keep::Either,
         }))
     })
 }

@@ -10,7 +10,7 @@ use super::estimate::Estimator;
 use super::limits::{TOP_MAX, first, is_free};
 use super::rename::{rename, substitute};
 use super::shape::types;
-use engine::plan::{Expr, Join, JoinKind, Plan, SortKey};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan, SortKey};
 
 /// More rows of the side than should be needed: what is joined to them is not spread evenly.
 const SPARE: f64 = 2.0;
@@ -90,7 +90,9 @@ fn at_ordered_side(
             match join.kind {
                 JoinKind::Right | JoinKind::Full => false,
                 _ if keys.iter().all(of_left) => {
-                    join.keep_left = true;
+                    if join.keep == Keep::Either {
+                        join.keep = Keep::Left;
+                    }
                     at_ordered_side(&mut join.left, keys, f)
                 }
                 JoinKind::Inner if !join.lateral && keys.iter().all(of_right) => {
@@ -134,7 +136,7 @@ pub(super) fn swap(plan: &mut Plan) {
         right_keys: std::mem::take(&mut join.left_keys),
         filter,
         lateral: false,
-        keep_left: true,
+        keep: Keep::Left,
     };
     let columns = of.into_iter().enumerate();
     *plan = Plan::Project {

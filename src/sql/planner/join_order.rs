@@ -11,7 +11,7 @@ use super::order::{Graph, classes, in_place};
 use super::push_filter::push;
 use super::rename::{has_subquery, is_row_free, renamed};
 use super::shape::types;
-use engine::plan::{Expr, Join, JoinKind, Plan};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan};
 use std::collections::BTreeSet;
 use types::DataType;
 
@@ -35,6 +35,7 @@ struct Restriction {
     left_keys: Vec<Expr>,
     right_keys: Vec<Expr>,
     filter: Vec<Expr>,
+    keep: Keep,
 }
 
 const RIGHT: usize = 1 << 32;
@@ -190,6 +191,7 @@ impl Restriction {
             left_keys: join.left_keys.iter().map(|k| renamed(k, &place)).collect(),
             right_keys: join.right_keys,
             filter: Vec::new(),
+            keep: join.keep,
         };
         let (mut over_left, mut over_right) = (Vec::new(), Vec::new());
         for c in join.filter.into_iter().flat_map(split) {
@@ -249,7 +251,7 @@ impl Restriction {
             right_keys: self.right_keys,
             filter: and(filter),
             lateral: false,
-            keep_left: false,
+            keep: self.keep,
         }))
     }
 }

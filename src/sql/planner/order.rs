@@ -12,7 +12,7 @@ use super::estimate::{Estimator, Output, join_fraction, projected, selectivity};
 use super::join_order::{Leaf, hash_key};
 use super::rename::renamed;
 use super::shape::types;
-use engine::plan::{Expr, Join, JoinKind, Plan};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan};
 use types::DataType;
 
 /// Inputs of which every order is tried.
@@ -413,7 +413,7 @@ impl<'g, 'a> Graph<'g, 'a> {
             right_keys,
             filter: and(filter),
             lateral: false,
-            keep_left: false,
+            keep: Keep::Either,
         }));
         (plan, layout)
     }

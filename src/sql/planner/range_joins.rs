@@ -48,7 +48,6 @@ fn looked_up(plan: &mut Plan, on: &Estimator) -> bool {
     };
     join.lateral = true;
     join.filter = None;
-    join.keep_left = false;
     join.right = Plan::Scan(Box::new(scan));
     true
 }

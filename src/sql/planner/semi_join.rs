@@ -5,9 +5,10 @@
 //! an anti join would get wrong, nor a subquery that reads the outer row anywhere but in its own WHERE.
 
 use super::conjuncts::{as_hashable, equal, filtered, join, split};
+use super::decorrelate::is_ordered;
 use super::rename::{has_subquery, leave_level, renamed};
 use super::shape::types;
-use engine::plan::{Expr, Join, JoinKind, Plan, SubqueryKind};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan, SubqueryKind};
 use std::sync::Arc;
 use types::Value;
 
@@ -138,6 +139,10 @@ fn joined(left: Plan, condition: &Expr) -> Result<Plan, Plan> {
         return Err(left);
     }
     let right_width = types(&plan).len();
+    let keep = match is_ordered(&left) {
+        true => Keep::Right,
+        false => Keep::Either,
+    };
     Ok(Plan::Join(Box::new(Join {
         kind,
         left,
@@ -148,7 +153,7 @@ fn joined(left: Plan, condition: &Expr) -> Result<Plan, Plan> {
         right_keys: Vec::new(),
         filter: join(on),
         lateral: false,
-        keep_left: false,
+        keep,
     })))
 }
 

@@ -1,10 +1,10 @@
 //! Which side of a hash join is kept.
 //!
-//! Owns: `Join::keep_left`. Asked by: `planner`, once the inputs are what they will be. Never: for joins whose kind decides it,
+//! Owns: `Join::keep`. Asked by: `planner`, once the inputs are what they will be. Never: for joins whose kind decides it,
 //! nor where the left side is not known to be the smaller one.
 
 use super::estimate::Estimator;
-use engine::plan::{JoinKind, Plan};
+use engine::plan::{JoinKind, Keep, Plan};
 
 /// In a plan of more the right side is kept: each estimate looks at all that is below.
 const JOINS_MAX: usize = 32;
@@ -32,7 +32,8 @@ fn each(plan: &mut Plan, on: &Estimator) {
         JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti => !join.lateral,
         JoinKind::Right | JoinKind::Full => false,
     };
-    if free && !join.left_keys.is_empty() {
-        join.keep_left = on.rows(&join.left) < on.rows(&join.right);
+    let open = join.keep != Keep::Right && !join.left_keys.is_empty();
+    if free && open && on.rows(&join.left) < on.rows(&join.right) {
+        join.keep = Keep::Left;
     }
 }

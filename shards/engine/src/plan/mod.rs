@@ -21,8 +21,8 @@ pub use ddl::{CreateTable, Ddl, Key, NewForeignKey, QualifiedName};
 pub use expr::{AggregateCall, Expr, FuncRef, SortKey, SubqueryKind};
 pub use query::{
     Access, Advise, AdvisoryAct, Aggregate, AggregateMode, Bitmap, Each, FunctionCall, Given,
-    Homes, Join, JoinKind, KeyRange, LockRows, LockWait, Observe, Partial, Plan, RowLock, Scan,
-    SequenceCall, SequenceFunction, SetOp, SystemTable, TableFunction, Top, TreesOf,
+    Homes, Join, JoinKind, Keep, KeyRange, LockRows, LockWait, Observe, Partial, Plan, RowLock,
+    Scan, SequenceCall, SequenceFunction, SetOp, SystemTable, TableFunction, Top, TreesOf,
 };
 pub use statement::{
     Act, Assignment, ConflictAction, ConflictTarget, Delete, Insert, Merge, MergeWord, OnConflict,

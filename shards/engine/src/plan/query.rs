@@ -401,8 +401,18 @@ pub struct Join {
     pub filter: Option<Expr>,
     /// The right side sees the left row as `Outer { depth: 1 }` and is run once per left row.
     pub lateral: bool,
-    /// The left input is taken to be the smaller one: it is the one to be kept, unless the kind forbids that.
-    pub keep_left: bool,
+    /// Which input is kept while the other one streams past, where the kind leaves the choice.
+    pub keep: Keep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    /// The right one, or the left one where that turns out to be small.
+    Either,
+    /// The left one, which is taken to be the smaller one.
+    Left,
+    /// The right one: rows come in the left one's order.
+    Right,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

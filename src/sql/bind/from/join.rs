@@ -5,7 +5,7 @@
 use super::super::scope::{Entry, Scope};
 use super::super::{Binder, Clause, Cx, Frame, coerce, names, syntax, unsupported};
 use super::{Source, function};
-use engine::plan::{Expr, Join, JoinKind, Plan};
+use engine::plan::{Expr, Join, JoinKind, Keep, Plan};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
 use std::rc::Rc;
 use types::{Error, Result, SqlState};
@@ -113,7 +113,7 @@ impl<'a> Binder<'a> {
             right_keys: Vec::new(),
             filter,
             lateral,
-            keep_left: false,
+            keep: Keep::Either,
         }));
         Ok((plan, scope))
     }

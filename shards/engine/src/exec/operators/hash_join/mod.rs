@@ -22,7 +22,7 @@ use crate::exec::memory::Reservation;
 use crate::exec::profile::Measure;
 use crate::exec::sieve::Keys;
 use crate::exec::spill::Run;
-use crate::plan::{Join, JoinKind, Plan, Scan};
+use crate::plan::{Join, JoinKind, Keep, Plan, Scan};
 use futures_util::future::LocalBoxFuture;
 use pairs::{Filled, Kept, Pairs, Probe, can_divide};
 use pass::{Flags, Pass};
@@ -42,7 +42,7 @@ pub(crate) struct HashJoin {
     right_scan: Option<Scan>,
     /// Puts its measure around another scan of it.
     measure: Option<Measure>,
-    keep_left: bool,
+    keep: Keep,
     pass: Option<Pass>,
     several: Option<Several>,
     pairs: Pairs,
@@ -93,7 +93,7 @@ impl HashJoin {
                 _ => None,
             },
             measure: profile.map(|p| p.measurer(&join.right)),
-            keep_left: join.keep_left,
+            keep: join.keep,
             pass: None,
             several: None,
             pairs: Pairs::default(),
@@ -120,7 +120,7 @@ impl HashJoin {
             }
             return self.begin(right, Box::new(left)).await;
         }
-        if is_small || self.keep_left {
+        if is_small && self.keep == Keep::Either || self.keep == Keep::Left {
             let spec = &mut self.spec;
             spec.swapped = true;
             std::mem::swap(&mut spec.probe_keys, &mut spec.kept_keys);

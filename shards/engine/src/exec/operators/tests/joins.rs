@@ -1,7 +1,7 @@
 //! Joins against nested loops.
 
 use super::*;
-use crate::plan::{Join, JoinKind};
+use crate::plan::{Join, JoinKind, Keep};
 use proptest::prelude::*;
 
 const KINDS: [JoinKind; 6] = [
@@ -25,7 +25,7 @@ fn join(kind: JoinKind, left: Plan, right: Plan, keys: bool, filter: Option<Expr
         right_keys: key(col(0)),
         filter,
         lateral: false,
-        keep_left: false,
+        keep: Keep::Either,
     }))
 }
 
@@ -195,7 +195,7 @@ fn lateral(kind: JoinKind, left: &[Row], right: Plan) -> Plan {
         right_keys: Vec::new(),
         filter: None,
         lateral: true,
-        keep_left: false,
+        keep: Keep::Either,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Operators over their memory give what they give within it, and leave nothing behind.
 
 use super::*;
-use crate::plan::{Aggregate, AggregateMode, Join, JoinKind, SetOp};
+use crate::plan::{Aggregate, AggregateMode, Join, JoinKind, Keep, SetOp};
 use proptest::prelude::*;
 use types::SqlState;
 
@@ -70,7 +70,7 @@ fn join(kind: JoinKind, left: &[Row], right: &[Row], keys: bool, filter: Option<
         right_keys: key(col(0)),
         filter,
         lateral: false,
-        keep_left: false,
+        keep: Keep::Either,
     }))
 }
 
