@@ -3,7 +3,8 @@
 //! Owns: reading conditions as bounds on key columns and choosing between exact keys, a range of the primary key, a
 //! secondary index and all rows. Asked by: `push_filter` for scans, `planner` for UPDATE and DELETE. Never: drops a
 //! condition, except equalities that exact keys imply: rows found are checked again.
-//! An index with a predicate counts where the conditions imply it. A bound must have the column's own type: `int4column = 5::int8` counts when 5 fits an int4, else it stays a filter.
+//! An index with a predicate counts where the conditions imply it. A bound has the column's own type; a wider integer is narrowed
+//! when it is known: to NULL, or to the nearest value where a range ends there.
 //! Where equalities say in which partitions the rows can be, that is kept beside the access (`Homes`).
 //! Bounds: `KEYS_MAX` exact keys; with more the primary key's range or a full scan is used. `HOMES_MAX` homes.
 
@@ -14,7 +15,7 @@ use super::rename::{has_subquery, is_row_free};
 use super::{bitmap, cost};
 use crate::bind::walk::same;
 use engine::catalog::{Index, KeyPart, PartOf, Table};
-use engine::exec::functions::ANY_ENUM;
+use engine::exec::functions::{ANY_ENUM, KEYS, LIMITS, by_name, is_narrowed};
 use engine::plan::{Access, Comparison, Each, Expr, FuncRef, Homes, KeyRange, Scan};
 use std::sync::Arc;
 use types::{DataType, Value};
@@ -323,13 +324,15 @@ pub(super) fn bound<'e>(c: &'e Expr, table: &Table, at: usize) -> Option<Bound<'
                 Some(of) if is_row_free(right) => (of, right, comparison),
                 _ => (subject(right, right_ty, table)?, left, comparison.flip()),
             };
-            let e = fitted(e, of.ty(table))?;
+            let ty = of.ty(table);
+            let lower = |(e, too)| BoundKind::Lower(e, too);
+            let upper = |(e, too)| BoundKind::Upper(e, too);
             let kind = match comparison {
-                Comparison::Eq => BoundKind::Equal(vec![e]),
-                Comparison::Lt => BoundKind::Upper(e, false),
-                Comparison::Le => BoundKind::Upper(e, true),
-                Comparison::Gt => BoundKind::Lower(e, false),
-                Comparison::Ge => BoundKind::Lower(e, true),
+                Comparison::Eq => BoundKind::Equal(vec![fitted(e, ty)?]),
+                Comparison::Lt => upper(limit(e, ty, false)?),
+                Comparison::Le => upper(limit(e, ty, true)?),
+                Comparison::Gt => lower(limit(e, ty, false)?),
+                Comparison::Ge => lower(limit(e, ty, true)?),
                 Comparison::Ne => return None,
             };
             Some(Bound { of, at, kind })
@@ -412,7 +415,7 @@ fn in_order<'e>(items: &'e [Expr], table: &Table, at: usize) -> Option<Bound<'e>
         match &found {
             None => found = Some((of, value, lower?)),
             Some((known, limit, is_lower)) => {
-                let fits = known.equals(&of) && same(limit, &value);
+                let fits = known.equals(&of) && same(given(limit), given(&value));
                 if !fits || lower.is_some_and(|l| l != *is_lower) {
                     return None;
                 }
@@ -485,8 +488,44 @@ fn widens(from: DataType, to: DataType) -> bool {
     )
 }
 
-/// The other side as a value of the column's type; `None` where that might change it.
+/// The other side as the value of the column's type that is equal to it; `None` where the types are not known to agree.
 fn fitted(e: &Expr, ty: DataType) -> Option<Expr> {
+    converted(e, ty).or_else(|| narrow(e, ty, &KEYS))
+}
+
+/// The other side as where a range of the column's type begins or ends, and whether that counts too.
+fn limit(e: &Expr, ty: DataType, too: bool) -> Option<(Expr, bool)> {
+    match converted(e, ty) {
+        Some(e) => Some((e, too)),
+        None => narrow(e, ty, &LIMITS).map(|e| (e, true)),
+    }
+}
+
+/// An integer that may be too wide for the column.
+fn narrow(e: &Expr, ty: DataType, functions: &[&str; 2]) -> Option<Expr> {
+    let name = match ty {
+        DataType::Int2 => functions[0],
+        DataType::Int4 => functions[1],
+        _ => return None,
+    };
+    let fits = e.ty().is_integer() && is_row_free(e) && !e.is_volatile();
+    fits.then_some(Expr::Call {
+        func: FuncRef(by_name(name)?),
+        args: vec![e.clone()],
+        ty,
+    })
+}
+
+/// What was narrowed.
+fn given(e: &Expr) -> &Expr {
+    match e {
+        Expr::Call { func, args, .. } if is_narrowed(func.0.name) => args.first().unwrap_or(e),
+        e => e,
+    }
+}
+
+/// The same value in the column's type; `None` where that might change it.
+fn converted(e: &Expr, ty: DataType) -> Option<Expr> {
     if !is_row_free(e) || e.is_volatile() {
         return None;
     }

@@ -145,7 +145,10 @@ const RIGHT: usize = 1 << 32;
 
 impl Grouped {
     fn group(subplan: &Arc<Plan>) -> Option<Grouped> {
-        let (value, aggregate) = match &**subplan {
+        // What constants give cannot fail any more.
+        let mut folded = (**subplan).clone();
+        super::fold_constants(&mut folded);
+        let (value, aggregate) = match &folded {
             Plan::Project { input, exprs } => match (&**input, exprs.as_slice()) {
                 (Plan::Aggregate(aggregate), [value]) => (value.clone(), aggregate),
                 _ => return None,

@@ -64,7 +64,8 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
     let (Some(filter), Plan::Scan(scan), true) = (&join.filter, &join.right, fits) else {
         return None;
     };
-    let bare = matches!(scan.access, Access::Full)
+    // Of exact keys some conditions are gone.
+    let bare = !matches!(scan.access, Access::Keys(_))
         && scan.partial.is_none()
         && scan.limit.is_none()
         && scan.top.is_none()
@@ -73,7 +74,7 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
         return None;
     }
     let inside = scan.filter.iter().chain(scan.project.iter().flatten());
-    let plain = |e: &Expr| !e.any(&mut |e| matches!(e, Expr::Outer { .. })) && !has_subquery(e);
+    let plain = |e: &Expr| !is_of_row(e) && !has_subquery(e);
     if !inside.chain([filter]).all(plain) || filter.is_volatile() {
         return None;
     }
@@ -85,10 +86,12 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
     }
     let mut scan = Scan {
         filter: self::join(conditions),
+        access: Access::Full,
         ..(**scan).clone()
     };
     choose_for_scan(&mut scan, on);
-    (!matches!(scan.access, Access::Full)).then_some(scan)
+    let looks_up = scan.access.exprs().into_iter().any(is_of_row);
+    looks_up.then_some(scan)
 }
 
 /// The columns of a joined row: those of the left one are the enclosing row's, those of the right one what the scan makes of its table's.
@@ -110,13 +113,22 @@ fn seen_from_inside(join: &Join, scan: &Scan) -> Vec<Expr> {
     out
 }
 
-/// The primary key or an index begins with a column that is bounded on both sides, or equal to something.
+/// What the left row says bounds the primary key or an index on both sides, or is equal to a part of it.
 fn has_both_ends(table: &Table, conditions: &[Expr]) -> bool {
     let bounds = bounds(table, conditions);
     let key = ascending(&table.primary_key);
     let indexes = usable(table, conditions).map(|i| i.parts.as_slice());
     std::iter::once(key.as_slice()).chain(indexes).any(|parts| {
         let range = key_range(parts, &bounds);
-        !range.prefix.is_empty() || range.lower.is_some() && range.upper.is_some()
+        let between = match (&range.lower, &range.upper) {
+            (Some((low, _)), Some((high, _))) => is_of_row(low) || is_of_row(high),
+            _ => false,
+        };
+        between || range.prefix.iter().any(is_of_row)
     })
+}
+
+/// It reads the left row.
+fn is_of_row(e: &Expr) -> bool {
+    e.any(&mut |e| matches!(e, Expr::Outer { .. }))
 }

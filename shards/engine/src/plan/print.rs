@@ -260,6 +260,8 @@ impl<'a> Printer<'a> {
                 self.expr(operand, depth, out);
                 out.push(')');
             }
+            // What makes a key of a value, which SQL cannot call.
+            (_, [value]) if name.is_empty() => self.expr(value, depth, out),
             _ => self.named(name, args, depth, out),
         }
     }
@@ -349,6 +351,11 @@ fn constant(value: &Value, ty: DataType, plain: bool, out: &mut String) {
     if bare || plain {
         out.push_str(&text);
     } else {
-        out.push_str(&format!("'{}'::{}", text.replace('\'', "''"), ty));
+        // `character` is one of a single character.
+        let name = match ty {
+            DataType::Bpchar => "bpchar".into(),
+            ty => ty.to_string(),
+        };
+        out.push_str(&format!("'{}'::{name}", text.replace('\'', "''")));
     }
 }

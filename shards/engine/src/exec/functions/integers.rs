@@ -33,6 +33,39 @@ arithmetic! {
     Int8, Int8 -> Int8, int8: "int8pl" "int8mi" "int8mul" "int8div";
 }
 
+/// The key of a narrower column that is equal to an integer: NULL, which finds nothing, where none is.
+pub const KEYS: [&str; 2] = ["int2_key", "int4_key"];
+/// The value of a narrower column nearest to an integer. Where a range begins or ends, it counts too.
+pub const LIMITS: [&str; 2] = ["int2_limit", "int4_limit"];
+
+/// Of either kind.
+pub fn is_narrowed(function: &str) -> bool {
+    KEYS.contains(&function) || LIMITS.contains(&function)
+}
+
+pub static NARROWED: &[Function] = &[
+    Function::new(KEYS[0], &[Int8], Int2, |_, a| {
+        let n = i16::try_from(args::int(a, 0)?);
+        Ok(n.map_or(Value::Null, Value::Int2))
+    })
+    .sql(""),
+    Function::new(KEYS[1], &[Int8], Int4, |_, a| {
+        let n = i32::try_from(args::int(a, 0)?);
+        Ok(n.map_or(Value::Null, Value::Int4))
+    })
+    .sql(""),
+    Function::new(LIMITS[0], &[Int8], Int2, |_, a| {
+        let n = args::int(a, 0)?;
+        Ok(Value::Int2(n.clamp(i16::MIN.into(), i16::MAX.into()) as i16))
+    })
+    .sql(""),
+    Function::new(LIMITS[1], &[Int8], Int4, |_, a| {
+        let n = args::int(a, 0)?;
+        Ok(Value::Int4(n.clamp(i32::MIN.into(), i32::MAX.into()) as i32))
+    })
+    .sql(""),
+];
+
 pub static FUNCTIONS: &[Function] = &[
     Function::new("int2mod", &[Int2, Int2], Int2, |_, a| int2(a, remainder)).op("%"),
     Function::new("mod_int2", &[Int2, Int2], Int2, |_, a| int2(a, remainder)).sql("mod"),

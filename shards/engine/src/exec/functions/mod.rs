@@ -41,7 +41,7 @@ use types::{DataType, Result, Value};
 pub use args::check_size;
 pub use datetime::clock_now;
 pub use inlined::{FROM_FUNCTION, is_from};
-pub use integers::{division_by_zero, out_of_range};
+pub use integers::{KEYS, LIMITS, division_by_zero, is_narrowed, out_of_range};
 pub use show::{json_subscript, json_text_of, natural_type, row_text_of, shown, to_json};
 pub use text::{quote_identifier, quote_literal};
 
@@ -260,6 +260,7 @@ static TABLES: &[&[Function]] = &[
     MARKERS,
     compare::FUNCTIONS,
     integers::ARITHMETIC,
+    integers::NARROWED,
     integers::FUNCTIONS,
     floats::ARITHMETIC,
     floats::FUNCTIONS,
