@@ -212,13 +212,14 @@ impl Router {
             Some(row) if moved => {
                 // To its triggers it has been updated.
                 let inserts = out.inserts.take();
+                out.moving = true;
                 let insert = self.insert_rows(env, table, vec![row], None, false, out);
                 // It calls back for rows whose place is taken; this one has no ON CONFLICT.
                 Box::pin(insert).await?;
-                out.inserts = inserts;
+                (out.inserts, out.moving) = (inserts, false);
                 Ok(())
             }
-            Some(row) => out.took(env, row).await,
+            Some(row) => out.put(env, row, true).await,
             None => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ impl Router {
             .any(&mut |p| matches!(p, Plan::Call(call) if call.volatile));
         env.exec.one_by_one.set(sees);
         let mut source = open_in_place(&insert.source, &env.exec)?;
-        let mut out = Outcome::new(insert.returning.clone());
+        let mut out = Outcome::of_insert(insert);
         out.inserts = self.fires(env, &insert.table, Event::Insert)?;
         let fired = out.inserts.as_ref().is_some_and(|f| f.reads());
         let hidden = env.by.apart != 0 && env.by.apart & WITHIN == 0;
@@ -253,7 +253,7 @@ impl Router {
                         };
                         self.after(env, &fires, &table, sides, &[]).await?;
                     }
-                    out.took(env, row).await?;
+                    out.put(env, row, false).await?;
                 }
                 Inserted::Taken { key, old, excluded } => {
                     taken.push((*place, Address { partition, key }, (old, excluded)));
@@ -271,7 +271,7 @@ impl Router {
                         delta.row(&table, &address, Some(&change.old), Some(&new), &env.ctx)?;
                     }
                     self.owes(env, &table, Some(&change.old), Some(&new))?;
-                    out.took(env, new).await?;
+                    out.put(env, new, true).await?;
                 }
             }
         }

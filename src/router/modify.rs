@@ -12,7 +12,7 @@ use engine::catalog::Table;
 use engine::exec::Context;
 use engine::exec::operators::stash::Stashed;
 use engine::exec::operators::{Exec, RowSource, Stash, eval_row, settle_access, settle_expr};
-use engine::plan::{Access, Assignment, Delete, Expr, Homes, Returning, Update};
+use engine::plan::{Access, Assignment, Delete, Expr, Homes, Insert, Returning, Update};
 use engine::shard::Reply;
 use engine::shard::call::{
     Address, Change, DeleteCall, Modified, PartitionCall, Reach, Resume, UpdateCall,
@@ -23,7 +23,7 @@ use sql::Statement;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use types::{PartitionId, Result, Row};
+use types::{PartitionId, Result, Row, Value};
 
 /// What a statement that writes works in.
 pub struct WriteEnv {
@@ -82,6 +82,10 @@ pub struct Outcome {
     pub rows: Option<Stash>,
     returning: Option<Returning>,
     order: Option<Order>,
+    /// RETURNING of an INSERT reads `xmax`, behind the columns.
+    xmax: bool,
+    /// The rows that are inserted now are those of an update.
+    pub(super) moving: bool,
     /// What an inserted row fires.
     pub(super) inserts: Option<Rc<Fires>>,
 }
@@ -94,6 +98,9 @@ struct Order {
     rows: BTreeMap<usize, Row>,
 }
 
+/// The bits of a transaction's number that `xmax` shows: it is an integer to those who cast it.
+const XMAX: u64 = i32::MAX as u64;
+
 impl Outcome {
     pub fn new(returning: Option<Returning>) -> Outcome {
         Outcome {
@@ -101,8 +108,39 @@ impl Outcome {
             rows: None,
             returning,
             order: None,
+            xmax: false,
+            moving: false,
             inserts: None,
         }
+    }
+
+    /// Of an INSERT.
+    pub(super) fn of_insert(insert: &Insert) -> Outcome {
+        let width = insert.table.columns.len();
+        let mut behind = |e: &Expr| match e {
+            Expr::Column(at, _) => *at >= width,
+            // It may read the row.
+            Expr::Subquery { .. } => true,
+            _ => false,
+        };
+        let mut returned = insert.returning.iter().flat_map(|r| &r.exprs);
+        Outcome {
+            xmax: returned.any(|e| e.any(&mut behind)),
+            ..Outcome::new(insert.returning.clone())
+        }
+    }
+
+    /// A row that an INSERT has put there, or has found and updated.
+    pub(super) async fn put(&mut self, env: &WriteEnv, mut row: Row, updated: bool) -> Result<()> {
+        if self.xmax {
+            let xmax = match updated || self.moving {
+                // As PostgreSQL, which has locked the row.
+                true => (env.by.xid.0 & XMAX).max(1) as i64,
+                false => 0,
+            };
+            row.push(Value::Int8(xmax));
+        }
+        self.took(env, row).await
     }
 
     /// Counts a row and evaluates RETURNING over it.

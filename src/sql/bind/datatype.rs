@@ -3,6 +3,7 @@
 //! Owns: aliases and modifier arithmetic. Source: PostgreSQL 15 manual, chapter 8; `format_type.c`.
 
 use super::{names, unsupported};
+use engine::exec::functions::absent;
 use sqlparser::ast::{
     self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, ObjectName, TimezoneInfo,
 };
@@ -68,8 +69,10 @@ pub(super) fn resolve(ty: &ast::DataType) -> Result<(DataType, i32)> {
         }
         A::Custom(name, modifiers) => custom(name, modifiers),
         A::Bit(_) | A::BitVarying(_) | A::VarBit(_) => Err(unsupported("type bit")),
-        A::GeometricType(_) | A::TsVector | A::TsQuery => Err(unsupported("this type")),
-        _ => Err(unknown_type("this type")),
+        other => {
+            let name = other.to_string().to_lowercase();
+            Err(absent::data_type(&name).unwrap_or_else(|| unknown_type(&name)))
+        }
     }
 }
 
@@ -97,15 +100,8 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<(DataType, i32)> {
     }
     let Some(ty) = by_name(&base) else {
         return Err(match base.as_str() {
-            "serial" | "bigserial" | "smallserial" | "serial4" | "serial8" | "serial2" => {
-                unsupported(&format!("type {base}"))
-                    .with_hint("Sequences do not exist yet; use an integer or a uuid key.")
-            }
             "timetz" => unsupported("type time with time zone"),
-            "money" | "xml" | "point" | "hstore" | "bit" | "varbit" | "tsvector" | "tsquery" => {
-                unsupported(&format!("type {base}"))
-            }
-            _ => unknown_type(&base),
+            base => absent::data_type(base).unwrap_or_else(|| unknown_type(base)),
         });
     };
     Ok((ty, modifier(ty, modifiers)?))

@@ -10,6 +10,7 @@ mod record;
 use super::scope::{Entry, Relation, Scope, rename};
 use super::{Binder, names, syntax, unsupported};
 use engine::catalog::{Relation as Found, Table, TableKind};
+use engine::exec::functions::absent;
 use engine::plan::{Plan, SystemTable};
 use sqlparser::ast::{self, TableAlias, TableFactor, TableWithJoins};
 use std::rc::Rc;
@@ -182,10 +183,14 @@ impl<'a> Binder<'a> {
                 )
                 .with_detail(format!("This operation is not supported for {kind}."))
             }
-            None => Error::new(
-                SqlState::UNDEFINED_TABLE,
-                format!("relation \"{shown}\" does not exist"),
-            ),
+            None => {
+                let system = schema.is_none_or(|s| s == "pg_catalog");
+                let absent = system.then(|| absent::relation(name)).flatten();
+                absent.unwrap_or_else(|| {
+                    let message = format!("relation \"{shown}\" does not exist");
+                    Error::new(SqlState::UNDEFINED_TABLE, message)
+                })
+            }
         }
     }
 
@@ -302,6 +307,7 @@ impl<'a> Binder<'a> {
             width: scope.width,
             relations: vec![relation],
             visible,
+            xmax: None,
         };
         Ok((plan, scope))
     }

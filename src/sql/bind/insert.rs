@@ -54,7 +54,10 @@ impl<'a> Binder<'a> {
             Some(_) => return Err(syntax("syntax error after VALUES")),
         };
         let returning = match &i.returning {
-            Some(items) => Some(self.returning(items, Rc::new(target.scope(alias)))?),
+            Some(items) => {
+                let scope = target.scope(alias).with_xmax();
+                Some(self.returning(items, Rc::new(scope))?)
+            }
             None => None,
         };
         Ok(Statement::Insert(Insert {

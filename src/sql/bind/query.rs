@@ -305,6 +305,7 @@ impl<'a> Binder<'a> {
             width: rel.columns.len(),
             relations: Vec::new(),
             visible,
+            xmax: None,
         });
         let mut cx = Cx::new(scope, Clause::OrderBy);
         let mut keys: Vec<SortKey> = Vec::with_capacity(order.len());

@@ -49,6 +49,8 @@ pub(super) struct Scope {
     pub relations: Vec<Relation>,
     /// What an unqualified name or `*` sees, in order; USING's columns once.
     pub visible: Vec<Entry>,
+    /// `xmax` of what an INSERT returns, by which it is told whether ON CONFLICT has updated a row.
+    pub xmax: Option<Entry>,
 }
 
 /// The outcome of looking in one row.
@@ -99,9 +101,13 @@ impl Entry {
 
     /// The oid of the table a row is of: the same for every row.
     pub fn tableoid(oid: u32) -> Entry {
+        Entry::system("tableoid", Expr::Const(Value::Oid(oid), DataType::Oid))
+    }
+
+    fn system(name: &str, expr: Expr) -> Entry {
         Entry {
-            name: "tableoid".into(),
-            expr: Expr::Const(Value::Oid(oid), DataType::Oid),
+            name: name.into(),
+            expr,
             typmod: -1,
             table: 0,
             attnum: 0,
@@ -128,7 +134,15 @@ impl Scope {
             width: relation.columns.len(),
             visible: relation.columns.clone(),
             relations: vec![relation],
+            xmax: None,
         }
+    }
+
+    /// The same rows, with whether they were updated behind their columns.
+    pub fn with_xmax(mut self) -> Scope {
+        let expr = Expr::Column(self.width, DataType::Int8);
+        self.xmax = Some(Entry::system("xmax", expr));
+        self
     }
 
     /// Every expression moved right by `by` columns: the right side of a join.
@@ -155,10 +169,9 @@ impl Scope {
         match (hits.next(), hits.next()) {
             (Some(e), None) => Ok(Found::Column(e)),
             (None, _) => Ok(match self.relations.as_slice() {
-                [only] if name == "tableoid" => match &only.tableoid {
-                    Some(e) => Found::Column(e),
-                    None => Found::Nothing,
-                },
+                [only] => self
+                    .system(only, name)
+                    .map_or(Found::Nothing, Found::Column),
                 _ => Found::Nothing,
             }),
             (Some(_), Some(_)) => Err(Error::new(
@@ -189,14 +202,23 @@ impl Scope {
         let mut hits = relation.columns.iter().filter(|e| e.name == name);
         match (hits.next(), hits.next()) {
             (Some(e), None) => Ok(Found::Column(e)),
-            (None, _) => Ok(match &relation.tableoid {
-                Some(e) if name == "tableoid" => Found::Column(e),
-                _ => Found::NoSuchColumn,
-            }),
+            (None, _) => {
+                let system = self.system(relation, name);
+                Ok(system.map_or(Found::NoSuchColumn, Found::Column))
+            }
             (Some(_), Some(_)) => Err(Error::new(
                 SqlState::AMBIGUOUS_COLUMN,
                 format!("column reference \"{alias}.{name}\" is ambiguous"),
             )),
+        }
+    }
+
+    /// A system column of a relation.
+    fn system<'s>(&'s self, relation: &'s Relation, name: &str) -> Option<&'s Entry> {
+        match name {
+            "tableoid" => relation.tableoid.as_ref(),
+            "xmax" => self.xmax.as_ref(),
+            _ => None,
         }
     }
 

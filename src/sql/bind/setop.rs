@@ -10,7 +10,7 @@ use engine::exec::cast::CastContext;
 use engine::plan::{Expr, Plan, SetOp};
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 use std::rc::Rc;
-use types::{Column, DataType, Result};
+use types::{Column, DataType, Result, Value};
 
 impl<'a> Binder<'a> {
     pub(super) fn set_expr(&mut self, body: &'a SetExpr, keep_unknown: bool) -> Result<Rel> {
@@ -106,6 +106,9 @@ impl<'a> Binder<'a> {
         for operand in &mut operands {
             self.coerce_outputs(operand, &types, CastContext::Implicit)?;
         }
+        if !all {
+            pad_alike(&columns, &mut operands);
+        }
         let plans = operands.into_iter().map(|r| r.plan).collect();
         Ok(Rel {
             plan: balanced(op, all, plans),
@@ -159,6 +162,54 @@ impl<'a> Binder<'a> {
         let (plan, relation) = self.relation(schema.as_deref(), &name, None)?;
         let columns = relation.columns.iter().map(|e| e.column()).collect();
         Ok(Rel { plan, columns })
+    }
+}
+
+/// Values of `char(n)` are compared as they lie, so all get the length of the longest, or lose their blanks where no length is known.
+fn pad_alike(columns: &[Column], operands: &mut [Rel]) {
+    for (at, column) in columns.iter().enumerate() {
+        if column.ty != DataType::Bpchar || column.typmod >= 0 {
+            continue;
+        }
+        let typmods = operands.iter().filter_map(|rel| rel.columns.get(at));
+        let longest = typmods.map(|c| c.typmod).max().unwrap_or(-1);
+        let padded = operands.iter().all(|rel| fits(rel, at, longest));
+        for rel in operands.iter_mut() {
+            let exprs = rel.columns.iter().enumerate().map(|(i, c)| match i == at {
+                true if padded => cast(Expr::Column(i, c.ty), c.ty, longest),
+                true => cast(cast(Expr::Column(i, c.ty), DataType::Text, -1), c.ty, -1),
+                false => Expr::Column(i, c.ty),
+            });
+            let exprs = exprs.collect();
+            let input = Box::new(std::mem::take(&mut rel.plan));
+            rel.plan = Plan::Project { input, exprs };
+        }
+    }
+}
+
+/// The column's values, or the one that it always has, are no longer than this.
+fn fits(rel: &Rel, at: usize, longest: i32) -> bool {
+    if rel.columns.get(at).is_some_and(|c| c.typmod >= 0) {
+        return true;
+    }
+    let Plan::Project { exprs, .. } = &rel.plan else {
+        return false;
+    };
+    match exprs.get(at) {
+        // A modifier is four more than the length.
+        Some(Expr::Const(Value::Text(s), _)) => {
+            i32::try_from(s.chars().count() + 4).is_ok_and(|n| n <= longest)
+        }
+        _ => false,
+    }
+}
+
+fn cast(e: Expr, to: DataType, typmod: i32) -> Expr {
+    Expr::Cast {
+        expr: Box::new(e),
+        to,
+        typmod,
+        explicit: false,
     }
 }
 

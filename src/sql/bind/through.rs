@@ -180,6 +180,7 @@ impl Target {
             width: self.table.columns.len(),
             visible: relation.columns.clone(),
             relations: vec![relation],
+            xmax: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::super::{names, syntax};
 use engine::catalog::generic::Generic;
 use engine::catalog::{Function, FunctionArg as Declared};
 use engine::exec::cast::{self, CastContext, is_preferred};
+use engine::exec::functions::absent;
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArgOperator};
 use std::sync::Arc;
 use types::{DataType, Error, Result, SqlState};
@@ -170,9 +171,15 @@ pub(super) fn undefined(name: &ast::ObjectName, types: &[DataType], named: &[Str
     });
     let shown: Vec<String> = shown.collect();
     let parts = names::parts(name).unwrap_or_default();
+    let shown = format!("{}({})", parts.join("."), shown.join(", "));
+    let system = parts.len() < 2 || parts.iter().rev().nth(1).is_some_and(|s| s == "pg_catalog");
+    let base = parts.last().filter(|_| system);
+    if let Some(absent) = base.and_then(|base| absent::function(base, &shown)) {
+        return absent;
+    }
     Error::new(
         SqlState::UNDEFINED_FUNCTION,
-        format!("function {}({}) does not exist", parts.join("."), shown.join(", ")),
+        format!("function {shown} does not exist"),
     )
     .with_hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",

@@ -8,6 +8,7 @@
 //! Bounds: one result value is at most `limits::VALUE_BYTES_MAX`.
 //! Source: PostgreSQL 15 manual, chapter 9; `pg_proc.dat`, `pg_operator.dat`.
 
+pub mod absent;
 mod args;
 mod arrays;
 pub mod assign;

@@ -136,11 +136,15 @@ fn unmatched(a: DataType, b: DataType) -> Error {
     )
 }
 
-/// 42883 for a function, with PostgreSQL's hint.
+/// 42883 for a function, with PostgreSQL's hint; 0A000 where only PostgreSQL has it.
 pub fn undefined(name: &str, args: &[DataType]) -> Error {
+    let shown = signature(name, args);
+    if let Some(absent) = functions::absent::function(name, &shown) {
+        return absent;
+    }
     Error::new(
         SqlState::UNDEFINED_FUNCTION,
-        format!("function {} does not exist", signature(name, args)),
+        format!("function {shown} does not exist"),
     )
     .with_hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",
