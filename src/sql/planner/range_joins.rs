@@ -2,22 +2,29 @@
 //!
 //! Owns: `a JOIN b ON b.at BETWEEN a.begins AND a.ends` as a LATERAL join, whose right side reads the range of an index that the left row
 //! says. Without it every pair of rows is compared. Asked by: `planner`, when inputs are what they will be. Never: for a join with equal
-//! keys, which are hashed, nor where only one end of the range is known: that may be half of the table. Source: PostgreSQL 15,
-//! parameterized paths (`joinpath.c`).
+//! keys, which are hashed, unless many rows have each of them; nor where only one end of the range is known: that may be half of the table.
+//! Source: PostgreSQL 15, parameterized paths (`joinpath.c`).
 
 use super::access::{ascending, bounds, choose_for_scan, key_range, usable};
-use super::conjuncts::{join, split};
+use super::conjuncts::{equal, equality, join, split};
 use super::estimate::Estimator;
 use super::first_rows::swap;
-use super::rename::{has_subquery, substitute};
+use super::rename::{has_subquery, renamed, substitute};
 use engine::catalog::Table;
-use engine::plan::{Access, Expr, Join, JoinKind, Plan, Scan};
+use engine::plan::{Access, Expr, Join, JoinKind, KeyRange, Plan, Scan};
 
 /// In a table of fewer rows comparing all costs less than asking for some.
 const ROWS_MIN: f64 = 500.0;
 
+/// Where keys are equal as well, comparing fewer rows of the same keys costs less than asking for those in the range.
+const PAIRS_MIN: f64 = 500.0;
+
 /// Looks at every join of the plan.
 pub(super) fn rewrite(plan: &mut Plan, on: &Estimator) {
+    // What is joined within each partition has equal keys that place it.
+    if matches!(plan, Plan::Gather { .. }) {
+        return;
+    }
     for input in plan.inputs_mut() {
         rewrite(input, on);
     }
@@ -47,7 +54,7 @@ fn looked_up(plan: &mut Plan, on: &Estimator) -> bool {
         return false;
     };
     join.lateral = true;
-    join.filter = None;
+    (join.filter, join.left_keys, join.right_keys) = Default::default();
     join.right = Plan::Scan(Box::new(scan));
     true
 }
@@ -60,7 +67,7 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
         JoinKind::Semi,
         JoinKind::Anti,
     ];
-    let fits = kinds.contains(&join.kind) && !join.lateral && join.left_keys.is_empty();
+    let fits = kinds.contains(&join.kind) && !join.lateral;
     let (Some(filter), Plan::Scan(scan), true) = (&join.filter, &join.right, fits) else {
         return None;
     };
@@ -73,13 +80,20 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
     if !bare || on.rows(&join.right) < ROWS_MIN {
         return None;
     }
+    let keyed = !join.left_keys.is_empty();
+    if keyed && pairs(join, on) < PAIRS_MIN {
+        return None;
+    }
     let inside = scan.filter.iter().chain(scan.project.iter().flatten());
     let plain = |e: &Expr| !is_of_row(e) && !has_subquery(e);
     if !inside.chain([filter]).all(plain) || filter.is_volatile() {
         return None;
     }
-    let filter = substitute(filter, &seen_from_inside(join, scan))?;
-    let conditions: Vec<Expr> = scan.filter.iter().cloned().chain([filter]).collect();
+    let inside = seen_from_inside(join, scan);
+    let joined = equal_keys(join)?.into_iter().chain([filter.clone()]);
+    let joined = joined.map(|c| substitute(&c, &inside));
+    let joined = joined.collect::<Option<Vec<Expr>>>()?;
+    let conditions: Vec<Expr> = scan.filter.iter().cloned().chain(joined).collect();
     let conditions: Vec<Expr> = conditions.into_iter().flat_map(split).collect();
     if !has_both_ends(&scan.table, &conditions) {
         return None;
@@ -90,8 +104,30 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
         ..(**scan).clone()
     };
     choose_for_scan(&mut scan, on);
-    let looks_up = scan.access.exprs().into_iter().any(is_of_row);
+    let looks_up = match &scan.access {
+        Access::KeyRange(range) | Access::Index { range, .. } if keyed => is_between(range),
+        _ => !keyed && scan.access.exprs().into_iter().any(is_of_row),
+    };
     looks_up.then_some(scan)
+}
+
+/// Right rows of each left one that hashing its keys would compare.
+fn pairs(join: &Join, on: &Estimator) -> f64 {
+    let mut by_keys = join.clone();
+    (by_keys.kind, by_keys.filter) = (JoinKind::Inner, None);
+    let left = on.rows(&join.left);
+    on.rows(&Plan::Join(Box::new(by_keys))) / left.max(1.0)
+}
+
+/// The keys as conditions over a joined row; `None` where their types have no equality of their own.
+fn equal_keys(join: &Join) -> Option<Vec<Expr>> {
+    let keys = join.left_keys.iter().zip(&join.right_keys);
+    let equal = |(left, right): (&Expr, &Expr)| {
+        let right = renamed(right, &|c| c + join.left_width);
+        let func = equality(left.ty()).filter(|_| left.ty() == right.ty())?;
+        Some(equal(left.clone(), right, func))
+    };
+    keys.map(equal).collect()
 }
 
 /// The columns of a joined row: those of the left one are the enclosing row's, those of the right one what the scan makes of its table's.
@@ -120,12 +156,16 @@ fn has_both_ends(table: &Table, conditions: &[Expr]) -> bool {
     let indexes = usable(table, conditions).map(|i| i.parts.as_slice());
     std::iter::once(key.as_slice()).chain(indexes).any(|parts| {
         let range = key_range(parts, &bounds);
-        let between = match (&range.lower, &range.upper) {
-            (Some((low, _)), Some((high, _))) => is_of_row(low) || is_of_row(high),
-            _ => false,
-        };
-        between || range.prefix.iter().any(is_of_row)
+        is_between(&range) || range.prefix.iter().any(is_of_row)
     })
+}
+
+/// Both its ends are known, by the left row.
+fn is_between(range: &KeyRange) -> bool {
+    match (&range.lower, &range.upper) {
+        (Some((low, _)), Some((high, _))) => is_of_row(low) || is_of_row(high),
+        _ => false,
+    }
 }
 
 /// It reads the left row.

@@ -204,24 +204,24 @@ fn keys_of_each(table: &Table, each: &Each, exec: &Exec) -> Result<Access> {
     Ok(access.unwrap_or(Access::Full))
 }
 
-/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys, or what an index that
-/// is not unique has for them.
+/// Where all rows would be read, and the settled filter asks for `key = ANY (array)`: exactly those keys, or what the primary key
+/// that begins with it, or an index that is not unique, has for them.
 fn keys_of_filter(table: &Table, filter: Option<&Expr>, exec: &Exec) -> Result<Option<Access>> {
     for condition in filter.map(conditions).unwrap_or_default() {
         let Some((column, array)) = any_of(condition) else {
             continue;
         };
-        let is_key = *table.primary_key == [column];
+        let leads = table.has_key() && table.primary_key.first() == Some(&column);
         let first = |i: &&Arc<Index>| {
             let part = i.parts.first().and_then(|p| p.column());
             part == Some(column) && !i.unique && i.predicate.is_none()
         };
         let index = table.valid_indexes().find(first);
-        if !is_key && index.is_none() {
+        if !leads && index.is_none() {
             continue;
         }
         if let Some(values) = elements(array, exec)?
-            && let Some(access) = keyed(table, index.filter(|_| !is_key), &values)
+            && let Some(access) = keyed(table, index.filter(|_| !leads), &values)
         {
             return Ok(Some(access));
         }
@@ -279,7 +279,7 @@ fn elements(array: &Expr, exec: &Exec) -> Result<Option<Vec<Value>>> {
     })
 }
 
-/// Rows whose key, or whose first column of an index, is one of these; `None` where there are too many, or of another form.
+/// Rows whose first column of the key, or of an index, is one of these; `None` where there are too many, or of another form.
 fn keyed(table: &Table, index: Option<&Arc<Index>>, values: &[Value]) -> Option<Access> {
     let ty = match index {
         Some(index) => index.parts.first()?.ty(table),
@@ -304,11 +304,12 @@ fn keyed(table: &Table, index: Option<&Arc<Index>>, values: &[Value]) -> Option<
         prefix,
         ..KeyRange::default()
     };
-    Some(match index {
-        Some(index) if !keys.is_empty() => Access::Bitmap(Bitmap::Entries {
-            index: Some(index.clone()),
+    let exact = index.is_none() && table.primary_key.len() == 1;
+    Some(match exact || keys.is_empty() {
+        true => Access::Keys(keys),
+        false => Access::Bitmap(Bitmap::Entries {
+            index: index.cloned(),
             ranges: keys.into_iter().map(range).collect(),
         }),
-        _ => Access::Keys(keys),
     })
 }
