@@ -58,6 +58,10 @@ pub enum ProtocolError {
     NoUser,
     #[error("replication connections are not supported")]
     Replication,
+    #[error("invalid command-line argument for server process: {0}")]
+    Switch(String),
+    #[error("-c {0} requires a value")]
+    NoValue(String),
     #[error("function calls by message are not supported")]
     FunctionCall,
     #[error("unexpected message type 0x{0:02X} during COPY from stdin")]
@@ -92,6 +96,7 @@ impl From<ProtocolError> for Error {
             ProtocolError::Version { .. }
             | ProtocolError::Replication
             | ProtocolError::FunctionCall => SqlState::FEATURE_NOT_SUPPORTED,
+            ProtocolError::Switch(_) | ProtocolError::NoValue(_) => SqlState::SYNTAX_ERROR,
             ProtocolError::NoUser => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             ProtocolError::DuringCopy(_)
             | ProtocolError::ParameterCount { .. }

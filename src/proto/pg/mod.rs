@@ -15,6 +15,7 @@ mod extended;
 pub mod framing;
 mod results;
 mod startup;
+mod switches;
 mod values;
 mod whole;
 mod wire;

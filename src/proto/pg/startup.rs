@@ -7,6 +7,7 @@
 use super::codec::Startup;
 use super::conn::End;
 use super::error::ProtocolError;
+use super::switches;
 use super::wire::Wire;
 use crate::service::{CancelKey, Door, Hello, Protocol, Session};
 use bytes::Bytes;
@@ -101,11 +102,14 @@ fn hello(
     local: Option<SocketAddr>,
 ) -> Result<Hello> {
     let (mut user, mut database) = (String::new(), String::new());
+    // Those of the command line come first: what the packet names itself counts more.
+    let mut switches = Vec::new();
     let mut rest = Vec::with_capacity(settings.len());
     for (name, value) in settings {
         match name.as_str() {
             "user" => user = value,
             "database" => database = value,
+            "options" => switches = switches::settings(&value)?,
             "replication" if is_off(&value) => {}
             "replication" => return Err(ProtocolError::Replication.into()),
             _ => rest.push((name, value)),
@@ -123,7 +127,7 @@ fn hello(
         database,
         peer,
         local,
-        settings: rest,
+        settings: switches.into_iter().chain(rest).collect(),
     })
 }
 
