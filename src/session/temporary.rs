@@ -50,6 +50,7 @@ pub(super) fn is_made(statement: &Statement, ctx: &Context) -> bool {
         Statement::Ddl(Ddl::CreateTable(def)) => &def.schema,
         Statement::Ddl(Ddl::CreateView(def)) => &def.view.schema,
         Statement::Ddl(Ddl::CreateSequence(def)) => &def.sequence.schema,
+        Statement::Ddl(Ddl::CreateFunction { function, .. }) => &function.schema,
         Statement::Fill {
             ddl: Ddl::CreateTable(def),
             ..

@@ -163,6 +163,7 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// Keys of an aggregate's ORDER BY.
     fn aggregate_order(
         &mut self,
         w: &Written<'_, 'a>,
@@ -172,16 +173,32 @@ impl<'a> Binder<'a> {
         let mut keys = Vec::with_capacity(w.order.len());
         for item in w.order {
             let expr = self.expr(&item.expr, cx)?;
-            let expr = self.settle_unknown(expr)?;
-            if w.distinct && !args.iter().any(|a| walk::same(a, &expr)) {
-                return Err(Error::new(
-                    SqlState::INVALID_COLUMN_REFERENCE,
-                    "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
-                ));
+            let mut expr = self.settle_unknown(expr)?;
+            if w.distinct {
+                let arg = args.iter().find(|a| is_arg(&expr, a));
+                expr = arg.cloned().ok_or_else(|| {
+                    Error::new(
+                        SqlState::INVALID_COLUMN_REFERENCE,
+                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+                    )
+                })?;
             }
             keys.push(sort_key(expr, &item.options)?);
         }
         Ok(keys)
+    }
+}
+
+/// Also where the aggregate takes it as a text.
+fn is_arg(e: &Expr, arg: &Expr) -> bool {
+    match arg {
+        Expr::Cast {
+            expr,
+            to: DataType::Text,
+            typmod: -1,
+            explicit: false,
+        } if expr.ty() == DataType::Varchar => walk::same(expr, e),
+        arg => walk::same(arg, e),
     }
 }
 

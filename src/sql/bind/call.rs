@@ -124,7 +124,7 @@ impl<'a> Binder<'a> {
         &mut self,
         name: &ast::ObjectName,
         list: &'a [FunctionArg],
-    ) -> Result<Option<(String, Plan, Vec<Column>)>> {
+    ) -> Result<Option<(String, Plan, Vec<Column>, DataType)>> {
         let mut cx = Cx::new(Rc::default(), Clause::FromFunction);
         let Some(call) = self.call_of(name, list, &mut cx)? else {
             return Ok(None);
@@ -133,7 +133,11 @@ impl<'a> Binder<'a> {
         let shown = f.name.clone();
         if f.returns_rows() {
             let (plan, columns) = self.rows_of_body(call)?;
-            return Ok(Some((shown, plan, columns)));
+            let row = match (f.row_type(), columns.as_slice()) {
+                (None, [only]) => only.ty,
+                (row, _) => row.unwrap_or(DataType::Record),
+            };
+            return Ok(Some((shown, plan, columns, row)));
         }
         let value = self.value_of(call, Clause::FromFunction)?;
         let column = Column::new(f.result_name(0), value.ty());
@@ -141,7 +145,8 @@ impl<'a> Binder<'a> {
             input: Box::new(Plan::OneRow),
             exprs: vec![value],
         };
-        Ok(Some((shown, plan, vec![column])))
+        let row = column.ty;
+        Ok(Some((shown, plan, vec![column], row)))
     }
 
     /// The function that is meant, and its arguments.

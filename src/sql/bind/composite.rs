@@ -50,6 +50,10 @@ impl<'a> Binder<'a> {
 
     fn row_value_of(&self, relation: &Relation) -> Result<Expr> {
         relation.columns.iter().for_each(|e| self.saw(e));
+        // What a function gives need be no row.
+        if let ([only], false) = (relation.columns.as_slice(), is_of_rows(relation.row_type)) {
+            return Ok(only.expr.clone());
+        }
         let own = relation.columns.iter();
         let own: Vec<RecordField> = own
             .map(|e| RecordField::new(e.name.as_str(), e.expr.ty()))
@@ -242,6 +246,11 @@ pub(super) fn call(function: &str, args: Vec<Expr>, ty: DataType) -> Result<Expr
         args,
         ty,
     })
+}
+
+/// Or not known yet.
+fn is_of_rows(ty: DataType) -> bool {
+    ty.is_record() || ty == DataType::Unknown
 }
 
 /// What says that an outer join has made the row up.

@@ -87,7 +87,7 @@ pub fn first_last(name: &ObjectName) -> Option<String> {
 
 /// A function named with a schema that holds none.
 pub fn unknown_function_schema(schema: &str, name: &str) -> Error {
-    if schema == "public" || schema == "information_schema" {
+    if matches!(schema, "public" | "pg_temp" | "information_schema") {
         return Error::new(
             SqlState::UNDEFINED_FUNCTION,
             format!("function {schema}.{name} does not exist"),

@@ -144,10 +144,16 @@ impl Catalog {
                 }
             }
         };
+        // Those of the session's temporary schema are found by its name only.
+        let is_temporary = |schema: &&String| schema.starts_with("pg_temp_");
         match schema {
             _ if self.functions.is_empty() => {}
+            Some("pg_temp") => path.iter().filter(is_temporary).for_each(|s| within(s)),
             Some(schema) => within(schema),
-            None => path.iter().for_each(|schema| within(schema)),
+            None => path
+                .iter()
+                .filter(|s| !is_temporary(s))
+                .for_each(|s| within(s)),
         }
         out
     }

@@ -3,9 +3,11 @@
 //! Owns: which words of such a text are names of types, functions and relations. Definitions are kept as they were written, or made
 //! without the schema `public`; PostgreSQL prints a name with its schema where the reader's `search_path` does not find it, and
 //! `pg_dump` reads with an empty one. Asked by: the functions that print definitions (`pg_get_expr`, `pg_get_viewdef`, …).
-//! Never: changes a text whose names the reader would find. A word is taken for a relation behind FROM and JOIN of a query,
+//! Never: changes a text whose names the reader would find, but for a schema that the reader need not write (`needless`). A word is taken for a relation behind FROM and JOIN of a query,
 //! REFERENCES, and in a literal before `::regclass`; for a type behind `::`; for a function before a parenthesis. A name that a WITH
 //! of the text hides is left alone. Bounds: one pass.
+
+mod needless;
 
 use super::model::PUBLIC;
 use super::{Catalog, Stated, kept, path};
@@ -49,13 +51,26 @@ pub fn shown(ctx: &Context, text: &str, of: Option<&Stated>) -> String {
         hidden,
     };
     reader.places(&words, &mut places);
-    let mut out = String::with_capacity(named.len() + 16 * places.len());
+    let needless = match of {
+        Some(_) => Vec::new(),
+        None => reader.needless(&words),
+    };
+    let written = places
+        .into_iter()
+        .map(|(at, schema)| (at..at, Some(schema)));
+    let mut edits: Vec<_> = written
+        .chain(needless.into_iter().map(|gone| (gone, None)))
+        .collect();
+    edits.sort_by_key(|(place, _)| place.start);
+    let mut out = String::with_capacity(named.len() + 16 * edits.len());
     let mut done = 0;
-    for (at, schema) in places {
-        out.push_str(&named[done..at]);
-        out.push_str(&quote_identifier(&schema));
-        out.push('.');
-        done = at;
+    for (place, schema) in edits {
+        out.push_str(&named[done..place.start]);
+        if let Some(schema) = schema {
+            out.push_str(&quote_identifier(&schema));
+            out.push('.');
+        }
+        done = place.end;
     }
     out.push_str(&named[done..]);
     out

@@ -441,7 +441,9 @@ impl<'a> Binder<'a> {
     /// A function by its name: where one is found, else where it would be made.
     pub(super) fn function_name_of(&self, name: &ast::ObjectName) -> Result<QualifiedName> {
         let (schema, base) = self.qualified(name)?;
+        let own = engine::catalog::path::temporary(self.env.context);
         let schema = match schema {
+            Some(schema) if schema == "pg_temp" => own,
             Some(schema) => schema,
             None => {
                 let all = &self.env.catalog.functions;
@@ -449,7 +451,7 @@ impl<'a> Binder<'a> {
                     let mut all = all.values();
                     all.any(|f| f.schema == **schema && f.name == base)
                 };
-                let found = self.path.iter().find(has).cloned();
+                let found = self.path.iter().filter(|s| **s != own).find(has).cloned();
                 found.map_or_else(|| engine::catalog::path::creation(self.env.context), Ok)?
             }
         };

@@ -21,11 +21,12 @@ impl<'a> Binder<'a> {
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
-        if let Some((name, plan, columns)) = self.user_rows(name, args)? {
+        if let Some((name, plan, columns, row)) = self.user_rows(name, args)? {
             if with_ordinality {
                 return Err(unsupported("WITH ORDINALITY of a user's function"));
             }
-            return self.lend(&name, plan, columns, false, alias);
+            let rows = (plan, columns, row);
+            return self.lend(&name, rows, false, alias);
         }
         let name = function_name(name)?;
         let args = positional(args, &name)?;
@@ -68,7 +69,8 @@ impl<'a> Binder<'a> {
         first.beside = functions.collect();
         first.ordinality = with_ordinality;
         let columns = first.all_columns().cloned().collect();
-        self.function_relation(name, Plan::Function(first), columns, with_ordinality, alias)
+        let rows = (Plan::Function(first), columns, DataType::Record);
+        self.function_relation(name, rows, with_ordinality, alias)
     }
 
     /// A call of a set-returning function.
@@ -131,14 +133,18 @@ impl<'a> Binder<'a> {
             }
             Err(e) => return Err(e),
         };
-        self.lend(name, plan, columns, with_ordinality, alias)
+        let row = match columns.as_slice() {
+            [only] if !with_ordinality => only.ty,
+            _ => DataType::Record,
+        };
+        self.lend(name, (plan, columns, row), with_ordinality, alias)
     }
 
+    /// Rows with what one of them is as a value: one that is no row is its column.
     pub(super) fn lend(
         &mut self,
         name: &str,
-        plan: Plan,
-        columns: Vec<Column>,
+        (plan, columns, row): (Plan, Vec<Column>, DataType),
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
@@ -150,7 +156,7 @@ impl<'a> Binder<'a> {
         {
             only.name = crate::bind::names::ident(&alias.name);
         }
-        self.function_relation(name, plan, columns, with_ordinality, alias)
+        self.function_relation(name, (plan, columns, row), with_ordinality, alias)
     }
 
     /// A function whose one column is of a composite type gives that one's fields.
@@ -175,8 +181,7 @@ impl<'a> Binder<'a> {
     fn function_relation(
         &mut self,
         name: &str,
-        plan: Plan,
-        mut columns: Vec<Column>,
+        (plan, mut columns, row): (Plan, Vec<Column>, DataType),
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
@@ -200,7 +205,7 @@ impl<'a> Binder<'a> {
             tableoid: None,
             padded: false,
             base: false,
-            row_type: DataType::Record,
+            row_type: row,
         };
         if let Some(alias) = alias {
             apply_alias(&mut relation, alias)?;

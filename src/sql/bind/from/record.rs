@@ -114,7 +114,7 @@ impl<'a> Binder<'a> {
         }
         let input = Box::new(objects(name, json));
         let plan = Plan::Project { input, exprs };
-        self.lend(name, plan, columns, false, alias)
+        self.lend(name, (plan, columns, DataType::Record), false, alias)
     }
 
     /// What is read from, as jsonb.

@@ -324,13 +324,18 @@ fn of_column(catalog: &Catalog, t: &Arc<Table>, number: i16, out: &mut Vec<(Node
 
 /// Ordinals of every column that an index reads.
 pub(super) fn index_columns(index: &crate::catalog::Index) -> BTreeSet<usize> {
-    let mut out: BTreeSet<usize> = index.include.iter().copied().collect();
+    let mut out = index_expr_columns(index);
+    out.extend(index.include.iter().copied());
+    out.extend(index.parts.iter().filter_map(|part| part.column()));
+    out
+}
+
+/// Those that its expressions and its predicate read.
+pub(super) fn index_expr_columns(index: &crate::catalog::Index) -> BTreeSet<usize> {
+    let mut out = BTreeSet::new();
     for part in &index.parts {
-        match &part.of {
-            crate::catalog::PartOf::Column(c) => {
-                out.insert(*c);
-            }
-            crate::catalog::PartOf::Expr(e) => out.extend(columns_used(&e.expr)),
+        if let crate::catalog::PartOf::Expr(e) = &part.of {
+            out.extend(columns_used(&e.expr));
         }
     }
     if let Some(predicate) = &index.predicate {

@@ -139,10 +139,7 @@ impl Change {
                 | Node::Index(..) => {}
             }
         }
-        let reads = |i: &&Arc<Index>| {
-            let parts = i.parts.iter().filter(|p| p.column().is_none()).count();
-            (parts > 0 || i.predicate.is_some()) && super::graph::index_columns(i).contains(&at)
-        };
+        let reads = |i: &&Arc<Index>| super::graph::index_expr_columns(i).contains(&at);
         if let Some(index) = d.table.indexes.iter().find(reads)
             && !(kept.stored && kept.ty)
         {

@@ -19,6 +19,7 @@ impl Change {
             Ddl::CreateTable(def) => &def.schema,
             Ddl::CreateView(def) => &def.view.schema,
             Ddl::CreateSequence(def) => &def.sequence.schema,
+            Ddl::CreateFunction { function, .. } => &function.schema,
             _ => return Ok(()),
         };
         if *schema != path::temporary(ctx) || self.catalog.schema_oid(schema).is_some() {

@@ -6,8 +6,8 @@ use super::Constraint;
 use super::definitions::{PG_CATALOG, relations};
 use super::describe::{ConstraintKind, action_name, constraints, domain_checks};
 use super::values::{self, int4, null, text};
-use crate::catalog::path;
 use crate::catalog::{Catalog, Check, Sequence, Table, TableKind, UserType, UserTypeKind};
+use crate::catalog::{path, qualify};
 use crate::exec::Context;
 use types::limits::ROW_BYTES_MAX;
 use types::time::range::Range;
@@ -285,8 +285,9 @@ impl Column<'_> {
             text(self.table),
             text(self.name),
             int4(self.number as i32),
-            self.default
-                .map_or(Value::Null, |sql| text(&values::default(sql))),
+            self.default.map_or(Value::Null, |sql| {
+                text(&qualify::shown(ctx, &values::default(sql), None))
+            }),
             yes_no(
                 !self.not_null
                     && !self

@@ -168,13 +168,15 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         ];
         row.resize(13, Value::Null);
         let single = f.returns.columns.is_empty();
-        row.push(text(match single {
-            true if f.is_of_triggers() => "trigger",
-            true => information::kind_of_type(f.returns.ty),
-            false => "record",
-        }));
+        row.push(match single {
+            _ if f.is_procedure() => Value::Null,
+            true if f.is_of_triggers() => text("trigger"),
+            true => text(information::kind_of_type(f.returns.ty)),
+            false => text("record"),
+        });
         row.resize(28, Value::Null);
         match single {
+            _ if f.is_procedure() => {}
             true if f.is_of_triggers() => {
                 row.extend([database(), text("pg_catalog"), text("trigger")]);
             }
@@ -192,7 +194,10 @@ pub(super) fn routines(ctx: &Context) -> Vec<Row> {
         row.push(information::yes_no(f.volatility == 'i'));
         row.extend([
             text("MODIFIES"),
-            information::yes_no(f.strict),
+            match f.is_procedure() {
+                true => Value::Null,
+                false => information::yes_no(f.strict),
+            },
             Value::Null,
             text("YES"),
             int4(0),
@@ -227,9 +232,9 @@ pub(super) fn parameters(ctx: &Context) -> Vec<Row> {
                 text(information::kind_of_type(ty)),
             ]);
             if let Some(row) = rows.last_mut() {
-                row.resize(24, Value::Null);
+                row.resize(23, Value::Null);
                 row.extend(information::udt(ty, ctx));
-                row.resize(31, Value::Null);
+                row.resize(30, Value::Null);
                 row.push(text(&(at + 1).to_string()));
                 let default = f.args.get(at).and_then(|a| a.default.as_ref());
                 row.push(default.map_or(Value::Null, |d| text(&d.sql)));
