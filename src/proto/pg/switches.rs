@@ -53,14 +53,14 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_setting_is_read() {
-        let timeout = pair("statement_timeout", "5s");
+        let timeout = [pair("statement_timeout", "5s")];
         for options in [
             "-c statement_timeout=5s",
             "-cstatement_timeout=5s",
             "--statement_timeout=5s",
             "  --statement-timeout=5s ",
         ] {
-            assert_eq!(read(options), [timeout.clone()], "{options}");
+            assert_eq!(read(options), timeout, "{options}");
         }
         let two = [pair("search_path", "a, b"), pair("x.y", "=\\")];
         assert_eq!(read(r"-c search_path=a,\ b --x.y==\\"), two);

@@ -13,6 +13,7 @@ mod opaque;
 mod procedure;
 pub(super) mod rows;
 
+use super::from::Lent;
 use super::query::Rel;
 use super::user_type::Declared;
 use super::{Binder, COPIED_NODES_MAX, Clause, Cx, Frame, series, unplaced, walk, window};
@@ -124,7 +125,7 @@ impl<'a> Binder<'a> {
         &mut self,
         name: &ast::ObjectName,
         list: &'a [FunctionArg],
-    ) -> Result<Option<(String, Plan, Vec<Column>, DataType)>> {
+    ) -> Result<Option<(String, Lent)>> {
         let mut cx = Cx::new(Rc::default(), Clause::FromFunction);
         let Some(call) = self.call_of(name, list, &mut cx)? else {
             return Ok(None);
@@ -137,7 +138,7 @@ impl<'a> Binder<'a> {
                 (None, [only]) => only.ty,
                 (row, _) => row.unwrap_or(DataType::Record),
             };
-            return Ok(Some((shown, plan, columns, row)));
+            return Ok(Some((shown, (plan, columns, row))));
         }
         let value = self.value_of(call, Clause::FromFunction)?;
         let column = Column::new(f.result_name(0), value.ty());
@@ -146,7 +147,7 @@ impl<'a> Binder<'a> {
             exprs: vec![value],
         };
         let row = column.ty;
-        Ok(Some((shown, plan, vec![column], row)))
+        Ok(Some((shown, (plan, vec![column], row))))
     }
 
     /// The function that is meant, and its arguments.

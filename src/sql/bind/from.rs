@@ -17,6 +17,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use types::{Column, DataType, Error, Result, SqlState};
 
+/// What a function lends: rows, their columns, and what one of them is as a value. Where that is no row, it is the only column.
+pub(super) type Lent = (Plan, Vec<Column>, DataType);
+
 /// A bound item of FROM and the names it brings.
 pub(super) type Source = (Plan, Scope);
 

@@ -4,7 +4,7 @@
 
 use super::super::scope::{Entry, Relation, Scope};
 use super::super::{Binder, Clause, Cx, syntax, unsupported};
-use super::{Source, apply_alias, ordinality};
+use super::{Lent, Source, apply_alias, ordinality};
 use crate::bind::composite::field_at;
 use crate::bind::function::{function_name, positional};
 use engine::exec::resolve;
@@ -21,11 +21,10 @@ impl<'a> Binder<'a> {
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
-        if let Some((name, plan, columns, row)) = self.user_rows(name, args)? {
+        if let Some((name, rows)) = self.user_rows(name, args)? {
             if with_ordinality {
                 return Err(unsupported("WITH ORDINALITY of a user's function"));
             }
-            let rows = (plan, columns, row);
             return self.lend(&name, rows, false, alias);
         }
         let name = function_name(name)?;
@@ -140,11 +139,10 @@ impl<'a> Binder<'a> {
         self.lend(name, (plan, columns, row), with_ordinality, alias)
     }
 
-    /// Rows with what one of them is as a value: one that is no row is its column.
     pub(super) fn lend(
         &mut self,
         name: &str,
-        (plan, columns, row): (Plan, Vec<Column>, DataType),
+        (plan, columns, row): Lent,
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
@@ -181,7 +179,7 @@ impl<'a> Binder<'a> {
     fn function_relation(
         &mut self,
         name: &str,
-        (plan, mut columns, row): (Plan, Vec<Column>, DataType),
+        (plan, mut columns, row): Lent,
         with_ordinality: bool,
         alias: Option<&TableAlias>,
     ) -> Result<Source> {
