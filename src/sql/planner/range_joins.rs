@@ -85,13 +85,15 @@ fn by_range(join: &Join, on: &Estimator) -> Option<Scan> {
         return None;
     }
     let inside = scan.filter.iter().chain(scan.project.iter().flatten());
+    let mut joined = equal_keys(join)?;
+    joined.push(filter.clone());
+    // What reads an enclosing row would read another one inside.
     let plain = |e: &Expr| !is_of_row(e) && !has_subquery(e);
-    if !inside.chain([filter]).all(plain) || filter.is_volatile() {
+    if !inside.chain(&joined).all(plain) || joined.iter().any(Expr::is_volatile) {
         return None;
     }
     let inside = seen_from_inside(join, scan);
-    let joined = equal_keys(join)?.into_iter().chain([filter.clone()]);
-    let joined = joined.map(|c| substitute(&c, &inside));
+    let joined = joined.iter().map(|c| substitute(c, &inside));
     let joined = joined.collect::<Option<Vec<Expr>>>()?;
     let conditions: Vec<Expr> = scan.filter.iter().cloned().chain(joined).collect();
     let conditions: Vec<Expr> = conditions.into_iter().flat_map(split).collect();
