@@ -181,11 +181,7 @@ impl TxnSource {
             measured: self.measured,
             reached: Reached::default(),
         };
-        // Other shards work while this one does, which answers itself before it asks anybody else.
-        let shard = &self.router.shard;
-        let here = |(partition, _): &(PartitionId, Reach)| shard.owner(*partition) == shard.id;
-        let (own, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(here);
-        for (partition, reach) in others.into_iter().chain(own) {
+        for (partition, reach) in parts {
             rows.request((partition, reach, 0), None);
         }
         Box::new(rows)
