@@ -3,9 +3,9 @@
 //! Owns: which words of such a text are names of types, functions and relations. Definitions are kept as they were written, or made
 //! without the schema `public`; PostgreSQL prints a name with its schema where the reader's `search_path` does not find it, and
 //! `pg_dump` reads with an empty one. Asked by: the functions that print definitions (`pg_get_expr`, `pg_get_viewdef`, …).
-//! Never: changes a text whose names the reader would find, but for a schema that the reader need not write (`needless`). A word is taken for a relation behind FROM and JOIN of a query,
-//! REFERENCES, and in a literal before `::regclass`; for a type behind `::`; for a function before a parenthesis. A name that a WITH
-//! of the text hides is left alone. Bounds: one pass.
+//! Never: changes a text whose names the reader would find, but for a schema that the reader need not write (`needless`). A word is
+//! taken for a relation behind FROM and JOIN of a query, REFERENCES, and in a literal before `::regclass`; for a type behind `::`; for
+//! a function before a parenthesis. A name that a WITH of the text hides is left alone. Bounds: two passes.
 
 mod needless;
 
